@@ -1,0 +1,51 @@
+"""Typed errors and warnings: each says who, what, allowed, got, and what to do next."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArchiveError",
+    "InputError",
+    "PosteriorCollapseWarning",
+    "RejectedColumn",
+    "SmallClassWarning",
+    "TrainingDivergedError",
+    "UnknownLabelError",
+    "VaeaugError",
+    "VaeaugWarning",
+]
+
+
+class VaeaugError(Exception):
+    """Base of every error that vaeaug raises on purpose."""
+
+
+class InputError(VaeaugError, ValueError):
+    """Data or arguments that cannot be used; nothing was changed."""
+
+
+class UnknownLabelError(InputError):
+    """A label was requested that was not seen during ``fit``."""
+
+
+class RejectedColumn(InputError):
+    """A column codec does not apply to this column; the table decides whether to try the next."""
+
+
+class ArchiveError(VaeaugError, ValueError):
+    """A model file that is damaged, foreign, of a newer format, or cannot be written."""
+
+
+class TrainingDivergedError(VaeaugError, RuntimeError):
+    """Training produced non-finite losses that rolling back could not cure."""
+
+
+class VaeaugWarning(UserWarning):
+    """Base of every warning that vaeaug emits on purpose."""
+
+
+class PosteriorCollapseWarning(VaeaugWarning):
+    """The codes carry (almost) no information about the rows: KL is close to zero."""
+
+
+class SmallClassWarning(VaeaugWarning):
+    """A class is so small that its samples borrow most of their shape from other classes."""

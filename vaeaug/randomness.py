@@ -1,0 +1,71 @@
+"""The only room that touches torch's global random stream, and the one way to make generators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["derive_seed", "isolated_torch", "numpy_generator", "torch_generator"]
+
+_SEED_LIMIT = 2**31 - 1
+
+
+def derive_seed(random_state: Any) -> int:
+    """Draw one integer seed from anything scikit-learn accepts as ``random_state``.
+
+    Parameters
+    ----------
+    random_state : None, int, numpy.random.RandomState or numpy.random.Generator
+        ``None`` takes fresh entropy from the operating system (never numpy's global
+        stream); an int gives the same seed every time; a stream object is advanced by
+        one draw.
+
+    Returns
+    -------
+    int
+        In ``[0, 2**31 - 1)``.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(_SEED_LIMIT))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(_SEED_LIMIT))
+    return int(check_random_state(random_state).randint(_SEED_LIMIT))
+
+
+def numpy_generator(*key: int) -> np.random.Generator:
+    """Return an independent numpy generator for a key such as ``(seed, purpose, chunk)``."""
+    return np.random.default_rng(np.random.SeedSequence(list(key)))
+
+
+def torch_generator(*key: int, device: Any = "cpu") -> torch.Generator:
+    """Return an independent torch generator for a key such as ``(seed, purpose, chunk)``."""
+    import torch
+
+    state = np.random.SeedSequence(list(key)).generate_state(2, dtype=np.uint32)
+    generator = torch.Generator(device=device)
+    generator.manual_seed((int(state[0]) << 31) ^ int(state[1]))
+    return generator
+
+
+@contextmanager
+def isolated_torch(*key: int, device: Any = "cpu") -> Iterator[None]:
+    """Seed torch's global streams from ``key`` inside the block, and restore them after it.
+
+    Network initialisation and ``torch.distributions`` accept no generator, so they must
+    draw from the global stream; inside this block that stream belongs to us.
+    """
+    import torch
+
+    state = np.random.SeedSequence(list(key)).generate_state(2, dtype=np.uint32)
+    device = torch.device(device)
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed((int(state[0]) << 31) ^ int(state[1]))
+        yield
