@@ -1,0 +1,153 @@
+"""The moving parts of a run, one claim each."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, adamw, one_cycle
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.3])
+def test_one_cycle_rises_to_one_and_falls_to_zero(warmup):
+    rates = [one_cycle(step / 100, warmup) for step in range(101)]
+    top = round(100 * warmup)
+    assert rates[top] == pytest.approx(1.0)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_progress_counts_steps():
+    budget = Budget(50, None, Clock())
+    assert [budget.progress(step) for step in (0, 25, 50)] == [0.0, 0.5, 1.0]
+    assert not budget.spent
+
+
+def test_a_loose_time_bound_changes_nothing():
+    clock = Clock()
+    budget = Budget(50, 1000.0, clock)
+    for step in range(51):
+        clock.now = 100.0 + 3.0 + step  # slow start, then 50 of 1,000 seconds
+        assert budget.progress(step) == step / 50
+
+
+def test_a_tight_time_bound_takes_over():
+    clock = Clock()
+    budget = Budget(1000, 10.0, clock)
+    clock.now += 5.25
+    assert budget.progress(1) == pytest.approx(0.5, abs=0.01)
+    clock.now += 4.75
+    assert budget.progress(2) == 1.0
+    assert budget.spent
+
+
+def test_progress_never_falls():
+    clock = Clock()
+    budget = Budget(100, 10.0, clock)
+    budget.reserve = 5.0
+    clock.now += 4.0
+    before = budget.progress(1)
+    budget.reserve = 0.0
+    assert budget.progress(2) == before
+
+
+def test_reserve_is_held_back():
+    clock = Clock()
+    budget = Budget(100, 10.0, clock)
+    clock.now += 8.0
+    assert not budget.spent
+    budget.reserve = 2.0
+    assert budget.spent
+
+
+def test_biases_do_not_decay():
+    layer = nn.Linear(3, 2)
+    optimizer = adamw(layer.parameters(), 1e-3, (0.9, 0.99), 0.1)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decays == {id(layer.weight): 0.1, id(layer.bias): 0.0}
+
+
+def test_fused_and_plain_adamw_agree():
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 2, dtype=torch.float64), nn.Linear(3, 2, dtype=torch.float64)
+    theirs.load_state_dict(ours.state_dict())
+    optimizers = (
+        adamw(ours.parameters(), 0.1, (0.9, 0.99), 0.0),
+        torch.optim.AdamW(theirs.parameters(), 0.1, betas=(0.9, 0.99), weight_decay=0.0, foreach=False),
+    )
+    x = torch.randn(5, 3, dtype=torch.float64)
+    for _ in range(3):
+        for layer, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-12, atol=1e-12)
+
+
+def test_average_follows_the_formula():
+    p = nn.Parameter(torch.zeros((), dtype=torch.float64))
+    average = WeightAverage([p], 0.5)
+    expected = 0.0
+    for t in range(20):
+        with torch.no_grad():
+            p.fill_(t)
+        average.update()
+        decay = min(0.5, (1 + t) / (10 + t))
+        expected = decay * expected + (1 - decay) * t
+    assert float(average.values[0]) == pytest.approx(expected, rel=1e-12)
+    assert float(p.detach()) == 19
+
+
+def test_average_is_stored_and_taken_back():
+    p = nn.Parameter(torch.zeros(2))
+    average = WeightAverage([p], 0.9)
+    with torch.no_grad():
+        p.fill_(1.0)
+    with average.stored():
+        assert p.tolist() == [0.0, 0.0]
+    assert p.tolist() == [1.0, 1.0]
+    average.store()
+    assert p.tolist() == [0.0, 0.0]
+
+
+def test_zero_decay_follows_exactly():
+    p = nn.Parameter(torch.zeros(1))
+    average = WeightAverage([p], 0.0)
+    with torch.no_grad():
+        p.fill_(math.pi)
+    average.update()
+    assert torch.equal(average.values[0], p.detach())
+
+
+def test_snapshot_restores_weights_buffers_average_and_moments():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    optimizer = adamw(net.parameters(), 0.1, (0.9, 0.99), 0.0)
+    average = WeightAverage(net.parameters(), 0.9)
+
+    def step():
+        optimizer.zero_grad()
+        net(torch.arange(6.0).reshape(3, 2)).pow(3).sum().backward()
+        optimizer.step()
+        average.update()
+
+    step()
+    snapshot = Snapshot(net, average, [optimizer])
+    step()
+    once = [value.clone() for value in [*net.state_dict().values(), *average.values]]
+    with torch.no_grad():
+        net[0].weight.fill_(torch.nan)
+    snapshot.restore()
+    step()
+    again = [*net.state_dict().values(), *average.values]
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))

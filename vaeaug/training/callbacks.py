@@ -1,0 +1,84 @@
+"""What may watch a training run, and stop it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Callback", "EpochState", "ProgressBar"]
+
+
+@dataclass(frozen=True)
+class EpochState:
+    """What a callback is told after an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of the epoch just finished, from 1.
+    max_iter : int
+        Number of epochs planned.
+    progress : float
+        Share of the plan that is done, in ``[0, 1]``; time counts when it is bounded.
+    record : dict of str to float
+        The row of the history just written: ``epoch``, ``train_…``, ``valid_…``, ``seconds``.
+    """
+
+    epoch: int
+    max_iter: int
+    progress: float
+    record: dict[str, float]
+
+
+@runtime_checkable
+class Callback(Protocol):
+    """Anything with ``on_epoch_end``; it stops the run by returning True."""
+
+    def on_epoch_end(self, state: EpochState) -> bool | None:
+        """Look at an epoch; return True to stop."""
+
+
+class ProgressBar:
+    """Show a progress bar with the losses, at the terminal or in a notebook.
+
+    Use it as a context manager around training, and hand it over as a callback.
+
+    Parameters
+    ----------
+    description : str
+        Text on the left of the bar.
+    **options
+        Handed to ``tqdm.auto.tqdm``.
+    """
+
+    def __init__(self, description: str = "fit", **options: Any) -> None:
+        self.description = description
+        self.options = options
+        self._bar: Any = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def on_epoch_end(self, state: EpochState) -> None:
+        """Move the bar to this epoch and show its losses."""
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=state.max_iter, desc=self.description, unit="epoch", **self.options)
+        losses = {key: value for key, value in state.record.items() if key.endswith("_loss")}
+        self._bar.set_postfix({key: f"{value:.4g}" for key, value in losses.items()}, refresh=False)
+        self._bar.update(state.epoch - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

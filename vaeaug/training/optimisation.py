@@ -1,0 +1,196 @@
+"""The moving parts of a training run: learning rate, time budget, weight average, snapshots."""
+
+from __future__ import annotations
+
+import copy
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Budget", "Snapshot", "WeightAverage", "adamw", "one_cycle"]
+
+
+def one_cycle(progress: float, warmup: float = 0.2, start: float = 0.04) -> float:
+    """Return the share of the peak learning rate at a point of the run.
+
+    Half a cosine up from ``start`` to 1 during the warm-up, half a cosine down to 0
+    after it (Smith & Topin 2019, "Super-convergence", with cosines for straight lines).
+
+    Parameters
+    ----------
+    progress : float
+        Share of the run that is done, in ``[0, 1]``.
+    warmup : float
+        Share of the run that the rise takes, in ``[0, 1)``.
+    start : float
+        Share of the peak at the very beginning.
+
+    Examples
+    --------
+    >>> [round(one_cycle(progress), 2) for progress in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if progress < warmup:
+        return start + (1.0 - start) * 0.5 * (1.0 - math.cos(math.pi * progress / warmup))
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (progress - warmup) / (1.0 - warmup))))
+
+
+class Budget:
+    """Share of the run that is done, by steps and, where it is bounded, by time.
+
+    Time counts only when it is the tighter of the two bounds: a run that would finish
+    well within ``max_seconds`` takes exactly the steps that it takes without a bound. The
+    first twentieth of the time is not looked at, because first steps are slow.
+
+    Parameters
+    ----------
+    total_steps : int
+    max_seconds : float or None
+    clock : callable
+        Returns seconds; it is read once here, to start the count.
+    """
+
+    GRACE = 0.05
+
+    def __init__(self, total_steps: int, max_seconds: float | None, clock: Callable[[], float]) -> None:
+        self.total_steps = total_steps
+        self.max_seconds = max_seconds
+        self.reserve = 0.0
+        self._clock = clock
+        self._start = clock()
+        self._progress = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._start
+
+    @property
+    def spent(self) -> bool:
+        """Whether another step would break into the time that ``reserve`` holds back."""
+        return self.max_seconds is not None and self.elapsed + self.reserve >= self.max_seconds
+
+    def progress(self, step: int) -> float:
+        """Return the share done, in ``[0, 1]``; it never falls."""
+        share = step / self.total_steps
+        if self.max_seconds is not None:
+            grace = self.GRACE * self.max_seconds
+            usable = max(self.max_seconds - self.reserve - grace, 1e-9)
+            share = max(share, (self.elapsed - grace) / usable)
+        self._progress = min(1.0, max(self._progress, share))
+        return self._progress
+
+
+def adamw(
+    parameters: Iterable[nn.Parameter], learning_rate: float, betas: tuple[float, float], weight_decay: float
+) -> torch.optim.Optimizer:
+    """Make the optimizer: AdamW, fused where torch can; biases and gains do not decay."""
+    trained = list(parameters)
+    matrices = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in trained)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=learning_rate, betas=betas, fused=fused
+    )
+
+
+class WeightAverage:
+    """Exponential moving average of parameters, which samples better than the last step.
+
+    After update t (from 0) the average moves by ``1 − min(decay, (1 + t) / (10 + t))``,
+    so that the start is forgotten quickly in a short run.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    decay : float
+        In ``[0, 1)``; 0 follows the parameters exactly.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
+        self.parameters = [p.detach() for p in parameters]
+        self.values = [p.clone() for p in self.parameters]
+        self.decay = decay
+        self._updates = 0
+
+    def update(self) -> None:
+        """Move the average towards the parameters."""
+        decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
+        self._updates += 1
+        if self.values:
+            torch._foreach_lerp_(self.values, self.parameters, 1.0 - decay)
+
+    def store(self) -> None:
+        """Write the average into the parameters."""
+        _copy(self.parameters, self.values)
+
+    @contextmanager
+    def stored(self) -> Iterator[None]:
+        """Let the parameters hold the average inside the block."""
+        backup = [p.clone() for p in self.parameters]
+        self.store()
+        try:
+            yield
+        finally:
+            _copy(self.parameters, backup)
+
+    def state(self) -> tuple[list[Tensor], int]:
+        """Return a copy of the average and its age."""
+        return [value.clone() for value in self.values], self._updates
+
+    def load_state(self, state: tuple[list[Tensor], int]) -> None:
+        """Take back what :meth:`state` returned."""
+        _copy(self.values, state[0])
+        self._updates = state[1]
+
+
+def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
+    if targets:
+        torch._foreach_copy_(targets, sources)
+
+
+class Snapshot:
+    """A copy of everything that a bad step can spoil, to return to.
+
+    Parameters
+    ----------
+    module : Module
+    average : WeightAverage
+    optimizers : sequence of Optimizer
+    """
+
+    def __init__(
+        self, module: nn.Module, average: WeightAverage, optimizers: Iterable[torch.optim.Optimizer]
+    ) -> None:
+        self._module = module
+        self._average = average
+        self._optimizers = list(optimizers)
+        self.save()
+
+    def save(self) -> None:
+        """Copy the present state."""
+        self._weights = copy_state(self._module)
+        self._averaged = self._average.state()
+        self._moments = [copy.deepcopy(optimizer.state_dict()) for optimizer in self._optimizers]
+
+    def restore(self) -> None:
+        """Return to the state last saved."""
+        self._module.load_state_dict(self._weights)
+        self._average.load_state(self._averaged)
+        for optimizer, state in zip(self._optimizers, self._moments, strict=True):
+            optimizer.load_state_dict(copy.deepcopy(state))
+
+
+def copy_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of a module's weights and buffers."""
+    return {key: value.detach().clone() for key, value in module.state_dict().items()}

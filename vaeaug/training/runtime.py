@@ -1,0 +1,159 @@
+"""Where training runs: the device, the number of threads, and what is put back afterwards."""
+
+from __future__ import annotations
+
+import multiprocessing
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import joblib
+import torch
+from joblib.parallel import get_active_backend
+
+from vaeaug.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Runtime", "inside_worker", "limited_threads", "resolve_device"]
+
+
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
+    """Turn a device parameter into a device that exists on this machine.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` (the first CUDA GPU, else Apple's ``mps``, else the CPU), or any name
+        that torch knows: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Returns
+    -------
+    torch.device
+        With an index when it is a CUDA device, so that two names of one GPU compare equal.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown or the device is absent.
+    """
+    if isinstance(device, str) and device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if _mps_available() else "cpu"
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f'device must be "auto", "cpu", "cuda", "cuda:<index>" or "mps", got {device!r}.'
+        ) from error
+    if found.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = found.index if found.index is not None else (torch.cuda.current_device() if count else 0)
+        if index >= count:
+            raise InputError(
+                f"device={str(device)!r} was asked for, but torch sees {count} CUDA devices; "
+                'use "auto" or "cpu".'
+            )
+        return torch.device("cuda", index)
+    if found.type == "mps" and not _mps_available():
+        raise InputError('device="mps" was asked for, but torch sees no such device; use "auto" or "cpu".')
+    if found.type not in ("cpu", "mps"):
+        raise InputError(f'device must be "auto", "cpu", "cuda" or "mps", got {str(device)!r}.')
+    return found
+
+
+def _mps_available() -> bool:
+    return bool(torch.backends.mps.is_available())
+
+
+def inside_worker() -> bool:
+    """Tell whether this code runs in a joblib worker or a child process, next to siblings."""
+    backend, _ = get_active_backend()
+    return bool(backend.nesting_level) or multiprocessing.parent_process() is not None
+
+
+@contextmanager
+def limited_threads(threads: int | None = None) -> Iterator[int]:
+    """Limit torch's threads and flush denormal numbers inside the block; restore both after it.
+
+    Two OpenMP pools that together hold more threads than there are cores slow each other
+    down by an order of magnitude, so a worker among siblings takes one thread, and
+    nobody takes more than the physical cores. Denormals appear in optimizer state whose
+    gradients have died away, and are slow to compute with.
+
+    Parameters
+    ----------
+    threads : int, optional
+        The limit; by default 1 in a worker, otherwise the number of physical cores. The
+        number of threads is only ever lowered.
+
+    Yields
+    ------
+    int
+        The number of threads in use inside the block.
+    """
+    if threads is None:
+        threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True)
+    before = torch.get_num_threads()
+    used = max(1, min(before, threads))
+    torch.set_num_threads(used)
+    if used > 1:
+        # Threads inherit the flush flag from whoever starts them and would keep it after
+        # the block; so let the pool start before the flag is raised.
+        torch.zeros(used << 15).add_(1.0)
+    flushed = _flushes_denormals()
+    torch.set_flush_denormal(True)
+    try:
+        yield used
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(before)
+
+
+def _flushes_denormals() -> bool:
+    return bool(torch.full((1,), 1e-310, dtype=torch.float64).mul_(0.5).item() == 0.0)
+
+
+class Runtime:
+    """The device that a model is trained and used on, and how to behave there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        See :func:`resolve_device`.
+    threads : int, optional
+        See :func:`limited_threads`.
+
+    Examples
+    --------
+    >>> from vaeaug.training.runtime import Runtime
+    >>> runtime = Runtime("cpu")
+    >>> with runtime.session():
+    ...     runtime.synchronize()
+    >>> runtime
+    Runtime('cpu')
+    """
+
+    def __init__(self, device: str | torch.device = "auto", threads: int | None = None) -> None:
+        self.device = resolve_device(device)
+        self.threads = threads
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether reading a value from the device costs nothing."""
+        return self.device.type == "cpu"
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Hold the thread and denormal settings of :func:`limited_threads`; may be nested."""
+        with limited_threads(self.threads):
+            yield
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was told to; needed before reading a clock."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    def __repr__(self) -> str:
+        return f"Runtime({str(self.device)!r})"
