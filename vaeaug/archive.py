@@ -1,0 +1,202 @@
+"""One file for a fitted model: arrays as safetensors, the rest as JSON in its header; never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from vaeaug.errors import ArchiveError
+
+__all__ = ["FORMAT", "read", "write"]
+
+FORMAT = 1
+_KEY = "vaeaug"
+_LIBRARIES = ("vaeaug", "numpy", "pandas", "scikit-learn", "torch", "safetensors")
+_KINDS = "biufc"  # booleans, integers, floats, complex
+
+
+def write(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Write a manifest and arrays to one file, or leave the file that was there as it was.
+
+    Everything goes to a temporary file in the same folder first, which then takes the
+    place of the old one, so that an interrupted write loses nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        Must lie in a folder that exists.
+    manifest : mapping
+        What JSON can hold: mappings with string keys, sequences, strings, numbers,
+        booleans, None. Tuples come back as lists, numpy scalars as Python's.
+    arrays : mapping of str to ndarray
+        Of any shape; booleans, integers, floats or ``complex64``.
+
+    Raises
+    ------
+    ArchiveError
+        If something cannot be stored, or the path cannot be written.
+    """
+    stored = {name: _storable(name, array) for name, array in arrays.items()}
+    text = json.dumps(_jsonable(manifest, "manifest"), ensure_ascii=False)
+    header = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "digest": _digest(text, stored),
+        "manifest": text,
+    }
+    content = safetensors.numpy.save(stored, metadata={_KEY: json.dumps(header)})
+    _replace(Path(os.path.realpath(path)), content)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what :func:`write` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    manifest : dict
+    arrays : dict of str to ndarray
+        Writable copies, independent of the file.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such file, or it is damaged, not one of ours, or of a newer format.
+    """
+    path = Path(path)
+    header, arrays = _load(path)
+    written = header.get("format")
+    if not isinstance(written, int):
+        raise _damaged(path)
+    if written > FORMAT:
+        versions = header.get("versions")
+        writer = versions.get("vaeaug") if isinstance(versions, dict) else None
+        raise ArchiveError(
+            f"{path} has file format {written}, written by vaeaug {writer}; this is vaeaug "
+            f"{_versions()['vaeaug']}, which reads formats up to {FORMAT}. Install a newer vaeaug."
+        )
+    text = header.get("manifest")
+    if not isinstance(text, str) or header.get("digest") != _digest(text, arrays):
+        raise _damaged(path)
+    return json.loads(text), arrays
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ArchiveError(f"{path} {what}; give the path of a file that save() wrote.")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise ArchiveError(f"{path} is a safetensors file, but not one that vaeaug wrote.")
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(metadata[_KEY])
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        if isinstance(error, ArchiveError):
+            raise
+        raise _damaged(path) from error
+    if not isinstance(header, dict):
+        raise _damaged(path)
+    return header, arrays
+
+
+def _damaged(path: Path) -> ArchiveError:
+    return ArchiveError(
+        f"{path} is damaged, or is not a file that vaeaug wrote; save the model again or take another copy."
+    )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put content at a path in one move; the temporary file never outlives the call."""
+    if path.is_dir():
+        raise ArchiveError(f"{path} is a folder; give the path of a file to write.")
+    if not path.parent.is_dir():
+        raise ArchiveError(
+            f"{path} cannot be written: {path.parent} is not an existing folder; make it first."
+        )
+    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _storable(name: str, array: np.ndarray) -> np.ndarray:
+    """Return an array laid out as the file wants it: native byte order, rows first, without gaps."""
+    array = np.asarray(array)
+    if array.dtype.kind not in _KINDS or array.dtype.name in ("longdouble", "float128", "complex128"):
+        raise ArchiveError(
+            f"The array {name!r} cannot be saved: its dtype is {array.dtype}; allowed are booleans, "
+            "integers, floats up to 64 bits, and complex64."
+        )
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _jsonable(value: Any, where: str) -> Any:
+    """Return a copy that JSON gives back as it is; refuse what it would change or cannot hold."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_jsonable(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise ArchiveError(f"{where} cannot be saved: its key {key!r} is not a string.")
+        return {key: _jsonable(item, f"{where}[{key!r}]") for key, item in value.items()}
+    raise ArchiveError(
+        f"{where} cannot be saved: it is a {type(value).__name__}; allowed are mappings, sequences, "
+        "strings, numbers, booleans and None."
+    )
+
+
+def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a fingerprint of the content; safetensors itself does not notice a flipped byte."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Return versions of the libraries that a model depends on, without importing them."""
+    found = {"python": python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
