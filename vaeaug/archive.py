@@ -132,9 +132,7 @@ def _replace(path: Path, content: bytes) -> None:
     if path.is_dir():
         raise ArchiveError(f"{path} is a folder; give the path of a file to write.")
     if not path.parent.is_dir():
-        raise ArchiveError(
-            f"{path} cannot be written: {path.parent} is not an existing folder; make it first."
-        )
+        raise ArchiveError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
     temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.tmp")
     try:
         with open(temporary, "xb") as file:
