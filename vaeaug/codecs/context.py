@@ -1,0 +1,344 @@
+"""Turn labels and control variables into the context that conditions the model, and draw new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.codecs.blocks import Block, ClassBlock, block_from_state, fit_block
+from vaeaug.codecs.packing import (
+    Arrays,
+    dtype_from_json,
+    dtype_to_json,
+    index_from_json,
+    index_to_json,
+    nested,
+    prefixed,
+    scalar_from_json,
+    scalar_to_json,
+)
+from vaeaug.errors import InputError
+
+__all__ = ["ContextCodec"]
+
+_MOST_COMBINATIONS = 50_000
+
+
+class ContextCodec:
+    """Encode ``y``: nothing, class labels, a continuous target, or a frame of control variables.
+
+    Each variable is one block of context columns: one-hot for a class, ``(rank-Gaussianised value, 1)`` for a
+    number. A block of zeros means "unknown", so dropping a label is zeroing its block.
+
+    Numbers are classes when all of them are integers and at most 256 differ; otherwise they are continuous.
+
+    Attributes
+    ----------
+    container : {"none", "array", "series", "frame"}
+    width : int
+        Number of context columns; 0 without ``y``.
+    blocks : list of (int, int)
+        First and one past the last context column of each variable.
+    classes_ : ndarray or None
+        Sorted labels of ``y``, or of the first class column of a frame; None without one.
+    counts_ : ndarray of int64 or None
+        Training rows of each class.
+
+    Examples
+    --------
+    >>> from vaeaug.codecs.context import ContextCodec
+    >>> codec = ContextCodec().fit(["no", "yes", "no"])
+    >>> codec.encode(["yes", "no"])
+    array([[0., 1.],
+           [1., 0.]], dtype=float32)
+    """
+
+    def fit(self, y: Any) -> ContextCodec:
+        """Learn the variables; return self.
+
+        Parameters
+        ----------
+        y : None, array-like of shape (n,) or (n, 1), Series, or DataFrame
+
+        Raises
+        ------
+        InputError
+            For missing labels (a frame may have them), infinite values, mixed types, no rows, and shapes
+            other than those above.
+        """
+        self.columns_: pd.Index | None = None
+        self.dtype_: Any = None
+        self.name_: Any = None
+        self.blocks_: list[Block] = []
+        self._rows, self._weights = np.empty((0, 0)), np.empty(0)
+        y = None if y is None else _as_labels_container(y)
+        if y is None:
+            self.container = "none"
+        elif isinstance(y, pd.DataFrame):
+            self.container = "frame"
+            self._fit_frame(y)
+        else:
+            self.container = "series" if isinstance(y, pd.Series) else "array"
+            self.dtype_ = y.dtype
+            self.name_ = y.name if isinstance(y, pd.Series) else None
+            self.blocks_ = [fit_block(_complete(_as_series(y)))]
+        self._describe()
+        return self
+
+    def encode(self, y: Any, n: int | None = None) -> np.ndarray:
+        """Return the context, float32, shape (n, width).
+
+        Parameters
+        ----------
+        y : None or labels like those of fit
+            None: all unknown, ``n`` rows.
+        n : int, optional
+            Number of rows; needed only when ``y`` is None.
+
+        Raises
+        ------
+        UnknownLabelError
+            For labels that fit has not seen.
+        InputError
+            For missing labels (outside frames) and other shapes or columns.
+        """
+        if y is None:
+            return np.zeros((int(n or 0), self.width), dtype=np.float32)
+        y = self._like_fit(y)
+        context = np.zeros((len(y), self.width), dtype=np.float32)
+        for block, (start, stop), series in zip(self.blocks_, self.blocks, self._parts(y), strict=True):
+            context[:, start:stop] = block.encode(series if self.container == "frame" else _complete(series))
+        return context
+
+    def draw(self, n: int, rng: np.random.Generator) -> Any:
+        """Return ``n`` labels in the container of fit, drawn from the training frequencies.
+
+        Numbers are drawn from the interpolated empirical distribution; rows of a frame keep their joint
+        combinations. None when fit had no ``y``.
+        """
+        if self.container == "none":
+            return None
+        if self.container == "frame":
+            picked = self._rows[rng.choice(len(self._weights), size=n, p=self._weights)]
+            parts, start = [], 0
+            for block in self.blocks_:
+                parts.append(block.restore(picked[:, start : start + block.stored_width]))
+                start += block.stored_width
+            return self._frame(parts)
+        return self._contain(self.blocks_[0].draw(n, rng))
+
+    def groups(self, y: Any) -> np.ndarray | None:
+        """Return the class number of each row, int64 (n,); −1 where a frame leaves it unknown; None without classes."""
+        if self._class_block is None:
+            return None
+        if y is None:
+            raise InputError("groups: y is needed, because the model was fitted with class labels; got None.")
+        y = self._like_fit(y)
+        series = list(self._parts(y))[self.blocks_.index(self._class_block)]
+        return self._class_block.index(series if self.container == "frame" else _complete(series))
+
+    def as_labels(self, y: Any, n: int) -> Any:
+        """Return ``n`` labels in the container and dtype of fit.
+
+        Parameters
+        ----------
+        y : scalar, mapping, or labels like those of fit
+            A scalar (for a frame: a mapping or Series with one value per column; columns left out are
+            unknown) is repeated ``n`` times; n labels are passed on.
+        n : int
+
+        Raises
+        ------
+        UnknownLabelError
+            For labels that fit has not seen.
+        InputError
+            For another number of labels than ``n``, and for labels where fit had none.
+        """
+        if self.container == "none":
+            raise InputError("y: the model was fitted without y, so no labels can be requested; leave y out.")
+        if self.container == "frame":
+            y = self._repeat_row(y, n)
+        elif np.ndim(y) == 0:
+            objects = np.empty(1, dtype=object)
+            objects[0] = y
+            block = self.blocks_[0]
+            one = pd.Series(objects, name=self.name_, dtype=object if isinstance(y, str) else None)
+            return self._contain(block.cast(one.infer_objects()).repeat(n))
+        y = self._like_fit(y)
+        if len(y) != n:
+            raise InputError(
+                f"y has {len(y)} labels, but {n} rows are to be made; pass one label, or {n} of them."
+            )
+        self.encode(y)
+        if self.container == "frame":
+            return self._frame([b.cast(s) for b, s in zip(self.blocks_, self._parts(y), strict=True)])
+        return self._contain(self.blocks_[0].cast(_as_series(y)))
+
+    def concat(self, old: Any, new: Any) -> Any:
+        """Return old labels followed by new ones, in the container of ``old``, with a fresh index."""
+        old = _as_labels_container(old)
+        if isinstance(old, (pd.Series, pd.DataFrame)):
+            return pd.concat([old, new], ignore_index=True)
+        return np.concatenate([old, np.asarray(new).astype(old.dtype, copy=False)])
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        arrays: Arrays = {}
+        parts = []
+        for j, block in enumerate(self.blocks_):
+            meta, own = block.state()
+            parts.append(meta)
+            arrays |= prefixed(str(j), own)
+        if self.container == "frame":
+            arrays |= {"rows": self._rows, "weights": self._weights}
+        meta = {
+            "container": self.container,
+            "columns": None if self.columns_ is None else index_to_json(self.columns_),
+            # The dtype of a Series is restored by its block.
+            "dtype": dtype_to_json(self.dtype_) if self.container == "array" else None,
+            "name": scalar_to_json(self.name_),
+            "blocks": parts,
+        }
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ContextCodec:
+        """Rebuild a fitted codec from :meth:`state`."""
+        codec = cls()
+        codec.container = meta["container"]
+        codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
+        codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
+        codec.name_ = scalar_from_json(meta["name"])
+        codec.blocks_ = [
+            block_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["blocks"])
+        ]
+        codec._rows, codec._weights = arrays.get("rows", np.empty((0, 0))), arrays.get("weights", np.empty(0))
+        codec._describe()
+        return codec
+
+    def _describe(self) -> None:
+        ends = np.cumsum([block.width for block in self.blocks_], dtype=np.int64).tolist()
+        self.blocks: list[tuple[int, int]] = list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+        self.width = ends[-1] if ends else 0
+        classes = [block for block in self.blocks_ if isinstance(block, ClassBlock)]
+        self._class_block = classes[0] if classes else None
+        self.classes_ = self._class_block.classes if self._class_block else None
+        self.counts_ = self._class_block.counts if self._class_block else None
+
+    @property
+    def _labels(self) -> list[Any]:
+        return [] if self.columns_ is None else list(self.columns_)
+
+    def _fit_frame(self, y: pd.DataFrame) -> None:
+        self.columns_ = y.columns[:]
+        if not self.columns_.is_unique or not len(self.columns_):
+            raise InputError(
+                "y: a frame needs at least one column, each named once; rename or drop columns of y."
+            )
+        if not len(y):
+            raise InputError("y has no rows; pass one row of control variables per row of X.")
+        parts = [y.iloc[:, j] for j in range(y.shape[1])]
+        self.blocks_ = [fit_block(series) for series in parts]
+        stored = np.concatenate([b.store(s) for b, s in zip(self.blocks_, parts, strict=True)], axis=1)
+        rows, counts = np.unique(stored, axis=0, return_counts=True)
+        if len(rows) > _MOST_COMBINATIONS:
+            # Rows are sorted, so even steps through them keep the joint shape.
+            kept = np.linspace(0, len(stored) - 1, _MOST_COMBINATIONS).astype(np.int64)
+            rows, counts = np.unique(np.repeat(rows, counts, axis=0)[kept], axis=0, return_counts=True)
+        self._rows, self._weights = rows, counts / counts.sum()
+
+    def _like_fit(self, y: Any) -> Any:
+        """Return y as array, Series or frame of the columns of fit, in their order."""
+        if self.container == "none":
+            raise InputError("y: the model was fitted without y, so it takes no labels; leave y out.")
+        y = _as_labels_container(y)
+        if self.container != "frame":
+            if isinstance(y, pd.DataFrame):
+                raise InputError(
+                    "y: the model was fitted with a single label per row, got a DataFrame; pass one column."
+                )
+            return y
+        if not isinstance(y, pd.DataFrame):
+            raise InputError(
+                f"y: the model was fitted with a DataFrame of {self._labels}, got {type(y).__name__}; "
+                "pass a DataFrame with these columns."
+            )
+        lost = [label for label in self._labels if label not in y.columns]
+        unseen = [label for label in y.columns if label not in self._labels]
+        if lost or unseen or not y.columns.is_unique:
+            raise InputError(
+                f"y: columns must be those of fit, {self._labels}; missing {lost}, unknown {unseen}."
+            )
+        return y[self._labels]
+
+    def _parts(self, y: Any) -> Sequence[pd.Series]:
+        if isinstance(y, pd.DataFrame):
+            return [y.iloc[:, j] for j in range(y.shape[1])]
+        return [_as_series(y)]
+
+    def _repeat_row(self, y: Any, n: int) -> Any:
+        if isinstance(y, pd.Series):
+            y = y.to_dict()
+        if not isinstance(y, Mapping):
+            return y
+        unseen = [label for label in y if label not in self._labels]
+        if unseen:
+            raise InputError(f"y: {unseen} are no columns of the y of fit; it has {self._labels}.")
+        columns = {}
+        for j, label in enumerate(self._labels):
+            objects = np.empty(1, dtype=object)
+            objects[0] = y.get(label)
+            columns[j] = pd.Series(objects, dtype=object).infer_objects().repeat(n).reset_index(drop=True)
+        frame = pd.DataFrame(columns)
+        frame.columns = self.columns_
+        return frame
+
+    def _contain(self, series: pd.Series) -> Any:
+        if self.container == "array":
+            return series.to_numpy().astype(self.dtype_, copy=False)
+        return series.rename(self.name_).reset_index(drop=True)
+
+    def _frame(self, parts: list[pd.Series]) -> pd.DataFrame:
+        frame = pd.DataFrame({j: part.reset_index(drop=True) for j, part in enumerate(parts)})
+        frame.columns = self.columns_
+        return frame
+
+
+def _as_labels_container(y: Any) -> Any:
+    """Return a Series or frame as it is, anything else as a one-dimensional array."""
+    if isinstance(y, (pd.Series, pd.DataFrame)):
+        return y
+    if isinstance(y, (pd.Index, pd.Categorical, pd.api.extensions.ExtensionArray)):
+        return pd.Series(y)
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array.ravel()
+    if array.ndim != 1:
+        raise InputError(
+            f"y should be a 1d array, got an array of shape {array.shape} instead; pass several control variables "
+            "as a DataFrame."
+        )
+    return array
+
+
+def _as_series(y: Any) -> pd.Series:
+    if isinstance(y, pd.Series):
+        return y
+    plain = y.astype(object) if y.dtype.kind in "USO" else y
+    return pd.Series(plain, name="y", dtype=object if plain.dtype.kind == "O" else None)
+
+
+def _complete(series: pd.Series) -> pd.Series:
+    """Return the labels as they are; raise when there are none, or when some are missing."""
+    if not len(series):
+        raise InputError("y has no rows; pass one label per row of X.")
+    missing = int(series.isna().sum())
+    if missing:
+        raise InputError(
+            f"Input y contains NaN: {missing} of {len(series)} labels are missing; every row needs one. "
+            "Drop these rows, or give them a label of their own."
+        )
+    return series
