@@ -75,7 +75,7 @@ class JointTables:
                 rank[np.argsort(-counts, kind="stable")] = np.arange(levels)
                 codes = np.where(codes < 0, -1, np.minimum(rank[codes], max_levels - 1))
                 levels = max_levels
-            parts[name] = pd.Categorical.from_codes(codes, categories=list(range(levels)))
+            parts[name] = pd.Categorical.from_codes(codes, categories=pd.RangeIndex(levels))
         rows = len(self.numbers[table])
         return pd.DataFrame({name: parts[name] for name in self.columns}, index=range(rows))
 

@@ -1,0 +1,179 @@
+"""What the table benchmark measures on a synthetic table, with the same rulers for every entrant."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import average_precision_score, roc_auc_score
+from xgboost import XGBClassifier, XGBRegressor
+
+from vaeaug.evaluation.downstream import train_synthetic_test_real
+from vaeaug.evaluation.fidelity import column_shapes, pair_trends, rare_category_counts, two_sample_score
+from vaeaug.evaluation.privacy import closest_share, distance_to_closest, exact_copies
+from vaeaug.evaluation.tables import join_tables
+
+if TYPE_CHECKING:
+    from _datasets import Table
+
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sdmetrics.reports.single_table import QualityReport
+except ImportError:
+    QualityReport = None
+
+DCR_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures against one real table; ``threads`` bounds XGBoost."""
+
+    table: Table
+    threads: int
+
+    def reference(self) -> dict[str, Any]:
+        """Measure the real test rows as if they were synthetic, and a model trained on real rows."""
+        train, test = self.conform(self.table.train), self.conform(self.table.test)
+        return self.fidelity(self.table.test, downstream=False) | {
+            "utility": self._utility(train, test),
+            "copies_share": round(float(exact_copies(test, train).mean()), 5),
+        }
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give a generated table the columns and, where values allow it, the dtypes of the real one.
+
+        Peers hand back other dtypes than they were given (strings for categories, Int64 for
+        int64); that is not what is judged here, so values that print alike count as equal.
+        """
+        real = self.table.train
+        columns = {}
+        for name in real.columns:
+            values = frame[name].reset_index(drop=True)
+            if name in self.table.categorical:
+                known = {_text(value): value for value in real[name].dropna().unique()}
+                text = values.astype(object).map(_text, na_action="ignore")
+                columns[name] = text.map(
+                    lambda value, known=known: known.get(value, value), na_action="ignore"
+                )
+                columns[name] = columns[name].astype("category")
+            else:
+                columns[name] = pd.to_numeric(values, errors="coerce").astype("float64")
+        return pd.DataFrame(columns)
+
+    def fidelity(self, synthetic: pd.DataFrame, *, downstream: bool = True) -> dict[str, Any]:
+        """Measure columns, pairs, whole rows, rare categories, copies and use for training."""
+        kept = [str(synthetic[c].dtype) == str(self.table.train[c].dtype) for c in self.table.train]
+        real, synthetic = self.conform(self.table.train), self.conform(synthetic)
+        shape, trend, by = self._errors(real, synthetic)
+        rare = rare_category_counts(real, synthetic, max_share=1.0)
+        distances = distance_to_closest(synthetic, real, sample_size=DCR_ROWS)
+        result = {
+            "shape_error": shape,
+            "trend_error": trend,
+            "errors_by": by,
+            "c2st_xgb": round(two_sample_score(real, synthetic, estimator=self._xgb(XGBClassifier)), 4),
+            # XGBoost's own defaults, as in the comparison of TabPC.
+            "c2st_xgb_default": round(
+                two_sample_score(
+                    real, synthetic, estimator=XGBClassifier(enable_categorical=True, n_jobs=self.threads)
+                ),
+                4,
+            ),
+            "dcr_median": round(float(np.median(distances)), 4),
+            "copies_share": round(float(exact_copies(synthetic, real).mean()), 5),
+            "categories": len(rare),
+            "categories_beyond_3_sd": int((rare["z"].abs() > 3).sum()),
+            "categories_lost": int((rare["observed"] == 0).sum()),
+            "category_z_max": round(float(rare["z"].abs().max()), 2) if len(rare) else None,
+            "dtypes_kept": f"{sum(kept)}/{len(kept)}",
+        }
+        if downstream:
+            result["utility"] = self._utility(synthetic, self.conform(self.table.test))
+        return result
+
+    def closeness(self, synthetic: pd.DataFrame, half: pd.DataFrame, other: pd.DataFrame) -> float:
+        """Measure the share of rows nearer to the half that was fitted than to the other half."""
+        tables = (self.conform(frame) for frame in (synthetic, half, other))
+        return round(closest_share(*tables, sample_size=2 * DCR_ROWS), 4)
+
+    def resampled(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """Measure added rows: their distance to real ones, and what they do for two classifiers."""
+        real, new = self.conform(self.table.train), self.conform(rows)
+        features = [column for column in real.columns if column != self.table.target]
+        distances = distance_to_closest(new[features], real[features], sample_size=DCR_ROWS)
+        return {
+            "rows": len(new),
+            "dcr_median": round(float(np.median(distances)), 4),
+            "copies_share": round(float(exact_copies(new[features], real[features]).mean()), 5),
+            **self.classifiers(pd.concat([real, new], ignore_index=True)),
+        }
+
+    def classifiers(self, train: pd.DataFrame) -> dict[str, float]:
+        """Return ROC AUC and average precision of the rarest class, on real test rows."""
+        test, target = self.conform(self.table.test), self.table.target
+        tables = join_tables({"train": train, "test": test})
+        rarest = self.table.train[target].value_counts().index[-1]
+        y, truth = ((frame[target].astype(object) == rarest).to_numpy() for frame in (train, test))
+        X, X_test = (tables.frame(k, 250).drop(columns=[target]) for k in (0, 1))
+        boosting = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0)
+        result = {}
+        for name, model in (("hgb", boosting), ("xgb", self._xgb(XGBClassifier))):
+            scores = model.fit(X, y).predict_proba(X_test)[:, 1]
+            result[f"auc_{name}"] = round(float(roc_auc_score(truth, scores)), 4)
+            result[f"ap_{name}"] = round(float(average_precision_score(truth, scores)), 4)
+        return result
+
+    def _utility(self, train: pd.DataFrame, test: pd.DataFrame) -> float:
+        """Return the ROC AUC, or the root mean squared error of a regression, on real test rows."""
+        model = self._xgb(XGBRegressor if self.table.regression else XGBClassifier)
+        score = train_synthetic_test_real(train, test, target=self.table.target, estimator=model)["synthetic"]
+        return round(abs(float(score)), 4)
+
+    def _xgb(self, kind: type) -> Any:
+        return kind(
+            n_estimators=100,
+            max_depth=6,
+            tree_method="hist",
+            enable_categorical=True,
+            max_cat_to_onehot=1000,  # one-hot splits, as in the published protocols
+            random_state=0,
+            n_jobs=self.threads,
+        )
+
+    def _errors(self, real: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[float, float, str]:
+        """Return shape and trend error in %, by sdmetrics where it is installed (both thresholds 0)."""
+        if QualityReport is None:
+            shape, trend = column_shapes(real, synthetic, missing="drop"), pair_trends(real, synthetic)
+            return _percent(shape.mean()), _percent(trend.mean()), "vaeaug.evaluation"
+        report = QualityReport()
+        report.real_correlation_threshold = report.real_association_threshold = 0
+        kinds = {
+            name: {"sdtype": "categorical" if name in self.table.categorical else "numerical"}
+            for name in real
+        }
+        plain = [frame.astype(dict.fromkeys(self.table.categorical, object)) for frame in (real, synthetic)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            report.generate(*plain, {"columns": kinds}, verbose=False)
+        scores = report.get_properties().set_index("Property")["Score"]
+        return _percent(scores["Column Shapes"]), _percent(scores["Column Pair Trends"]), "sdmetrics"
+
+
+def _percent(score: float) -> float:
+    return round(100.0 * (1.0 - float(score)), 3)
+
+
+def _text(value: Any) -> str:
+    """Return one spelling for 1, 1.0, "1", True and "True"."""
+    value = {"True": "1", "False": "0"}.get(str(value), value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return str(int(number)) if number.is_integer() else repr(number)

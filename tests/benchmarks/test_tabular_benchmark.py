@@ -1,0 +1,210 @@
+"""The benchmark's own machinery; the generators it compares are not run here."""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def load(name, monkeypatch):
+    """Import a benchmark file as its scripts do, from their own folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def common(monkeypatch):
+    return load("_common", monkeypatch)
+
+
+@pytest.fixture
+def report(monkeypatch):
+    return load("_tabular_report", monkeypatch)
+
+
+@pytest.fixture
+def datasets(monkeypatch):
+    return load("_datasets", monkeypatch)
+
+
+def made_results():
+    """Make a tiny result file: two tables, three methods, two seeds, one failure."""
+    fidelity = {
+        "shape_error": 0.7,
+        "trend_error": 1.6,
+        "c2st_xgb": 0.85,
+        "c2st_xgb_default": 0.84,
+        "utility": 0.921,
+        "dcr_median": 0.2,
+        "copies_share": 0.0005,
+        "categories": 90,
+        "categories_beyond_3_sd": 1,
+        "categories_lost": 0,
+        "category_z_max": 3.4,
+    }
+    scores = {"auc_hgb": 0.92, "ap_hgb": 0.8, "auc_xgb": 0.92, "ap_xgb": 0.8}
+    added = {"dcr_median": 0.3, "copies_share": 0.0} | scores
+    records = []
+    for table in ("adult", "beijing_pm25"):
+        for seed in (0, 1):
+            for method in ("vaeaug", "TVAE"):
+                records.append(
+                    {
+                        "table": table,
+                        "method": method,
+                        "seed": seed,
+                        "run": "2026-01-01",
+                        "fit_s": 50.0 + 10 * seed,
+                        "rows_per_s": 60_000.0,
+                        "peak_mb": 900.0,
+                        "versions": {"torch": "2.15.0"},
+                        "fidelity": fidelity | {"trend_error": 1.6 if method == "vaeaug" else 9.5},
+                    }
+                )
+    records[0] |= {"closest_share": 0.503, "resample": added}
+    smote = {**records[1], "method": "SMOTENC", "resample": added | {"dcr_median": 0.1}}
+    failed = {"table": "beijing_pm25", "method": "SMOTENC", "seed": 0, "run": "2026-01-01"}
+    failed["error"] = "no classes"
+    machine = {"cpu": "Some CPU", "cores": 2, "memory_gb": 8.0, "gpu": None}
+    machine |= {"load_average": 0.1, "python": "3.12.1"}
+    run = {"machine": machine, "threads": 2, "device": "cpu", "fast": False, "seeds": [0, 1], "judge": {}}
+    table = {"real": fidelity, "no_resampling": None}
+    return {
+        "runs": {"2026-01-01": run},
+        "tables": {"adult": table | {"no_resampling": added}, "beijing_pm25": table},
+        "records": [*records, smote, failed],
+    }
+
+
+def test_renders_every_part(report):
+    text = report.render(json.loads(json.dumps(made_results())))
+    assert "Some CPU, 2 cores, 2 threads each" in text
+    assert "| vaeaug | 55.0 ± 7.1 | 60,000 ± 0 | 900 ± 0 |" in text
+    assert "| TVAE | 9.50 ± 0.00 | 9.50 ± 0.00 |" in text
+    assert "| adult, vaeaug | 0.300 | 3.00 |" in text
+    assert "- beijing_pm25, SMOTENC: no classes" in text
+    assert "nan" not in text
+
+
+def test_tables_are_rectangular(report):
+    for block in report.render(made_results()).split("\n\n"):
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) <= 1
+
+
+def test_failures_alone_still_render(report):
+    results = made_results()
+    results["records"] = [record for record in results["records"] if "error" in record]
+    assert "no classes" in report.render(results)
+
+
+def test_inject_replaces_only_what_is_between_the_markers(common, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- t:begin -->\nold\n<!-- t:end -->\nbelow\n")
+    common.inject(page, "t", "new")
+    common.inject(page, "t", "newer")
+    assert page.read_text() == "above\n<!-- t:begin -->\n\nnewer\n\n<!-- t:end -->\nbelow\n"
+    with pytest.raises(SystemExit, match="markers"):
+        common.inject(page, "other", "new")
+
+
+def test_the_readme_has_the_markers(common):
+    assert common.README.read_text().count("<!-- tabular:begin -->") == 1
+
+
+def test_committed_results_render(common, report):
+    path = common.RESULTS / "tabular.json"
+    if not path.exists():
+        pytest.skip("no results yet")
+    assert "### Adult" in report.render(common.read_json(path))
+
+
+def test_worker_answers_and_is_measured(common, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import json, os, sys\n"
+        "job = json.load(open(sys.argv[1]))\n"
+        "answer = {'twice': 2 * job['n'], 'threads': os.environ['OMP_NUM_THREADS']}\n"
+        "json.dump(answer, open(sys.argv[2], 'w'))\n"
+    )
+    answer = common.run_worker(script, {"n": 21}, threads=3, timeout=60)
+    assert answer["twice"] == 42
+    assert answer["threads"] == "3"
+
+
+def test_worker_failure_is_an_answer(common, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text("raise SystemExit('out of luck')")
+    assert "out of luck" in common.run_worker(script, {}, threads=1, timeout=60)["error"]
+
+
+def test_worker_that_hangs_is_stopped(common, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text("import time; time.sleep(60)")
+    assert "stopped after" in common.run_worker(script, {}, threads=1, timeout=0.3)["error"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the figure is getrusage's")
+def test_own_peak_is_this_process(common):
+    before = common.own_peak_mb()
+    block = np.ones(40_000_000 // 8)
+    assert before + 20 < common.own_peak_mb() < before + 400
+    del block
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not os.environ.get("VAEAUG_DATA"), reason="needs the folder named by VAEAUG_DATA")
+@pytest.mark.parametrize("name", ["adult", "beijing_pm25", "online_shoppers"])
+def test_local_tables(datasets, name):
+    table = datasets.load_table(name)
+    assert list(table.train.columns) == list(table.test.columns)
+    assert not table.train[table.target].hasnans
+    assert set(table.categorical) <= set(table.train.columns)
+    assert not set(datasets.DROPPED.get(name, [])) & set(table.train.columns)
+    rows = len(table.train) + len(table.test)
+    assert len(table.train) == 32561 if name == "adult" else abs(len(table.train) - 0.8 * rows) < 1
+    assert len(datasets.load_table(name, rows=300).train) == 300
+
+
+def openml_copy(rows=19020):
+    """Make a table of the shape that OpenML's copy of magic_gamma has, with its odd names."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.random((rows, 10)), columns=[f"f{i}:" for i in range(10)])
+    return frame.assign(**{"class:": np.where(frame["f0:"] > 0.5, "g", "h")})
+
+
+def test_openml_columns_are_renamed_by_place(datasets):
+    frame = datasets.tidy_openml("magic_gamma", openml_copy())
+    assert frame.columns[[0, -1]].tolist() == ["fLength", "class"]
+    assert str(frame["class"].dtype) == "category"
+
+
+def test_another_table_from_openml_is_refused(datasets):
+    with pytest.raises(SystemExit, match="expected 19020 rows"):
+        datasets.tidy_openml("magic_gamma", openml_copy(rows=100))
+
+
+def test_unknown_table_without_a_folder(datasets, monkeypatch):
+    monkeypatch.delenv("VAEAUG_DATA", raising=False)
+    with pytest.raises(SystemExit, match="needs VAEAUG_DATA"):
+        datasets.load_table("nope")
+
+
+def test_judge_reads_peers_dtypes(datasets, monkeypatch):
+    pytest.importorskip("xgboost")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    judge_of = importlib.import_module("_judge").Judge
+    real = pd.DataFrame(
+        {"n": [1, 2, 3, 4], "c": [1, 0, 1, 0], "b": [True, False, True, True], "t": list("xyxy")}
+    )
+    table = datasets.Table("made", real, real, "t", False, ["c", "b", "t"], "made")
+    peers = real.astype({"n": "Int64", "c": "string", "b": "string", "t": "string"})
+    judge = judge_of(table, 1)
+    pd.testing.assert_frame_equal(judge.conform(peers), judge.conform(real))
