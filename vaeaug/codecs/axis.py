@@ -120,23 +120,13 @@ class Axis:
         return (_wrapped(self.base) + np.uint64(self.step) * steps).astype(np.dtype(self.native))
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description; floats are written exactly."""
-        data = asdict(self)
-        for name in ("low", "high", "scale"):
-            data[name] = data[name].hex() if isinstance(data[name], float) else data[name]
-        return data
+        """Return a JSON-able description."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Axis:
         """Rebuild an axis from :meth:`to_json`."""
-        return cls(
-            **{
-                name: float.fromhex(value)
-                if name in ("low", "high", "scale") and isinstance(value, str)
-                else value
-                for name, value in data.items()
-            }
-        )
+        return cls(**data)
 
 
 def _wrapped(value: int) -> np.uint64:

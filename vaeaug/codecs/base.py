@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -14,7 +15,26 @@ if TYPE_CHECKING:
     from vaeaug.codecs.packing import Arrays
     from vaeaug.layout import Span
 
-__all__ = ["ColumnCodec"]
+__all__ = ["ColumnCodec", "ColumnOptions"]
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What a table tells every column codec; each takes what concerns it.
+
+    Parameters
+    ----------
+    categorical : bool
+        The user declared the column categorical, whatever its dtype.
+    max_bins : int
+        Quantile bins per numeric column.
+    max_levels : int
+        Levels of a categorical column that get tokens of their own.
+    """
+
+    categorical: bool = False
+    max_bins: int = 64
+    max_levels: int = 1000
 
 
 class ColumnCodec(ABC):
@@ -36,6 +56,11 @@ class ColumnCodec(ABC):
     kind: ClassVar[str]
     name: Any = None
     spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def build(cls, options: ColumnOptions) -> ColumnCodec:
+        """Make a codec from the options of a table."""
+        return cls()
 
     @abstractmethod
     def accepts(self, series: pd.Series) -> None:

@@ -10,12 +10,13 @@ import pandas as pd
 
 from vaeaug.codecs.categorical import CategoricalCodec
 from vaeaug.codecs.columns import column_from_state, fit_column
-from vaeaug.codecs.numeric import NumericCodec, TemporalCodec
-from vaeaug.codecs.storage import mask_of
+from vaeaug.codecs.numeric import NumericCodec
+from vaeaug.codecs.storage import as_series, mask_of
+from vaeaug.codecs.temporal import TemporalCodec
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from vaeaug.codecs.base import ColumnCodec
     from vaeaug.codecs.packing import Arrays
@@ -30,10 +31,10 @@ class Block(ABC):
 
     Attributes
     ----------
+    codec : ColumnCodec
+        Keeps dtype and values of the variable.
     width : int
         Number of context columns.
-    stored_width : int
-        Number of float32 columns in which :meth:`store` keeps a value.
     """
 
     kind: ClassVar[str]
@@ -46,24 +47,11 @@ class Block(ABC):
 
     @abstractmethod
     def cast(self, series: pd.Series) -> pd.Series:
-        """Return the values in the training dtype."""
+        """Return the values in the training dtype, with a fresh index."""
 
     @abstractmethod
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return n values drawn from the training distribution, in the training dtype."""
-
-    @property
-    def stored_width(self) -> int:
-        """Number of float32 columns in which a value is kept."""
-        return self.codec.width
-
-    def store(self, series: pd.Series) -> np.ndarray:
-        """Return values as float32 columns (n, stored_width)."""
-        return self.codec.encode(series)
-
-    def restore(self, stored: np.ndarray) -> pd.Series:
-        """Undo :meth:`store`."""
-        return self.codec.decode(stored)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -88,49 +76,51 @@ class ClassBlock(Block):
         self.codec: CategoricalCodec = codec
         labels = np.asarray(codec.levels_)
         # Categories have an order of their own; scikit-learn's classes_ are sorted by label.
-        self._order = np.argsort(labels, kind="stable")
+        self._order = _sorted(labels)
         self.classes = labels[self._order]
         self.counts = codec.counts_[self._order]
-        self._rank = np.empty(labels.size + 1, dtype=np.int64)
+        self._rank = np.full(labels.size + 1, -1, dtype=np.int64)
         self._rank[self._order] = np.arange(labels.size)
-        self._rank[-1] = -1
         self.width = labels.size
 
     @classmethod
     def fit(cls, series: pd.Series) -> ClassBlock:
         """Learn the labels of a column."""
-        return cls(CategoricalCodec(max_levels=np.iinfo(np.int64).max, marked=True).fit(series))
+        return cls(CategoricalCodec(max_levels=len(series), marked=True).fit(series))
 
     def index(self, series: pd.Series) -> np.ndarray:
-        """Return class numbers, int64 (n,), −1 where missing; raise UnknownLabelError for unseen labels."""
-        level, missing = self.codec.find(series)
-        unseen = (level < 0) & ~missing
-        if unseen.any():
-            found = pd.unique(series[unseen].astype(object))
-            raise UnknownLabelError(
-                f"{self._who} has labels that fit has not seen: {_few(found)}; allowed are {_few(self.classes)}."
-            )
-        return self._rank[level]
+        """Return class numbers, int64 (n,), −1 where missing.
+
+        Raises
+        ------
+        UnknownLabelError
+            For labels that fit has not seen.
+        """
+        return self._rank[self._known(series)]
 
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return the one-hot block."""
-        index = self.index(series)
-        return (index[:, None] == np.arange(self.width)).astype(np.float32)
+        return (self.index(series)[:, None] == np.arange(self.width)).astype(np.float32)
 
     def cast(self, series: pd.Series) -> pd.Series:
-        """Return the labels in the training dtype."""
-        self.index(series)
-        level, _ = self.codec.find(series)
-        return pd.Series(self.codec.take(level), name=self.codec.name)
+        """Return the labels in the training dtype, with a fresh index."""
+        return as_series(self.codec.take(self._known(series)), self.codec.name)
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return labels drawn at their training rates."""
         index = rng.choice(self.width, size=n, p=self.counts / self.counts.sum())
-        return pd.Series(self.codec.take(self._order[index]), name=self.codec.name)
+        return as_series(self.codec.take(self._order[index]), self.codec.name)
 
-    @property
-    def _who(self) -> str:
-        return "y" if self.codec.name is None or self.codec.name == "y" else f"y, column {self.codec.name!r},"
+    def _known(self, series: pd.Series) -> np.ndarray:
+        level, missing = self.codec.find(series)
+        unseen = (level < 0) & ~missing
+        if unseen.any():
+            who = "y" if self.codec.name in (None, "y") else f"y, column {self.codec.name!r},"
+            found = pd.unique(series[unseen].astype(object))
+            raise UnknownLabelError(
+                f"{who} has labels that fit has not seen: {_few(found)}; allowed are {_few(self.classes)}."
+            )
+        return level
 
 
 class ValueBlock(Block):
@@ -142,14 +132,6 @@ class ValueBlock(Block):
     def __init__(self, codec: NumericCodec) -> None:
         self.codec: NumericCodec = codec
 
-    @classmethod
-    def fit(cls, series: pd.Series) -> ValueBlock:
-        """Learn the distribution of a column."""
-        codec = fit_column(series)
-        if not isinstance(codec, NumericCodec):
-            raise InputError(f"y: column {series.name!r} holds no numbers.")
-        return cls(codec)
-
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return (value, known)."""
         score = self.codec.hint(series)
@@ -157,12 +139,12 @@ class ValueBlock(Block):
         return np.stack([np.where(known, score, 0.0), known], axis=1).astype(np.float32)
 
     def cast(self, series: pd.Series) -> pd.Series:
-        """Return the values in the training dtype, not clamped."""
+        """Return the values in the training dtype, with a fresh index; they are not clamped."""
         values, missing = self.codec.storage_.read(series)
         axis = self.codec.axis_
         if axis is not None and axis.native != "float64" and values.dtype.kind == "f":
-            values = np.rint(values).astype(np.dtype(axis.native))
-        return pd.Series(self.codec.storage_.write(values, missing), name=self.codec.name)
+            values = np.rint(np.where(missing, 0.0, values)).astype(axis.native)
+        return as_series(self.codec.storage_.write(values, missing), self.codec.name)
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return values drawn from the interpolated empirical distribution."""
@@ -179,11 +161,9 @@ def fit_block(series: pd.Series) -> Block:
     """
     if mask_of(series).all():
         raise InputError(f"y: column {series.name!r} has no value at all; drop it.")
-    # The codec refuses infinite values and mixed types with its own sentence.
+    # Fitting as a table column first lets its codec refuse what cannot be used, in its own words.
     codec = fit_column(series)
-    if isinstance(codec, TemporalCodec):
-        return ValueBlock(codec)
-    if isinstance(codec, NumericCodec) and _is_quantity(series, codec):
+    if isinstance(codec, TemporalCodec) or (isinstance(codec, NumericCodec) and _is_quantity(series, codec)):
         return ValueBlock(codec)
     return ClassBlock.fit(series)
 
@@ -205,6 +185,13 @@ def _is_quantity(series: pd.Series, codec: NumericCodec) -> bool:
     return bool(distinct.size > _MOST_CLASSES or (np.rint(distinct) != distinct).any())
 
 
-def _few(labels: Any) -> str:
+def _sorted(labels: np.ndarray) -> np.ndarray:
+    try:
+        return np.argsort(labels, kind="stable")
+    except TypeError:  # categories of mixed types have only the order of their dtype
+        return np.arange(labels.size)
+
+
+def _few(labels: Iterable[Any]) -> str:
     listed = [repr(label.item() if isinstance(label, np.generic) else label) for label in labels]
     return ", ".join(listed[:20]) + (f", ... ({len(listed)} in all)" if len(listed) > 20 else "")

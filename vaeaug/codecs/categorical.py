@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from vaeaug.codecs.base import ColumnCodec
+from vaeaug.codecs.base import ColumnCodec, ColumnOptions
 from vaeaug.codecs.packing import (
     Arrays,
     dtype_from_json,
@@ -20,8 +20,8 @@ from vaeaug.codecs.packing import (
     unpack_values,
 )
 from vaeaug.codecs.quantiles import join_position, split_position
-from vaeaug.codecs.storage import mask_of, missing_marker
-from vaeaug.errors import InputError, RejectedColumn
+from vaeaug.codecs.storage import as_series, mask_of, missing_marker, refuse_infinity
+from vaeaug.errors import RejectedColumn
 from vaeaug.layout import Span
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["CategoricalCodec"]
 
 _LEAST_ROWS = 5  # rows of a level that earns a token of its own where not all can have one
+_OBJECTS = ("string", "boolean", "empty")  # what an object column may hold, in pandas' words
+_MARKED_OBJECTS = ("integer", "floating", "date")
 _FINE_BUCKET = 1_000_000  # rows in the bucket from which float32 positions get too coarse
 
 
@@ -38,8 +40,8 @@ class CategoricalCodec(ColumnCodec):
 
     Tokens are, in this order: missing (if it was seen), levels seen in fit in sorted (or category) order,
     and, if there are more levels than ``max_levels``, one token for all rare ones. Inside that bucket the
-    position says which: each rare value owns a stretch of ``[0, 1)`` as long as its share of the bucket's rows, so
-    that a uniform position draws real rare values at their rates.
+    position says which: each rare value owns a stretch of ``[0, 1)`` as long as its share of the bucket's
+    rows, so that a uniform position draws real rare values at their rates.
 
     Parameters
     ----------
@@ -55,26 +57,20 @@ class CategoricalCodec(ColumnCodec):
         self.max_levels = max_levels
         self.marked = marked
 
+    @classmethod
+    def build(cls, options: ColumnOptions) -> CategoricalCodec:
+        """Make a codec from the options of a table."""
+        return cls(options.max_levels, marked=options.categorical)
+
     def accepts(self, series: pd.Series) -> None:
         """Return for categories, booleans and text; raise RejectedColumn for anything else."""
         dtype = series.dtype
-        if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype, pd.BooleanDtype)) or dtype == np.dtype(
-            bool
-        ):
-            return
-        if isinstance(dtype, pd.ArrowDtype) and dtype.type in (str, bool):
-            return
-        allowed = ("string", "boolean", "empty")
         if dtype == np.dtype(object):
-            if self.marked:
-                allowed = (*allowed, "integer", "floating", "date")
             present = series.to_numpy()[~mask_of(series)]
-            if (
-                pd.api.types.infer_dtype(present, skipna=False) in allowed
-                and len(set(map(type, present))) < 2
-            ):
+            allowed = _OBJECTS + (_MARKED_OBJECTS if self.marked else ())
+            if pd.api.types.infer_dtype(present, skipna=False) in allowed:
                 return
-        elif self.marked and dtype.kind in "iufmM" and not isinstance(dtype, pd.SparseDtype):
+        elif _is_text_or_bool(dtype) or (self.marked and _is_number_or_time(dtype)):
             return
         raise RejectedColumn(f"Column {series.name!r} holds no categories, text or booleans (dtype {dtype}).")
 
@@ -96,13 +92,18 @@ class CategoricalCodec(ColumnCodec):
             order = np.argsort(_sort_key(levels), kind="stable")
             self.levels_ = levels.take(order)
             counts = np.bincount(codes[codes >= 0], minlength=len(levels))[order]
-        self._endless(self.levels_, counts)
+        if getattr(self.levels_.dtype, "kind", "O") == "f":
+            endless = np.isinf(np.asarray(self.levels_, dtype=np.float64))
+            refuse_infinity(self.name, int(counts[endless].sum()), missing.size)
         self.counts_ = counts.astype(np.int64)
         self._describe()
         return self
 
     def encode(self, series: pd.Series) -> np.ndarray:
-        """Return the token, and the position if there is a rare bucket, float32 (n, w); -1 for unseen levels."""
+        """Return the token, and the position if there is a rare bucket, float32 (n, w).
+
+        Levels not seen in fit get token -1, and so do missing values when fit saw none.
+        """
         level, missing = self.find(series)
         x = np.empty((level.size, self.width), dtype=np.float32)
         token = np.append(self.token_, -1 - self.offset_)[level] + self.offset_
@@ -118,16 +119,16 @@ class CategoricalCodec(ColumnCodec):
         """Return a column of the training dtype; code -1 becomes missing, or the commonest level."""
         token = np.rint(x[:, 0]).astype(np.int64) - self.offset_
         # One entry more than tokens, so that a column without levels can be looked up too.
-        level = np.append(self.level_of_, -1)[np.minimum(token, self.level_of_.size)]
+        level = np.append(self.level_of_, -1)[np.clip(token, 0, self.level_of_.size)]
         if self.position_columns_:
             in_bucket = token == self.level_of_.size - 1
             rows = join_position(x[in_bucket, 1:]) * self.bucket_end_[-1]
             level[in_bucket] = self.rare_[np.searchsorted(self.bucket_end_, rows, side="right")]
         level[token < 0] = -1 if self._allows_missing else self.common_
-        return pd.Series(self.take(level), name=self.name, copy=False)
+        return as_series(self.take(level), self.name)
 
     def find(self, series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Return the level number of each entry (-1 when unseen or missing) and the mask of missing, both (n,)."""
+        """Return level numbers (-1 when unseen or missing) and the mask of missing entries, both (n,)."""
         missing = mask_of(series)
         if isinstance(series.dtype, pd.CategoricalDtype):
             known = self._index.get_indexer(_comparable(_plain(series.cat.categories)))
@@ -217,14 +218,19 @@ class CategoricalCodec(ColumnCodec):
     def _allows_missing(self) -> bool:
         return not (isinstance(self.dtype_, np.dtype) and self.dtype_.kind in "biu")
 
-    def _endless(self, levels: Any, counts: np.ndarray) -> None:
-        if getattr(levels.dtype, "kind", "O") == "f" and len(levels):
-            rows = int(counts[np.isinf(np.asarray(levels, dtype=np.float64))].sum())
-            if rows:
-                raise InputError(
-                    f"Column {self.name!r} contains infinity ({rows} of {counts.sum()} values); allowed are finite "
-                    "numbers and missing values (NaN). Replace inf by NaN or clip it first."
-                )
+
+def _is_text_or_bool(dtype: Any) -> bool:
+    if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype)):
+        return True
+    return _kind(dtype) == "b" or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str)
+
+
+def _is_number_or_time(dtype: Any) -> bool:
+    return isinstance(dtype, pd.PeriodDtype) or _kind(dtype) in tuple("iufmM")
+
+
+def _kind(dtype: Any) -> str:
+    return "" if isinstance(dtype, pd.SparseDtype) else dtype.kind
 
 
 def _plain(values: pd.Series | pd.Index) -> Any:
@@ -245,7 +251,8 @@ def _comparable(values: Any) -> pd.Index:
         return pd.Index(np.asarray(values, dtype=object), dtype=object)
     if dtype == np.dtype(object):
         return pd.Index(values, dtype=object)
-    return pd.Index(values)
+    # pandas has no index of half floats.
+    return pd.Index(values.astype(np.float32) if dtype == np.dtype(np.float16) else values)
 
 
 def _append_missing(levels: np.ndarray, marker: Any) -> np.ndarray:

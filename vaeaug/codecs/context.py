@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from vaeaug.codecs.packing import (
     scalar_from_json,
     scalar_to_json,
 )
+from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import InputError
 
 __all__ = ["ContextCodec"]
@@ -73,8 +74,8 @@ class ContextCodec:
         self.dtype_: Any = None
         self.name_: Any = None
         self.blocks_: list[Block] = []
-        self._rows, self._weights = np.empty((0, 0)), np.empty(0)
-        y = None if y is None else _as_labels_container(y)
+        self._rows, self._weights = np.empty((0, 0), dtype=np.float32), np.empty(0)
+        y = None if y is None else _as_container(y)
         if y is None:
             self.container = "none"
         elif isinstance(y, pd.DataFrame):
@@ -107,10 +108,10 @@ class ContextCodec:
         """
         if y is None:
             return np.zeros((int(n or 0), self.width), dtype=np.float32)
-        y = self._like_fit(y)
-        context = np.zeros((len(y), self.width), dtype=np.float32)
-        for block, (start, stop), series in zip(self.blocks_, self.blocks, self._parts(y), strict=True):
-            context[:, start:stop] = block.encode(series if self.container == "frame" else _complete(series))
+        parts = self._parts(y)
+        context = np.empty((len(parts[0]), self.width), dtype=np.float32)
+        for block, (start, stop), series in zip(self.blocks_, self.blocks, parts, strict=True):
+            context[:, start:stop] = block.encode(series)
         return context
 
     def draw(self, n: int, rng: np.random.Generator) -> Any:
@@ -121,24 +122,26 @@ class ContextCodec:
         """
         if self.container == "none":
             return None
-        if self.container == "frame":
-            picked = self._rows[rng.choice(len(self._weights), size=n, p=self._weights)]
-            parts, start = [], 0
-            for block in self.blocks_:
-                parts.append(block.restore(picked[:, start : start + block.stored_width]))
-                start += block.stored_width
-            return self._frame(parts)
-        return self._contain(self.blocks_[0].draw(n, rng))
+        if self.container != "frame":
+            return self._contain(self.blocks_[0].draw(n, rng))
+        picked = self._rows[rng.choice(self._weights.size, size=n, p=self._weights)]
+        parts, start = [], 0
+        for block in self.blocks_:
+            parts.append(block.codec.decode(picked[:, start : start + block.codec.width]))
+            start += block.codec.width
+        return self._frame(parts)
 
     def groups(self, y: Any) -> np.ndarray | None:
-        """Return the class number of each row, int64 (n,); −1 where a frame leaves it unknown; None without classes."""
+        """Return the class number of each row, int64 (n,), or None without a class variable.
+
+        For a frame, its first class column counts; −1 where that is missing.
+        """
         if self._class_block is None:
             return None
         if y is None:
-            raise InputError("groups: y is needed, because the model was fitted with class labels; got None.")
-        y = self._like_fit(y)
-        series = list(self._parts(y))[self.blocks_.index(self._class_block)]
-        return self._class_block.index(series if self.container == "frame" else _complete(series))
+            raise InputError("y is needed, because the model was fitted with class labels; got None.")
+        parts = self._parts(y)
+        return self._class_block.index(parts[self.blocks_.index(self._class_block)])
 
     def as_labels(self, y: Any, n: int) -> Any:
         """Return ``n`` labels in the container and dtype of fit.
@@ -146,8 +149,8 @@ class ContextCodec:
         Parameters
         ----------
         y : scalar, mapping, or labels like those of fit
-            A scalar (for a frame: a mapping or Series with one value per column; columns left out are
-            unknown) is repeated ``n`` times; n labels are passed on.
+            A scalar is repeated ``n`` times; so is one row of a frame, given as a mapping or Series (columns
+            left out are unknown, and so missing); ``n`` labels are passed on.
         n : int
 
         Raises
@@ -155,34 +158,34 @@ class ContextCodec:
         UnknownLabelError
             For labels that fit has not seen.
         InputError
-            For another number of labels than ``n``, and for labels where fit had none.
+            For another number of labels than ``n``, for missing ones, and where fit had no labels.
         """
-        if self.container == "none":
-            raise InputError("y: the model was fitted without y, so no labels can be requested; leave y out.")
-        if self.container == "frame":
-            y = self._repeat_row(y, n)
-        elif np.ndim(y) == 0:
-            objects = np.empty(1, dtype=object)
-            objects[0] = y
-            block = self.blocks_[0]
-            one = pd.Series(objects, name=self.name_, dtype=object if isinstance(y, str) else None)
-            return self._contain(block.cast(one.infer_objects()).repeat(n))
-        y = self._like_fit(y)
-        if len(y) != n:
+        if self.container == "frame" and isinstance(y, (Mapping, pd.Series)):
+            y = self._row(y.to_dict() if isinstance(y, pd.Series) else y)
+        elif self.container != "frame" and np.ndim(y) == 0:
+            y = _single(y)
+        parts = self._parts(y)
+        if len(parts[0]) != n and len(parts[0]) != 1:
             raise InputError(
-                f"y has {len(y)} labels, but {n} rows are to be made; pass one label, or {n} of them."
+                f"y has {len(parts[0])} labels, but {n} rows are to be made; pass one label, or {n} of them."
             )
-        self.encode(y)
-        if self.container == "frame":
-            return self._frame([b.cast(s) for b, s in zip(self.blocks_, self._parts(y), strict=True)])
-        return self._contain(self.blocks_[0].cast(_as_series(y)))
+        times = n if len(parts[0]) == 1 else 1
+        found = [
+            block.cast(series).repeat(times).reset_index(drop=True)
+            for block, series in zip(self.blocks_, parts, strict=True)
+        ]
+        return self._frame(found) if self.container == "frame" else self._contain(found[0])
 
     def concat(self, old: Any, new: Any) -> Any:
         """Return old labels followed by new ones, in the container of ``old``, with a fresh index."""
-        old = _as_labels_container(old)
+        if old is None:
+            return None
+        old = _as_container(old)
         if isinstance(old, (pd.Series, pd.DataFrame)):
             return pd.concat([old, new], ignore_index=True)
-        return np.concatenate([old, np.asarray(new).astype(old.dtype, copy=False)])
+        new = np.asarray(new)
+        # Text may need more room than the old labels have.
+        return np.concatenate([old, new if new.dtype.kind == old.dtype.kind else new.astype(old.dtype)])
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -215,7 +218,8 @@ class ContextCodec:
         codec.blocks_ = [
             block_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["blocks"])
         ]
-        codec._rows, codec._weights = arrays.get("rows", np.empty((0, 0))), arrays.get("weights", np.empty(0))
+        codec._rows = arrays.get("rows", np.empty((0, 0), dtype=np.float32))
+        codec._weights = arrays.get("weights", np.empty(0))
         codec._describe()
         return codec
 
@@ -229,72 +233,66 @@ class ContextCodec:
         self.counts_ = self._class_block.counts if self._class_block else None
 
     @property
+    def class_block(self) -> tuple[int, int]:
+        """First and one past the last context column of the class label; ``(0, 0)`` without one."""
+        if self._class_block is None:
+            return (0, 0)
+        return self.blocks[self.blocks_.index(self._class_block)]
+
+    @property
     def _labels(self) -> list[Any]:
         return [] if self.columns_ is None else list(self.columns_)
 
     def _fit_frame(self, y: pd.DataFrame) -> None:
         self.columns_ = y.columns[:]
         if not self.columns_.is_unique or not len(self.columns_):
-            raise InputError(
-                "y: a frame needs at least one column, each named once; rename or drop columns of y."
-            )
+            raise InputError("y: a frame needs at least one column, each named once; rename or drop columns.")
         if not len(y):
             raise InputError("y has no rows; pass one row of control variables per row of X.")
         parts = [y.iloc[:, j] for j in range(y.shape[1])]
         self.blocks_ = [fit_block(series) for series in parts]
-        stored = np.concatenate([b.store(s) for b, s in zip(self.blocks_, parts, strict=True)], axis=1)
-        rows, counts = np.unique(stored, axis=0, return_counts=True)
+        stored = [block.codec.encode(series) for block, series in zip(self.blocks_, parts, strict=True)]
+        rows, counts = np.unique(np.concatenate(stored, axis=1), axis=0, return_counts=True)
         if len(rows) > _MOST_COMBINATIONS:
             # Rows are sorted, so even steps through them keep the joint shape.
-            kept = np.linspace(0, len(stored) - 1, _MOST_COMBINATIONS).astype(np.int64)
+            kept = np.linspace(0, len(y) - 1, _MOST_COMBINATIONS).astype(np.int64)
             rows, counts = np.unique(np.repeat(rows, counts, axis=0)[kept], axis=0, return_counts=True)
         self._rows, self._weights = rows, counts / counts.sum()
 
-    def _like_fit(self, y: Any) -> Any:
-        """Return y as array, Series or frame of the columns of fit, in their order."""
+    def _parts(self, y: Any) -> list[pd.Series]:
+        """Return labels like those of fit as one series per block, in the order of fit."""
         if self.container == "none":
             raise InputError("y: the model was fitted without y, so it takes no labels; leave y out.")
-        y = _as_labels_container(y)
+        y = _as_container(y)
         if self.container != "frame":
             if isinstance(y, pd.DataFrame):
-                raise InputError(
-                    "y: the model was fitted with a single label per row, got a DataFrame; pass one column."
-                )
-            return y
+                if y.shape[1] != 1:
+                    raise InputError(
+                        f"y: the model was fitted with one label per row, got a DataFrame of {y.shape[1]} "
+                        "columns; pass one column."
+                    )
+                y = y.iloc[:, 0]
+            return [_complete(_as_series(y))]
         if not isinstance(y, pd.DataFrame):
             raise InputError(
-                f"y: the model was fitted with a DataFrame of {self._labels}, got {type(y).__name__}; "
-                "pass a DataFrame with these columns."
+                f"y: the model was fitted with a DataFrame of {self._labels}, got {type(y).__name__}; pass a "
+                "DataFrame with these columns."
             )
         lost = [label for label in self._labels if label not in y.columns]
         unseen = [label for label in y.columns if label not in self._labels]
         if lost or unseen or not y.columns.is_unique:
             raise InputError(
-                f"y: columns must be those of fit, {self._labels}; missing {lost}, unknown {unseen}."
+                f"y: columns must be those of fit, {self._labels}, each once; missing {lost}, "
+                f"unknown {unseen}."
             )
-        return y[self._labels]
+        return [y[label] for label in self._labels]
 
-    def _parts(self, y: Any) -> Sequence[pd.Series]:
-        if isinstance(y, pd.DataFrame):
-            return [y.iloc[:, j] for j in range(y.shape[1])]
-        return [_as_series(y)]
-
-    def _repeat_row(self, y: Any, n: int) -> Any:
-        if isinstance(y, pd.Series):
-            y = y.to_dict()
-        if not isinstance(y, Mapping):
-            return y
-        unseen = [label for label in y if label not in self._labels]
+    def _row(self, values: Mapping[Any, Any]) -> pd.DataFrame:
+        """Return a one-row frame; columns left out are missing."""
+        unseen = [label for label in values if label not in self._labels]
         if unseen:
             raise InputError(f"y: {unseen} are no columns of the y of fit; it has {self._labels}.")
-        columns = {}
-        for j, label in enumerate(self._labels):
-            objects = np.empty(1, dtype=object)
-            objects[0] = y.get(label)
-            columns[j] = pd.Series(objects, dtype=object).infer_objects().repeat(n).reset_index(drop=True)
-        frame = pd.DataFrame(columns)
-        frame.columns = self.columns_
-        return frame
+        return self._frame([_single(values.get(label)) for label in self._labels])
 
     def _contain(self, series: pd.Series) -> Any:
         if self.container == "array":
@@ -303,23 +301,23 @@ class ContextCodec:
 
     def _frame(self, parts: list[pd.Series]) -> pd.DataFrame:
         frame = pd.DataFrame({j: part.reset_index(drop=True) for j, part in enumerate(parts)})
-        frame.columns = self.columns_
+        frame.columns = pd.Index([]) if self.columns_ is None else self.columns_
         return frame
 
 
-def _as_labels_container(y: Any) -> Any:
+def _as_container(y: Any) -> Any:
     """Return a Series or frame as it is, anything else as a one-dimensional array."""
     if isinstance(y, (pd.Series, pd.DataFrame)):
         return y
-    if isinstance(y, (pd.Index, pd.Categorical, pd.api.extensions.ExtensionArray)):
+    if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
         return pd.Series(y)
     array = np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.ravel()
     if array.ndim != 1:
         raise InputError(
-            f"y should be a 1d array, got an array of shape {array.shape} instead; pass several control variables "
-            "as a DataFrame."
+            f"y should be a 1d array, got an array of shape {array.shape} instead; pass several control "
+            "variables as a DataFrame."
         )
     return array
 
@@ -327,15 +325,23 @@ def _as_labels_container(y: Any) -> Any:
 def _as_series(y: Any) -> pd.Series:
     if isinstance(y, pd.Series):
         return y
+    # Text arrays become objects, so that labels longer than those of fit are not cut.
     plain = y.astype(object) if y.dtype.kind in "USO" else y
     return pd.Series(plain, name="y", dtype=object if plain.dtype.kind == "O" else None)
+
+
+def _single(value: Any) -> pd.Series:
+    """Return one label as a series of its natural dtype."""
+    objects = np.empty(1, dtype=object)
+    objects[0] = value
+    return pd.Series(objects, dtype=object, name="y").infer_objects()
 
 
 def _complete(series: pd.Series) -> pd.Series:
     """Return the labels as they are; raise when there are none, or when some are missing."""
     if not len(series):
         raise InputError("y has no rows; pass one label per row of X.")
-    missing = int(series.isna().sum())
+    missing = int(mask_of(series).sum())
     if missing:
         raise InputError(
             f"Input y contains NaN: {missing} of {len(series)} labels are missing; every row needs one. "

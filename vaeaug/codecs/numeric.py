@@ -1,24 +1,24 @@
-"""Numbers, dates and durations as tokens: missing, point masses, and quantile bins with a position inside."""
+"""Numbers as tokens: missing, point masses, and quantile bins with a position inside."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri
 
 from vaeaug.codecs.axis import Axis
-from vaeaug.codecs.base import ColumnCodec
+from vaeaug.codecs.base import ColumnCodec, ColumnOptions
 from vaeaug.codecs.packing import Arrays, nested, prefixed, scalar_from_json, scalar_to_json
 from vaeaug.codecs.quantiles import QuantileBins, join_position, split_position
-from vaeaug.codecs.storage import NumberStorage, Storage, TimeStorage
+from vaeaug.codecs.storage import NumberStorage, Storage, as_series
 from vaeaug.layout import Span
 
 if TYPE_CHECKING:
+    import pandas as pd
     from collections.abc import Mapping
 
-__all__ = ["NumericCodec", "TemporalCodec"]
+__all__ = ["NumericCodec"]
 
 _DISTINCT = 256  # up to here every value may be a token of its own
 _FEW = 10  # up to here every value is, however rarely it repeats
@@ -28,9 +28,9 @@ _HINT_LIMIT = 3.5
 class NumericCodec(ColumnCodec):
     """Encode a numeric column as one token, a position inside it, and a rank-Gaussian hint.
 
-    Tokens are, in this order: missing (if it was seen), point masses in rising order, quantile bins in rising
-    order. Up to 256 distinct values that repeat (twice on average, or at most 10 values) are all point masses;
-    otherwise values on more than 1/64 of the rows are, and the rest goes to bins.
+    Tokens are, in this order: missing (if it was seen), point masses in rising order, quantile bins in
+    rising order. Up to 256 distinct values that repeat (twice on average, or at most 10 values) are all
+    point masses; otherwise values on more than 1/64 of the rows are, and the rest goes to bins.
 
     Parameters
     ----------
@@ -43,6 +43,11 @@ class NumericCodec(ColumnCodec):
 
     def __init__(self, max_bins: int = 64) -> None:
         self.max_bins = max_bins
+
+    @classmethod
+    def build(cls, options: ColumnOptions) -> NumericCodec:
+        """Make a codec from the options of a table."""
+        return cls(options.max_bins)
 
     def accepts(self, series: pd.Series) -> None:
         """Return when the column holds numbers; raise RejectedColumn when not."""
@@ -106,13 +111,13 @@ class NumericCodec(ColumnCodec):
         code = np.rint(x[:, 0]).astype(np.int64)
         if self.axis_ is None:
             nothing = np.zeros(code.size, dtype=np.int64)
-            return pd.Series(self.storage_.write(nothing, np.ones(code.size, dtype=bool)), name=self.name)
+            return as_series(self.storage_.write(nothing, np.ones(code.size, dtype=bool)), self.name)
         if not self.storage_.allows_missing:
             code = np.where(code < 0, self.common_, code)
         missing = code < self.offset_
         token = np.clip(code - self.offset_, 0, self.rank_low_.size - 1)
         values = self._values(token, x[:, 1 : 1 + self.position_columns_])
-        return pd.Series(self.storage_.write(values, missing), name=self.name, copy=False)
+        return as_series(self.storage_.write(values, missing), self.name)
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return n values drawn from the training distribution; missing ones are not drawn."""
@@ -216,13 +221,6 @@ class NumericCodec(ColumnCodec):
         score = np.clip(ndtri(rank), -_HINT_LIMIT, _HINT_LIMIT)
         score[missing] = 0.0
         return score
-
-
-class TemporalCodec(NumericCodec):
-    """Encode dates, durations and periods as the numbers of their ticks; whole days stay whole days."""
-
-    kind: ClassVar[str] = "temporal"
-    storage_type: ClassVar[Any] = TimeStorage
 
 
 def _point_masses(counts: np.ndarray) -> np.ndarray:

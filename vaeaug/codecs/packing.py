@@ -1,9 +1,11 @@
-"""Write labels, dtypes and columns of values as JSON plus plain arrays, and read them back; never a pickle."""
+"""Write labels, dtypes and distinct values as JSON plus plain arrays and read them back; never a pickle."""
 
 from __future__ import annotations
 
 import base64
 import datetime
+import math
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +62,7 @@ def scalar_to_json(value: Any) -> Any:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return {"float": value.hex()}
+        return value if math.isfinite(value) else {"float": value.hex()}
     if value is pd.NaT or value is pd.NA:
         return {"missing": "NaT" if value is pd.NaT else "NA"}
     if isinstance(value, tuple):
@@ -78,8 +80,8 @@ def scalar_to_json(value: Any) -> Any:
     if isinstance(value, datetime.date):
         return {"date": value.isoformat()}
     raise ArchiveError(
-        f"Cannot write the label {value!r} of type {type(value).__name__} to a file; allowed are text, numbers, "
-        "booleans, dates, intervals and tuples of them. Convert it to text before fit."
+        f"Cannot write the label {value!r} of type {type(value).__name__} to a file; allowed are text, "
+        "numbers, booleans, dates, intervals and tuples of them. Convert it to text before fit."
     )
 
 
@@ -125,6 +127,12 @@ def dtype_to_json(dtype: Any) -> Any:
         return {"string": [dtype.storage, "NA" if missing is pd.NA else "nan"]}
     if isinstance(dtype, np.dtype):
         return {"numpy": dtype.str}
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        kind = "zoneinfo" if isinstance(dtype.tz, zoneinfo.ZoneInfo) else "name"
+        return {"zoned": [dtype.unit, str(dtype.tz), kind]}
+    if isinstance(dtype, pd.ArrowDtype) and dtype.type is str:
+        # Its name, "string[pyarrow]", means another dtype to pandas.
+        return {"arrow text": str(dtype.pyarrow_dtype)}
     name = str(dtype)
     try:
         same = pd.api.types.pandas_dtype(name) == dtype
@@ -144,6 +152,13 @@ def dtype_from_json(data: Mapping[str, Any]) -> Any:
         return np.dtype(body)
     if kind == "pandas":
         return pd.api.types.pandas_dtype(body)
+    if kind == "zoned":
+        unit, zone, how = body
+        return pd.DatetimeTZDtype(unit, zoneinfo.ZoneInfo(zone) if how == "zoneinfo" else zone)
+    if kind == "arrow text":
+        import pyarrow
+
+        return pd.ArrowDtype(pyarrow.type_for_alias(body))
     storage, missing = body
     if missing == "NA":
         return pd.StringDtype(storage)
@@ -171,7 +186,8 @@ def index_from_json(data: Mapping[str, Any]) -> pd.Index:
     kind = data["kind"]
     names = [scalar_from_json(name) for name in data["names"]]
     if "range" in kind:
-        return pd.RangeIndex(*kind["range"], name=names[0])
+        start, stop, step = kind["range"]
+        return pd.RangeIndex(start, stop, step, name=names[0])
     if "multi" in kind:
         return pd.MultiIndex.from_tuples([scalar_from_json(label) for label in kind["multi"]], names=names)
     labels = np.empty(len(kind["flat"]), dtype=object)
@@ -202,6 +218,8 @@ def pack_values(values: Any) -> tuple[dict[str, Any], Arrays]:
         meta = {"as": "interval", "closed": dtype.closed, "left": left, "right": right}
         return meta, prefixed("left", left_arrays) | prefixed("right", right_arrays)
     meta = {"dtype": dtype_to_json(dtype)}
+    if isinstance(dtype, pd.PeriodDtype):
+        return meta | {"as": "periods"}, {"values": np.asarray(values.asi8)}
     if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         return meta | {"as": "numbers"}, {"values": np.asarray(values)}
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
@@ -219,6 +237,8 @@ def unpack_values(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
         right = unpack_values(meta["right"], nested("right", arrays))
         return pd.arrays.IntervalArray.from_arrays(left, right, closed=meta["closed"])
     dtype = dtype_from_json(meta["dtype"])
+    if meta["as"] == "periods":
+        return pd.arrays.PeriodArray(arrays["values"], dtype=dtype)
     if meta["as"] == "numbers":
         return arrays["values"].astype(dtype) if dtype.kind not in "mM" else arrays["values"].view(dtype)
     found = _unpack_text(arrays) if meta["as"] == "text" else [scalar_from_json(v) for v in meta["list"]]

@@ -99,7 +99,7 @@ class QuantileBins:
         return bins, np.maximum(outside, 0.0)
 
     def position(self, bins: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return positions, float64 in ``[0, 1]``, of coordinates in their bins; the middle of a flat piece."""
+        """Return positions, float64 in ``[0, 1]``, of coordinates in their bins; mid-way on a flat piece."""
         t = np.clip(t, self.lower[bins], self.upper[bins])
         first, last = self.start[bins], self.start[bins + 1] - 1
         i = np.clip(np.searchsorted(self.t, t, side="right") - 1, first, last)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.codecs.columns import ColumnCodec, column_from_state, fit_column
+from vaeaug.codecs.columns import ColumnCodec, ColumnOptions, column_from_state, fit_column
 from vaeaug.codecs.packing import (
     Arrays,
     dtype_from_json,
@@ -95,14 +95,14 @@ class TableCodec:
             )
         marked = self._marked()
         self.codecs_: list[ColumnCodec] = [
-            fit_column(series, categorical=bool(mark), max_bins=self.max_bins, max_levels=self.max_levels)
+            fit_column(series, ColumnOptions(bool(mark), self.max_bins, self.max_levels))
             for series, mark in zip(_series(table), marked, strict=True)
         ]
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
             warnings.warn(
-                f"X has columns without any value: {_few(empty)}. They are kept and stay missing; drop them if they "
-                "are there by mistake.",
+                f"X has columns without any value: {_few(empty)}. They are kept and stay missing; "
+                "drop them if they are there by mistake.",
                 VaeaugWarning,
                 stacklevel=2,
             )
@@ -191,7 +191,8 @@ class TableCodec:
         if listed and all(isinstance(item, (bool, np.bool_)) for item in listed):
             if len(listed) != self.n_features_:
                 raise InputError(
-                    f"categorical_features: a mask needs one entry per column ({self.n_features_}), got {len(listed)}."
+                    f"categorical_features: a mask needs one entry per column ({self.n_features_}), "
+                    f"got {len(listed)}."
                 )
             return np.asarray(listed, dtype=bool)
         for item in listed:
@@ -200,26 +201,28 @@ class TableCodec:
 
     def _find_column(self, item: Any, allowed: str) -> int:
         if self.columns_ is not None and not isinstance(item, numbers.Integral):
-            try:
-                return int(self.columns_.get_loc(item))
-            except (KeyError, TypeError) as error:
+            found = [j for j, label in enumerate(self.columns_) if label == item]
+            if not found:
                 raise InputError(
-                    f"categorical_features names {item!r}, which is no column of X; it has {_few(self.columns_)}."
-                ) from error
+                    f"categorical_features names {item!r}, which is no column of X; X has "
+                    f"{_few(self.columns_)}."
+                )
+            return found[0]
         if not isinstance(item, numbers.Integral):
             raise InputError(f"categorical_features: {allowed}; X is an array without names, got {item!r}.")
-        if not 0 <= item < self.n_features_:
+        position = int(item)
+        if not 0 <= position < self.n_features_:
             raise InputError(
-                f"categorical_features: positions lie in [0, {self.n_features_ - 1}], got {item}."
+                f"categorical_features: positions lie in [0, {self.n_features_ - 1}], got {position}."
             )
-        return int(item)
+        return position
 
     def _check_columns(self, table: pd.DataFrame | np.ndarray) -> None:
         if self.columns_ is None or not isinstance(table, pd.DataFrame):
             if table.shape[1] != self.n_features_:
                 raise InputError(
-                    f"X has {table.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_} "
-                    "features as input."
+                    f"X has {table.shape[1]} features, but {type(self).__name__} is expecting "
+                    f"{self.n_features_} features as input."
                 )
             return
         if table.columns.equals(self.columns_):
@@ -256,8 +259,8 @@ def _as_table(X: Any) -> pd.DataFrame | np.ndarray:
     table = np.asarray(X)
     if table.ndim != 2:
         raise InputError(
-            f"Expected 2D array, got {table.ndim}D array instead. Reshape your data: X.reshape(-1, 1) for a single "
-            "column, X.reshape(1, -1) for a single row."
+            f"Expected 2D array, got {table.ndim}D array instead. Reshape your data: X.reshape(-1, 1) for "
+            "a single column, X.reshape(1, -1) for a single row."
         )
     if table.dtype.kind == "c":
         raise InputError("Complex data not supported: pass real and imaginary parts as columns of their own.")
