@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "parameter_from_json", "parameter_to_json"]
 
 
 class Recipe:
@@ -84,3 +84,23 @@ class Recipe:
 
 def _rebuild(name: str, options: dict[str, Any]) -> Recipe:
     return Recipe(name, **options)
+
+
+def parameter_to_json(value: Any) -> Any:
+    """Return an estimator parameter as JSON can hold it; random streams and unknown objects become None."""
+    if isinstance(value, Recipe):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {str(name): parameter_to_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [parameter_to_json(item) for item in value]
+    if hasattr(value, "tolist"):
+        return parameter_to_json(value.tolist())
+    return value if value is None or isinstance(value, (bool, int, float, str)) else None
+
+
+def parameter_from_json(value: Any) -> Any:
+    """Rebuild a parameter from :func:`parameter_to_json`."""
+    if isinstance(value, Mapping) and set(value) == {"recipe", "options"}:
+        return Recipe.from_json(value)
+    return value

@@ -1,1 +1,1 @@
-
+"""Networks and distributions; torch only, no data containers."""

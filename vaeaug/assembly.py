@@ -1,0 +1,163 @@
+"""The only builder: from settings and a layout to the objective that training minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from torch import nn
+
+from vaeaug.errors import InputError
+from vaeaug.layout import Layout
+from vaeaug.losses.objective import Objective
+from vaeaug.losses.terms import TERMS, Ramp
+from vaeaug.nn.latents import LATENTS
+from vaeaug.nn.likelihoods import RowLikelihood
+from vaeaug.nn.networks import CodeDecoder, RowEncoder
+from vaeaug.nn.posteriors import POSTERIORS
+from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.vae import VAE
+from vaeaug.recipe import Recipe
+
+__all__ = ["NETWORKS", "Blueprint", "build", "chosen"]
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Everything that decides the shape of a model, as plain values that fit in a file.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of an encoded row.
+    context_width : int
+        K.
+    blocks : tuple of (int, int)
+        Where each control variable lies in the context.
+    class_block : (int, int)
+        Context columns of the one-hot class label; equal if there is none.
+    latent_dim : int
+        D.
+    network, prior, posterior, latent : Recipe
+        Which parts, with their options.
+    losses : dict of str to float
+        Weight of each term.
+    warmup : float
+        Share of training over which the weight of the KL rises.
+    label_dropout : float
+        Share of rows whose labels are hidden in training.
+    """
+
+    layout: Layout
+    context_width: int
+    blocks: tuple[tuple[int, int], ...]
+    class_block: tuple[int, int]
+    latent_dim: int
+    network: Recipe
+    prior: Recipe
+    posterior: Recipe
+    latent: Recipe
+    losses: dict[str, float] = field(default_factory=dict)
+    warmup: float = 0.2
+    label_dropout: float = 0.1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description."""
+        data = asdict(self)
+        data["layout"] = self.layout.to_json()
+        for name in ("network", "prior", "posterior", "latent"):
+            data[name] = getattr(self, name).to_json()
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Blueprint:
+        """Rebuild a blueprint from :meth:`to_json`."""
+        values = {name.name: data[name.name] for name in fields(cls)}
+        values["layout"] = Layout.from_json(data["layout"])
+        values["class_block"] = tuple(data["class_block"])
+        values["blocks"] = tuple((int(a), int(b)) for a, b in data["blocks"])
+        for name in ("network", "prior", "posterior", "latent"):
+            values[name] = Recipe.from_json(data[name])
+        return cls(**values)
+
+
+def _residual(
+    blueprint: Blueprint, *, width: int = 128, depth: int = 2, dependence: int | str = "auto"
+) -> tuple[nn.Module, nn.Module, nn.Module, int]:
+    """Residual perceptrons for table rows; ``dependence`` is the width of the autoregressive part."""
+    layout, context = blueprint.layout, blueprint.context_width
+    likelihood = RowLikelihood(layout, hidden=dependence)
+    encoder = RowEncoder(layout, context, width, depth)
+    decoder = CodeDecoder(blueprint.latent_dim, context, likelihood.parameters_width, width, depth)
+    return encoder, decoder, likelihood, width
+
+
+#: name -> function of (blueprint, **options) that returns encoder, decoder, likelihood and
+#: the width of the encoder's output.
+NETWORKS = {"residual": _residual}
+
+
+def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> Recipe:
+    """Return the recipe of a registered part.
+
+    Raises
+    ------
+    InputError
+        If no part of that name is registered.
+    """
+    if not isinstance(value, (str, Recipe)):
+        raise InputError(f"{parameter} must be a name or a Recipe, got {value!r}.")
+    recipe = Recipe.of(value)
+    if recipe.name not in registry:
+        allowed = ", ".join(repr(name) for name in registry)
+        raise InputError(
+            f"{parameter} must be one of {allowed} or a Recipe of one of them, got {recipe.name!r}."
+        )
+    return recipe
+
+
+def build(blueprint: Blueprint) -> Objective:
+    """Build the objective and the VAE in it.
+
+    Initial weights come from torch's global stream, so call it inside
+    ``randomness.isolated_torch``.
+
+    Raises
+    ------
+    InputError
+        If a part refuses its options.
+    """
+    network = chosen(blueprint.network, NETWORKS, "network")
+    encoder, decoder, likelihood, features = _made("network", network, NETWORKS[network.name], blueprint)
+    posterior = chosen(blueprint.posterior, POSTERIORS, "posterior")
+    prior = chosen(blueprint.prior, PRIORS, "prior")
+    latent = chosen(blueprint.latent, LATENTS, "latent")
+    sizes = (blueprint.latent_dim, blueprint.context_width, blueprint.class_block)
+    vae = VAE(
+        encoder,
+        _made(
+            "latent",
+            latent,
+            LATENTS[latent.name],
+            _made("posterior", posterior, POSTERIORS[posterior.name], features, blueprint.latent_dim),
+            _made("prior", prior, PRIORS[prior.name], *sizes),
+            blueprint.latent_dim,
+        ),
+        decoder,
+        likelihood,
+    )
+    terms = {
+        name: (Ramp(weight, blueprint.warmup if name == "kl" else 0.0), TERMS[name])
+        for name, weight in blueprint.losses.items()
+    }
+    return Objective(vae, terms, blocks=blueprint.blocks, label_dropout=blueprint.label_dropout)
+
+
+def _made(parameter: str, recipe: Recipe, part: Any, *sizes: Any) -> Any:
+    try:
+        return part(*sizes, **recipe.options)
+    except TypeError as error:
+        raise InputError(
+            f"{parameter}={recipe!r} has options that {recipe.name!r} does not take: {error}."
+        ) from error

@@ -1,0 +1,234 @@
+"""A model in use: numpy arrays in, numpy arrays out, seeded, in chunks, on any device."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaeaug.assembly import Blueprint, build
+from vaeaug.losses.objective import Objective
+from vaeaug.nn.distributions import draw
+from vaeaug.nn.vae import VAE
+from vaeaug.randomness import isolated_torch
+from vaeaug.training.callbacks import Callback
+from vaeaug.training.loop import TrainingResult, train
+from vaeaug.training.runtime import Runtime
+
+__all__ = ["Model"]
+
+#: Rows per pass without gradients: small enough that activations stay in the cache.
+_CHUNK = 4096
+#: Codes that a prior is fitted to, at most: more cost time and add little.
+_PRIOR_CODES = 65_536
+_LEAST_CODES = 20_000
+_INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT = 0, 1, 2, 3
+
+
+class Model:
+    """A VAE with the blueprint it was built from.
+
+    Parameters
+    ----------
+    blueprint : Blueprint
+    objective : Objective
+        Holds the VAE.
+    runtime : Runtime
+    """
+
+    def __init__(self, blueprint: Blueprint, objective: Objective, runtime: Runtime) -> None:
+        self.blueprint = blueprint
+        self.objective = objective.to(runtime.device).eval()
+        self.runtime = runtime
+        self._double: VAE | None = None
+
+    @classmethod
+    def create(cls, blueprint: Blueprint, runtime: Runtime, seed: int) -> Model:
+        """Build a model with fresh weights."""
+        with isolated_torch(seed, _INITIAL):
+            return cls(blueprint, build(blueprint), runtime)
+
+    @property
+    def vae(self) -> VAE:
+        """The networks."""
+        return self.objective.vae
+
+    def train(
+        self,
+        x: np.ndarray,
+        c: np.ndarray,
+        held_out: np.ndarray,
+        *,
+        weights: np.ndarray | None,
+        seed: int,
+        callbacks: Sequence[Callback] = (),
+        **options: Any,
+    ) -> TrainingResult:
+        """Train the networks on encoded rows ``(n, W)`` and contexts ``(n, K)``.
+
+        Parameters
+        ----------
+        held_out : ndarray of bool, shape (n,)
+            Rows for validation; may be none.
+        """
+        kept = ~held_out
+        self._double = None
+        initialise = getattr(self.vae.likelihood, "initialise", None)
+        if initialise is not None:
+            initialise(torch.from_numpy(x[kept]).to(self.runtime.device))
+
+        def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
+            return torch.from_numpy(x[mask]), torch.from_numpy(c[mask])
+
+        def weigh(mask: np.ndarray) -> Tensor | None:
+            return None if weights is None else torch.from_numpy(weights[mask])
+
+        some = bool(held_out.any())
+        return train(
+            self.objective,
+            pick(kept),
+            validation=pick(held_out) if some else None,
+            weights=weigh(kept),
+            validation_weights=weigh(held_out) if some else None,
+            seed=derived(seed, _NETWORK),
+            runtime=self.runtime,
+            callbacks=callbacks,
+            **options,
+        )
+
+    def fit_prior(
+        self, x: np.ndarray, c: np.ndarray, *, seed: int, callbacks: Sequence[Callback] = (), **options: Any
+    ) -> TrainingResult | None:
+        """Fit the prior to codes of all rows, drawn from the posterior; return its training if any."""
+        prior = self.vae.latent.prior
+        draws = max(1, math.ceil(_LEAST_CODES / len(x)))
+        rows = np.arange(len(x))
+        if len(x) > _PRIOR_CODES:
+            rows = np.sort(
+                np.random.default_rng(derived(seed, _PRIOR_DRAW)).choice(len(x), _PRIOR_CODES, replace=False)
+            )
+        with (
+            self.runtime.session(),
+            isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
+            torch.no_grad(),
+        ):
+            contexts = torch.from_numpy(c[rows]).to(self.runtime.device).repeat(draws, 1)
+            codes = []
+            for _ in range(draws):
+                for a, b in self._chunks(x[rows], c[rows]):
+                    codes.append(self.vae.encode(a, b).rsample())
+            z = torch.cat(codes)
+            prior.estimate(z, contexts, draws)
+            objective = prior.objective(z, contexts, draws)
+        if objective is None:
+            return None
+        return train(
+            objective,
+            (z, contexts),
+            seed=derived(seed, _PRIOR_FIT),
+            runtime=self.runtime,
+            callbacks=callbacks,
+            **options,
+        )
+
+    def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return posterior means and standard deviations, float64, each ``(n, D)``.
+
+        Computed in double precision, so that a row's code does not depend on the rows
+        beside it.
+        """
+        if self._double is None:
+            self._double = copy.deepcopy(self.vae).double()
+        vae = self._double
+
+        def run(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+            posterior = vae.encode(a.double(), b.double())
+            return posterior.mean, posterior.scale  # type: ignore[attr-defined]
+
+        return self._map(run, x, c, empty=(self.blueprint.latent_dim, np.float64), parts=2)  # type: ignore[return-value]
+
+    def decode(self, z: np.ndarray, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
+        """Return encoded rows ``(n, W)`` for codes ``(n, D)``; temperature 0 takes the likeliest values."""
+
+        def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
+            return (draw(self.vae.decode(a, b), temperature),)
+
+        z = np.ascontiguousarray(z, dtype=np.float32)
+        return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape[0], np.float32))[0]
+
+    def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
+        """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
+
+        def run(b: Tensor) -> tuple[Tensor]:
+            return (self.vae.sample(b, temperature),)
+
+        return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape[0], np.float32))[0]
+
+    def log_likelihood(self, x: np.ndarray, c: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
+        """Return the importance-weighted bound on ``log p(x | c)`` in nats, shape ``(n,)``.
+
+        ``log (1/S) Σ_s p(x|z_s,c) p(z_s|c) / q(z_s|x,c)`` (Burda et al. 2016,
+        *Importance Weighted Autoencoders*, eq. 8) with S = ``draws``.
+        """
+
+        def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
+            posterior, terms = self.vae.encode(a, b), []
+            prior = self.vae.latent.prior(b)
+            for _ in range(draws):
+                z = draw(posterior)
+                terms.append(self.vae.decode(z, b).log_prob(a) + prior.log_prob(z) - posterior.log_prob(z))
+            return (torch.logsumexp(torch.stack(terms), 0) - math.log(draws),)
+
+        return self._map(run, x, c, seed=seed, empty=(None, np.float32))[0].astype(np.float64)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all weights as arrays on the CPU."""
+        return {name: value.detach().cpu().numpy() for name, value in self.vae.state_dict().items()}
+
+    @classmethod
+    def from_state(cls, blueprint: Blueprint, arrays: Mapping[str, np.ndarray], runtime: Runtime) -> Model:
+        """Rebuild a model from :meth:`state`."""
+        model = cls.create(blueprint, runtime, seed=0)
+        model.vae.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+        return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle weights as CPU arrays, so that a model trained on a GPU loads anywhere."""
+        return {"blueprint": self.blueprint, "arrays": self.state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(self.from_state(state["blueprint"], state["arrays"], Runtime("auto")).__dict__)
+
+    def _chunks(self, *arrays: np.ndarray) -> Iterator[tuple[Tensor, ...]]:
+        size = _CHUNK if self.runtime.is_cpu else 16 * _CHUNK
+        for start in range(0, len(arrays[0]), size):
+            yield tuple(torch.from_numpy(a[start : start + size]).to(self.runtime.device) for a in arrays)
+
+    def _map(
+        self,
+        run: Callable[..., tuple[Tensor, ...]],
+        *arrays: np.ndarray,
+        empty: tuple[int | None, Any],
+        seed: int = 0,
+        parts: int = 1,
+    ) -> tuple[np.ndarray, ...]:
+        """Apply ``run`` to chunks of the arrays without gradients; each chunk has a stream of its own."""
+        found: list[tuple[np.ndarray, ...]] = []
+        with self.runtime.session(), torch.no_grad():
+            for i, chunk in enumerate(self._chunks(*arrays)):
+                with isolated_torch(seed, i, device=self.runtime.device):
+                    found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
+        if found:
+            return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+        width, dtype = empty
+        return tuple(np.empty((0,) if width is None else (0, width), dtype) for _ in range(parts))
+
+
+def derived(seed: int, purpose: int) -> int:
+    """Return the seed of one purpose within a run."""
+    return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])

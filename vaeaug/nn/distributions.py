@@ -1,0 +1,155 @@
+"""Distributions over codes: what every prior and posterior hands back for a context."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+__all__ = ["CodeDistribution", "DiagonalGaussian", "Drawable", "GaussianMixture", "draw"]
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class Drawable(Distribution):
+    """A distribution that draws one event per batch entry, more or less boldly."""
+
+    arg_constraints: dict[str, Any] = {}
+
+    def __init__(self, batch: int, event: Sequence[int]) -> None:
+        super().__init__(torch.Size([batch]), torch.Size(event), validate_args=False)
+
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Draw one event per batch entry, shape ``(B, …)``.
+
+        Parameters
+        ----------
+        temperature : float, default=1.0
+            Scales the noise: 1 samples the distribution, below 1 stays nearer to its
+            typical events, 0 returns the most typical one.
+        """
+        raise NotImplementedError
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw events, shape ``sample_shape + (B, …)``."""
+        with torch.no_grad():
+            count = math.prod(sample_shape)
+            drawn = torch.stack([self.draw() for _ in range(count)])
+            return drawn.reshape(*sample_shape, *self.batch_shape, *self.event_shape)
+
+
+class CodeDistribution(Drawable):
+    """A distribution over codes: batch shape ``(B,)``, event shape ``(D,)``."""
+
+    def __init__(self, batch: int, latent_dim: int) -> None:
+        super().__init__(batch, (latent_dim,))
+
+
+def draw(distribution: Distribution, temperature: float = 1.0) -> Tensor:
+    """Draw one event per batch entry from any distribution; only ours know a temperature."""
+    if isinstance(distribution, Drawable):
+        return distribution.draw(temperature)
+    return distribution.rsample() if distribution.has_rsample else distribution.sample()
+
+
+class DiagonalGaussian(CodeDistribution):
+    """``N(mean, diag scale²)``, both of shape ``(B, D)``."""
+
+    has_rsample = True
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        self.centre, self.scale = mean, scale
+        super().__init__(*mean.shape)
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, shape ``(B, D)``."""
+        return self.centre
+
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Draw by the reparameterisation ``mean + temperature · scale ⊙ ε``, ``ε ~ N(0, I)``."""
+        return self.centre + temperature * self.scale * torch.randn_like(self.centre)
+
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw differentiably, shape ``sample_shape + (B, D)``."""
+        shape = torch.Size(sample_shape) + self.centre.shape
+        noise = torch.randn(shape, dtype=self.centre.dtype, device=self.centre.device)
+        return self.centre + self.scale * noise
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log-density of codes ``(..., B, D)``, shape ``(..., B)``."""
+        error = ((z - self.centre) / self.scale).square()
+        return -(0.5 * (error + _LOG_2PI) + self.scale.log()).sum(-1)
+
+    def kl_to_standard(self) -> Tensor:
+        """Return ``KL(self ‖ N(0, I))`` in nats, shape ``(B,)`` (Kingma and Welling 2014, appendix B)."""
+        variance = self.scale.square()
+        return 0.5 * (self.centre.square() + variance - 1 - variance.log()).sum(-1)
+
+
+class GaussianMixture(CodeDistribution):
+    """A mixture of full-covariance Gaussians, with weights of its own for every batch entry.
+
+    Parameters
+    ----------
+    weights : Tensor (B, M)
+        Rows sum to 1.
+    means : Tensor (M, D)
+    factors : Tensor (M, D, D)
+        Lower Cholesky factors of the covariances.
+    """
+
+    def __init__(self, weights: Tensor, means: Tensor, factors: Tensor) -> None:
+        self.weights, self.means, self.factors = weights, means, factors
+        super().__init__(len(weights), means.shape[1])
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean, shape ``(B, D)``."""
+        return self.weights @ self.means
+
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Draw a component, then a code around its mean with the noise scaled by ``temperature``."""
+        cumulative = self.weights.cumsum(1)
+        level = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
+        component = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).squeeze(1)
+        component = component.clamp(max=len(self.means) - 1)
+        noise = torch.randn(
+            len(component), self.means.shape[1], dtype=self.means.dtype, device=self.means.device
+        )
+        # One matrix product per component would be a Python loop; a gather of D×D factors is not.
+        shift = torch.einsum("bij,bj->bi", self.factors[component], noise)
+        return self.means[component] + temperature * shift
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """Return each component's log-density of codes ``(B, D)``, shape ``(B, M)``."""
+        return gaussian_log_prob(z, self.means, self.factors)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log-density of codes ``(..., B, D)``, shape ``(..., B)``."""
+        flat = z.reshape(-1, z.shape[-1])
+        parts = self.component_log_prob(flat).reshape(*z.shape[:-1], -1)
+        return torch.logsumexp(parts + self.weights.log(), -1)
+
+
+def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 4096) -> Tensor:
+    """Log-densities of N codes under M full-covariance Gaussians, shape ``(N, M)``.
+
+    One matrix product whitens all codes for all components; ``chunk`` rows at a time,
+    since the product has ``M · D`` columns.
+    """
+    components, dim = means.shape
+    identity = torch.eye(dim, dtype=means.dtype, device=means.device)
+    whitening = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
+    centres = torch.einsum("mij,mj->mi", whitening, means).reshape(-1)
+    matrix = whitening.reshape(components * dim, dim).T
+    constant = -torch.diagonal(factors, dim1=1, dim2=2).log().sum(1) - 0.5 * dim * _LOG_2PI
+    parts = []
+    for block in z.split(chunk):
+        error = (block @ matrix - centres).square_()
+        parts.append(constant - 0.5 * error.reshape(len(block), components, dim).sum(2))
+    return torch.cat(parts) if parts else z.new_zeros(0, components)

@@ -1,0 +1,135 @@
+"""Continuous flows: a velocity field over codes, and the distribution it transports noise to."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from vaeaug.nn.distributions import CodeDistribution, DiagonalGaussian
+from vaeaug.nn.networks import ResidualBlock
+
+__all__ = ["FlowDistribution", "FlowMatchingObjective", "VelocityField"]
+
+_FREQUENCIES = 16
+_FASTEST = 64.0
+
+
+class VelocityField(nn.Module):
+    """A network ``v(z, t, c)`` that says where a code at time t is going.
+
+    Parameters
+    ----------
+    latent_dim, context_width : int
+        D and K.
+    width, depth : int
+        Of the residual trunk.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, latent_dim: int, context_width: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.code = nn.Linear(latent_dim, width)
+        self.context = nn.Linear(context_width, width, bias=False) if context_width else None
+        self.time = nn.Linear(2 * _FREQUENCIES, width)
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(depth)), nn.SiLU())
+        self.out = nn.Linear(width, latent_dim)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        frequencies = torch.exp(torch.linspace(0, math.log(_FASTEST), _FREQUENCIES))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, z: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        """Map codes ``(B, D)``, times ``(B,)`` and contexts ``(B, K)`` to velocities ``(B, D)``."""
+        angle = t[:, None] * self.frequencies
+        h = self.code(z) + self.time(torch.cat([angle.sin(), angle.cos()], 1))
+        if self.context is not None:
+            h = h + self.context(c)
+        return self.out(self.blocks(h))
+
+
+class FlowMatchingObjective(nn.Module):
+    """Regress the velocity of straight paths from noise to codes.
+
+    ``E ‖v((1−t)·ε + t·z, t, c) − (z − ε)‖²`` with ``ε ~ N(0, I)`` and a logit-normal t
+    (Lipman et al. 2023, *Flow Matching for Generative Modeling*; Esser et al. 2024 for
+    the times).
+
+    Parameters
+    ----------
+    field : VelocityField
+    """
+
+    def __init__(self, field: VelocityField) -> None:
+        super().__init__()
+        self.field = field
+
+    def forward(self, batch: tuple[Tensor, ...], progress: float) -> dict[str, Tensor]:
+        """Take ``(codes (B, D), contexts (B, K))`` and return the loss, shape ``(B,)``."""
+        z, c = batch
+        noise = torch.randn_like(z)
+        t = torch.sigmoid(torch.randn(len(z), dtype=z.dtype, device=z.device))
+        path = noise + t[:, None] * (z - noise)
+        return {"loss": (self.field(path, t, c) - (z - noise)).square().sum(1)}
+
+
+class FlowDistribution(CodeDistribution):
+    """Where the flow of a velocity field carries ``N(0, I)`` from time 0 to time 1.
+
+    Parameters
+    ----------
+    field : VelocityField
+    c : Tensor (B, K)
+    steps : int
+        Of Heun's method; each step asks the field twice.
+    centre, spread : Tensor (D,)
+        The codes the field was trained on were standardised with these.
+    """
+
+    def __init__(self, field: VelocityField, c: Tensor, steps: int, centre: Tensor, spread: Tensor) -> None:
+        self.field, self.c, self.steps = field, c, steps
+        self.centre, self.spread = centre, spread
+        super().__init__(len(c), len(centre))
+
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Carry noise of scale ``temperature`` along the flow, shape ``(B, D)``."""
+        shape = (len(self.c), len(self.centre))
+        z = temperature * torch.randn(shape, dtype=self.centre.dtype, device=self.centre.device)
+        step = 1.0 / self.steps
+        for i in range(self.steps):
+            start = self._velocity(z, i * step)
+            end = self._velocity(z + step * start, (i + 1) * step)
+            z = z + 0.5 * step * (start + end)
+        return z * self.spread + self.centre
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log-density of codes ``(B, D)`` by flowing back, shape ``(B,)``.
+
+        Uses the instantaneous change of variables, ``d log p / dt = −tr ∂v/∂z`` (Chen et
+        al. 2018), with the exact trace: D backward passes a step.
+        """
+        z = (z - self.centre) / self.spread
+        log_volume = -self.spread.log().sum().expand(len(z))
+        step = 1.0 / self.steps
+        for i in reversed(range(self.steps)):
+            end, trace_end = self._velocity_and_trace(z, (i + 1) * step)
+            start, trace_start = self._velocity_and_trace(z - step * end, i * step)
+            z = z - 0.5 * step * (start + end)
+            log_volume = log_volume - 0.5 * step * (trace_start + trace_end)
+        base = DiagonalGaussian(torch.zeros_like(z), torch.ones_like(z))
+        return base.log_prob(z) + log_volume
+
+    def _velocity(self, z: Tensor, time: float) -> Tensor:
+        return self.field(z, torch.full((len(z),), time, dtype=z.dtype, device=z.device), self.c)
+
+    def _velocity_and_trace(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            point = z.detach().requires_grad_()
+            velocity = self._velocity(point, time)
+            trace = torch.zeros(len(z), dtype=z.dtype, device=z.device)
+            for d in range(z.shape[1]):
+                row = torch.autograd.grad(velocity[:, d].sum(), point, retain_graph=d < z.shape[1] - 1)[0]
+                trace = trace + row[:, d]
+        return velocity.detach(), trace.detach()

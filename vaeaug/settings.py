@@ -1,0 +1,98 @@
+"""What ``"auto"`` means: training settings chosen from the size of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vaeaug.randomness import numpy_generator
+
+__all__ = ["Plan", "hold_out", "resolve"]
+
+_REFERENCE_ROWS = 32_000
+_MOST_HELD_OUT = 5_000
+_FEWEST_TO_HOLD_OUT = 40
+_FEWEST_OF_A_CLASS = 10
+_SPLIT = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Resolved training settings.
+
+    Parameters
+    ----------
+    latent_dim, max_iter, batch_size : int
+    learning_rate, beta : float
+    held_out : int
+        Number of rows for validation; 0 for none.
+    """
+
+    latent_dim: int
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    beta: float
+    held_out: int
+
+
+def resolve(
+    rows: int,
+    *,
+    latent_dim: Any,
+    max_iter: Any,
+    batch_size: Any,
+    learning_rate: Any,
+    beta: Any,
+    validation_fraction: float,
+    early_stopping: bool,
+) -> Plan:
+    """Replace every ``"auto"`` by a value that suits ``rows`` training rows.
+
+    Batches hold a 32nd of the rows, 32 to 1,024 of them. Epochs grow with the inverse
+    square root of the rows (24 at 32,000; 4 to 150), so that small tables get enough
+    steps and large ones do not take for ever.
+    """
+    if batch_size == "auto":
+        batch_size = min(1024, max(32, 1 << max(rows // 32, 1).bit_length()))
+    if max_iter == "auto":
+        max_iter = min(150, max(4, round(24 * (_REFERENCE_ROWS / rows) ** 0.5)))
+    held_out = min(round(validation_fraction * rows), _MOST_HELD_OUT)
+    if not early_stopping or rows < _FEWEST_TO_HOLD_OUT:
+        held_out = 0
+    return Plan(
+        latent_dim=16 if latent_dim == "auto" else int(latent_dim),
+        max_iter=int(max_iter),
+        batch_size=int(batch_size),
+        learning_rate=2e-3 if learning_rate == "auto" else float(learning_rate),
+        beta=0.8 if beta == "auto" else float(beta),
+        held_out=held_out,
+    )
+
+
+def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np.ndarray:
+    """Choose rows for validation, evenly over the classes and none of a class with fewer than 10.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (rows,), or None
+        Class numbers.
+    rows, wanted : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool, shape (rows,)
+    """
+    mask = np.zeros(rows, dtype=bool)
+    order = numpy_generator(seed, _SPLIT).permutation(rows)
+    if groups is None:
+        mask[order[:wanted]] = True
+        return mask
+    for group in np.unique(groups):
+        members = order[groups[order] == group]
+        if len(members) >= _FEWEST_OF_A_CLASS:
+            mask[members[: round(wanted * len(members) / rows)]] = True
+    return mask
