@@ -1,0 +1,342 @@
+"""`AugmentedClassifier`: a classifier that trains on resampled rows and predicts like any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import _safe_indexing, column_or_1d, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from vaeaug.checks import check_number
+from vaeaug.errors import InputError
+from vaeaug.sampler import VAEOverSampler, class_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AugmentedClassifier"]
+
+
+def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
+    """Say whether the wrapped classifier has a method, fitted or not."""
+
+    def check(self: AugmentedClassifier) -> bool:
+        # The AttributeError of the estimator says more than ours would.
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        return True
+
+    return check
+
+
+class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Train any classifier on a data set with synthetic rows added, inside ``fit`` only.
+
+    It is the last step of a plain scikit-learn Pipeline, and right in ``cross_val_score``
+    and ``GridSearchCV``: test folds are never resampled, and synthetic rows are made from
+    the training fold alone.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A copy is trained on the resampled rows.
+    sampler : object with ``fit_resample``, optional
+        A copy makes the rows. By default ``VAEOverSampler()``; any sampler of
+        imbalanced-learn will do.
+    synthetic_weight : float, default=1.0
+        Weight of a synthetic row in training, where a real row weighs 1 (or, with
+        ``sample_weight``, where the real rows of its class weigh their mean). Other
+        values than 1 need an estimator that takes ``sample_weight``.
+    prior_correction : bool, default=True
+        Whether ``predict_proba`` speaks of the class shares of the data (True) or of the
+        resampled training set (False). Has no influence on ``predict``.
+
+    Attributes
+    ----------
+    estimator_, sampler_
+        The fitted copies.
+    classes_ : ndarray (k,)
+    class_prior_ : ndarray (k,)
+        Shares of the classes in the data, by weight.
+    training_prior_ : ndarray (k,)
+        Shares of the classes in the resampled training set, by weight.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only if the columns have names.
+
+    Notes
+    -----
+    *Two questions, two answers.* ``predict`` and ``decision_function`` are those of the classifier
+    trained on the resampled rows. That is what resampling is for: with classes filled up to equal
+    size, the most probable class is the one that does best on the *balanced* accuracy, so
+    that rare classes are found. ``predict_proba`` answers another question, how
+    probable each class is, and a balanced training set makes a classifier overrate rare ones.
+    It is therefore corrected for the change of the class shares, by Bayes' rule,
+
+    .. math:: p(k \\mid x) \\propto q(k \\mid x) \\, \\pi_k / \\tau_k,
+
+    where q is the probability given by the trained classifier, π the shares in the data
+    (``class_prior_``) and τ those in the training set (``training_prior_``), both by weight
+    (Elkan 2001, "The foundations of cost-sensitive learning", theorem 2; Saerens, Latinne
+    & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
+    probabilities", equation 2.4). So wherever rows were added, ``predict`` finds more rare
+    rows than ``predict_proba > 0.5`` does, as with a tuned threshold. For the most
+    probable class, with fewer false alarms, take ``classes_[predict_proba(X).argmax(axis=1)]``.
+
+    The correction knows of the rows added, not of what the estimator does
+    inside: leave its ``class_weight`` alone.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
+    >>> X, y = make_classification(n_samples=100, weights=[0.9], random_state=0)
+    >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=2), random_state=0)
+    >>> model = AugmentedClassifier(LogisticRegression(), sampler).fit(X, y)
+    >>> model.class_prior_, model.training_prior_
+    (array([0.89, 0.11]), array([0.5, 0.5]))
+    >>> model.predict_proba(X).shape
+    (100, 2)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        sampler: Any = None,
+        *,
+        synthetic_weight: float = 1.0,
+        prior_correction: bool = True,
+    ) -> None:
+        self.estimator = estimator
+        self.sampler = sampler
+        self.synthetic_weight = synthetic_weight
+        self.prior_correction = prior_correction
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AugmentedClassifier:
+        """Resample the rows and train the classifier on them.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like (n, d)
+        y : array-like (n,)
+            Class labels.
+        sample_weight : array-like (n,), optional
+            Weights of the rows; rows of weight 0 are not resampled either. The
+            sampler does not see the other weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If the parameters do not fit together, or the data cannot be used.
+        """
+        self._check_parameters(weighted=sample_weight is not None)
+        X, y = _table(X), _one_column(y)
+        labels = class_labels(y)
+        check_consistent_length(X, labels)
+        validate_data(self, X, skip_check_array=True)
+        weight = np.ones(len(labels))
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            kept = np.flatnonzero(weight > 0)
+            X, y = _safe_indexing(X, kept), _safe_indexing(y, kept)
+            labels, weight = labels[kept], weight[kept]
+
+        self.sampler_ = clone(VAEOverSampler() if self.sampler is None else self.sampler)
+        X_res, y_res = self.sampler_.fit_resample(X, y)
+        labels_res = class_labels(y_res)
+        weight_res = np.ones(len(labels_res))
+        arguments = {}
+        if sample_weight is not None or self.synthetic_weight != 1:
+            synthetic, source = _origins(self.sampler_, X, X_res)
+            weight_res = _training_weights(
+                labels, weight, labels_res, synthetic, source, self.synthetic_weight
+            )
+            arguments = {str(_weight_keyword(self.estimator)): weight_res}
+        self.estimator_ = clone(self.estimator).fit(X_res, y_res, **arguments)
+        self.classes_ = np.asarray(getattr(self.estimator_, "classes_", np.unique(labels_res)))
+        self.class_prior_ = _shares(labels, weight, self.classes_)
+        self.training_prior_ = _shares(labels_res, weight_res, self.classes_)
+        return self
+
+    @available_if(_estimator_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class that the trained classifier chooses for each row, ``(n,)``; see Notes."""
+        X = self._checked(X)
+        return self.estimator_.predict(X)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, ``(n, k)``, for the class shares of the data; see Notes.
+
+        With ``prior_correction=False``, for those of the resampled training set.
+        """
+        X = self._checked(X)
+        trained = self.estimator_.predict_proba(X)
+        odds = self.class_prior_ / self.training_prior_
+        if not self.prior_correction or np.allclose(odds, odds[0], rtol=1e-12, atol=0):
+            return trained
+        corrected = trained * odds.astype(trained.dtype)
+        return corrected / corrected.sum(axis=1, keepdims=True)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of :meth:`predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    @available_if(_estimator_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the trained classifier's scores, ``(n,)`` or ``(n, k)``; they agree with :meth:`predict`."""
+        X = self._checked(X)
+        return self.estimator_.decision_function(X)
+
+    def _checked(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(self, _table(X), reset=False, skip_check_array=True)
+
+    def _check_parameters(self, *, weighted: bool) -> None:
+        """Refuse, before the long work, what cannot end well."""
+        check_number("synthetic_weight", self.synthetic_weight, low=0.0, high=1e9)
+        if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
+            raise InputError(
+                "AugmentedClassifier: estimator must be a classifier with fit() and predict(), "
+                f"got {self.estimator!r}."
+            )
+        if self.sampler is not None and not hasattr(self.sampler, "fit_resample"):
+            raise InputError(
+                "AugmentedClassifier: sampler must be None or an object with fit_resample(), such as "
+                f"VAEOverSampler() or imblearn's SMOTE(); got {self.sampler!r}."
+            )
+        if (weighted or self.synthetic_weight != 1) and _weight_keyword(self.estimator) is None:
+            cause = "sample_weight" if weighted else f"synthetic_weight={self.synthetic_weight}"
+            raise InputError(
+                f"AugmentedClassifier: {cause} needs an estimator whose fit takes sample_weight, and "
+                f"{type(self.estimator).__name__}'s does not; leave it out, or take another estimator."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        sampler = get_tags(VAEOverSampler() if self.sampler is None else self.sampler)
+        if inner.classifier_tags is not None:
+            tags.classifier_tags = inner.classifier_tags
+        for name in ("allow_nan", "categorical", "string", "sparse", "positive_only"):
+            given = getattr(inner.input_tags, name), getattr(sampler.input_tags, name)
+            setattr(tags.input_tags, name, any(given) if name == "positive_only" else all(given))
+        return tags
+
+
+def _origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows are synthetic, and the input row that each other one is.
+
+    Raises
+    ------
+    InputError
+        If the sampler does not tell, and does not keep the input rows in front.
+    """
+    n, n_res = _length(X), _length(X_res)
+    later = np.arange(n_res) >= n
+    own = np.where(later, -1, np.arange(n_res))
+    synthetic = getattr(sampler, "is_synthetic_", None)
+    if synthetic is not None and len(synthetic) == n_res:
+        return np.asarray(synthetic), np.asarray(sampler.source_indices_)
+    picked = getattr(sampler, "sample_indices_", None)
+    if picked is not None and len(picked) == n_res:  # imbalanced-learn's samplers that only pick rows
+        picked = np.asarray(picked)
+        keeps_all = n_res >= n and np.array_equal(picked[:n], np.arange(n))
+        return (later if keeps_all else np.zeros(n_res, dtype=bool)), picked
+    if n_res >= n and _same_rows(X, X_res, n):
+        return later, own
+    raise InputError(
+        f"AugmentedClassifier: {type(sampler).__name__} does not tell which rows are synthetic, so they "
+        "cannot be weighted; leave sample_weight out and synthetic_weight at 1, or take a sampler that keeps "
+        "the input rows in front, such as VAEOverSampler()."
+    )
+
+
+def _same_rows(X: Any, X_res: Any, n: int) -> bool:
+    """Tell whether the first n rows of X_res are those of X."""
+    if isinstance(X, pd.DataFrame):
+        return X.reset_index(drop=True).equals(X_res.iloc[:n].reset_index(drop=True))
+    if sparse.issparse(X):
+        return bool((X_res.tocsr()[:n] != X.tocsr()).nnz == 0)
+    before, after = np.asarray(X), np.asarray(X_res)[:n]
+    if before.dtype.kind in "biufc":
+        return np.array_equal(before, after, equal_nan=True)
+    return pd.DataFrame(before).equals(pd.DataFrame(after))
+
+
+def _training_weights(
+    labels: np.ndarray,
+    weight: np.ndarray,
+    labels_res: np.ndarray,
+    synthetic: np.ndarray,
+    source: np.ndarray,
+    synthetic_weight: float,
+) -> np.ndarray:
+    """Return the weight of each resampled row: its own, or a multiple of the mean of its class."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    means = np.bincount(codes, weight) / np.bincount(codes)
+    filled = synthetic_weight * means[np.searchsorted(classes, labels_res)]
+    return np.where(synthetic, filled, weight[np.where(synthetic, 0, source)])
+
+
+def _shares(labels: np.ndarray, weight: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the share of each class by weight, shape (k,)."""
+    return np.array([weight[labels == label].sum() for label in classes]) / weight.sum()
+
+
+def _weight_keyword(estimator: Any) -> str | None:
+    """Return the name under which an estimator's fit takes sample weights; None if it does not."""
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "sample_weight"
+    steps = getattr(estimator, "steps", None)  # a Pipeline hands them to its last step
+    if steps:
+        name, last = steps[-1]
+        inner = _weight_keyword(last) if hasattr(last, "fit") else None
+        return None if inner is None else f"{name}__{inner}"
+    return None
+
+
+def _table(X: Any) -> Any:
+    """Return X in a container that has rows: frames, arrays, sparse matrices and lists as they are."""
+    if not hasattr(X, "shape") and not isinstance(X, list):
+        X = np.asarray(X)
+    if getattr(X, "ndim", 2) == 1:
+        raise InputError(
+            "X must have rows and columns, got one dimension. Reshape your data: X.reshape(1, -1) makes "
+            "one row of it, X.reshape(-1, 1) one column."
+        )
+    return X
+
+
+def _one_column(y: Any) -> Any:
+    """Return y as a Series or an array ``(n,)``."""
+    if y is None or isinstance(y, pd.Series):
+        return y
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"y must be one column of class labels, got {labels.shape[1]} columns. Multilabel and "
+            "multioutput targets are not supported."
+        )
+    return column_or_1d(labels, warn=True)
+
+
+def _length(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)

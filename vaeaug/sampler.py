@@ -1,0 +1,313 @@
+"""`VAEOverSampler`: imbalanced-learn's sampler face, without needing imbalanced-learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
+from sklearn.utils import InputTags, Tags, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from vaeaug.checks import check_option
+from vaeaug.errors import InputError
+from vaeaug.randomness import derive_seed
+from vaeaug.resampling import class_counts, targets
+
+__all__ = ["VAEOverSampler", "class_labels"]
+
+METHODS = ("auto", "prior", "posterior", "interpolate")
+
+
+class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
+    """Add synthetic rows of the rare classes to a data set, as a step that resamples.
+
+    The sampler fits a :class:`VAEAugmenter` to the rows it is given and appends rows drawn
+    from it. It has ``fit_resample`` and no ``transform``, so it goes into
+    ``imblearn.pipeline.Pipeline``, which resamples in ``fit`` only. In a Pipeline of
+    scikit-learn use :class:`AugmentedClassifier` as the last step.
+
+    Parameters
+    ----------
+    augmenter : VAEAugmenter, optional
+        What learns and makes the rows; a copy is fitted. By default ``VAEAugmenter()``.
+        Any estimator with ``fit(X, y)`` and ``generate(y_new, X, y, *, method,
+        random_state) -> (X_new, source_indices)`` will do.
+    sampling_strategy : str, float, dict or callable, default="auto"
+        How many rows each class gets, as in imbalanced-learn: ``"auto"``
+        (``"not majority"``), ``"minority"``, ``"not minority"``, ``"all"``, a ratio for two
+        classes, or ``{label: rows after resampling}``.
+    method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
+        How rows are made, see :meth:`VAEAugmenter.sample`.
+    random_state : None, int, RandomState or Generator
+        Decides the new rows; and the fit too, unless the augmenter has a
+        ``random_state`` of its own.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of rows added.
+    augmenter_ : VAEAugmenter
+        The fitted copy; unfitted if no row had to be added.
+    is_synthetic_ : ndarray of bool (n + m,)
+        Which of the returned rows are new.
+    source_indices_ : ndarray of int64 (n + m,)
+        For each returned row the input row it stems from: itself for an input row, the row
+        that a synthetic one varies, −1 where there is none (draws from the prior).
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only if the columns have names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from vaeaug import VAEAugmenter, VAEOverSampler
+    >>> X, y = make_classification(n_samples=60, weights=[0.8], random_state=0)
+    >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=2), random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> sampler.sampling_strategy_
+    {1: 36}
+    >>> X_res.shape, int(sampler.is_synthetic_.sum())
+    ((96, 20), 36)
+    """
+
+    _sampling_type = "over-sampling"  # read by imbalanced-learn's ensembles
+
+    def __init__(
+        self,
+        augmenter: Any = None,
+        *,
+        sampling_strategy: Any = "auto",
+        method: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.augmenter = augmenter
+        self.sampling_strategy = sampling_strategy
+        self.method = method
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> VAEOverSampler:
+        """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like (n, d) or (n, H, W[, C])
+        y : array-like (n,)
+
+        Returns
+        -------
+        self
+        """
+        self._plan(X, y)
+        return self
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Fit the augmenter and return the rows followed by new ones.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like (n, d) or array (n, H, W[, C])
+            Never changed. Missing values are allowed.
+        y : array-like (n,)
+            Class labels; also a one-vs-rest indicator matrix (n, k).
+
+        Returns
+        -------
+        X_resampled : like X, (n + m, ...)
+            The rows of X, untouched, then m new ones; same container, columns and dtypes. A
+            DataFrame gets a fresh index.
+        y_resampled : like y, (n + m,)
+
+        Raises
+        ------
+        InputError
+            If X or y cannot be used, y holds one class, or the strategy does not fit.
+        """
+        rows, labels = self._plan(X, y)
+        n = len(labels)
+        first = dict(zip(*_unique_with_first(labels), strict=True))
+        positions = np.repeat(
+            np.array([first[label] for label in self.sampling_strategy_], dtype=np.int64),
+            list(self.sampling_strategy_.values()),
+        )
+        seed = derive_seed(self.random_state)
+        self.augmenter_ = self._copied_augmenter(seed)
+        if len(positions):
+            y_fit = labels if _is_indicator(y) else _column(y)
+            self.augmenter_.fit(rows, y_fit)
+            new, sources = self.augmenter_.generate(
+                _take(y_fit, positions), rows, y_fit, method=self.method, random_state=seed
+            )
+            X_res = _append(X, rows, new)
+        else:
+            X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
+        self.is_synthetic_ = np.arange(n + len(positions)) >= n
+        self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
+        return X_res, _take(y, np.concatenate([np.arange(n), positions]))
+
+    def _plan(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        """Check everything that can be checked before the work; return rows and 1-d labels."""
+        check_option("method", self.method, METHODS)
+        labels = class_labels(y)
+        rows = _rows(X)
+        check_consistent_length(rows, labels)
+        if isinstance(rows, pd.DataFrame):
+            validate_data(self, rows, skip_check_array=True)
+            if not len(rows):
+                raise InputError("X must have at least 1 row, got 0 sample(s).")
+        else:
+            rows = validate_data(self, rows, dtype=None, ensure_all_finite="allow-nan", allow_nd=True)
+        self.sampling_strategy_ = targets(self.sampling_strategy, labels)
+        return rows, labels
+
+    def _copied_augmenter(self, seed: int) -> Any:
+        if self.augmenter is None:
+            from vaeaug.augmenter import VAEAugmenter  # brings torch
+
+            return VAEAugmenter(random_state=seed)
+        for method in ("fit", "generate"):
+            if not hasattr(self.augmenter, method):
+                raise InputError(
+                    f"VAEOverSampler: augmenter must have {method}(), as VAEAugmenter has; "
+                    f"got {type(self.augmenter).__name__}."
+                )
+        augmenter = clone(self.augmenter)
+        if augmenter.get_params(deep=False).get("random_state", 0) is None:
+            augmenter.set_params(random_state=seed)
+        return augmenter
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return _SamplerTags(**_fields(tags) | {"input_tags": _RowTags(**_fields(tags.input_tags))})
+
+
+@dataclass
+class _RowTags(InputTags):
+    """Input tags with the one that imbalanced-learn's checks read in addition."""
+
+    dataframe: bool = True
+
+
+@dataclass
+class _SampleIndices:
+    sample_indices: bool = False
+
+
+@dataclass
+class _SamplerTags(Tags):
+    """Tags with those that imbalanced-learn's checks read in addition."""
+
+    sampler_tags: _SampleIndices = field(default_factory=_SampleIndices)
+
+
+def _fields(tags: Any) -> dict[str, Any]:
+    return {item.name: getattr(tags, item.name) for item in fields(tags)}
+
+
+def class_labels(y: Any) -> np.ndarray:
+    """Return class labels as one dimension, whatever they came in.
+
+    Parameters
+    ----------
+    y : array-like (n,), (n, 1), or a one-vs-rest indicator matrix (n, k)
+        Also a Series of any dtype, categorical and nullable ones too.
+
+    Returns
+    -------
+    ndarray (n,)
+        Column numbers where y is an indicator matrix.
+
+    Raises
+    ------
+    InputError
+        If a label is missing, a row has several labels, or the target is continuous.
+    """
+    if y is None:
+        raise InputError(
+            "Resampling requires y to be passed, but the target y is None; give the class of each row."
+        )
+    if _is_indicator(y):
+        indicators = np.asarray(y)
+        if (indicators.sum(axis=1) > 1).any():
+            raise InputError(
+                "y must hold one class for each row. Multilabel and multioutput targets are not supported."
+            )
+        return indicators.argmax(axis=1)
+    column = _column(y)
+    class_counts(column)
+    labels = column_or_1d(column)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError("y must hold class labels, got infinite values.")
+    if labels.dtype == object:
+        # Nullable dtypes arrive as objects; give numbers and booleans their own dtype back.
+        labels = np.asarray(labels.tolist(), dtype=object if _has_text(labels) else None)
+    check_classification_targets(labels)
+    return labels
+
+
+def _has_text(labels: np.ndarray) -> bool:
+    return any(isinstance(label, str) for label in labels.tolist())
+
+
+def _is_indicator(y: Any) -> bool:
+    return np.ndim(y) == 2 and np.shape(y)[1] > 1 and type_of_target(y) == "multilabel-indicator"
+
+
+def _column(y: Any) -> Any:
+    """Return y as one column; a frame as its Series, so that the dtype is kept."""
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        return y.iloc[:, 0]
+    if isinstance(y, pd.Series):
+        return y
+    return column_or_1d(np.asarray(y))
+
+
+def _rows(X: Any) -> Any:
+    """Return X as a DataFrame or an array, dense."""
+    if sparse.issparse(X):
+        raise InputError(
+            "X must be dense, got a sparse matrix; a VAE models every cell. Convert it with X.toarray()."
+        )
+    if isinstance(X, pd.DataFrame):
+        if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
+            dense = {
+                name: dtype.subtype for name, dtype in X.dtypes.items() if isinstance(dtype, pd.SparseDtype)
+            }
+            return X.astype(dense)
+        return X
+    array = np.asarray(X)
+    if array.dtype.kind in "US" and isinstance(X, list):
+        return np.asarray(X, dtype=object)  # or numpy would turn the numbers among them into text
+    return array
+
+
+def _append(X: Any, rows: Any, new: Any) -> Any:
+    """Return X with new rows below, in the container and the dtypes of X."""
+    if isinstance(X, pd.DataFrame):
+        new = pd.DataFrame(new, columns=X.columns).astype(X.dtypes)
+        return pd.concat([X, new], ignore_index=True)
+    if isinstance(X, list):
+        return X + np.asarray(new).tolist()
+    return np.concatenate([rows, np.asarray(new).astype(rows.dtype, copy=False)])
+
+
+def _take(y: Any, positions: np.ndarray) -> Any:
+    """Return labels by position, in the container and the dtype of y."""
+    if isinstance(y, pd.Series | pd.DataFrame):
+        return y.iloc[positions].reset_index(drop=True)
+    if isinstance(y, list):
+        return [y[i] for i in positions.tolist()]
+    return np.asarray(y)[positions]
+
+
+def _unique_with_first(labels: np.ndarray) -> tuple[list[Any], list[int]]:
+    found, first = np.unique(labels, return_index=True)
+    return found.tolist(), first.tolist()
