@@ -26,7 +26,7 @@ __all__ = ["Model"]
 _CHUNK = 4096
 #: Codes that a prior is fitted to, at most: more cost time and add little.
 _PRIOR_CODES = 65_536
-_LEAST_CODES = 20_000
+_LEAST_CODES = 8_192
 _INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT = 0, 1, 2, 3
 
 
@@ -117,12 +117,9 @@ class Model:
             isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
             torch.no_grad(),
         ):
-            contexts = torch.from_numpy(c[rows]).to(self.runtime.device).repeat(draws, 1)
-            codes = []
-            for _ in range(draws):
-                for a, b in self._chunks(x[rows], c[rows]):
-                    codes.append(self.vae.encode(a, b).rsample())
-            z = torch.cat(codes)
+            parts = [(self.vae.encode(a, b), b) for a, b in self._chunks(x[rows], c[rows])]
+            z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
+            contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
             prior.estimate(z, contexts, draws)
             objective = prior.objective(z, contexts, draws)
         if objective is None:
