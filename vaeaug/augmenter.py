@@ -17,7 +17,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vaeaug import archive, operations
 from vaeaug.assembly import NETWORKS, Blueprint, chosen
-from vaeaug.checks import appended, check_number, check_option, check_weights, refuse_images
+from vaeaug.checks import (
+    appended,
+    check_number,
+    check_option,
+    check_weights,
+    refuse_images,
+    refuse_text,
+    restored_on_failure,
+)
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.errors import ArchiveError, InputError, PosteriorCollapseWarning
@@ -87,7 +95,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     device : str, default="auto"
         ``"auto"`` takes a GPU when there is one.
     random_state : int, RandomState or None, default=None
-        Decides everything random in ``fit`` and the sequence of samples after it.
+        Decides everything random in ``fit`` and the sequence of samples after it. With
+        None both are new each time.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -227,8 +236,23 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
         """
+        with restored_on_failure(self):
+            rows = self._learn(X, y, sample_weight)
+        _warn_if_collapsed(self.history_, rows)
+        return self
+
+    def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
+        """Do the work of fit; return the number of rows."""
         codec, context, x, c = self._encode_training(X, y)
         weights = check_weights(sample_weight, len(x))
+        groups = context.groups(y) if context.width else None
+        if weights is not None and not weights.all():
+            # Rows of weight 0 are as if they were not there.
+            counted = weights > 0
+            x, c, weights = x[counted], c[counted], weights[counted]
+            groups = None if groups is None else groups[counted]
+        if len(x) < 2:
+            raise InputError(f"VAEAugmenter needs at least 2 rows to learn from, got n_samples={len(x)}.")
         seed = derive_seed(self.random_state)
         plan = resolve(
             len(x),
@@ -241,9 +265,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             early_stopping=self.early_stopping,
         )
         model = Model.create(self._blueprint(codec, context, plan), Runtime(self.device), seed)
-        held_out = hold_out(context.groups(y) if context.width else None, len(x), plan.held_out, seed)
+        held_out = hold_out(groups, len(x), plan.held_out, seed)
         history = self._train(model, x, c, held_out, weights, plan, seed)
-        # Only now, when nothing can fail any more, does the estimator change.
         self._codec, self._context, self._model = codec, context, model
         self.classes_ = context.classes_
         self.history_ = history
@@ -251,27 +274,18 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._n_features_out = plan.latent_dim
         self._anchors = self._anchor(x, c, seed)
         self._seed, self._calls = seed, 0
-        _warn_if_collapsed(history, len(x))
-        return self
+        return len(x)
 
     def _encode_training(self, X: Any, y: Any) -> tuple[TableCodec, ContextCodec, np.ndarray, np.ndarray]:
         refuse_images(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True)
         else:
-            X = validate_data(
-                self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", ensure_min_samples=2
-            )
+            refuse_text(X)
+            X = validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2)
         codec = TableCodec(self.categorical_features).fit(X)
-        if len(X) < 2:
-            raise InputError(f"VAEAugmenter needs at least 2 rows to learn from, got n_samples={len(X)}.")
         context = ContextCodec().fit(y)
-        if y is not None and len(y) != len(X):
-            raise InputError(
-                "X and y have inconsistent numbers of samples: "
-                f"X has {len(X)} rows, y has {len(y)}; pass one label per row."
-            )
-        return codec, context, codec.encode(X), context.encode(y, len(X))
+        return codec, context, codec.encode(X), _contexts(context, y, len(X))
 
     def _blueprint(self, codec: TableCodec, context: ContextCodec, plan: Plan) -> Blueprint:
         losses = self.losses if self.losses is not None else {"reconstruction": 1.0, "kl": plan.beta}
@@ -322,7 +336,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         stages.append(pd.DataFrame(result.history).assign(stage="network"))
         with _progress(self.verbose, "prior") as bars:
             fitted = model.fit_prior(
-                x, c, seed=seed, callbacks=bars, learning_rate=plan.learning_rate, max_seconds=shares[1]
+                x,
+                c,
+                weights=weights,
+                seed=seed,
+                callbacks=bars,
+                learning_rate=plan.learning_rate,
+                max_seconds=shares[1],
             )
         if fitted is not None:
             stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))
@@ -430,8 +450,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if method in ("auto", "prior"):
             x, sources = self._generate(c, "prior", temperature, seed, None)
         else:
-            known = self._context.encode(y, len(X))
-            mean, scale = self._model.encode(self._encode(X), known)
+            x = self._encode(X)
+            known = _contexts(self._context, y, len(x))
+            mean, scale = self._model.encode(x, known)
             x, sources = self._generate(c, method, temperature, seed, (mean, scale, known))
         return self._codec.decode(x), sources
 
@@ -655,9 +676,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _encode(self, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W)."""
         if self._codec.columns_ is None:
-            X = validate_data(
-                self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-            )
+            refuse_text(X)
+            X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
         elif isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=False, skip_check_array=True)
         return self._codec.encode(X)
@@ -675,10 +695,23 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
 
     def _next_seed(self, random_state: Any) -> int:
-        if random_state is not None:
+        if random_state is not None or self.random_state is None:
+            # Without a seed in fit every call takes fresh entropy, or two processes that
+            # load one file would make the same rows.
             return derive_seed(random_state)
         self._calls += 1
         return int(numpy_generator(self._seed, self._calls).integers(2**31 - 1))
+
+
+def _contexts(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
+    """Return the contexts of labels that belong to the rows of X, float32 (rows, K)."""
+    c = context.encode(y, rows)
+    if len(c) != rows:
+        raise InputError(
+            f"X and y have inconsistent numbers of samples: X has {rows} rows, y has {len(c)}; pass one "
+            "label per row."
+        )
+    return c
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 
-__all__ = ["appended", "check_number", "check_option", "check_weights", "refuse_images"]
+__all__ = [
+    "appended",
+    "check_number",
+    "check_option",
+    "check_weights",
+    "refuse_images",
+    "refuse_text",
+    "restored_on_failure",
+]
 
 
 def check_number(
@@ -81,15 +90,19 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
-        return np.ones(n, dtype=np.float32)
     weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.broadcast_to(weights, (n,))
     if weights.shape != (n,):
         raise InputError(
             f"sample_weight must have shape ({n},), one weight per row of X; got {weights.shape}."
         )
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise InputError("sample_weight must hold finite numbers of 0 or more, at least one of them above 0.")
+    unusable = int((~np.isfinite(weights) | (weights < 0)).sum())
+    if unusable or not weights.any():
+        got = f"{unusable} of {n} that are not" if unusable else "only zeros, so no row would count"
+        raise InputError(
+            f"sample_weight must hold finite numbers of 0 or more, some of them above zero; got {got}."
+        )
     return weights.astype(np.float32)
 
 
@@ -106,6 +119,46 @@ def refuse_images(X: Any) -> None:
             f"Found array with dim {len(shape)}, while VAEAugmenter expected <= 2: it takes tables of shape "
             f"(n, d), got {tuple(shape)}. Images are not supported yet; flatten them to (n, height * width)."
         )
+
+
+def refuse_text(X: Any) -> None:
+    """Raise for arrays and lists that hold text among (or instead of) numbers.
+
+    Raises
+    ------
+    InputError
+    TypeError
+        For cells that are neither numbers nor text.
+    """
+    if hasattr(X, "toarray"):
+        return
+    array = np.asarray(X)
+    if array.dtype.kind == "O":
+        try:
+            array.astype(np.float64)
+        except ValueError as error:
+            raise _text(str(error)) from error
+    elif array.dtype.kind in "US":
+        raise _text(f"dtype {array.dtype}")
+
+
+def _text(got: str) -> InputError:
+    return InputError(
+        f"X must be an array of numbers or a DataFrame, got an array with text ({got}). Pass "
+        "pandas.DataFrame(X) with a dtype for each column, such as X.infer_objects()."
+    )
+
+
+@contextmanager
+def restored_on_failure(estimator: Any) -> Iterator[None]:
+    """Put back all attributes of an object if the block does not end well, Ctrl-C included."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def appended(X: Any, X_new: Any) -> Any:

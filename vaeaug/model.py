@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vaeaug.assembly import Blueprint, build
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.distributions import draw
+from vaeaug.nn.distributions import DiagonalGaussian, draw
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
 from vaeaug.training.callbacks import Callback
@@ -102,16 +102,20 @@ class Model:
         )
 
     def fit_prior(
-        self, x: np.ndarray, c: np.ndarray, *, seed: int, callbacks: Sequence[Callback] = (), **options: Any
+        self,
+        x: np.ndarray,
+        c: np.ndarray,
+        *,
+        weights: np.ndarray | None = None,
+        seed: int,
+        callbacks: Sequence[Callback] = (),
+        **options: Any,
     ) -> TrainingResult | None:
         """Fit the prior to codes of all rows, drawn from the posterior; return its training if any."""
         prior = self.vae.latent.prior
+        self._double = None
         draws = max(1, math.ceil(_LEAST_CODES / len(x)))
-        rows = np.arange(len(x))
-        if len(x) > _PRIOR_CODES:
-            rows = np.sort(
-                np.random.default_rng(derived(seed, _PRIOR_DRAW)).choice(len(x), _PRIOR_CODES, replace=False)
-            )
+        rows = _spread(weights, len(x), np.random.default_rng(derived(seed, _PRIOR_DRAW)))
         with (
             self.runtime.session(),
             isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
@@ -139,15 +143,15 @@ class Model:
         Computed in double precision, so that a row's code does not depend on the rows
         beside it.
         """
-        if self._double is None:
-            self._double = copy.deepcopy(self.vae).double()
-        vae = self._double
+        vae = self._precise()
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
             posterior = vae.encode(a.double(), b.double())
             return posterior.mean, posterior.scale  # type: ignore[attr-defined]
 
-        return self._map(run, x, c, empty=(self.blueprint.latent_dim, np.float64), parts=2)  # type: ignore[return-value]
+        empty = (self.blueprint.latent_dim, np.float64)
+        found = self._map(run, x, c, empty=empty, parts=2, device=self._precise_device)
+        return found[0], found[1]
 
     def decode(self, z: np.ndarray, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return encoded rows ``(n, W)`` for codes ``(n, D)``; temperature 0 takes the likeliest values."""
@@ -170,18 +174,36 @@ class Model:
         """Return the importance-weighted bound on ``log p(x | c)`` in nats, shape ``(n,)``.
 
         ``log (1/S) Σ_s p(x|z_s,c) p(z_s|c) / q(z_s|x,c)`` (Burda et al. 2016,
-        *Importance Weighted Autoencoders*, eq. 8) with S = ``draws``.
+        *Importance Weighted Autoencoders*, eq. 8) with S = ``draws``. All rows share the
+        noise of their S codes, and double precision is used, so that a row's score does
+        not depend on the rows beside it.
         """
+        vae = self._precise()
+        noise = np.random.default_rng(seed).standard_normal((draws, self.blueprint.latent_dim))
+        shared = torch.from_numpy(noise).to(self._precise_device)
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
-            posterior, terms = self.vae.encode(a, b), []
-            prior = self.vae.latent.prior(b)
-            for _ in range(draws):
-                z = draw(posterior)
-                terms.append(self.vae.decode(z, b).log_prob(a) + prior.log_prob(z) - posterior.log_prob(z))
+            a, b = a.double(), b.double()
+            posterior, prior, terms = vae.encode(a, b), vae.latent.prior(b), []
+            mean, scale = posterior.mean, posterior.scale  # type: ignore[attr-defined]
+            proposal = DiagonalGaussian(mean, scale)
+            for row in shared:
+                z = mean + scale * row
+                terms.append(vae.decode(z, b).log_prob(a) + prior.log_prob(z) - proposal.log_prob(z))
             return (torch.logsumexp(torch.stack(terms), 0) - math.log(draws),)
 
-        return self._map(run, x, c, seed=seed, empty=(None, np.float32))[0].astype(np.float64)
+        return self._map(run, x, c, empty=(None, np.float64), device=self._precise_device)[0]
+
+    @property
+    def _precise_device(self) -> torch.device:
+        # Apple's mps has no double precision.
+        return torch.device("cpu") if self.runtime.device.type == "mps" else self.runtime.device
+
+    def _precise(self) -> VAE:
+        """Return a copy of the networks in double precision, made once after every training."""
+        if self._double is None:
+            self._double = copy.deepcopy(self.vae).to(self._precise_device).double()
+        return self._double
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all weights as arrays on the CPU."""
@@ -196,15 +218,20 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle weights as CPU arrays, so that a model trained on a GPU loads anywhere."""
-        return {"blueprint": self.blueprint, "arrays": self.state()}
+        device = "cpu" if self.runtime.is_cpu else "auto"
+        return {"blueprint": self.blueprint, "arrays": self.state(), "device": device}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(self.from_state(state["blueprint"], state["arrays"], Runtime("auto")).__dict__)
+        runtime = Runtime(state["device"])
+        self.__dict__.update(self.from_state(state["blueprint"], state["arrays"], runtime).__dict__)
 
-    def _chunks(self, *arrays: np.ndarray) -> Iterator[tuple[Tensor, ...]]:
+    def _chunks(
+        self, *arrays: np.ndarray, device: torch.device | None = None
+    ) -> Iterator[tuple[Tensor, ...]]:
+        device = device or self.runtime.device
         size = _CHUNK if self.runtime.is_cpu else 16 * _CHUNK
         for start in range(0, len(arrays[0]), size):
-            yield tuple(torch.from_numpy(a[start : start + size]).to(self.runtime.device) for a in arrays)
+            yield tuple(torch.from_numpy(a[start : start + size]).to(device) for a in arrays)
 
     def _map(
         self,
@@ -213,17 +240,31 @@ class Model:
         empty: tuple[int | None, Any],
         seed: int = 0,
         parts: int = 1,
+        device: torch.device | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Apply ``run`` to chunks of the arrays without gradients; each chunk has a stream of its own."""
         found: list[tuple[np.ndarray, ...]] = []
         with self.runtime.session(), torch.no_grad():
-            for i, chunk in enumerate(self._chunks(*arrays)):
+            for i, chunk in enumerate(self._chunks(*arrays, device=device)):
                 with isolated_torch(seed, i, device=self.runtime.device):
                     found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
         if found:
             return tuple(np.concatenate(part) for part in zip(*found, strict=True))
         width, dtype = empty
         return tuple(np.empty((0,) if width is None else (0, width), dtype) for _ in range(parts))
+
+
+def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose the rows a prior is fitted to, each as often as its weight asks for; sorted, int64.
+
+    Systematic resampling: equal steps through the cumulative weights.
+    """
+    if weights is None:
+        return np.arange(n) if n <= _PRIOR_CODES else np.sort(rng.choice(n, _PRIOR_CODES, replace=False))
+    size = min(n, _PRIOR_CODES)
+    ends = np.cumsum(weights, dtype=np.float64)
+    steps = (np.arange(size) + rng.random()) * (ends[-1] / size)
+    return np.minimum(np.searchsorted(ends, steps, side="right"), n - 1)
 
 
 def derived(seed: int, purpose: int) -> int:

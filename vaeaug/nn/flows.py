@@ -86,21 +86,34 @@ class FlowDistribution(CodeDistribution):
         Of Heun's method; each step asks the field twice.
     centre, spread : Tensor (D,)
         The codes the field was trained on were standardised with these.
+    borrowing : Tensor (B,), optional
+        Probability in [0, 1) that a code is drawn as if its context were unknown (all zero).
     """
 
-    def __init__(self, field: VelocityField, c: Tensor, steps: int, centre: Tensor, spread: Tensor) -> None:
+    def __init__(
+        self,
+        field: VelocityField,
+        c: Tensor,
+        steps: int,
+        centre: Tensor,
+        spread: Tensor,
+        borrowing: Tensor | None = None,
+    ) -> None:
         self.field, self.c, self.steps = field, c, steps
-        self.centre, self.spread = centre, spread
+        self.centre, self.spread, self.borrowing = centre, spread, borrowing
         super().__init__(len(c), len(centre))
 
     def draw(self, temperature: float = 1.0) -> Tensor:
         """Carry noise of scale ``temperature`` along the flow, shape ``(B, D)``."""
         shape = (len(self.c), len(self.centre))
         z = temperature * torch.randn(shape, dtype=self.centre.dtype, device=self.centre.device)
+        c = self.c
+        if self.borrowing is not None:
+            c = c * (torch.rand_like(self.borrowing) >= self.borrowing)[:, None]
         step = 1.0 / self.steps
         for i in range(self.steps):
-            start = self._velocity(z, i * step)
-            end = self._velocity(z + step * start, (i + 1) * step)
+            start = self._velocity(z, i * step, c)
+            end = self._velocity(z + step * start, (i + 1) * step, c)
             z = z + 0.5 * step * (start + end)
         return z * self.spread + self.centre
 
@@ -110,24 +123,31 @@ class FlowDistribution(CodeDistribution):
         Uses the instantaneous change of variables, ``d log p / dt = −tr ∂v/∂z`` (Chen et
         al. 2018), with the exact trace: D backward passes a step.
         """
+        own = self._log_prob(z, self.c)
+        if self.borrowing is None:
+            return own
+        shared = self._log_prob(z, torch.zeros_like(self.c))
+        return torch.logaddexp(own + torch.log1p(-self.borrowing), shared + self.borrowing.log())
+
+    def _log_prob(self, z: Tensor, c: Tensor) -> Tensor:
         z = (z - self.centre) / self.spread
         log_volume = -self.spread.log().sum().expand(len(z))
         step = 1.0 / self.steps
         for i in reversed(range(self.steps)):
-            end, trace_end = self._velocity_and_trace(z, (i + 1) * step)
-            start, trace_start = self._velocity_and_trace(z - step * end, i * step)
+            end, trace_end = self._velocity_and_trace(z, (i + 1) * step, c)
+            start, trace_start = self._velocity_and_trace(z - step * end, i * step, c)
             z = z - 0.5 * step * (start + end)
             log_volume = log_volume - 0.5 * step * (trace_start + trace_end)
         base = DiagonalGaussian(torch.zeros_like(z), torch.ones_like(z))
         return base.log_prob(z) + log_volume
 
-    def _velocity(self, z: Tensor, time: float) -> Tensor:
-        return self.field(z, torch.full((len(z),), time, dtype=z.dtype, device=z.device), self.c)
+    def _velocity(self, z: Tensor, time: float, c: Tensor) -> Tensor:
+        return self.field(z, torch.full((len(z),), time, dtype=z.dtype, device=z.device), c)
 
-    def _velocity_and_trace(self, z: Tensor, time: float) -> tuple[Tensor, Tensor]:
+    def _velocity_and_trace(self, z: Tensor, time: float, c: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             point = z.detach().requires_grad_()
-            velocity = self._velocity(point, time)
+            velocity = self._velocity(point, time, c)
             trace = torch.zeros(len(z), dtype=z.dtype, device=z.device)
             for d in range(z.shape[1]):
                 row = torch.autograd.grad(velocity[:, d].sum(), point, retain_graph=d < z.shape[1] - 1)[0]

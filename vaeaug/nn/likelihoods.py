@@ -23,7 +23,8 @@ _SMALL = 0.02
 class RowLikelihood(nn.Module):
     """Likelihood of a table row: every column a categorical, each given the columns before it.
 
-    ``p(x | z, c) = Π_j Categorical(x_j; softmax(a_j(z, c) + Σ_{i ≤ j} V_ji silu(u_i(z, c) + Σ_{k<i} U_ik[x_k])))``
+    ``p(x | z, c) = Π_j Categorical(x_j; softmax(a_j(z, c) + Σ_{i ≤ j} V_ji silu(h_i)))``,
+    ``h_i = u_i(z, c) + Σ_{k < i} U_ik[x_k]``
 
     A masked one-layer autoregressive network (Germain et al. 2015, *MADE*) whose
     pre-activations also depend on the code and the context. Each hidden unit has a degree

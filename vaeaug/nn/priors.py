@@ -243,8 +243,8 @@ class FlowPrior(Prior):
 
     def forward(self, c: Tensor) -> CodeDistribution:
         """Return where the flow carries noise for each context."""
-        borrow = torch.rand(len(c), device=c.device) < self.borrowing[self.group(c)]
-        return FlowDistribution(self.field, c * ~borrow[:, None], self.steps, self.centre, self.spread)
+        borrowing = self.borrowing[self.group(c)] if self.context_width else None
+        return FlowDistribution(self.field, c, self.steps, self.centre, self.spread, borrowing)
 
     def objective(self, codes: Tensor, contexts: Tensor, draws: int) -> nn.Module:
         """Standardise by the codes' moments and return the regression of straight paths."""
