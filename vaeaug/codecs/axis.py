@@ -144,6 +144,8 @@ def _common_step(integers: np.ndarray) -> int:
 def _decimal_units(distinct: np.ndarray, precision: np.dtype) -> tuple[int, np.ndarray] | None:
     """Return the number of decimals that all values share, and the values in that unit, or None."""
     largest = float(np.abs(distinct[[0, -1]]).max())
+    if largest >= _EXACT:
+        return None
     sample = distinct[:: max(1, distinct.size // 64)]
     spacing = float(np.spacing(precision.type(largest)))
     for decimals in range(_MOST_DECIMALS + 1):

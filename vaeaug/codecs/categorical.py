@@ -21,7 +21,7 @@ from vaeaug.codecs.packing import (
 )
 from vaeaug.codecs.quantiles import join_position, split_position
 from vaeaug.codecs.storage import as_series, mask_of, missing_marker, refuse_infinity
-from vaeaug.errors import RejectedColumn
+from vaeaug.errors import InputError, RejectedColumn
 from vaeaug.layout import Span
 
 if TYPE_CHECKING:
@@ -75,7 +75,15 @@ class CategoricalCodec(ColumnCodec):
         raise RejectedColumn(f"Column {series.name!r} holds no categories, text or booleans (dtype {dtype}).")
 
     def fit(self, series: pd.Series) -> CategoricalCodec:
-        """Learn dtype, levels and which of them are rare; return self."""
+        """Learn dtype, levels and which of them are rare; return self.
+
+        Raises
+        ------
+        RejectedColumn
+            When :meth:`accepts` does.
+        InputError
+            For infinite values, and for text with NUL characters.
+        """
         self.accepts(series)
         self.name = series.name
         self.dtype_ = series.dtype
@@ -88,13 +96,12 @@ class CategoricalCodec(ColumnCodec):
             used = np.flatnonzero(every)
             self.levels_, counts = _plain(self.dtype_.categories[used]), every[used]
         else:
+            _refuse_nul(series, missing)
             codes, levels = pd.factorize(_plain(series), use_na_sentinel=True)
             order = np.argsort(_sort_key(levels), kind="stable")
             self.levels_ = levels.take(order)
             counts = np.bincount(codes[codes >= 0], minlength=len(levels))[order]
-        if getattr(self.levels_.dtype, "kind", "O") == "f":
-            endless = np.isinf(np.asarray(self.levels_, dtype=np.float64))
-            refuse_infinity(self.name, int(counts[endless].sum()), missing.size)
+        refuse_infinity(self.name, int(counts[_endless(self.levels_)].sum()), missing.size)
         self.counts_ = counts.astype(np.int64)
         self._describe()
         return self
@@ -226,11 +233,32 @@ def _is_text_or_bool(dtype: Any) -> bool:
 
 
 def _is_number_or_time(dtype: Any) -> bool:
+    if isinstance(dtype, np.dtype) and dtype.itemsize > 8:
+        return False
     return isinstance(dtype, pd.PeriodDtype) or _kind(dtype) in tuple("iufmM")
 
 
 def _kind(dtype: Any) -> str:
     return "" if isinstance(dtype, pd.SparseDtype) else dtype.kind
+
+
+def _refuse_nul(series: pd.Series, missing: np.ndarray) -> None:
+    """Raise InputError for text with NUL characters: pandas stops reading there, and would merge values."""
+    if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
+        texts = series.to_numpy(dtype=object)[~missing]
+        if texts.size and isinstance(texts[0], str) and "\0" in "".join(texts):
+            raise InputError(
+                f"Column {series.name!r} holds text with NUL characters, which pandas does not tell apart; "
+                f"remove them first: X[{series.name!r}] = X[{series.name!r}].str.replace('\\0', '')."
+            )
+
+
+def _endless(levels: Any) -> np.ndarray:
+    """Return which levels are infinite floats, bool (m,)."""
+    is_float = levels.dtype.kind == "f" or (
+        levels.dtype == object and any(isinstance(v, float) for v in levels)
+    )
+    return np.isinf(np.asarray(levels, dtype=np.float64)) if is_float else np.zeros(len(levels), dtype=bool)
 
 
 def _plain(values: pd.Series | pd.Index) -> Any:

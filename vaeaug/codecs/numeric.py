@@ -15,8 +15,9 @@ from vaeaug.codecs.storage import NumberStorage, Storage, as_series
 from vaeaug.layout import Span
 
 if TYPE_CHECKING:
-    import pandas as pd
     from collections.abc import Mapping
+
+    import pandas as pd
 
 __all__ = ["NumericCodec"]
 
@@ -218,6 +219,8 @@ class NumericCodec(ColumnCodec):
         if not self.rank_low_.size:
             return np.zeros(token.size)
         rank = self.rank_low_[token] + self.rank_width_[token] * position
+        half = 0.5 / self.rows_.sum()
+        rank = np.clip(rank, half, 1.0 - half)
         score = np.clip(ndtri(rank), -_HINT_LIMIT, _HINT_LIMIT)
         score[missing] = 0.0
         return score

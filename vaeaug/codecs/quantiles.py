@@ -33,8 +33,6 @@ class QuantileBins:
         Knots: bin number plus position, and axis coordinate; both never decrease.
     start : ndarray of int64, shape (bins + 1,)
         First knot of each bin.
-    lower, upper : ndarray of float64, shape (bins,)
-        Smallest and largest training value of each bin, on the axis.
     below, mass : ndarray of float64, shape (bins,)
         Rows of the whole column under the bin, and rows in it.
     """
@@ -42,8 +40,6 @@ class QuantileBins:
     q: np.ndarray
     t: np.ndarray
     start: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
     below: np.ndarray
     mass: np.ndarray
 
@@ -68,21 +64,31 @@ class QuantileBins:
         """
         rest = ~is_point
         middle = t[:-1] * 0.5 + t[1:] * 0.5
-        low = np.concatenate([t[:1], middle])[rest]
-        high = np.concatenate([middle, t[-1:]])[rest]
+        # Toward a point mass, as toward the end of the range, there is nothing to interpolate.
+        low = np.concatenate([t[:1], np.where(is_point[:-1], t[1:], middle)])[rest]
+        high = np.concatenate([np.where(is_point[1:], t[:-1], middle), t[-1:]])[rest]
         below = (np.cumsum(counts) - counts)[rest].astype(np.float64)
         value, rows = t[rest], counts[rest].astype(np.float64)
         bins = _assign(np.cumsum(is_point)[rest], rows, max_bins)
         first = np.flatnonzero(np.diff(bins, prepend=-1))
-        last = np.append(first[1:], bins.size) - 1
         mass = np.add.reduceat(rows, first)
         q, knots, start = _knots(bins, first, mass, value, rows, low, high, dense)
-        return cls(q, knots, start, value[first], value[last], below[first], mass)
+        return cls(q, knots, start, below[first], mass)
 
     @property
     def count(self) -> int:
         """Number of bins."""
-        return self.lower.size
+        return self.mass.size
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Lower edge of each bin on the axis."""
+        return self.t[self.start[:-1]]
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Upper edge of each bin on the axis."""
+        return self.t[self.start[1:] - 1]
 
     @property
     def needs_fine_position(self) -> bool:
@@ -93,9 +99,9 @@ class QuantileBins:
 
     def nearest(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the bin nearest to each coordinate and the distance to it (0 inside)."""
-        border = self.upper[:-1] * 0.5 + self.lower[1:] * 0.5
-        bins = np.searchsorted(border, t, side="right")
-        outside = np.maximum(self.lower[bins] - t, t - self.upper[bins])
+        lower, upper = self.lower, self.upper
+        bins = np.searchsorted(upper[:-1] * 0.5 + lower[1:] * 0.5, t, side="right")
+        outside = np.maximum(lower[bins] - t, t - upper[bins])
         return bins, np.maximum(outside, 0.0)
 
     def position(self, bins: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -167,8 +167,8 @@ def refusal(series: pd.Series) -> RejectedColumn:
         return RejectedColumn(f"{who}: Complex data not supported; pass real and imaginary part apart.")
     if dtype != np.dtype(object):
         return RejectedColumn(
-            f"{who} has dtype {dtype}; allowed are numbers of up to 64 bits, booleans, text, categories, dates "
-            f"and durations. Convert it first, for example {cell} = {cell}.astype(str)."
+            f"{who} has dtype {dtype}; allowed are numbers of up to 64 bits, booleans, text, categories, "
+            f"dates and durations. Convert it first, for example {cell} = {cell}.astype(str)."
         )
     kinds = Counter(map(type, series.to_numpy()[~mask_of(series)])).most_common()
     listed = ", ".join(f"{kind.__name__} ({count})" for kind, count in kinds)
