@@ -105,21 +105,37 @@ class Judge:
     def resampled(self, rows: pd.DataFrame) -> dict[str, Any]:
         """Measure added rows: their distance to real ones, and what they do for two classifiers."""
         real, new = self.conform(self.table.train), self.conform(rows)
+        together = pd.concat([real, new], ignore_index=True)
+        return {"rows": len(new)} | self._distances(new) | self.classifiers(together)
+
+    def not_resampled(self) -> dict[str, Any]:
+        """Measure the same without added rows; distances are those of held-out rows of the rarest class."""
+        test = self.conform(self.table.test)
+        rare = test[self._is_rarest(test)]
+        return self._distances(rare) | self.classifiers(self.conform(self.table.train))
+
+    def _distances(self, rows: pd.DataFrame) -> dict[str, Any]:
+        """Return median distances to the closest training row, of any class and of the rarest, and copies."""
+        real = self.conform(self.table.train)
         features = [column for column in real.columns if column != self.table.target]
-        distances = distance_to_closest(new[features], real[features], sample_size=DCR_ROWS)
+        own, same = rows[self._is_rarest(rows)], real[self._is_rarest(real)]
+        distances = distance_to_closest(rows[features], real[features], sample_size=DCR_ROWS)
+        in_class = distance_to_closest(own[features], same[features], sample_size=DCR_ROWS)
         return {
-            "rows": len(new),
             "dcr_median": round(float(np.median(distances)), 4),
-            "copies_share": round(float(exact_copies(new[features], real[features]).mean()), 5),
-            **self.classifiers(pd.concat([real, new], ignore_index=True)),
+            "dcr_class_median": round(float(np.median(in_class)), 4),
+            "copies_share": round(float(exact_copies(rows[features], real[features]).mean()), 5),
         }
+
+    def _is_rarest(self, frame: pd.DataFrame) -> np.ndarray:
+        labels = self.conform(self.table.train)[self.table.target]
+        return (frame[self.table.target].astype(object) == labels.value_counts().index[-1]).to_numpy()
 
     def classifiers(self, train: pd.DataFrame) -> dict[str, float]:
         """Return ROC AUC and average precision of the rarest class, on real test rows."""
         test, target = self.conform(self.table.test), self.table.target
         tables = join_tables({"train": train, "test": test})
-        rarest = self.table.train[target].value_counts().index[-1]
-        y, truth = ((frame[target].astype(object) == rarest).to_numpy() for frame in (train, test))
+        y, truth = self._is_rarest(train), self._is_rarest(test)
         X, X_test = (tables.frame(k, 250).drop(columns=[target]) for k in (0, 1))
         boosting = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0)
         result = {}

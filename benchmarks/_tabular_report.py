@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from _common import markdown_table, spread
@@ -188,33 +189,32 @@ def _rare(records: list[dict[str, Any]], tables: list[str], methods: list[str]) 
 def _resampling(
     results: dict[str, Any], records: list[dict[str, Any]], tables: list[str], methods: list[str]
 ) -> str:
-    header = [
-        "table, sampler",
-        "median DCR",
-        "× SMOTENC's",
-        "copies %",
-        "HGB AUC",
-        "HGB AP",
-        "XGB AUC",
-        "XGB AP",
-    ]
-    scores = ("auc_hgb", "ap_hgb", "auc_xgb", "ap_xgb")
+    header = ["table, sampler", "DCR", "× SMOTENC", "DCR in class", "× SMOTENC", "copies %"]
+    header += ["HGB AUC", "HGB AP", "XGB AUC", "XGB AP"]
     rows = []
     for table in tables:
         plain = results["tables"][table].get("no_resampling")
         if plain is None:
             continue
-        rows.append([f"{table}, none", "–", "–", "–", *(f"{plain[key]:.4f}" for key in scores)])
-        smote = [r["resample"]["dcr_median"] for r in _of(records, table, "SMOTENC") if "resample" in r]
-        anchor = sum(smote) / len(smote) if smote else None
+        anchors = [r["resample"] for r in _of(records, table, "SMOTENC") if "resample" in r]
+        rows.append([f"{table}, *none*", *_added([plain], anchors)])
         for method in methods:
             found = [r["resample"] for r in _of(records, table, method) if "resample" in r]
-            if not found:
-                continue
-            ratios = (r["dcr_median"] / anchor if anchor else None for r in found)
-            rows.append(
-                [f"{table}, {method}", spread((r["dcr_median"] for r in found), 3), spread(ratios, 2)]
-                + [spread((100 * r["copies_share"] for r in found), 2)]
-                + [spread((r[key] for r in found), 4) for key in scores]
-            )
-    return markdown_table(header, rows) if rows else ""
+            if found:
+                rows.append([f"{table}, {method}", *_added(found, anchors)])
+    note = (
+        "DCR: median distance of the added rows to the closest training row; in class: of the rarest class's "
+        "rows to the closest training row of that class. In the rows *none* these are the distances of "
+        "held-out real rows of the rarest class: what new rows of that class are really like."
+    )
+    return note + "\n\n" + markdown_table(header, rows) if rows else ""
+
+
+def _added(found: list[dict[str, Any]], anchors: list[dict[str, Any]]) -> list[str]:
+    cells = []
+    for key in ("dcr_median", "dcr_class_median"):
+        values = [record[key] for record in found]
+        base = fmean([record[key] for record in anchors]) if anchors else 0.0
+        cells += [spread(values, 3), spread((value / base if base else None for value in values), 2)]
+    cells.append(spread((100 * record["copies_share"] for record in found), 2))
+    return cells + [spread((r[key] for r in found), 4) for key in ("auc_hgb", "ap_hgb", "auc_xgb", "ap_xgb")]

@@ -83,7 +83,7 @@ def _measure_table(name: str, options: argparse.Namespace, results: dict[str, An
         "target": table.target,
         "measure": "RMSE" if table.regression else "AUC",
         "real": judge.reference(),
-        "no_resampling": None if table.regression else judge.classifiers(judge.conform(table.train)),
+        "no_resampling": None if table.regression else judge.not_resampled(),
     }
     for seed in options.seeds:
         for method in options.methods:

@@ -50,7 +50,7 @@ def made_results():
         "category_z_max": 3.4,
     }
     scores = {"auc_hgb": 0.92, "ap_hgb": 0.8, "auc_xgb": 0.92, "ap_xgb": 0.8}
-    added = {"dcr_median": 0.3, "copies_share": 0.0} | scores
+    added = {"dcr_median": 0.3, "dcr_class_median": 0.4, "copies_share": 0.0} | scores
     records = []
     for table in ("adult", "beijing_pm25"):
         for seed in (0, 1):
@@ -88,7 +88,7 @@ def test_renders_every_part(report):
     assert "Some CPU, 2 cores, 2 threads each" in text
     assert "| vaeaug | 55.0 ± 7.1 | 60,000 ± 0 | 900 ± 0 |" in text
     assert "| TVAE | 9.50 ± 0.00 | 9.50 ± 0.00 |" in text
-    assert "| adult, vaeaug | 0.300 | 3.00 |" in text
+    assert "| adult, vaeaug | 0.300 | 3.00 | 0.400 | 1.00 |" in text
     assert "- beijing_pm25, SMOTENC: no classes" in text
     assert "nan" not in text
 
