@@ -400,9 +400,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_is_fitted(self)
         check_option("method", method, METHODS)
         check_number("temperature", temperature, low=0)
-        if y is not None and np.ndim(y) and not isinstance(y, Mapping) and n_samples == 1:
-            n_samples = len(y)
         check_number("n_samples", n_samples, low=1, integer=True)
+        is_row = isinstance(y, Mapping) or (self._context.container == "frame" and isinstance(y, pd.Series))
+        if n_samples == 1 and y is not None and np.ndim(y) and not is_row:
+            n_samples = len(y)
         seed = self._next_seed(random_state)
         if y is None:
             labels = self._context.draw(int(n_samples), numpy_generator(seed, _LABELS))
@@ -516,8 +517,12 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             )
         wanted = targets(sampling_strategy, y)
         labels = pd.Series(list(wanted), dtype=object).infer_objects().repeat(list(wanted.values()))
-        y_new = self._context.as_labels(labels.to_numpy(), len(labels))
-        X_new, _ = self.generate(y_new, X, y, method=method, random_state=random_state)
+        if labels.empty:
+            y_new = self._context.draw(0, numpy_generator(self._seed))
+            X_new = self._codec.decode(self._encode(X)[:0])
+        else:
+            y_new = self._context.as_labels(labels.to_numpy(), len(labels))
+            X_new, _ = self.generate(y_new, X, y, method=method, random_state=random_state)
         return appended(X, X_new), self._context.concat(y, y_new)
 
     # -- codes ----------------------------------------------------------------------
