@@ -1,0 +1,232 @@
+"""The command line: ``vaeaug demo``, ``vaeaug augment`` and ``vaeaug sample``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from vaeaug import __version__
+from vaeaug.errors import VaeaugError
+
+__all__ = ["main"]
+
+_STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
+_METHODS = ("auto", "prior", "posterior", "interpolate")
+_EPILOG = """\
+Cells are never changed: the rows of IN are written with the characters they had, also cells that begin
+with =, +, - or @, which a spreadsheet program may run as a formula (a note says so). Text files are
+UTF-8 with names in the first line; .parquet needs: pip install vaeaug[parquet]
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the name of the program; by default those of the process.
+
+    Returns
+    -------
+    int
+        0 when all went well, 1 after an error (one sentence on stderr; no table was written), 130 after
+        Ctrl-C. Wrong usage leaves with ``SystemExit(2)``.
+    """
+    options = _parser().parse_args(argv)
+    debugging = bool(os.environ.get("VAEAUG_DEBUG"))
+    try:
+        with warnings.catch_warnings():
+            if not debugging:
+                warnings.showwarning = _show_warning
+            options.command(options)
+    except KeyboardInterrupt:
+        _say("interrupted; no table was written")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, which is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debugging:
+            raise
+        _say(f"error: {_sentence(error)}")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vaeaug",
+        description="Synthetic rows for imbalanced tables, from a class-conditional variational autoencoder.",
+    )
+    parser.add_argument("--version", action="version", version=f"vaeaug {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_augment(commands)
+    _add_sample(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="try it on real data, made imbalanced: a before/after table, a report page and pictures",
+        description="Make the breast cancer data imbalanced, augment it, and compare classifiers trained "
+        "without and with the new rows on an untouched test set.",
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="FOLDER", default="vaeaug-demo", help="where to write (default: ./vaeaug-demo)"
+    )
+    parser.add_argument("--seed", type=_seed, default=0, help="of splits and models (default: 0)")
+    parser.set_defaults(command=_demo)
+
+
+def _add_augment(commands: Any) -> None:
+    parser = commands.add_parser(
+        "augment",
+        help="add synthetic rows of the rare classes to a table",
+        description="Write the rows of IN, followed by synthetic rows of the rare classes, to OUT.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
+    add("--target", metavar="NAME", required=True, help="the column that holds the class")
+    add("-o", "--out", metavar="OUT", required=True, help="file to write; its suffix tells the format")
+    add(
+        "--strategy",
+        metavar="S",
+        type=_strategy,
+        default="auto",
+        help="how many rows to add: auto (every class as large as the largest; the default), minority, "
+        "'not minority', 'not majority', all, a ratio such as 0.5 (rare / common, two classes), or the rows "
+        "of each class afterwards: yes=500,maybe=300",
+    )
+    add("--method", choices=_METHODS, default="auto", help="how rows are made (default: auto)")
+    add("--flag-column", metavar="NAME", help="add a last column that is True for new rows")
+    add("--model-out", metavar="FILE", help="save the fitted model too, for 'vaeaug sample'")
+    add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
+    add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
+    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
+    add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of training")
+    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    add("--verbose", action="store_true", help="show progress")
+    parser.set_defaults(command=_augment)
+
+
+def _add_sample(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sample",
+        help="draw synthetic rows from a saved model",
+        description="Write synthetic rows from a model that 'vaeaug augment --model-out' or "
+        "VAEAugmenter.save wrote.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file of a fitted model")
+    add("-n", "--rows", metavar="N", type=_count, default=1000, help="number of rows (default: 1000)")
+    add("-o", "--out", metavar="OUT", required=True, help="file to write: .csv, .tsv or .parquet")
+    add("--label", help="the class of all rows (default: as frequent as in training)")
+    add("--method", choices=_METHODS[1:], default="prior", help="how rows are made (default: prior)")
+    add("--temperature", type=_positive_or_zero, default=1.0, help="below 1: more typical rows (default: 1)")
+    add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
+    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    parser.set_defaults(command=_sample)
+
+
+# The heavy imports happen in here, so that --help is quick.
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from vaeaug.demo import run
+
+    run(options.out, seed=options.seed)
+
+
+def _augment(options: argparse.Namespace) -> None:
+    from vaeaug.commands import augment
+
+    augment(options)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from vaeaug.commands import sample
+
+    sample(options)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what went wrong in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, VaeaugError):
+        return text
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror or text}"
+    return f"{type(error).__name__}: {text or 'no message'} (set VAEAUG_DEBUG=1 to see where)"
+
+
+def _say(text: str) -> None:
+    print(f"vaeaug: {text}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _say(f"note: {' '.join(str(message).split())}")
+
+
+# -- types of arguments ----------------------------------------------------------------------------------
+
+
+def _strategy(text: str) -> str | float | dict[str, int]:
+    if text in _STRATEGIES:
+        return text
+    if "=" in text:
+        pairs = [pair.rpartition("=") for pair in text.split(",")]
+        if all(label and rows.strip().isdigit() for label, _, rows in pairs):
+            return {label.strip(): int(rows) for label, _, rows in pairs}
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {', '.join(_STRATEGIES)}, a ratio such as 0.5, or yes=500,maybe=300"
+        ) from None
+
+
+def _number(text: str, kind: type, low: float, what: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not value >= low or value == float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def _seed(text: str) -> int:
+    seed: int = _number(text, int, 0, "a whole number from 0 to 4294967295")
+    if seed >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
+    return seed
+
+
+def _count(text: str) -> int:
+    return int(_number(text, int, 1, "a whole number of 1 or more"))
+
+
+def _positive(text: str) -> float:
+    return float(_number(text, float, sys.float_info.min, "a number above 0"))
+
+
+def _positive_or_zero(text: str) -> float:
+    return float(_number(text, float, 0.0, "a number of 0 or more"))
+
+
+def _separator(text: str) -> str:
+    separator = text.encode().decode("unicode_escape") if text.startswith("\\") else text
+    if len(separator) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    return separator

@@ -1,0 +1,81 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vaeaug.errors import InputError
+
+__all__ = ["check_writable", "staged"]
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Return a path if a file can be put there; to be asked before the long work.
+
+    Raises
+    ------
+    InputError
+        If it is a folder, or lies in a folder that does not exist or cannot be written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; give the path of a file to write.")
+    parent = Path(os.path.realpath(target)).parent
+    if not parent.is_dir():
+        raise InputError(f"{target} cannot be written: there is no folder {parent}; make it first.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"{target} cannot be written: the folder {parent} is not yours to write to.")
+    return target
+
+
+@contextmanager
+def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside a file, and move it there when the block has ended well.
+
+    When the block fails or is interrupted, what was at ``path`` stays as it was, and nothing else is left
+    behind.
+
+    Parameters
+    ----------
+    path : path-like
+        A link is followed; a file that exists keeps its permissions.
+
+    Yields
+    ------
+    Path
+        Write here.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be written.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from vaeaug.files import staged
+    >>> path = os.path.join(tempfile.mkdtemp(), "note.txt")
+    >>> with staged(path) as temporary:
+    ...     written = temporary.write_text("whole")
+    >>> open(path).read()
+    'whole'
+    """
+    target = Path(os.path.realpath(check_writable(path)))
+    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
