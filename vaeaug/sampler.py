@@ -137,10 +137,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         seed = derive_seed(self.random_state)
         self.augmenter_ = self._copied_augmenter(seed)
         if len(positions):
-            y_fit = labels if _is_indicator(y) else _column(y)
-            self.augmenter_.fit(rows, y_fit)
+            X_fit, y_fit = _modelled(rows), labels if _is_indicator(y) else _column(y)
+            self.augmenter_.fit(X_fit, y_fit)
             new, sources = self.augmenter_.generate(
-                _take(y_fit, positions), rows, y_fit, method=self.method, random_state=seed
+                _take(y_fit, positions), X_fit, y_fit, method=self.method, random_state=seed
             )
             X_res = _append(X, rows, new)
         else:
@@ -289,14 +289,29 @@ def _rows(X: Any) -> Any:
     return array
 
 
+def _modelled(rows: Any) -> Any:
+    """Return rows as the augmenter knows them: arrays of objects or text as a frame of typed columns."""
+    if isinstance(rows, pd.DataFrame) or rows.ndim != 2 or rows.dtype.kind in "biuf":
+        return rows
+    return pd.DataFrame(rows).infer_objects()
+
+
+def _cells(new: Any, dtype: np.dtype) -> np.ndarray:
+    """Return new rows as an array of a dtype; whole numbers are rounded, not cut."""
+    array = np.asarray(new, dtype=object if dtype.kind == "O" else None)
+    if dtype.kind in "iu" and array.dtype.kind == "f":
+        array = np.rint(array)
+    return array.astype(dtype, copy=False)
+
+
 def _append(X: Any, rows: Any, new: Any) -> Any:
     """Return X with new rows below, in the container and the dtypes of X."""
     if isinstance(X, pd.DataFrame):
         new = pd.DataFrame(new, columns=X.columns).astype(X.dtypes)
         return pd.concat([X, new], ignore_index=True)
     if isinstance(X, list):
-        return X + np.asarray(new).tolist()
-    return np.concatenate([rows, np.asarray(new).astype(rows.dtype, copy=False)])
+        return X + _cells(new, rows.dtype).tolist()
+    return np.concatenate([rows, _cells(new, rows.dtype)])
 
 
 def _take(y: Any, positions: np.ndarray) -> Any:

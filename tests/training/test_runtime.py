@@ -70,6 +70,13 @@ def test_no_more_threads_than_cores(two_threads, monkeypatch):
         assert torch.get_num_threads() == 1
 
 
+def test_small_work_takes_one_thread(two_threads):
+    with Runtime("cpu").session(work=1e6):
+        assert torch.get_num_threads() == 1
+    with Runtime("cpu", threads=2).session(work=1e6):
+        assert torch.get_num_threads() == 2
+
+
 def test_settings_are_restored_after_an_error(two_threads):
     with pytest.raises(KeyError), limited_threads(1):
         raise KeyError

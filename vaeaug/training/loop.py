@@ -167,7 +167,8 @@ def train(
     if validation is not None and len(validation[0]):
         held_out = _Rows(validation, validation_weights, runtime.device)
     run = _Run(objective, rows, held_out, plan, seed, runtime, budget, callbacks)
-    with runtime.session(), isolated_torch(seed, _TRAINING_STREAM, device=runtime.device):
+    work = sum(p.numel() for p in objective.parameters()) * min(rows.n, plan.batch_size)
+    with runtime.session(work), isolated_torch(seed, _TRAINING_STREAM, device=runtime.device):
         try:
             run.epochs()
         except KeyboardInterrupt:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime", "inside_worker", "limited_threads", "resolve_device"]
 
+#: Multiply-adds of one pass over a batch (weights × rows) from which a second thread pays. With two
+#: cores to itself, a 128-wide network at 256 rows (13 million) took as long with one thread
+#: as with two, a 256-to-512-wide one at 1,024 rows (500 million) 1.5 times as long.
+_WORK_FOR_THREADS = 1 << 26
+
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
     """Turn a device parameter into a device that exists on this machine.
@@ -143,9 +148,18 @@ class Runtime:
         return self.device.type == "cpu"
 
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """Hold the thread and denormal settings of :func:`limited_threads`; may be nested."""
-        with limited_threads(self.threads):
+    def session(self, work: float | None = None) -> Iterator[None]:
+        """Hold the thread and denormal settings of :func:`limited_threads`; may be nested.
+
+        Parameters
+        ----------
+        work : float, optional
+            Multiply-adds of one pass, about the number of weights times the rows of a
+            batch. Where it is small one thread is used: a second one costs more than it
+            saves, many times more when other processes keep the cores busy.
+        """
+        small = work is not None and work < _WORK_FOR_THREADS
+        with limited_threads(1 if small and self.threads is None else self.threads):
             yield
 
     def synchronize(self) -> None:
