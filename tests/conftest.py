@@ -1,9 +1,53 @@
-"""Settings of the whole test run; must not import numpy or torch before they are made."""
+"""What all tests share: a quiet, single-threaded, repeatable process, and tables of every kind."""
 
 import os
 
-# Networks in tests are tiny: a second thread gains nothing, and where other processes keep
-# the cores busy it costs a factor of ten.
+# Before numpy and torch start their pools: networks in tests are tiny, and where other
+# processes keep the cores busy a second thread costs a factor of ten.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Importing albumentations must not look for updates.
+# albumentations would ask the package registry for a newer version, and warn where it cannot.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import settings
+from made_tables import made_labels, made_table
+
+# pytest collects doctests by importing files, and would stumble over several of one name.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+
+# The same examples in every run: a failure that comes and goes helps nobody.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+CONTAINERS = {
+    "float64 array": lambda X: X,
+    "float32 array": lambda X: X.astype(np.float32),
+    "int64 array": lambda X: np.rint(10 * X).astype(np.int64),
+    "numpy frame": lambda X: pd.DataFrame(X, columns=list("abc")),
+    "nullable frame": lambda X: pd.DataFrame(X, columns=list("abc")).convert_dtypes(),
+    "frame with an index": lambda X: pd.DataFrame(X, columns=list("abc"), index=np.arange(len(X))[::-1] * 3),
+}
+
+
+@pytest.fixture
+def numbers():
+    """Return 120 rows of three related numbers, float64, and labels of two classes."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [90, 30])
+    first = rng.normal(size=120) + 2 * y
+    return np.stack([first, first + 0.3 * rng.normal(size=120), rng.normal(size=120)], axis=1), y
+
+
+@pytest.fixture(params=list(CONTAINERS))
+def container(request, numbers):
+    """Return the same numbers in every container that users own."""
+    return CONTAINERS[request.param](numbers[0])
+
+
+@pytest.fixture(scope="session")
+def mixed():
+    """Return 300 rows of every dtype with their labels; not to be changed."""
+    return made_table(300), made_labels(300)
