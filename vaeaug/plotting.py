@@ -1,0 +1,395 @@
+"""Pictures in scikit-learn's manner: loss curves, codes, columns of real and synthetic rows, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from vaeaug.drawing import (
+    CLASS_COLOURS,
+    GRID,
+    INK,
+    REAL,
+    SOFT,
+    densities,
+    finish,
+    is_number,
+    new_axes,
+    shares,
+    thinned,
+)
+from vaeaug.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["LatentScatterDisplay", "LossCurvesDisplay", "MarginalsDisplay", "ScoresDisplay"]
+
+
+class LossCurvesDisplay:
+    """Loss of training and held-out rows over the epochs.
+
+    Parameters
+    ----------
+    history : DataFrame
+        A row per epoch with ``epoch``, ``train_<piece>`` and, where rows were held out, ``valid_<piece>``.
+        With a column ``stage``, the rows of its first value are shown, which is the training of the networks.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.plotting import LossCurvesDisplay
+    >>> history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [9.0, 7.0, 6.0], "valid_loss": [9.0, 8, 8]})
+    >>> display = LossCurvesDisplay.from_history(history)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(self, *, history: pd.DataFrame) -> None:
+        self.history = history
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, piece: str = "loss", ax: Axes | None = None
+    ) -> LossCurvesDisplay:
+        """Draw the ``history_`` of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : object with ``history_``
+        piece : str, default="loss"
+            Which part of the loss: ``"loss"``, ``"reconstruction"``, ``"kl"``.
+        ax : matplotlib Axes, optional
+        """
+        history = getattr(estimator, "history_", None)
+        if history is None:
+            raise InputError(f"{type(estimator).__name__} has no history_; fit it first.")
+        return cls.from_history(history, piece=piece, ax=ax)
+
+    @classmethod
+    def from_history(
+        cls, history: pd.DataFrame, *, piece: str = "loss", ax: Axes | None = None
+    ) -> LossCurvesDisplay:
+        """Draw a history as :attr:`VAEAugmenter.history_` is."""
+        return cls(history=history).plot(ax=ax, piece=piece)
+
+    def plot(self, ax: Axes | None = None, *, piece: str = "loss") -> LossCurvesDisplay:
+        """Draw; a new figure is made when no axes are given.
+
+        Raises
+        ------
+        InputError
+            If the history has no such piece.
+        """
+        rows = self.history
+        if "stage" in rows:
+            rows = rows[rows["stage"] == rows["stage"].iloc[0]]
+        if f"train_{piece}" not in rows:
+            known = [str(name).removeprefix("train_") for name in rows if str(name).startswith("train_")]
+            raise InputError(f"piece must be one of {', '.join(map(repr, known))}; got {piece!r}.")
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        self.ax_.plot(
+            rows["epoch"], rows[f"train_{piece}"], color=CLASS_COLOURS[0], lw=2, label="training rows"
+        )
+        held_out = rows.get(f"valid_{piece}")
+        if held_out is not None and held_out.notna().any():
+            seen = held_out.notna()
+            x, y = rows["epoch"][seen], held_out[seen]
+            self.ax_.plot(x, y, color=CLASS_COLOURS[1], lw=2, ls="--", label="held-out rows")
+            if piece == "loss":
+                best = int(np.argmin(y))
+                self.ax_.plot(x.iloc[best], y.iloc[best], "o", color=CLASS_COLOURS[1], ms=8, label="best")
+        finish(self.ax_, xlabel="epoch", ylabel=f"{piece} (nats)", title="Training")
+        self.ax_.locator_params(axis="x", integer=True)
+        self.ax_.legend(frameon=False, labelcolor=INK)
+        return self
+
+
+class LatentScatterDisplay:
+    """Codes of real rows beside those of synthetic rows, in two dimensions, coloured by class.
+
+    Parameters
+    ----------
+    codes, new_codes : ndarray of shape (n, 2) and (m, 2)
+        Of real and of synthetic rows.
+    labels, new_labels : ndarray of shape (n,) and (m,)
+    axis_names : tuple of two str
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.plotting import LatentScatterDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> real, new = rng.normal(size=(50, 4)), rng.normal(size=(9, 4))
+    >>> display = LatentScatterDisplay.from_codes(real, [0, 1] * 25, new, [1] * 9)
+    >>> display.new_codes.shape
+    (9, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        codes: np.ndarray,
+        labels: np.ndarray,
+        new_codes: np.ndarray,
+        new_labels: np.ndarray,
+        axis_names: tuple[str, str],
+    ) -> None:
+        self.codes = codes
+        self.labels = labels
+        self.new_codes = new_codes
+        self.new_labels = new_labels
+        self.axis_names = axis_names
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, X_new: Any, y_new: Any, *, ax: Axes | None = None, **options: Any
+    ) -> LatentScatterDisplay:
+        """Encode rows with a fitted transformer and draw their codes.
+
+        Parameters
+        ----------
+        estimator : object with ``transform(X) -> (n, D)``
+        X, y : real rows and their classes
+        X_new, y_new : synthetic rows and their classes
+        ax : matplotlib Axes, optional
+        **options
+            For :meth:`plot`.
+        """
+        return cls.from_codes(estimator.transform(X), y, estimator.transform(X_new), y_new, ax=ax, **options)
+
+    @classmethod
+    def from_codes(
+        cls, codes: Any, y: Any, new_codes: Any, y_new: Any, *, ax: Axes | None = None, **options: Any
+    ) -> LatentScatterDisplay:
+        """Draw codes, or any numeric rows; those of more than two dimensions along their main axes.
+
+        The main axes (principal components) are those of the real rows.
+
+        Parameters
+        ----------
+        codes, new_codes : array-like of shape (n, D) and (m, D)
+        y, y_new : array-like of shape (n,) and (m,)
+        ax : matplotlib Axes, optional
+        **options
+            For :meth:`plot`.
+        """
+        real, new = np.asarray(codes, dtype=np.float64), np.asarray(new_codes, dtype=np.float64)
+        names = ("code 1", "code 2")
+        if real.ndim != 2 or new.ndim != 2 or real.shape[1] != new.shape[1]:
+            raise InputError(f"codes must be of shapes (n, D) and (m, D); got {real.shape} and {new.shape}.")
+        if real.shape[1] > 2:
+            axes = PCA(2, random_state=0).fit(real)
+            spread = axes.explained_variance_ratio_
+            names = (f"main axis 1 ({spread[0]:.0%} of spread)", f"main axis 2 ({spread[1]:.0%})")
+            real, new = axes.transform(real), axes.transform(new)
+        elif real.shape[1] == 1:
+            real, new = (np.column_stack([part, np.zeros(len(part))]) for part in (real, new))
+        display = cls(
+            codes=real, labels=np.asarray(y), new_codes=new, new_labels=np.asarray(y_new), axis_names=names
+        )
+        return display.plot(ax=ax, **options)
+
+    def plot(self, ax: Axes | None = None, *, title: str = "Real and synthetic rows") -> LatentScatterDisplay:
+        """Draw; a new figure is made when no axes are given. At most 1,500 rows of each kind are drawn."""
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        classes = pd.unique(pd.Series(self.labels.tolist() + self.new_labels.tolist())).tolist()
+        classes.sort(key=lambda label: (-int(np.sum(self.labels == label)), str(label)))
+        for i, label in enumerate(classes):
+            colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
+            new = thinned(self.new_codes[self.new_labels == label])
+            real = thinned(self.codes[self.labels == label])
+            self.ax_.scatter(new[:, 0], new[:, 1], s=26, marker="x", color=colour, alpha=0.6, lw=1, zorder=2)
+            self.ax_.scatter(real[:, 0], real[:, 1], s=28, color=colour, ec="white", lw=0.6, zorder=3)
+            self.ax_.scatter([], [], s=40, marker="s", color=colour, label=str(label))
+        self.ax_.scatter([], [], s=30, color=SOFT, label="real")
+        self.ax_.scatter([], [], s=30, marker="x", color=SOFT, label="synthetic")
+        finish(self.ax_, xlabel=self.axis_names[0], ylabel=self.axis_names[1], title=title)
+        self.ax_.legend(labelcolor=INK, edgecolor="none", framealpha=0.85, fontsize=9, handletextpad=0.3)
+        return self
+
+
+class MarginalsDisplay:
+    """Each column's distribution among real rows beside that among synthetic rows.
+
+    Numbers and dates are shown as densities over common bins, everything else as the shares of the most
+    frequent values, each among the rows where the column is not missing.
+
+    Parameters
+    ----------
+    real, synthetic : DataFrame
+        With the same columns.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        One per column shown.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.plotting import MarginalsDisplay
+    >>> real = pd.DataFrame({"age": range(60), "job": ["clerk", "nurse"] * 30})
+    >>> display = MarginalsDisplay.from_frames(real, real.sample(20, random_state=0))
+    >>> display.axes_.shape
+    (2,)
+    """
+
+    def __init__(self, *, real: pd.DataFrame, synthetic: pd.DataFrame) -> None:
+        self.real = real
+        self.synthetic = synthetic
+
+    @classmethod
+    def from_frames(
+        cls,
+        real: Any,
+        synthetic: Any,
+        *,
+        columns: Sequence[Hashable] | None = None,
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> MarginalsDisplay:
+        """Draw columns of two tables.
+
+        Parameters
+        ----------
+        real, synthetic : DataFrame or array-like of shape (n, d) and (m, d)
+        columns : sequence of labels, optional
+            By default the first six.
+        ax : matplotlib Axes, optional
+            Its place is divided among the columns.
+        **options
+            For :meth:`plot`.
+
+        Raises
+        ------
+        InputError
+            If a column is not in both tables.
+        """
+        left, right = pd.DataFrame(real), pd.DataFrame(synthetic)
+        chosen = list(left.columns[:6]) if columns is None else list(columns)
+        for name in chosen:
+            if name not in left.columns or name not in right.columns:
+                raise InputError(f"The column {name!r} must be in both tables, and it is not.")
+        return cls(real=left[chosen], synthetic=right[chosen]).plot(ax=ax, **options)
+
+    def plot(
+        self, ax: Axes | None = None, *, names: tuple[str, str] = ("real", "synthetic"), width: int = 3
+    ) -> MarginalsDisplay:
+        """Draw; a new figure is made when no axes are given.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Its place is divided among the columns.
+        names : tuple of two str
+            What the two tables are called in the legend.
+        width : int, default=3
+            Columns of the table side by side.
+        """
+        count = self.real.shape[1]
+        width = min(width, count)
+        height = -(-count // width)
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            self.figure_: Any = plt.figure(figsize=(3.1 * width, 2.3 * height + 0.4), layout="constrained")
+            grid: Any = self.figure_.add_gridspec(height, width)
+        else:
+            self.figure_ = ax.figure
+            ax.set_axis_off()
+            place: Any = ax.get_subplotspec()
+            grid = place.subgridspec(height, width, hspace=0.75, wspace=0.25)
+        axes = [self.figure_.add_subplot(grid[divmod(j, width)]) for j in range(count)]
+        for j, (axis, name) in enumerate(zip(axes, self.real.columns, strict=True)):
+            real, new = self.real.iloc[:, j].dropna(), self.synthetic.iloc[:, j].dropna()
+            if is_number(real):
+                densities(axis, real, new, names)
+            else:
+                shares(axis, real, new, names)
+            finish(axis, title=str(name), size=10)
+        if axes:
+            whole = {"loc": "outside lower right"} if ax is None else {}
+            place = self.figure_ if ax is None else axes[0]
+            place.legend(
+                *axes[0].get_legend_handles_labels(),
+                frameon=False,
+                labelcolor=INK,
+                fontsize=9,
+                ncols=2,
+                **whole,
+            )
+        self.axes_ = np.array(axes, dtype=object)
+        return self
+
+
+class ScoresDisplay:
+    """Scores of several ways to train, side by side, for several classifiers.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per classifier, a column per way to train.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.plotting import ScoresDisplay
+    >>> scores = pd.DataFrame({"before": [0.5, 0.6], "after": [0.7, 0.6]}, index=["tree", "forest"])
+    >>> ScoresDisplay(scores=scores).plot(xlabel="recall").ax_.get_xlabel()
+    'recall'
+    """
+
+    def __init__(self, *, scores: pd.DataFrame) -> None:
+        self.scores = scores
+
+    def plot(self, ax: Axes | None = None, *, xlabel: str = "score", title: str = "") -> ScoresDisplay:
+        """Draw a line of dots per classifier; a new figure is made when no axes are given."""
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        y = np.arange(len(self.scores))[::-1]
+        low, high = self.scores.min(axis=1), self.scores.max(axis=1)
+        self.ax_.hlines(y, low, high, color=GRID, lw=4, zorder=1)
+        colours = [REAL, *CLASS_COLOURS] if self.scores.shape[1] > 1 else list(CLASS_COLOURS)
+        for j, name in enumerate(self.scores.columns):
+            marker = "osD^vP"[j % 6]
+            self.ax_.plot(
+                self.scores[name],
+                y,
+                marker,
+                color=colours[j % len(colours)],
+                ms=9,
+                mec="white",
+                label=str(name),
+            )
+        self.ax_.set_yticks(y, [str(name) for name in self.scores.index])
+        self.ax_.set_ylim(-0.6, len(y) - 0.4)
+        finish(self.ax_, xlabel=xlabel, title=title)
+        self.ax_.grid(axis="x", color=GRID)
+        self.ax_.set_axisbelow(True)
+        self.ax_.legend(
+            frameon=False, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4
+        )
+        return self
