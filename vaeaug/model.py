@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaeaug.assembly import Blueprint, build
+from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import DiagonalGaussian, draw
 from vaeaug.nn.vae import VAE
@@ -111,9 +113,40 @@ class Model:
         callbacks: Sequence[Callback] = (),
         **options: Any,
     ) -> TrainingResult | None:
-        """Fit the prior to codes of all rows, drawn from the posterior; return its training if any."""
-        prior = self.vae.latent.prior
+        """Fit the prior to codes of all rows, drawn from the posterior; return its training if any.
+
+        Warns
+        -----
+        VaeaugWarning
+            If a keyboard interrupt stopped the fit in closed form; the prior is then as built.
+        """
         self._double = None
+        try:
+            objective, codes = self._estimate_prior(x, c, weights, seed)
+        except KeyboardInterrupt:
+            warnings.warn(
+                'Fitting the prior was interrupted: method="prior" draws codes from N(0, I). Fit again for '
+                'better rows, or use method="posterior" or "interpolate".',
+                VaeaugWarning,
+                stacklevel=2,
+            )
+            return None
+        if objective is None:
+            return None
+        return train(
+            objective,
+            codes,
+            seed=derived(seed, _PRIOR_FIT),
+            runtime=self.runtime,
+            callbacks=callbacks,
+            **options,
+        )
+
+    def _estimate_prior(
+        self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int
+    ) -> tuple[nn.Module | None, tuple[Tensor, Tensor]]:
+        """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
+        prior = self.vae.latent.prior
         draws = max(1, math.ceil(_LEAST_CODES / len(x)))
         rows = _spread(weights, len(x), np.random.default_rng(derived(seed, _PRIOR_DRAW)))
         with (
@@ -125,17 +158,7 @@ class Model:
             z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
             contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
             prior.estimate(z, contexts, draws)
-            objective = prior.objective(z, contexts, draws)
-        if objective is None:
-            return None
-        return train(
-            objective,
-            (z, contexts),
-            seed=derived(seed, _PRIOR_FIT),
-            runtime=self.runtime,
-            callbacks=callbacks,
-            **options,
-        )
+            return prior.objective(z, contexts, draws), (z, contexts)
 
     def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return posterior means and standard deviations, float64, each ``(n, D)``.
