@@ -348,7 +348,7 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    estimator_checks_generator(AugmentedClassifier(LogisticRegression(), sampler())),
+    estimator_checks_generator(AugmentedClassifier(LogisticRegression(max_iter=1000), sampler())),
     ids=lambda value: getattr(getattr(value, "func", None), "__name__", ""),
 )
 def test_imbalanced_learns_checks(estimator, check):

@@ -105,7 +105,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=2), random_state=0)
     >>> model = AugmentedClassifier(LogisticRegression(), sampler).fit(X, y)
     >>> model.class_prior_, model.training_prior_
-    (array([0.89, 0.11]), array([0.5, 0.5]))
+    (array([0.91, 0.09]), array([0.5, 0.5]))
     >>> model.predict_proba(X).shape
     (100, 2)
     """

@@ -70,9 +70,9 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=2), random_state=0)
     >>> X_res, y_res = sampler.fit_resample(X, y)
     >>> sampler.sampling_strategy_
-    {1: 36}
+    {1: 38}
     >>> X_res.shape, int(sampler.is_synthetic_.sum())
-    ((96, 20), 36)
+    ((98, 20), 38)
     """
 
     _sampling_type = "over-sampling"  # read by imbalanced-learn's ensembles
