@@ -119,8 +119,9 @@ def test_coarse_steps_are_learned(rng):
     assert set(found % 25) == {7}
 
 
-def test_wide_integers_get_a_finer_position(rng):
-    values = rng.integers(0, 2**40, 3000)
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_wide_integers_get_a_finer_position(rng, dtype):
+    values = rng.integers(0, 2**40, 3000).astype(dtype)
     codec = fit(values)
     assert kinds(codec)[1] == ("position", 2)
     np.testing.assert_array_equal(codec.decode(codec.encode(pd.Series(values))), values)

@@ -174,11 +174,9 @@ class NumericCodec(ColumnCodec):
         self.has_hint_ = self.rank_low_.size > 1
         self.position_columns_ = 0
         if self.bins_ is not None:
-            # Integers must come back exactly; floats may differ by the rounding of their position.
-            fine = (
-                self.axis_ is not None and self.axis_.native != "float64" and self.bins_.needs_fine_position
-            )
-            self.position_columns_ = 2 if fine else 1
+            # Integers must come back exactly; other numbers may differ by the rounding of their position.
+            whole = self.axis_ is not None and self.axis_.is_lattice and self.axis_.decimals == 0
+            self.position_columns_ = 2 if whole and self.bins_.needs_fine_position else 1
         spans = [Span("categorical", self.offset_ + self.rank_low_.size)]
         if self.position_columns_:
             spans.append(Span("position", self.position_columns_))
