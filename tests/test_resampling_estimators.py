@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, parametrize_with_checks
 
 from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
 from vaeaug.recipe import Recipe
@@ -88,6 +88,14 @@ def check_name(value):
 )
 def test_imbalanced_learns_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", [sampler(), AugmentedClassifier(LogisticRegression(), sampler())], ids=check_name
+)
+def test_column_names_are_checked(estimator):
+    """A check that scikit-learn runs on itself and leaves out of the list for others."""
+    check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 # --- data ------------------------------------------------------------------------------
