@@ -652,7 +652,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     @classmethod
     def _from_state(
-        cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray], device: str
+        cls, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray], device: str, runtime: Runtime
     ) -> VAEAugmenter:
         def part(group: str) -> dict[str, np.ndarray]:
             start = group + "/"
@@ -663,7 +663,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         blueprint = Blueprint.from_json(manifest["blueprint"])
         self._codec = TableCodec.from_state(manifest["codec"], part("codec"))
         self._context = ContextCodec.from_state(manifest["context"], part("context"))
-        self._model = Model.from_state(blueprint, part("model"), Runtime(device))
+        self._model = Model.from_state(blueprint, part("model"), runtime)
         self._anchors = part("anchors")
         self._seed, self._calls = int(manifest["seed"]), 0
         self._n_features_out = blueprint.latent_dim
@@ -760,6 +760,8 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> VAEAugmenter:
     ------
     ArchiveError
         If the file is damaged, foreign or of a newer format.
+    InputError
+        If there is no such device.
 
     Examples
     --------
@@ -779,4 +781,13 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> VAEAugmenter:
         raise ArchiveError(
             f"{path} holds a {name!r}; this version of vaeaug can load {', '.join(_LOADABLE)}."
         )
-    return _LOADABLE[name]._from_state(manifest, arrays, device)
+    runtime = Runtime(device)
+    try:
+        return _LOADABLE[name]._from_state(manifest, arrays, device, runtime)
+    except ArchiveError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArchiveError(
+            f"{path} cannot be rebuilt by this version of vaeaug: {error}. Load it with the version that "
+            "wrote it."
+        ) from error
