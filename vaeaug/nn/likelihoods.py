@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
+from vaeaug.nn.scales import OrderedTokens
 
 __all__ = ["LIKELIHOODS", "RowDistribution", "RowLikelihood"]
 
@@ -54,6 +55,9 @@ class RowLikelihood(nn.Module):
     segments: Tensor
     read_mask: Tensor
     write_mask: Tensor
+    smooth_read_mask: Tensor
+    smooth_write_mask: Tensor
+    hint_mask: Tensor
 
     def __init__(self, layout: Layout, hidden: int | str = "auto") -> None:
         super().__init__()
@@ -67,10 +71,15 @@ class RowLikelihood(nn.Module):
         self.hidden = int(hidden) if columns else 0
         self.continuous = len(layout.columns("continuous"))
         self._register_geometry(levels)
+        self.scales = OrderedTokens(layout)
+        self._register_smooth_masks()
         self.bias = nn.Parameter(torch.zeros(self.total))
         if self.hidden:
             self.read = nn.Parameter(torch.randn(self.total, self.hidden) / math.sqrt(columns))
             self.write = nn.Parameter(_SMALL * torch.randn(self.total, self.hidden))
+            self.smooth_read = nn.Parameter(torch.randn(self.scales.width, self.hidden) / math.sqrt(columns))
+            self.smooth_write = nn.Parameter(_SMALL * torch.randn(self.scales.width, self.hidden))
+            self.hint_read = nn.Parameter(torch.zeros(len(self.scales.owners), self.hidden))
         if self.continuous:
             self.log_scale = nn.Parameter(torch.zeros(self.continuous))
 
@@ -78,7 +87,7 @@ class RowLikelihood(nn.Module):
         columns = len(levels)
         owner = torch.repeat_interleave(torch.arange(columns), levels)
         segments = F.one_hot(owner, max(columns, 1)).float() if columns else torch.zeros(0, 1)
-        degree = torch.arange(self.hidden) * columns // max(self.hidden, 1)
+        degree = self._degrees(columns)
         constants = {
             "token_columns": torch.as_tensor(self.layout.columns("categorical")),
             "number_columns": torch.as_tensor(self.layout.columns("continuous")),
@@ -93,14 +102,33 @@ class RowLikelihood(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.boundaries = torch.searchsorted(degree, torch.arange(columns + 1)).tolist()
 
+    def _degrees(self, columns: int) -> Tensor:
+        """Return the degree of each hidden unit: it reads columns before, and feeds columns from there on."""
+        return torch.arange(self.hidden) * columns // max(self.hidden, 1)
+
+    def _register_smooth_masks(self) -> None:
+        degree = self._degrees(len(self.levels))[None, :]
+        knots, owners = self.scales.knot_owners[:, None], self.scales.owners[:, None]
+        self.register_buffer("smooth_read_mask", (knots < degree).float(), persistent=False)
+        self.register_buffer("smooth_write_mask", (degree <= knots).float(), persistent=False)
+        self.register_buffer("hint_mask", (owners < degree).float(), persistent=False)
+
+    def weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what hidden units read from tokens and from hints, and what they write to tokens."""
+        scales = self.scales
+        read = scales.combine(self.read * self.read_mask, self.smooth_read * self.smooth_read_mask)
+        write = scales.combine(self.write * self.write_mask, self.smooth_write * self.smooth_write_mask)
+        return read, self.hint_read * self.hint_mask, write
+
     @property
     def parameters_width(self) -> int:
         """P: how many numbers the decoder must deliver per row."""
-        return self.total + self.hidden + self.continuous
+        return self.total + self.scales.width + self.hidden + self.continuous
 
     def initialise(self, x: Tensor) -> None:
-        """Start the output biases at the log-frequencies of the tokens in ``x``, shape ``(n, W)``."""
+        """Learn from rows ``(n, W)`` where numbers lie, and start at the log-frequencies of tokens."""
         with torch.no_grad():
+            self.scales.measure(x, x[:, self.token_columns].to(torch.int64))
             for j, (start, width) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
                 codes = x[:, self.token_columns[j]].to(torch.int64)
                 counts = torch.bincount(codes[codes >= 0], minlength=width).to(self.bias)
@@ -109,8 +137,12 @@ class RowLikelihood(nn.Module):
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Cut the decoder's output into logits, hidden pre-activations and Gaussian means."""
-        logits, hidden, means = params.split([self.total, self.hidden, self.continuous], dim=1)
-        return logits + self.bias, hidden, means
+        sizes = [self.total, self.scales.width, self.hidden, self.continuous]
+        free, smooth, hidden, means = params.split(sizes, dim=1)
+        logits = self.scales.freedom[:, 0] * free + self.bias
+        if self.scales.width:
+            logits = logits + smooth @ self.scales.basis.T
+        return logits, hidden, means
 
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""
@@ -150,16 +182,17 @@ class RowDistribution(Drawable):
         if model.hidden:
             # Training rows hold no unknown token; only new rows pay for the weighted sum.
             weights = None if model.training else known.to(logits.dtype)
-            read = model.read * model.read_mask
+            read, hint_read, write = model.weights()
             hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
-            logits = logits + F.silu(hidden) @ (model.write * model.write_mask).T
+            hidden = hidden + x[:, model.scales.columns] @ hint_read
+            logits = logits + F.silu(hidden) @ write.T
         logits = _bounded(logits)
         normalisers = torch.log(torch.exp(logits) @ model.segments)
         return (logits.gather(1, index) - normalisers) * known
 
     @torch.no_grad()
     def draw(self, temperature: float = 1.0) -> Tensor:
-        """Draw one row per batch entry, shape ``(B, W)``; hints are filled with zeros.
+        """Draw one row per batch entry, shape ``(B, W)``.
 
         Parameters
         ----------
@@ -169,30 +202,32 @@ class RowDistribution(Drawable):
         """
         model = self.likelihood
         x = self.params.new_zeros(len(self.params), model.layout.shape[0])
+        places = (len(x), len(model.position_columns))
+        x[:, model.position_columns] = torch.rand(places, device=x.device) if temperature else 0.5
         if model.total:
-            x[:, model.token_columns] = self._sample_tokens(temperature).to(x.dtype)
-        if len(model.position_columns):
-            shape = (len(x), len(model.position_columns))
-            x[:, model.position_columns] = (
-                torch.rand(shape, device=x.device) if temperature else x.new_full(shape, 0.5)
-            )
+            self._fill_tokens(x, temperature)
         if model.continuous:
             means = model.split(self.params)[2]
             noise = temperature * torch.exp(model.log_scale) * torch.randn_like(means)
             x[:, model.number_columns] = means + noise
         return x
 
-    def _sample_tokens(self, temperature: float) -> Tensor:
+    def _fill_tokens(self, x: Tensor, temperature: float) -> None:
+        """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers."""
         model = self.likelihood
+        scales = model.scales
         logits, hidden, _ = model.split(self.params)
-        read, write = (model.read, model.write) if model.hidden else (None, None)
+        weights = model.weights() if model.hidden else None
+        numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
         columns = len(model.levels)
-        codes = torch.empty(len(logits), columns, dtype=torch.int64, device=logits.device)
+        codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
+        hints = x.new_zeros(len(x), len(numbers))
         active = hidden.new_empty(hidden.shape)
-        uniform = torch.rand(columns, len(logits), 1, device=logits.device) if temperature else None
+        uniform = torch.rand(columns, len(x), 1, device=x.device) if temperature else None
         for j, (start, width) in enumerate(zip(model.offsets.tolist(), model.levels, strict=True)):
             column = logits[:, start : start + width]
-            if read is not None and write is not None:
+            if weights is not None:
+                read, hint_read, write = weights
                 a, b = model.boundaries[j], model.boundaries[j + 1]
                 if b > a:
                     # Units of degree j have now seen all the columns they may read.
@@ -200,10 +235,16 @@ class RowDistribution(Drawable):
                     if j:
                         index = codes[:, :j] + model.offsets[:j]
                         unit = unit + F.embedding_bag(index, read[:, a:b].contiguous(), mode="sum")
+                        unit = unit + hints @ hint_read[:, a:b]
                     active[:, a:b] = F.silu(unit)
                 column = column + active[:, :b] @ write[start : start + width, :b].T
             codes[:, j] = _pick(_bounded(column), temperature, None if uniform is None else uniform[j])
-        return codes
+            if j in numbers:
+                i = numbers[j]
+                position = x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5
+                hints[:, i] = scales.hint(i, codes[:, j], position)
+        x[:, model.token_columns] = codes.to(x.dtype)
+        x[:, scales.columns] = hints
 
 
 def _bounded(logits: Tensor) -> Tensor:

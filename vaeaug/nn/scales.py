@@ -1,0 +1,124 @@
+"""Tokens that are numbers: their order, and what a number looks like to the network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from vaeaug.layout import Layout
+
+__all__ = ["OrderedTokens"]
+
+#: Hat functions per ordered column, and the levels below which a column gets none.
+_KNOTS = 12
+_FEWEST_LEVELS = 12
+#: How strongly an ordered token may deviate from what its neighbours say.
+_FREEDOM = 0.3
+
+
+class OrderedTokens(nn.Module):
+    """Knows which categorical columns of a row are binned numbers, and where their tokens lie.
+
+    A categorical column that a hint follows is a number: its tokens have an order. Weights
+    that belong to such tokens are written as ``freedom · free + basis @ smooth``, a smooth
+    function of the token's rank plus a damped deviation, so that neighbouring bins learn
+    from each other. The basis holds linear B-splines ("hats") over the rank.
+
+    The hint of a sampled value, which later columns read, is ``value + slope · (position − ½)``
+    of its token; both are measured on the training rows.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a flat row.
+    """
+
+    basis: Tensor
+    freedom: Tensor
+    value: Tensor
+    slope: Tensor
+    columns: Tensor
+    owners: Tensor
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        owners, columns, self.positions = _numbers(layout)
+        levels = layout.levels.tolist()
+        starts = [sum(levels[:j]) for j in range(len(levels))]
+        self.blocks = [(starts[j], levels[j]) for j in owners]
+        self.knots = [_KNOTS if levels[j] >= _FEWEST_LEVELS else 0 for j in owners]
+        total = sum(levels)
+        freedom = torch.ones(total)
+        for (start, width), knots in zip(self.blocks, self.knots, strict=True):
+            if knots:
+                freedom[start : start + width] = _FREEDOM
+        self.register_buffer("owners", torch.tensor(owners, dtype=torch.int64), persistent=False)
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
+        self.register_buffer("freedom", freedom[:, None], persistent=False)
+        self.register_buffer("basis", torch.zeros(total, sum(self.knots)))
+        self.register_buffer("value", torch.zeros(total))
+        self.register_buffer("slope", torch.zeros(total))
+
+    @property
+    def width(self) -> int:
+        """Number of hat functions of all columns together."""
+        return sum(self.knots)
+
+    @property
+    def knot_owners(self) -> Tensor:
+        """Which categorical column each hat function belongs to, shape ``(width,)``."""
+        return torch.repeat_interleave(self.owners, torch.tensor(self.knots, dtype=torch.int64))
+
+    def measure(self, x: Tensor, codes: Tensor) -> None:
+        """Measure where tokens lie from training rows ``(n, W)`` and their codes ``(n, tokens)``."""
+        start = 0
+        for i, ((first, levels), knots) in enumerate(zip(self.blocks, self.knots, strict=True)):
+            code, hint = codes[:, int(self.owners[i])], x[:, int(self.columns[i])]
+            known = code >= 0
+            code, hint = code[known], hint[known]
+            rows = torch.bincount(code, minlength=levels).clamp(min=1)
+            value = hint.new_zeros(levels).index_add_(0, code, hint) / rows
+            self.value[first : first + levels] = value
+            if self.positions[i] >= 0:
+                offset = x[known, self.positions[i]] - 0.5
+                rise = hint.new_zeros(levels).index_add_(0, code, offset * (hint - value[code]))
+                spread = hint.new_zeros(levels).index_add_(0, code, offset.square())
+                self.slope[first : first + levels] = rise / spread.clamp(min=1e-6)
+            if knots:
+                rank = 0.5 * (1 + torch.erf(value / math.sqrt(2))) * (knots - 1)
+                hats = (1 - (rank[:, None] - torch.arange(knots, device=x.device)).abs()).clamp(min=0)
+                # A hint of exactly 0 marks a missing value, which has no place in the order.
+                hats[value == 0] = 0
+                self.basis[first : first + levels, start : start + knots] = hats
+            start += knots
+
+    def combine(self, free: Tensor, smooth: Tensor) -> Tensor:
+        """Return one weight row per token ``(tokens, r)`` from free and smooth parts."""
+        free = self.freedom * free
+        return free + self.basis @ smooth if self.width else free
+
+    def hint(self, i: int, code: Tensor, position: Tensor | float) -> Tensor:
+        """Return the hint of sampled codes ``(B,)`` of the i-th ordered column."""
+        token = code + self.blocks[i][0]
+        return self.value[token] + self.slope[token] * (position - 0.5)
+
+
+def _numbers(layout: Layout) -> tuple[list[int], list[int], list[int]]:
+    """Return for each number its categorical column, its hint's and its position's encoded column (or −1)."""
+    owners: list[int] = []
+    hints: list[int] = []
+    positions: list[int] = []
+    token, column, position = -1, 0, -1
+    for span in layout.spans:
+        if span.kind == "categorical":
+            token, position = token + 1, -1
+        elif span.kind == "position" and position < 0:
+            position = column
+        elif span.kind == "hint" and token >= 0:
+            owners.append(token)
+            hints.append(column)
+            positions.append(position)
+        column += span.columns
+    return owners, hints, positions
