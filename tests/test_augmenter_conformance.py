@@ -54,8 +54,10 @@ def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
-# Some of these fit an array and transform a frame on purpose, which scikit-learn warns about.
+# Some of these fit an array and transform a frame on purpose, or the other way about, and
+# scikit-learn warns of that.
 @pytest.mark.filterwarnings("ignore:X has feature names, but VAEAugmenter was fitted without")
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names, but VAEAugmenter was fitted")
 @pytest.mark.parametrize("name", EXTRA)
 def test_check_that_scikit_learn_runs_on_itself(name):
     getattr(estimator_checks, name)("VAEAugmenter", clone(CHECKED))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from torch import nn
 
+from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.objective import Objective
@@ -86,6 +88,9 @@ def _residual(
     blueprint: Blueprint, *, width: int = 128, depth: int = 2, dependence: int | str = "auto"
 ) -> tuple[nn.Module, nn.Module, nn.Module, int]:
     """Residual perceptrons for table rows; ``dependence`` is the width of the autoregressive part."""
+    check_number("width", width, low=1, integer=True)
+    check_number("depth", depth, low=0, integer=True)
+    check_number("dependence", dependence, low=0, integer=True, also=["auto"])
     layout, context = blueprint.layout, blueprint.context_width
     likelihood = RowLikelihood(layout, hidden=dependence)
     encoder = RowEncoder(layout, context, width, depth)
@@ -155,9 +160,13 @@ def build(blueprint: Blueprint) -> Objective:
 
 
 def _made(parameter: str, recipe: Recipe, part: Any, *sizes: Any) -> Any:
+    taken = inspect.signature(part).parameters.values()
+    allowed = [option.name for option in taken if option.kind is option.KEYWORD_ONLY]
+    unknown = [name for name in recipe.options if name not in allowed]
+    if unknown:
+        known = f"allowed are {', '.join(map(repr, allowed))}" if allowed else "it takes none"
+        raise InputError(f"{parameter}={recipe!r}: {recipe.name!r} has no option {unknown[0]!r}; {known}.")
     try:
         return part(*sizes, **recipe.options)
-    except TypeError as error:
-        raise InputError(
-            f"{parameter}={recipe!r} has options that {recipe.name!r} does not take: {error}."
-        ) from error
+    except InputError as error:
+        raise InputError(f"{parameter}={recipe!r}: {error}") from error

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from vaeaug import archive, operations
 from vaeaug.assembly import NETWORKS, Blueprint, chosen
@@ -23,6 +23,7 @@ from vaeaug.checks import (
     check_option,
     check_weights,
     refuse_images,
+    refuse_repeated_columns,
     refuse_text,
     restored_on_failure,
 )
@@ -277,8 +278,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return len(x)
 
     def _encode_training(self, X: Any, y: Any) -> tuple[TableCodec, ContextCodec, np.ndarray, np.ndarray]:
+        if self.image_shape is not None:
+            raise InputError(
+                f"image_shape must be None, since images are not supported yet; got {self.image_shape!r}."
+            )
         refuse_images(X)
         if isinstance(X, pd.DataFrame):
+            refuse_repeated_columns(X)
             validate_data(self, X, skip_check_array=True)
         else:
             refuse_text(X)
@@ -289,6 +295,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _blueprint(self, codec: TableCodec, context: ContextCodec, plan: Plan) -> Blueprint:
         losses = self.losses if self.losses is not None else {"reconstruction": 1.0, "kl": plan.beta}
+        if not losses:
+            raise InputError(
+                f"losses must weigh at least one of {', '.join(map(repr, TERMS))}; got {losses!r}."
+            )
         for name, weight in losses.items():
             check_option("losses", name, TERMS)
             check_number(f"losses[{name!r}]", weight, low=0)
@@ -401,16 +411,18 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_option("method", method, METHODS)
         check_number("temperature", temperature, low=0)
         check_number("n_samples", n_samples, low=1, integer=True)
-        is_row = isinstance(y, Mapping) or (self._context.container == "frame" and isinstance(y, pd.Series))
-        if n_samples == 1 and y is not None and np.ndim(y) and not is_row:
+        if n_samples == 1 and y is not None and not self._is_one_label(y):
             n_samples = len(y)
-        seed = self._next_seed(random_state)
+        anchors = (self._anchors["mean"], self._anchors["scale"], self._anchors["context"])
         if y is None:
+            seed = self._next_seed(random_state)
             labels = self._context.draw(int(n_samples), numpy_generator(seed, _LABELS))
+            c = self._context.encode(labels, int(n_samples))
         else:
             labels = self._context.as_labels(y, int(n_samples))
-        c = self._context.encode(labels, int(n_samples))
-        anchors = (self._anchors["mean"], self._anchors["scale"], self._anchors["context"])
+            c = self._context.encode(labels, int(n_samples))
+            self._check_sources(method, c, anchors[2])
+            seed = self._next_seed(random_state)
         x, _ = self._generate(c, method, temperature, seed, anchors)
         return self._codec.decode(x), labels
 
@@ -428,8 +440,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Parameters
         ----------
-        y_new : array-like of shape (m,)
-            Labels of the rows to make.
+        y_new : array-like of shape (m,), or DataFrame as in fit
+            Labels of the rows to make; may be empty.
         X, y : as in fit
             The real rows that ``"posterior"`` and ``"interpolate"`` start from.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
@@ -446,13 +458,20 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_is_fitted(self)
         check_option("method", method, ("auto", *METHODS))
         check_number("temperature", temperature, low=0)
-        seed = self._next_seed(random_state)
+        if self._is_one_label(y_new):
+            raise InputError(
+                f"y_new must list one label per row to make, got {y_new!r}; use sample for one label."
+            )
+        x = self._encode(X)
+        known = _contexts(self._context, y, len(x))
+        if not len(y_new):
+            return self._codec.decode(x[:0]), np.zeros(0, dtype=np.int64)
         c = self._context.encode(self._context.as_labels(y_new, len(y_new)), len(y_new))
+        self._check_sources(method, c, known)
+        seed = self._next_seed(random_state)
         if method in ("auto", "prior"):
             x, sources = self._generate(c, "prior", temperature, seed, None)
         else:
-            x = self._encode(X)
-            known = _contexts(self._context, y, len(x))
             mean, scale = self._model.encode(x, known)
             x, sources = self._generate(c, method, temperature, seed, (mean, scale, known))
         return self._codec.decode(x), sources
@@ -472,11 +491,6 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         rng = numpy_generator(seed, _CHOICE)
         groups = self._group(known)
         sources = operations.pick_sources(self._group(c), groups, rng)
-        if (sources < 0).any():
-            raise InputError(
-                f"method={method!r} needs at least one real row of every class asked for; "
-                "use method='prior' for classes without rows."
-            )
         noise = numpy_generator(seed, _NOISE)
         z = operations.perturb(mean[sources], scale[sources], temperature, noise)
         if method == "interpolate":
@@ -484,6 +498,17 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             other = operations.perturb(mean[partner], scale[partner], temperature, noise)
             z = operations.lerp(z, other, rng.random((len(z), 1)))
         return self._model.decode(z, c, temperature=temperature, seed=seed), sources
+
+    def _check_sources(self, method: str, c: np.ndarray, known: np.ndarray) -> None:
+        """Refuse to vary real rows of a class that has none."""
+        lost = np.setdiff1d(self._group(c), self._group(known))
+        if method in ("posterior", "interpolate") and len(lost):
+            names = [] if self.classes_ is None else self.classes_.tolist()
+            which = f"of class {names[lost[0]]!r}" if lost[0] < len(names) else "without a class"
+            raise InputError(
+                f"method={method!r} varies real rows, and there are none {which}; add one, or use "
+                "method='prior'."
+            )
 
     def resample(
         self,
@@ -511,19 +536,29 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X_res, y_res : as X and y
         """
         check_is_fitted(self)
-        if self.classes_ is None:
-            raise InputError(
-                "resample needs class labels, and fit was given none; call fit(X, y) with a label per row."
-            )
+        check_option("method", method, ("auto", *METHODS))
+        self._check_balanceable(y)
         wanted = targets(sampling_strategy, y)
         labels = pd.Series(list(wanted), dtype=object).infer_objects().repeat(list(wanted.values()))
-        if labels.empty:
-            y_new = self._context.draw(0, numpy_generator(self._seed))
-            X_new = self._codec.decode(self._encode(X)[:0])
-        else:
-            y_new = self._context.as_labels(labels.to_numpy(), len(labels))
-            X_new, _ = self.generate(y_new, X, y, method=method, random_state=random_state)
+        y_new: Any = self._context.draw(0, numpy_generator(self._seed))
+        if len(labels):
+            listed = (
+                labels.to_frame(y_new.columns[0]) if isinstance(y_new, pd.DataFrame) else labels.to_numpy()
+            )
+            y_new = self._context.as_labels(listed, len(labels))
+        X_new, _ = self.generate(y_new, X, y, method=method, random_state=random_state)
         return appended(X, X_new), self._context.concat(y, y_new)
+
+    def _check_balanceable(self, y: Any) -> None:
+        blocks = len(self._context.blocks)
+        if blocks != 1 or self.classes_ is None:
+            got = {0: "no y", 1: "a continuous y"}.get(blocks, f"{blocks} control variables")
+            raise InputError(
+                f"resample balances one column of class labels, and fit was given {got}; call fit(X, y) with "
+                "one label per row, or make rows of chosen targets with sample."
+            )
+        if y is None:
+            raise InputError("resample needs y, one class label per row of X; got None.")
 
     # -- codes ----------------------------------------------------------------------
 
@@ -558,8 +593,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X : as in fit
         """
         check_is_fitted(self)
-        Z = np.asarray(Z, dtype=np.float64)
-        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
+        Z = check_array(Z, dtype=np.float64, ensure_min_samples=0, input_name="Z")
+        if Z.shape[1] != self._n_features_out:
             raise InputError(
                 f"inverse_transform takes codes of shape (n, {self._n_features_out}), as transform returns "
                 f"them; got {Z.shape}."
@@ -683,13 +718,22 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if self._codec.columns_ is None:
             refuse_text(X)
             X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
-        elif isinstance(X, pd.DataFrame):
+        else:
+            if isinstance(X, pd.DataFrame):
+                refuse_repeated_columns(X)
             validate_data(self, X, reset=False, skip_check_array=True)
         return self._codec.encode(X)
 
+    def _is_one_label(self, y: Any) -> bool:
+        """Whether y is the label of one row, not a list of labels."""
+        is_row = isinstance(y, Mapping) or (self._context.container == "frame" and isinstance(y, pd.Series))
+        return is_row or np.ndim(y) == 0
+
     def _labels(self, y: Any, n: int) -> np.ndarray:
         """Encode labels that may be unknown, one for all, or one per row."""
-        return self._context.encode(None if y is None else self._context.as_labels(y, n), n)
+        if y is not None and self._is_one_label(y):
+            y = self._context.as_labels(y, n)
+        return _contexts(self._context, y, n)
 
     def _group(self, c: np.ndarray) -> np.ndarray:
         """Return the class number of each context, int64 (n,); one number for all without classes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ __all__ = [
     "check_option",
     "check_weights",
     "refuse_images",
+    "refuse_repeated_columns",
     "refuse_text",
     "restored_on_failure",
 ]
@@ -33,7 +35,7 @@ def check_number(
     open_low: bool = False,
     also: Iterable[Any] = (),
 ) -> Any:
-    """Return ``value`` if it is a number in range, or one of ``also``.
+    """Return ``value`` if it is a finite number in range, or one of ``also``.
 
     Parameters
     ----------
@@ -54,9 +56,8 @@ def check_number(
     others = list(also)
     if any(value is other or (isinstance(value, str) and value == other) for other in others):
         return value
-    kind = numbers.Integral if integer else numbers.Real
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if fits and value == value:
+    kind: Any = numbers.Integral if integer else numbers.Real
+    if isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value):
         below = low is not None and (value <= low if open_low else value < low)
         if not below and not (high is not None and value > high):
             return value
@@ -90,7 +91,10 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must hold one number per row of X; {error}.") from error
     if weights.ndim == 0:
         weights = np.broadcast_to(weights, (n,))
     if weights.shape != (n,):
@@ -119,6 +123,18 @@ def refuse_images(X: Any) -> None:
             f"Found array with dim {len(shape)}, while VAEAugmenter expected <= 2: it takes tables of shape "
             f"(n, d), got {tuple(shape)}. Images are not supported yet; flatten them to (n, height * width)."
         )
+
+
+def refuse_repeated_columns(X: pd.DataFrame) -> None:
+    """Raise for frames with two columns of one name.
+
+    Raises
+    ------
+    InputError
+    """
+    if not X.columns.is_unique:
+        twice = ", ".join(map(repr, X.columns[X.columns.duplicated()].unique()[:10]))
+        raise InputError(f"X has columns named twice: {twice}. Rename them so that each name is unique.")
 
 
 def refuse_text(X: Any) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vaeaug.checks import check_number
 from vaeaug.nn.distributions import (
     CodeDistribution,
     DiagonalGaussian,
@@ -49,7 +50,7 @@ class Prior(nn.Module):
         self.context_width = context_width
         self.class_block = class_block
         self.classes = class_block[1] - class_block[0]
-        self.pseudo_count = pseudo_count
+        self.pseudo_count = check_number("pseudo_count", pseudo_count, low=0, open_low=True)
 
     def group(self, c: Tensor) -> Tensor:
         """Return the class number of each context, ``classes`` where the label is unknown, shape ``(B,)``."""
@@ -102,8 +103,8 @@ class MixturePrior(Prior):
         pseudo_count: float = 10.0,
     ) -> None:
         super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
-        self.components = components
-        self.iterations = iterations
+        self.components = check_number("components", components, low=1, integer=True, also=["auto"])
+        self.iterations = check_number("iterations", iterations, low=0, integer=True)
         size = 1 if components == "auto" else int(components)
         self._allocate(size)
 
@@ -231,7 +232,9 @@ class FlowPrior(Prior):
         pseudo_count: float = 10.0,
     ) -> None:
         super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
-        self.steps = steps
+        check_number("width", width, low=1, integer=True)
+        check_number("depth", depth, low=0, integer=True)
+        self.steps = check_number("steps", steps, low=1, integer=True)
         self.field = VelocityField(latent_dim, context_width, width, depth)
         self.register_buffer("centre", torch.zeros(latent_dim))
         self.register_buffer("spread", torch.ones(latent_dim))
