@@ -82,7 +82,9 @@ class LossCurvesDisplay:
         """Draw a history as :attr:`VAEAugmenter.history_` is."""
         return cls(history=history).plot(ax=ax, piece=piece)
 
-    def plot(self, ax: Axes | None = None, *, piece: str = "loss") -> LossCurvesDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, piece: str = "loss", title: str = "Training"
+    ) -> LossCurvesDisplay:
         """Draw; a new figure is made when no axes are given.
 
         Raises
@@ -109,7 +111,7 @@ class LossCurvesDisplay:
             if piece == "loss":
                 best = int(np.argmin(y))
                 self.ax_.plot(x.iloc[best], y.iloc[best], "o", color=CLASS_COLOURS[1], ms=8, label="best")
-        finish(self.ax_, xlabel="epoch", ylabel=f"{piece} (nats)", title="Training")
+        finish(self.ax_, xlabel="epoch", ylabel=f"{piece} (nats)", title=title)
         self.ax_.locator_params(axis="x", integer=True)
         self.ax_.legend(frameon=False, labelcolor=INK)
         return self
@@ -210,13 +212,13 @@ class LatentScatterDisplay:
         self.ax_ = new_axes(ax)
         self.figure_ = self.ax_.figure
         classes = pd.unique(pd.Series(self.labels.tolist() + self.new_labels.tolist())).tolist()
-        classes.sort(key=lambda label: (-int(np.sum(self.labels == label)), str(label)))
+        classes.sort(key=lambda label: (str(type(label)), label))  # so that pictures agree on the colours
         for i, label in enumerate(classes):
             colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
             new = thinned(self.new_codes[self.new_labels == label])
             real = thinned(self.codes[self.labels == label])
-            self.ax_.scatter(new[:, 0], new[:, 1], s=26, marker="x", color=colour, alpha=0.6, lw=1, zorder=2)
-            self.ax_.scatter(real[:, 0], real[:, 1], s=28, color=colour, ec="white", lw=0.6, zorder=3)
+            self.ax_.scatter(new[:, 0], new[:, 1], s=26, marker="x", color=colour, alpha=0.75, lw=1, zorder=3)
+            self.ax_.scatter(real[:, 0], real[:, 1], s=28, color=colour, ec="white", lw=0.6, zorder=2)
             self.ax_.scatter([], [], s=40, marker="s", color=colour, label=str(label))
         self.ax_.scatter([], [], s=30, color=SOFT, label="real")
         self.ax_.scatter([], [], s=30, marker="x", color=SOFT, label="synthetic")
@@ -263,7 +265,6 @@ class MarginalsDisplay:
         synthetic: Any,
         *,
         columns: Sequence[Hashable] | None = None,
-        ax: Axes | None = None,
         **options: Any,
     ) -> MarginalsDisplay:
         """Draw columns of two tables.
@@ -273,8 +274,6 @@ class MarginalsDisplay:
         real, synthetic : DataFrame or array-like of shape (n, d) and (m, d)
         columns : sequence of labels, optional
             By default the first six.
-        ax : matplotlib Axes, optional
-            Its place is divided among the columns.
         **options
             For :meth:`plot`.
 
@@ -288,17 +287,17 @@ class MarginalsDisplay:
         for name in chosen:
             if name not in left.columns or name not in right.columns:
                 raise InputError(f"The column {name!r} must be in both tables, and it is not.")
-        return cls(real=left[chosen], synthetic=right[chosen]).plot(ax=ax, **options)
+        return cls(real=left[chosen], synthetic=right[chosen]).plot(**options)
 
     def plot(
-        self, ax: Axes | None = None, *, names: tuple[str, str] = ("real", "synthetic"), width: int = 3
+        self, figure: Any = None, *, names: tuple[str, str] = ("real", "synthetic"), width: int = 3
     ) -> MarginalsDisplay:
-        """Draw; a new figure is made when no axes are given.
+        """Draw.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Its place is divided among the columns.
+        figure : matplotlib Figure or SubFigure, optional
+            Where to draw; by default a new figure.
         names : tuple of two str
             What the two tables are called in the legend.
         width : int, default=3
@@ -307,16 +306,12 @@ class MarginalsDisplay:
         count = self.real.shape[1]
         width = min(width, count)
         height = -(-count // width)
-        if ax is None:
+        if figure is None:
             import matplotlib.pyplot as plt
 
-            self.figure_: Any = plt.figure(figsize=(3.1 * width, 2.3 * height + 0.4), layout="constrained")
-            grid: Any = self.figure_.add_gridspec(height, width)
-        else:
-            self.figure_ = ax.figure
-            ax.set_axis_off()
-            place: Any = ax.get_subplotspec()
-            grid = place.subgridspec(height, width, hspace=0.75, wspace=0.25)
+            figure = plt.figure(figsize=(3.1 * width, 2.3 * height + 0.4), layout="constrained")
+        self.figure_ = figure
+        grid = figure.add_gridspec(height, width)
         axes = [self.figure_.add_subplot(grid[divmod(j, width)]) for j in range(count)]
         for j, (axis, name) in enumerate(zip(axes, self.real.columns, strict=True)):
             real, new = self.real.iloc[:, j].dropna(), self.synthetic.iloc[:, j].dropna()
@@ -326,15 +321,9 @@ class MarginalsDisplay:
                 shares(axis, real, new, names)
             finish(axis, title=str(name), size=10)
         if axes:
-            whole = {"loc": "outside lower right"} if ax is None else {}
-            place = self.figure_ if ax is None else axes[0]
-            place.legend(
-                *axes[0].get_legend_handles_labels(),
-                frameon=False,
-                labelcolor=INK,
-                fontsize=9,
-                ncols=2,
-                **whole,
+            handles, texts = axes[0].get_legend_handles_labels()
+            figure.legend(
+                handles, texts, loc="outside lower right", ncols=2, frameon=False, labelcolor=INK, fontsize=9
             )
         self.axes_ = np.array(axes, dtype=object)
         return self

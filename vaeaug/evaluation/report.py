@@ -162,7 +162,7 @@ class Report:
     ----------
     title : str
     verdict : str
-        The answer in a sentence or two, on top.
+        The answer, on top: a sentence or two, or a line of them for each paragraph.
     sections : sequence of Text, Table and Picture
     facts : mapping of str to str
         What was run: settings, seeds, versions; shown at the end.
@@ -189,7 +189,7 @@ class Report:
         )
         return _PAGE.format(
             title=escape(self.title),
-            verdict=escape(self.verdict),
+            verdict="".join(f"<p>{escape(line)}</p>" for line in self.verdict.splitlines()),
             style=_STYLE,
             sections="\n".join(section.to_html() for section in self.sections),
             facts=_section("What was run", f"<dl>{facts}</dl>") if facts else "",
@@ -264,14 +264,16 @@ main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 3rem; }
 h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0 0 .75rem; text-wrap: balance; }
 h2 { font-size: 1.15rem; line-height: 1.3; margin: 0 0 .6rem; }
 p { margin: .4rem 0; max-width: 46rem; overflow-wrap: anywhere; }
-.verdict { font-size: 1.1rem; border-left: .3rem solid var(--accent); padding: .1rem 0 .1rem .9rem;
-  white-space: pre-line; }
+.verdict { border-left: .3rem solid var(--accent); padding: .05rem 0 .05rem .9rem; }
+.verdict p:first-child { font-size: 1.15rem; font-weight: 600; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: 1.1rem 1.25rem; margin: 1.25rem 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; min-width: 60%; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem .35rem 0; text-align: left; white-space: nowrap; vertical-align: top;
+th, td { padding: .35rem .8rem .35rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
+tbody th { min-width: 4.5rem; }
 th:last-child, td:last-child { padding-right: .2rem; }
 thead th { color: var(--soft); font-weight: 600; font-size: .9rem; vertical-align: bottom; }
 tbody th { font-weight: 400; }
@@ -289,7 +291,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
   main { padding: 1.25rem .75rem 2rem; }
   section { padding: .9rem .85rem; }
-  th, td { padding-right: .65rem; font-size: .9rem; }
+  th, td { padding-right: .55rem; font-size: .85rem; line-height: 1.35; }
+  thead th { font-size: .8rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; } }
 @media print { body { background: none; } section { break-inside: avoid; } }
@@ -308,7 +311,7 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <main>
 <h1>{title}</h1>
-<p class="verdict">{verdict}</p>
+<div class="verdict">{verdict}</div>
 {sections}
 {facts}
 </main>
