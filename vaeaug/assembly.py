@@ -92,7 +92,9 @@ def _residual(
     check_number("depth", depth, low=0, integer=True)
     check_number("dependence", dependence, low=0, integer=True, also=["auto"])
     layout, context = blueprint.layout, blueprint.context_width
-    likelihood = RowLikelihood(layout, hidden=dependence)
+    # Without dependence the units still lie between decoder and tokens, but read no column.
+    hidden = "auto" if dependence == 0 else dependence
+    likelihood = RowLikelihood(layout, hidden=hidden, autoregressive=dependence != 0)
     encoder = RowEncoder(layout, context, width, depth)
     decoder = CodeDecoder(blueprint.latent_dim, context, likelihood.parameters_width, width, depth)
     return encoder, decoder, likelihood, width

@@ -24,15 +24,15 @@ _SMALL = 0.02
 class RowLikelihood(nn.Module):
     """Likelihood of a table row: every column a categorical, each given the columns before it.
 
-    ``p(x | z, c) = Π_j Categorical(x_j; softmax(a_j(z, c) + Σ_{i ≤ j} V_ji silu(h_i)))``,
-    ``h_i = u_i(z, c) + Σ_{k < i} U_ik[x_k]``
+    ``p(x | z, c) = Π_j Categorical(x_j; softmax(b_j + Σ_{i ≤ j} V_ji silu(u_i(z, c) + Σ_{k<i} U_ik[x_k])))``
 
     A masked one-layer autoregressive network (Germain et al. 2015, *MADE*) whose
-    pre-activations also depend on the code and the context. Each hidden unit has a degree
-    i: it reads the tokens of columns before i and feeds columns from i on. What the code
-    does not explain (two columns that almost determine each other, say) is so still
-    modelled, and the code is free to stay small. With ``hidden=0`` the columns are
-    independent given the code, as in a plain VAE.
+    pre-activations u are the decoder's output for the code and the context. Each hidden
+    unit has a degree i: it reads the tokens of columns before i and feeds columns from i
+    on; a quarter of the units has degree 0 and reads the code and the context alone. What
+    the code does not explain (two columns that almost determine each other, say) is so
+    still modelled, and the code is free to stay small. With ``autoregressive=False`` all
+    units have degree 0 and the columns are independent given the code, as in a plain VAE.
 
     Bin and bucket positions are uniform given their token: they carry no parameters and
     add nothing to the log-density. Continuous columns are Gaussian with one learned scale
@@ -43,8 +43,8 @@ class RowLikelihood(nn.Module):
     layout : Layout
         Of a flat row.
     hidden : int or "auto", default="auto"
-        Hidden units of the autoregressive part; ``"auto"`` takes 32 per column within
-        128 to 512 (up to 1,024 for very wide tables).
+        Hidden units; ``"auto"`` takes 64 per column, within 256 to 896.
+    autoregressive : bool, default=True
     """
 
     token_columns: Tensor
@@ -59,12 +59,13 @@ class RowLikelihood(nn.Module):
     smooth_write_mask: Tensor
     hint_mask: Tensor
 
-    def __init__(self, layout: Layout, hidden: int | str = "auto") -> None:
+    def __init__(self, layout: Layout, hidden: int | str = "auto", autoregressive: bool = True) -> None:
         super().__init__()
         levels = torch.as_tensor(layout.levels)
         columns = len(levels)
         if hidden == "auto":
-            hidden = min(max(32 * columns, 128), 512) if columns <= 64 else min(8 * columns, 1024)
+            hidden = min(max(64 * columns, 256), 896)
+        self.autoregressive = autoregressive
         self.layout = layout
         self.levels = [int(k) for k in levels]
         self.total = int(levels.sum())
@@ -74,7 +75,7 @@ class RowLikelihood(nn.Module):
         self.scales = OrderedTokens(layout)
         self._register_smooth_masks()
         self.bias = nn.Parameter(torch.zeros(self.total))
-        if self.hidden:
+        if columns:
             self.read = nn.Parameter(torch.randn(self.total, self.hidden) / math.sqrt(columns))
             self.write = nn.Parameter(_SMALL * torch.randn(self.total, self.hidden))
             self.smooth_read = nn.Parameter(torch.randn(self.scales.width, self.hidden) / math.sqrt(columns))
@@ -104,7 +105,12 @@ class RowLikelihood(nn.Module):
 
     def _degrees(self, columns: int) -> Tensor:
         """Return the degree of each hidden unit: it reads columns before, and feeds columns from there on."""
-        return torch.arange(self.hidden) * columns // max(self.hidden, 1)
+        if columns < 2 or not self.autoregressive:
+            return torch.zeros(self.hidden, dtype=torch.int64)
+        first = self.hidden // 4
+        rest = self.hidden - first
+        later = 1 + torch.arange(rest) * (columns - 1) // rest
+        return torch.cat([torch.zeros(first, dtype=torch.int64), later])
 
     def _register_smooth_masks(self) -> None:
         degree = self._degrees(len(self.levels))[None, :]
@@ -123,7 +129,7 @@ class RowLikelihood(nn.Module):
     @property
     def parameters_width(self) -> int:
         """P: how many numbers the decoder must deliver per row."""
-        return self.total + self.scales.width + self.hidden + self.continuous
+        return self.hidden + self.continuous
 
     def initialise(self, x: Tensor) -> None:
         """Learn from rows ``(n, W)`` where numbers lie, and start at the log-frequencies of tokens."""
@@ -135,14 +141,10 @@ class RowLikelihood(nn.Module):
                 share = (counts + 0.5) / (counts.sum() + 0.5 * width)
                 self.bias[start : start + width] = share.log() - share.log().mean()
 
-    def split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cut the decoder's output into logits, hidden pre-activations and Gaussian means."""
-        sizes = [self.total, self.scales.width, self.hidden, self.continuous]
-        free, smooth, hidden, means = params.split(sizes, dim=1)
-        logits = self.scales.freedom[:, 0] * free + self.bias
-        if self.scales.width:
-            logits = logits + smooth @ self.scales.basis.T
-        return logits, hidden, means
+    def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the decoder's output into hidden pre-activations and Gaussian means."""
+        hidden, means = params.split([self.hidden, self.continuous], dim=1)
+        return hidden, means
 
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""
@@ -167,7 +169,7 @@ class RowDistribution(Drawable):
         if model.total:
             total = total + self.token_log_prob(x).sum(1)
         if model.continuous:
-            means = model.split(self.params)[2]
+            means = model.split(self.params)[1]
             error = (x[:, model.number_columns] - means) * torch.exp(-model.log_scale)
             total = total - (0.5 * error.square() + model.log_scale + 0.5 * math.log(2 * math.pi)).sum(1)
         return total
@@ -175,17 +177,16 @@ class RowDistribution(Drawable):
     def token_log_prob(self, x: Tensor) -> Tensor:
         """Return the log-probability of every token of rows ``(B, W)``, shape ``(B, tokens)``."""
         model = self.likelihood
-        logits, hidden, _ = model.split(self.params)
+        hidden, _ = model.split(self.params)
         codes = x[:, model.token_columns].to(torch.int64)
         known = codes >= 0
         index = codes.clamp(min=0) + model.offsets
-        if model.hidden:
-            # Training rows hold no unknown token; only new rows pay for the weighted sum.
-            weights = None if model.training else known.to(logits.dtype)
-            read, hint_read, write = model.weights()
-            hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
-            hidden = hidden + x[:, model.scales.columns] @ hint_read
-            logits = logits + F.silu(hidden) @ write.T
+        # Training rows hold no unknown token; only new rows pay for the weighted sum.
+        weights = None if model.training else known.to(hidden.dtype)
+        read, hint_read, write = model.weights()
+        hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
+        hidden = hidden + x[:, model.scales.columns] @ hint_read
+        logits = torch.addmm(model.bias, F.silu(hidden), write.T)
         logits = _bounded(logits)
         normalisers = torch.log(torch.exp(logits) @ model.segments)
         return (logits.gather(1, index) - normalisers) * known
@@ -207,7 +208,7 @@ class RowDistribution(Drawable):
         if model.total:
             self._fill_tokens(x, temperature)
         if model.continuous:
-            means = model.split(self.params)[2]
+            means = model.split(self.params)[1]
             noise = temperature * torch.exp(model.log_scale) * torch.randn_like(means)
             x[:, model.number_columns] = means + noise
         return x
@@ -216,29 +217,27 @@ class RowDistribution(Drawable):
         """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers."""
         model = self.likelihood
         scales = model.scales
-        logits, hidden, _ = model.split(self.params)
-        weights = model.weights() if model.hidden else None
+        hidden, _ = model.split(self.params)
+        read, hint_read, write = model.weights()
         numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
         columns = len(model.levels)
         codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
         hints = x.new_zeros(len(x), len(numbers))
-        active = hidden.new_empty(hidden.shape)
+        active = torch.empty_like(hidden)
         uniform = torch.rand(columns, len(x), 1, device=x.device) if temperature else None
         for j, (start, width) in enumerate(zip(model.offsets.tolist(), model.levels, strict=True)):
-            column = logits[:, start : start + width]
-            if weights is not None:
-                read, hint_read, write = weights
-                a, b = model.boundaries[j], model.boundaries[j + 1]
-                if b > a:
-                    # Units of degree j have now seen all the columns they may read.
-                    unit = hidden[:, a:b]
-                    if j:
-                        index = codes[:, :j] + model.offsets[:j]
-                        unit = unit + F.embedding_bag(index, read[:, a:b].contiguous(), mode="sum")
-                        unit = unit + hints @ hint_read[:, a:b]
-                    active[:, a:b] = F.silu(unit)
-                column = column + active[:, :b] @ write[start : start + width, :b].T
-            codes[:, j] = _pick(_bounded(column), temperature, None if uniform is None else uniform[j])
+            a, b = model.boundaries[j], model.boundaries[j + 1]
+            if b > a:
+                # Units of degree j have now seen all the columns they may read.
+                unit = hidden[:, a:b]
+                if j:
+                    index = codes[:, :j] + model.offsets[:j]
+                    unit = unit + F.embedding_bag(index, read[:, a:b].contiguous(), mode="sum")
+                    unit.addmm_(hints, hint_read[:, a:b])
+                active[:, a:b] = F.silu(unit)
+            stop = start + width
+            logits = _bounded(torch.addmm(model.bias[start:stop], active[:, :b], write[start:stop, :b].T))
+            codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
             if j in numbers:
                 i = numbers[j]
                 position = x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5
@@ -255,7 +254,9 @@ def _pick(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
     """Draw one level per row by inverting the cumulative distribution, shape ``(B,)``."""
     if uniform is None:
         return logits.argmax(1)
-    cumulative = torch.softmax(logits / temperature, 1).cumsum(1)
+    # Bounded logits need no maximum subtracted, unless the temperature is very low.
+    weights = torch.exp(logits) if temperature == 1 else torch.softmax(logits / temperature, 1)
+    cumulative = weights.cumsum(1)
     drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
     return drawn.clamp(max=logits.shape[1] - 1)
 
