@@ -114,10 +114,11 @@ class MixturePrior(Prior):
     factors: Tensor
 
     def _allocate(self, size: int) -> None:
-        self.register_buffer("log_weights", torch.full((self.classes + 1, size), -math.log(size)))
-        self.register_buffer("gate", torch.zeros(self.context_width, size))
-        self.register_buffer("means", torch.zeros(size, self.latent_dim))
-        self.register_buffer("factors", torch.eye(self.latent_dim).repeat(size, 1, 1))
+        like = getattr(self, "means", torch.empty(0))  # new buffers lie where the old ones lay
+        self.register_buffer("log_weights", like.new_full((self.classes + 1, size), -math.log(size)))
+        self.register_buffer("gate", like.new_zeros(self.context_width, size))
+        self.register_buffer("means", like.new_zeros(size, self.latent_dim))
+        self.register_buffer("factors", torch.eye(self.latent_dim).to(like).repeat(size, 1, 1))
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
         # The number of components is learned, so the buffers take the size of what is loaded.
@@ -148,8 +149,6 @@ class MixturePrior(Prior):
             responsibility = _expect(codes, weights, means, factors)
         weights, means, factors, _ = _maximise(codes, responsibility, pooled, prior_rows * draws)
         self._allocate(size)
-        device = codes.device
-        self.to(device)
         self.means.copy_(means)
         self.factors.copy_(factors)
         self._weigh(responsibility, contexts, weights, draws)
@@ -167,8 +166,8 @@ class MixturePrior(Prior):
 class GaussianPrior(MixturePrior):
     """One full-covariance Gaussian per class, shrunk towards the Gaussian of all rows.
 
-    ``μ_y = (n_y x̄_y + κ x̄) / (n_y + κ)`` and the same for the covariance. Without
-    classes, one Gaussian for all.
+    ``μ_y = (n_y x̄_y + κ x̄) / (n_y + κ)`` and the same for the covariance, which is
+    taken about μ_y. Without classes, and for rows without a label, one Gaussian for all.
     """
 
     def __init__(
@@ -186,19 +185,14 @@ class GaussianPrior(MixturePrior):
     @torch.no_grad()
     def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
         """Take the moments of every class and shrink them."""
-        group = self.group(contexts)
-        member = F.one_hot(group, self.classes + 1).to(codes)
-        member[:, -1] = 1  # the last Gaussian is that of all rows
-        count = member.sum(0)
-        share = (count / (count + self.pseudo_count * draws))[:, None]
-        mean = member.T @ codes / count.clamp(min=1)[:, None]
-        mean = share * mean + (1 - share) * mean[-1]
-        centred = codes - mean[torch.where(group < self.classes, group, self.classes)]
-        outer = (centred[:, :, None] * centred[:, None, :]).reshape(len(codes), -1)
-        within = (member.T @ outer / count.clamp(min=1)[:, None]).reshape(
-            -1, self.latent_dim, self.latent_dim
-        )
-        covariance = share[:, :, None] * within + (1 - share[:, :, None]) * within[-1]
+        group, kappa = self.group(contexts), self.pseudo_count * draws
+        overall = codes.mean(0)
+        total = (codes - overall).T @ (codes - overall) / len(codes)
+        mean, covariance = overall.repeat(self.classes + 1, 1), total.repeat(self.classes + 1, 1, 1)
+        for k in range(self.classes):
+            own = codes[group == k]
+            mean[k] = (own.sum(0) + kappa * overall) / (len(own) + kappa)
+            covariance[k] = ((own - mean[k]).T @ (own - mean[k]) + kappa * total) / (len(own) + kappa)
         covariance = covariance + _JITTER * torch.eye(self.latent_dim).to(codes)
         self.means.copy_(mean)
         self.factors.copy_(torch.linalg.cholesky(covariance))

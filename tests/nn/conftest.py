@@ -1,0 +1,11 @@
+"""Parts are tested in a random stream of their own."""
+
+import pytest
+
+from vaeaug.randomness import isolated_torch
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with isolated_torch(20):
+        yield
