@@ -93,6 +93,7 @@ def _edges(values: np.ndarray, rows: int) -> np.ndarray:
     # Extreme values would squeeze the rest into one bar.
     low, high = np.quantile(values, [0.005, 0.995])
     if (values == np.round(values)).all():
+        low, high = np.floor(low), np.ceil(high)
         width = np.ceil((high - low + 1) / _MOST_BINS)  # whole numbers: as many of them in every bin
         return np.arange(low, high + width + 0.5, width) - 0.5
     bins = int(np.clip(2 * rows ** (1 / 3), 8, _MOST_BINS))

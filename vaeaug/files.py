@@ -57,12 +57,12 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> from vaeaug.files import staged
-    >>> path = os.path.join(tempfile.mkdtemp(), "note.txt")
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "note.txt")
     >>> with staged(path) as temporary:
     ...     written = temporary.write_text("whole")
-    >>> open(path).read()
+    >>> path.read_text()
     'whole'
     """
     target = Path(os.path.realpath(check_writable(path)))

@@ -1,0 +1,311 @@
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import vaeaug.commands
+import vaeaug.demo
+from vaeaug import VAEAugmenter, load
+from vaeaug.cli import main
+
+QUICK = partial(VAEAugmenter, max_iter=2)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table with 30 + 8 rows in a folder of its own; training is short."""
+    monkeypatch.setattr(vaeaug.commands, "VAEAugmenter", QUICK)
+    rng = np.random.default_rng(0)
+    label = ["no"] * 30 + ["yes"] * 8
+    rows = (
+        f"{i},{label[i]},{rng.normal():.2f},{rng.choice(['red', 'green', ''])},2024-01-{1 + i % 28:02d}"
+        for i in rng.permutation(38)
+    )
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(["id,y,size,colour,day", *rows]) + "\n")
+    return path
+
+
+def test_augment_writes_the_real_rows_unchanged_and_then_the_new_ones(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = table.with_name("out.csv")
+    assert main(["augment", str(table), "--target", "y", "-o", str(out), "--parse-dates", "day"]) == 0
+    text = out.read_text()
+    assert text.startswith(table.read_text())
+    frame = pd.read_csv(out)
+    assert frame["y"].value_counts().to_dict() == {"no": 30, "yes": 30}
+    assert (frame["y"][38:] == "yes").all()
+    assert frame["id"].dtype == np.int64
+    assert frame["day"].str.fullmatch(r"2024-\d\d-\d\d").all()
+    assert frame["size"].map(lambda value: round(value, 2) == value).all()
+    said = capsys.readouterr()
+    assert "38 real rows, then 22 synthetic ones (yes: +22)" in said.out
+    assert said.err == ""
+
+
+def test_same_seed_same_file(table: Path) -> None:
+    found = []
+    for name, seed in [("a.csv", "1"), ("b.csv", "1"), ("c.csv", "2")]:
+        assert (
+            main(["augment", str(table), "--target=y", "-o", str(table.with_name(name)), "--seed", seed]) == 0
+        )
+        found.append(table.with_name(name).read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rows"), [("0.5", 45), ("yes=10", 40), ("minority", 60), ("yes=12,no=31", 43)]
+)
+def test_strategies(table: Path, strategy: str, rows: int) -> None:
+    out = table.with_name("out.csv")
+    assert main(["augment", str(table), "--target=y", "-o", str(out), "--strategy", strategy]) == 0
+    assert len(pd.read_csv(out)) == rows
+
+
+def test_flag_column_method_and_parquet(table: Path) -> None:
+    pytest.importorskip("pyarrow")
+    out = table.with_name("out.parquet")
+    options = ["--flag-column", "new", "--method", "posterior"]
+    assert main(["augment", str(table), "--target", "y", "-o", str(out), *options]) == 0
+    frame = pd.read_parquet(out)
+    assert frame["new"].tolist() == [False] * 38 + [True] * 22
+    again = table.with_name("again.parquet")
+    assert main(["augment", str(out), "--target", "new", "-o", str(again)]) == 0
+    assert pd.read_parquet(again).dtypes.equals(frame.dtypes)
+    pd.testing.assert_frame_equal(pd.read_parquet(again)[:60], frame)
+
+
+def test_a_saved_model_makes_more_rows(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out, more = (str(table.with_name(name)) for name in ("m.safetensors", "out.csv", "more.csv"))
+    assert main(["augment", str(table), "--target", "y", "-o", out, "--model-out", model]) == 0
+    assert load(model).classes_.tolist() == ["no", "yes"]
+    assert main(["sample", model, "-n", "7", "--label", "yes", "-o", more]) == 0
+    frame = pd.read_csv(more)
+    assert frame["y"].tolist() == ["yes"] * 7
+    assert set(frame) == {"id", "y", "size", "colour", "day"}
+    assert main(["sample", model, "-n", "50", "-o", more, "--seed", "3"]) == 0
+    assert set(pd.read_csv(more)["y"]) == {"no", "yes"}
+    assert "7 synthetic rows of yes" in capsys.readouterr().out
+
+
+def test_a_model_of_an_array_without_labels_can_be_sampled(tmp_path: Path) -> None:
+    model, out = tmp_path / "m.safetensors", tmp_path / "out.csv"
+    QUICK(random_state=0).fit(np.random.default_rng(0).normal(size=(30, 2))).save(model)
+    assert main(["sample", str(model), "-n", "3", "-o", str(out)]) == 0
+    assert pd.read_csv(out).columns.tolist() == ["x0", "x1"]
+
+
+def test_balanced_classes_are_written_as_they_are(table: Path) -> None:
+    text = "\n".join(["a,y", *(f"{i},{'no' if i % 2 else 'yes'}" for i in range(20))]) + "\n"
+    table.write_text(text)
+    out = table.with_name("out.csv")
+    assert main(["augment", str(table), "--target", "y", "-o", str(out)]) == 0
+    assert out.read_text() == text
+
+
+BAD = {
+    "unknown target": (["IN", "--target", "z", "-o", "OUT"], "has no column 'z'; it has 'id', 'y'"),
+    "no input": (["no.csv", "--target", "y", "-o", "OUT"], "no.csv does not exist"),
+    "over the input": (["IN", "--target", "y", "-o", "IN"], "is the input; write to another file"),
+    "twice": (["IN", "--target", "y", "-o", "OUT", "--model-out", "OUT"], "is named twice"),
+    "unknown suffix": (["IN", "--target", "y", "-o", "out.xls"], "must end in .csv"),
+    "no folder": (["IN", "--target", "y", "-o", "no/out.csv"], "there is no folder"),
+    "no folder for the model": (
+        ["IN", "--target", "y", "-o", "OUT", "--model-out", "no/m"],
+        "there is no folder",
+    ),
+    "too small a ratio": (["IN", "--target", "y", "-o", "OUT", "--strategy", "0.01"], "increase the ratio"),
+    "unknown class": (
+        ["IN", "--target", "y", "-o", "OUT", "--strategy", "may=9"],
+        "no class 'may'; there are",
+    ),
+    "missing labels": (
+        ["IN", "--target", "colour", "-o", "OUT"],
+        "'colour' cannot be balanced: y must not have",
+    ),
+    "no classes": (["IN", "--target", "size", "-o", "OUT"], "'size' cannot be balanced"),
+    "no such dates": (
+        ["IN", "--target", "y", "-o", "OUT", "--parse-dates", "size"],
+        "cannot be read as dates",
+    ),
+    "flag is there": (
+        ["IN", "--target", "y", "-o", "OUT", "--flag-column", "id"],
+        "has a column 'id' already",
+    ),
+    "separator": (
+        ["IN", "--target", "y", "-o", "OUT", "--sep", ";"],
+        "if these are several names in one, set --sep",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_an_error_is_one_sentence_and_writes_nothing(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.chdir(table.parent)
+    before = table.read_bytes()
+    arguments, message = BAD[case]
+    names = {"IN": str(table), "OUT": str(table.with_name("out.csv"))}
+    assert main(["augment", *(names.get(each, each) for each in arguments)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("vaeaug: error: ")
+    assert error.count("\n") == 1
+    assert table.read_bytes() == before
+    assert os.listdir(table.parent) == ["in.csv"]
+
+
+def test_an_empty_table_is_refused(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("a,y\n")
+    assert main(["augment", str(table), "--target", "y", "-o", str(table.with_name("out.csv"))]) == 1
+    assert "has column names, but no rows" in capsys.readouterr().err
+
+
+def test_wrong_models_and_labels(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out = table.with_name("m.safetensors"), table.with_name("out.csv")
+    QUICK(random_state=0).fit(pd.DataFrame({"a": range(20)}), ["x"] * 10 + ["y"] * 10).save(model)
+    assert main(["sample", str(model), "--label", "z", "-o", str(out)]) == 1
+    assert "There is no class 'z'; there are 'x', 'y'." in capsys.readouterr().err
+    assert main(["sample", str(table), "-o", str(out)]) == 1
+    assert "is damaged, or is not a file that vaeaug wrote" in capsys.readouterr().err
+    assert main(["sample", str(table.with_name("no")), "-o", str(out)]) == 1
+    assert "does not exist" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["augment", "a.csv", "-o", "b.csv"],
+        ["augment", "a.csv", "--target=y", "-o", "b.csv", "--strategy", "some"],
+        ["augment", "a.csv", "--target=y", "-o", "b.csv", "--seed", "-1"],
+        ["augment", "a.csv", "--target=y", "-o", "b.csv", "--max-fit-seconds", "0"],
+        ["augment", "a.csv", "--target=y", "-o", "b.csv", "--sep", "ab"],
+        ["sample", "m", "-n", "0", "-o", "b.csv"],
+        ["sample", "m", "--temperature", "nan", "-o", "b.csv"],
+    ],
+)
+def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: vaeaug" in capsys.readouterr().err
+
+
+def test_formula_like_cells_are_kept_and_noted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("\n".join(["a,y", *["=1+1,no"] * 12, *["@x,yes"] * 4]) + "\n")
+    out = table.with_name("out.csv")
+    assert main(["augment", str(table), "--target", "y", "-o", str(out)]) == 0
+    assert set(pd.read_csv(out)["a"]) == {"=1+1", "@x"}
+    assert "cells of 'a' begin with =, +, - or @" in capsys.readouterr().err
+
+
+def test_an_old_output_survives_a_failed_write(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, model = table.with_name("out.csv"), table.with_name("m.safetensors")
+    out.write_text("old")
+    model.write_text("old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    assert main(["augment", str(table), "--target=y", "-o", str(out), "--model-out", str(model)]) == 1
+    assert out.read_text() == model.read_text() == "old"
+    assert sorted(os.listdir(table.parent)) == ["in.csv", "m.safetensors", "out.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_an_interrupt_during_fit_writes_nothing(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fit(self: VAEAugmenter, *arguments: object) -> VAEAugmenter:
+        with suppress(KeyboardInterrupt):  # as the training loop does, which keeps the weights so far
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *arguments)
+
+    original = VAEAugmenter.fit
+    monkeypatch.setattr(VAEAugmenter, "fit", fit)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]) == 130
+    assert "interrupted; no table was written" in capsys.readouterr().err
+    assert os.listdir(table.parent) == ["in.csv"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_unexpected_error_is_one_sentence_too(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(vaeaug.commands, "read_table", break_down)
+    arguments = ["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == (
+        "vaeaug: error: RuntimeError: two lines (set VAEAUG_DEBUG=1 to see where)\n"
+    )
+    monkeypatch.setenv("VAEAUG_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main(arguments)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, contextlib, io\nfrom vaeaug.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    main(['augment', '--help'])\n"
+        "print(sorted({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_python_m_vaeaug_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vaeaug", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"vaeaug {vaeaug.__version__}\n"
+
+
+def test_demo_writes_a_report_and_says_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vaeaug.demo, "VAEAugmenter", QUICK)
+    out = tmp_path / "deep" / "demo"
+    assert main(["demo", "-o", str(out), "--seed", "5"]) == 0
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines() if str(out) not in line) <= 90
+    for word in (
+        "logistic regression",
+        "random forest",
+        "as it is",
+        "copies",
+        "synthetic",
+        "recall",
+        "ROC AUC",
+    ):
+        assert word in said
+    pictures = ["codes.png", "columns.png", "loss.png", "rows.png", "scores.png"]
+    assert sorted(os.listdir(out)) == sorted([*pictures, "augmented.csv", "index.html", "model.safetensors"])
+    page = (out / "index.html").read_text()
+    assert page.count("data:image/png;base64,") == len(pictures)
+    frame = pd.read_csv(out / "augmented.csv")
+    assert frame.groupby("synthetic").size().to_dict() == {False: 234, True: 194}
+    assert (frame["diagnosis"][frame["synthetic"]] == "malignant").all()
+
+
+def test_demo_into_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert main(["demo", "-o", str(tmp_path / "file")]) == 1
+    assert "cannot be made a folder" in capsys.readouterr().err

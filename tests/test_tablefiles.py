@@ -1,0 +1,200 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vaeaug.errors import InputError
+from vaeaug.tablefiles import check_format, formula_columns, read_table, shortened, write_frame
+
+ODD = '''id,zip,price,count,ok,country,note
+1,00501,1.50,5,TRUE,NA,"a, ""b"""
+2,10001,12.25,,FALSE,DE,"two
+lines"
+3,90210,3.00,NA,TRUE,NA,=1+1
+4,90210,7.00,7,,,-
+'''
+
+
+def written(tmp_path: Path, text: str, name: str = "in.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_types_are_those_of_the_cells(tmp_path: Path) -> None:
+    frame = read_table(written(tmp_path, ODD)).frame
+    assert frame["id"].dtype == np.int64
+    assert frame["price"].dtype == np.float64
+    assert frame["count"].dtype == "Int64"
+    assert frame["ok"].dtype == "boolean"
+    for name in ("zip", "country", "note"):
+        assert pd.api.types.is_object_dtype(frame[name]) or pd.api.types.is_string_dtype(frame[name])
+    assert frame["zip"][0] == "00501"
+    assert frame["country"].isna().tolist() == [False, False, False, True]
+
+
+def test_every_cell_comes_back_with_the_characters_it_had(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, ODD))
+    table.write(tmp_path / "out.csv", table.frame.iloc[:0])
+    assert (tmp_path / "out.csv").read_text() == ODD
+
+
+def test_new_cells_are_spelled_like_the_old(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, ODD))
+    new = table.frame.iloc[[0]].assign(price=2.5, count=pd.array([8], "Int64"))
+    table.write(tmp_path / "out.csv", new)
+    assert (tmp_path / "out.csv").read_text() == ODD + '1,00501,2.50,8,TRUE,NA,"a, ""b"""\n'
+
+
+def test_missing_cells_are_spelled_like_the_old(tmp_path: Path) -> None:
+    text = "a,b\n1,x\n?,\n?,z\n"
+    table = read_table(written(tmp_path, text), missing=["?"])
+    assert table.frame["a"].dtype == "Int64"
+    table.write(tmp_path / "out.csv", table.frame.iloc[1:2])
+    assert (tmp_path / "out.csv").read_text() == text + "?,\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "new"),
+    [
+        ("2024-01-31", "2024-12-01", "2024-02-29"),
+        ("2024-01-31 10:11:12", "2024-12-01 00:00:00", "2024-02-29 00:00:00"),
+        ("31/01/2024", "01/12/2024", "29/02/2024"),
+        ("01/12/2024", "31/01/2024", "29/02/2024"),
+        ("01/31/2024", "12/01/2024", "02/29/2024"),
+        ("Jan 31, 2024", "Dec 01, 2024", "Feb 29, 2024"),
+    ],
+)
+def test_dates_keep_their_format(tmp_path: Path, first: str, second: str, new: str) -> None:
+    text = f'day,x\n"{first}",1\n,1\n"{second}",1\n'
+    table = read_table(written(tmp_path, text), parse_dates=["day"])
+    assert pd.api.types.is_datetime64_any_dtype(table.frame["day"])
+    row = table.frame.iloc[[0]].assign(day=pd.Timestamp("2024-02-29"))
+    table.write(tmp_path / "out.csv", row)
+    assert pd.read_csv(tmp_path / "out.csv")["day"].tolist()[0::3] == [first, new]
+
+
+def test_dates_with_offsets_become_utc(tmp_path: Path) -> None:
+    text = "day\n2024-01-31T10:00:00+01:00\n2024-06-30T10:00:00+02:00\n"
+    table = read_table(written(tmp_path, text), parse_dates=["day"])
+    assert table.frame["day"].dt.hour.tolist() == [9, 8]
+    table.write(tmp_path / "out.csv", table.frame.iloc[:1])
+    assert (tmp_path / "out.csv").read_text() == text + "2024-01-31 09:00:00+00:00\n"
+
+
+def test_a_cell_that_is_no_date_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "day\n2024-01-31\nsoon\n")
+    with pytest.raises(InputError, match="Column 'day' cannot be read as dates: 'soon' is not one"):
+        read_table(path, parse_dates=["day"])
+    with pytest.raises(InputError, match="has no column 'date'; it has 'day'"):
+        read_table(path, parse_dates=["date"])
+    with pytest.raises(InputError, match="no dates: all its cells are empty"):
+        read_table(written(tmp_path, "day,x\n,1\n"), parse_dates=["day"])
+
+
+def test_names_of_things_are_not_numbers(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "zip,account\n00501,99999999999999999999\n10001,1\n"))
+    assert table.frame["zip"].tolist() == ["00501", "10001"]
+    assert table.frame["account"].tolist() == ["99999999999999999999", "1"]
+
+
+def test_notes_tell_of_columns_that_may_be_something_else(tmp_path: Path) -> None:
+    rows = "".join(f"2024-01-{1 + i % 28:02d},{i}.5,word\n" for i in range(40))
+    notes = read_table(written(tmp_path, "day,bmi,text\n" + rows + "2024-02-01,?,word\n")).notes
+    assert len(notes) == 2
+    assert "'day' is read as text; if it holds dates, add --parse-dates day" in notes[0]
+    assert "'bmi' is read as text, because of cells such as '?'" in notes[1]
+    assert '--missing "?"' in notes[1]
+
+
+def test_a_flag_column_marks_new_rows(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "a\n1\n2\n"))
+    table.write(tmp_path / "out.csv", table.frame, flag_column="new")
+    assert (tmp_path / "out.csv").read_text() == "a,new\n1,False\n2,False\n1,True\n2,True\n"
+    with pytest.raises(InputError, match="has a column 'a' already"):
+        table.write(tmp_path / "out.csv", table.frame, flag_column="a")
+
+
+def test_other_separators(tmp_path: Path) -> None:
+    for name, text, separator in [("a.tsv", "a\tb\n1\tx\n", None), ("a.csv", "a;b\n1;x\n", ";")]:
+        table = read_table(written(tmp_path, text, name), separator=separator)
+        assert list(table.frame.columns) == ["a", "b"]
+        table.write(tmp_path / f"out{Path(name).suffix}", table.frame.iloc[:0])
+        assert (tmp_path / f"out{Path(name).suffix}").read_text() == text
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    assert list(read_table(written(tmp_path, "\ufeffa,b\n1,2\n")).frame.columns) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("a,a\n1,2\n", "names the column 'a' more than once"),
+        ("a,b\n1,2,3\n", "more cells than its first line"),
+        ("a,b\n1,2\n1,2,3\n", "is not a proper table"),
+    ],
+)
+def test_improper_tables(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_table(written(tmp_path, text))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist; give the path of a table"):
+        read_table(tmp_path / "no.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        read_table(tmp_path / "folder.csv")
+    (tmp_path / "latin.csv").write_bytes("a\né\n".encode("latin-1"))
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_table(tmp_path / "latin.csv")
+    with pytest.raises(InputError, match=r"must end in .csv, .tsv or .parquet"):
+        check_format("table.xlsx")
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_table(written(tmp_path, "no parquet", "a.parquet"))
+
+
+def test_parquet_keeps_every_dtype(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(
+        {
+            "n": pd.array([1, None], "Int32"),
+            "c": pd.Categorical(["b", "a"], categories=["b", "a", "z"], ordered=True),
+            "t": pd.to_datetime(["2024-01-01", None], utc=True),
+            "s": ["x", None],
+            "b": [True, False],
+        }
+    )
+    write_frame(tmp_path / "in.parquet", frame)
+    table = read_table(tmp_path / "in.parquet")
+    table.write(tmp_path / "out.parquet", table.frame)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "out.parquet"), pd.concat([table.frame] * 2, ignore_index=True)
+    )
+
+
+def test_a_named_index_of_parquet_is_a_column(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index(["x", "y"], name="id")).to_parquet(tmp_path / "in.parquet")
+    table = read_table(tmp_path / "in.parquet")
+    assert list(table.frame.columns) == ["id", "a"]
+    assert "index" in table.notes[0]
+
+
+def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaeaug.tablefiles.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install vaeaug\[parquet\]"):
+        check_format("a.parquet")
+
+
+def test_formula_columns_are_text_that_begins_like_a_formula() -> None:
+    frame = pd.DataFrame({"a": ["x", "=1"], "b": [-1.0, 2], "c": ["+49", None], "d": ["a=b", "c"]})
+    assert formula_columns(frame) == ["a", "c"]
+
+
+def test_long_lists_are_cut() -> None:
+    assert shortened(range(20), most=2) == "0, 1, … (20 in all)"
