@@ -10,7 +10,7 @@ ROWS, LATENT_DIM = 6, 3
 
 def every_parameter_has_a_gradient(module: nn.Module) -> bool:
     """Tell whether the last backward pass reached all parameters, with finite values, not all zero."""
-    gradients = [parameter.grad for parameter in module.parameters()]
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.numel()]
     return all(g is not None and bool(g.isfinite().all()) and bool(g.abs().sum() > 0) for g in gradients)
 
 

@@ -204,7 +204,10 @@ class RowDistribution(Drawable):
         model = self.likelihood
         x = self.params.new_zeros(len(self.params), model.layout.shape[0])
         places = (len(x), len(model.position_columns))
-        x[:, model.position_columns] = torch.rand(places, device=x.device) if temperature else 0.5
+        if temperature:
+            x[:, model.position_columns] = torch.rand(places, dtype=x.dtype, device=x.device)
+        else:
+            x[:, model.position_columns] = 0.5
         if model.total:
             self._fill_tokens(x, temperature)
         if model.continuous:
