@@ -1,0 +1,95 @@
+"""The builder: every registered part is built from a blueprint, and a blueprint fits in a file."""
+
+import json
+import re
+
+import pytest
+import torch
+from made_blueprint import blueprint
+
+from vaeaug.assembly import NETWORKS, Blueprint, build, chosen
+from vaeaug.errors import InputError
+from vaeaug.nn.latents import LATENTS
+from vaeaug.nn.posteriors import POSTERIORS
+from vaeaug.nn.priors import PRIORS
+from vaeaug.randomness import isolated_torch
+from vaeaug.recipe import Recipe
+
+PARTS = [
+    (part, name)
+    for part, registry in (
+        ("network", NETWORKS),
+        ("prior", PRIORS),
+        ("posterior", POSTERIORS),
+        ("latent", LATENTS),
+    )
+    for name in registry
+]
+
+
+@pytest.fixture
+def rows():
+    x = torch.tensor([[2, 0.5, 1.0, 1], [0, 0.1, -1.0, 0]])
+    return x, torch.tensor([[1, 0, 0.3, 1], [0, 1, -0.7, 1.0]])
+
+
+@pytest.mark.parametrize(("part", "name"), PARTS, ids="-".join)
+def test_every_part_is_built_and_trained_a_step(rows, part, name):
+    objective = build(blueprint(**{part: Recipe(name)}))
+    pieces = objective(rows, 0.5)
+    assert set(pieces) == {"loss", "reconstruction", "kl"}
+    pieces["loss"].mean().backward()
+    assert objective.vae.sample(rows[1]).shape == (2, 4)
+
+
+@pytest.mark.parametrize("context", [0, 4])
+def test_the_context_may_be_empty(rows, context):
+    blocks = ((0, 4),) if context else ()
+    objective = build(blueprint(context_width=context, blocks=blocks, class_block=(0, 0)))
+    assert objective((rows[0], rows[1][:, :context]), 0.5)["loss"].shape == (2,)
+
+
+def test_a_seed_decides_the_weights():
+    def built():
+        with isolated_torch(3):
+            return build(blueprint()).state_dict()
+
+    first, second = built(), built()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_kl_warms_up_and_the_reconstruction_does_not(rows):
+    terms = build(blueprint(warmup=0.2)).terms
+    assert terms["reconstruction"][0](0.0) == 1.0
+    assert terms["kl"][0](0.0) == 0.0
+    assert terms["kl"][0](0.2) == 0.5
+
+
+def test_a_blueprint_fits_in_a_file():
+    original = blueprint(prior=Recipe("mixture", components=5), label_dropout=0.3)
+    assert Blueprint.from_json(json.loads(json.dumps(original.to_json()))) == original
+
+
+def test_a_part_is_chosen_by_name_or_recipe():
+    assert chosen("flow", PRIORS, "prior") == Recipe("flow")
+    assert chosen(Recipe("flow", steps=3), PRIORS, "prior") == Recipe("flow", steps=3)
+
+
+@pytest.mark.parametrize("value", ["oracle", Recipe("oracle")])
+def test_an_unknown_part_is_refused(value):
+    with pytest.raises(InputError, match="prior must be one of 'standard', 'gaussian'.*got 'oracle'"):
+        chosen(value, PRIORS, "prior")
+
+
+def test_what_is_neither_name_nor_recipe_is_refused():
+    with pytest.raises(InputError, match="prior must be a name or a Recipe, got 3"):
+        chosen(3, PRIORS, "prior")
+
+
+@pytest.mark.parametrize("part", ["network", "prior", "posterior", "latent"])
+def test_an_option_that_a_part_does_not_take_is_refused(part):
+    recipe = getattr(blueprint(), part).replace(colour="red")
+    with pytest.raises(
+        InputError, match=re.escape(f"{part}={recipe!r}: {recipe.name!r} has no option 'colour'")
+    ):
+        build(blueprint(**{part: recipe}))

@@ -1,0 +1,136 @@
+"""Checks of arguments: what they let through, and what they say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
+from scipy import sparse
+
+from vaeaug.checks import (
+    appended,
+    check_number,
+    check_option,
+    check_weights,
+    refuse_images,
+    refuse_repeated_columns,
+    refuse_text,
+    restored_on_failure,
+)
+from vaeaug.errors import InputError
+
+
+@pytest.mark.parametrize("value", [0, 1, 2.5, np.float32(0.5), np.int8(3)])
+def test_numbers_pass(value):
+    assert check_number("t", value, low=0) is value
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "message"),
+    [
+        (-1, {"low": 0}, "t must be a number >= 0; got -1."),
+        (0, {"low": 0, "open_low": True}, "t must be a number > 0; got 0."),
+        (3, {"low": 0, "high": 2}, "t must be a number >= 0 and <= 2; got 3."),
+        (3, {"high": 2}, "t must be a number <= 2; got 3."),
+        (1.5, {"low": 1, "integer": True}, "t must be an integer >= 1; got 1.5."),
+        (True, {"low": 0}, "t must be a number >= 0; got True."),
+        ("1", {"low": 0}, "t must be a number >= 0; got '1'."),
+        (np.nan, {"low": 0}, "t must be a number >= 0; got nan."),
+        (np.inf, {"low": 0}, "t must be a number >= 0; got inf."),
+        (None, {}, "t must be a number; got None."),
+        (
+            "all",
+            {"low": 0, "also": ["auto", None]},
+            "t must be a number >= 0, or 'auto', or None; got 'all'.",
+        ),
+        (np.ones(2), {}, "t must be a number; got array([1., 1.])."),
+    ],
+    ids=str,
+)
+def test_numbers_that_do_not_pass(value, options, message):
+    with pytest.raises(InputError) as caught:
+        check_number("t", value, **options)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", ["auto", None])
+def test_other_values_that_were_allowed_pass(value):
+    assert check_number("t", value, low=0, also=["auto", None]) is value
+
+
+def test_options():
+    assert check_option("method", "prior", ("prior", "posterior")) == "prior"
+    for value in ("smote", None, 3, np.array(["prior"])):
+        with pytest.raises(InputError, match="method must be one of 'prior', 'posterior'; got"):
+            check_option("method", value, ("prior", "posterior"))
+
+
+@pytest.mark.parametrize("weights", [[1, 2, 0], np.array([1.0, 2, 0]), pd.Series([1, 2, 0], index=[7, 8, 9])])
+def test_weights_become_float32(weights):
+    found = check_weights(weights, 3)
+    assert found.dtype == np.float32
+    assert_array_equal(found, [1, 2, 0])
+
+
+def test_no_weights_and_one_weight():
+    assert check_weights(None, 3) is None
+    assert_array_equal(check_weights(2.0, 3), [2, 2, 2])
+
+
+@pytest.mark.parametrize(
+    "X", [[[1, 2]], np.ones((2, 2)), np.array([[1, None]], dtype=object), sparse.eye_array(2)]
+)
+def test_numbers_in_any_array_are_no_text(X):
+    refuse_text(X)
+
+
+def test_cells_that_are_no_numbers_at_all_are_a_type_error():
+    with pytest.raises(TypeError, match="argument must be a string or a real number"):
+        refuse_text(np.array([[{}, 1]], dtype=object))
+
+
+@pytest.mark.parametrize("X", [np.ones((2, 2)), [[1, 2]], pd.DataFrame({"a": [1]})])
+def test_tables_are_no_images(X):
+    refuse_images(X)
+
+
+def test_repeated_columns_are_named_once():
+    refuse_repeated_columns(pd.DataFrame(np.ones((1, 3)), columns=list("abc")))
+    with pytest.raises(InputError, match="named twice: 'a', 'b'. Rename"):
+        refuse_repeated_columns(pd.DataFrame(np.ones((1, 6)), columns=list("abacab")))
+
+
+class Thing:
+    def __init__(self):
+        self.kept = 1
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_attributes_are_put_back_on_failure(error):
+    thing = Thing()
+
+    def fail():
+        with restored_on_failure(thing):
+            thing.kept, thing.new = 2, 3
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert vars(thing) == {"kept": 1}
+
+
+def test_attributes_are_kept_on_success():
+    thing = Thing()
+    with restored_on_failure(thing):
+        thing.kept, thing.new = 2, 3
+    assert vars(thing) == {"kept": 2, "new": 3}
+
+
+def test_rows_are_appended_in_the_container_of_the_first():
+    old = pd.DataFrame({"a": pd.array([1, None], dtype="Int8"), "b": ["x", "y"]}, index=[5, 3])
+    both = appended(old, old)
+    assert both.dtypes.equals(old.dtypes)
+    assert both.index.equals(pd.RangeIndex(4))
+    assert_frame_equal(appended(old, old[:0]), old.reset_index(drop=True))
+    array = np.ones((2, 2), dtype=np.float32)
+    assert appended(array, np.zeros((1, 2))).dtype == np.float32

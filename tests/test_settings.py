@@ -1,0 +1,90 @@
+"""What "auto" means, and which rows are held out."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from vaeaug.settings import hold_out, resolve
+
+AUTO = {
+    "latent_dim": "auto",
+    "max_iter": "auto",
+    "batch_size": "auto",
+    "learning_rate": "auto",
+    "beta": "auto",
+    "validation_fraction": 0.1,
+    "early_stopping": True,
+}
+
+
+def plan(rows, **changes):
+    return resolve(rows, **{**AUTO, **changes})
+
+
+@pytest.mark.parametrize("rows", [2, 10, 150, 3_000, 32_000, 1_000_000])
+def test_auto_is_sensible_for_every_size(rows):
+    found = plan(rows)
+    assert 1 <= found.latent_dim <= 64
+    assert 1 <= found.max_iter <= 1000
+    assert 1 <= found.batch_size <= 4096
+    assert 0 < found.learning_rate < 0.1
+    assert 0 <= found.beta <= 1
+    assert 0 <= found.held_out <= rows // 2
+
+
+def test_larger_tables_get_larger_batches_and_fewer_epochs():
+    plans = [plan(rows) for rows in (100, 1_000, 10_000, 100_000, 1_000_000)]
+    batches = [found.batch_size for found in plans]
+    epochs = [found.max_iter for found in plans]
+    assert batches == sorted(batches)
+    assert epochs == sorted(epochs, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("latent_dim", 3), ("max_iter", 7), ("batch_size", 11), ("learning_rate", 0.5), ("beta", 2.0)],
+)
+def test_what_the_user_chose_is_kept(name, value):
+    assert getattr(plan(1000, **{name: value}), name) == value
+
+
+def test_nothing_is_held_out_without_early_stopping():
+    assert plan(1000, early_stopping=False).held_out == 0
+    assert plan(1000).held_out == 100
+
+
+def test_few_rows_are_all_trained_on():
+    assert plan(20).held_out == 0
+
+
+def test_no_more_is_held_out_than_is_useful():
+    assert plan(1_000_000).held_out == 5_000
+
+
+# --- hold out --------------------------------------------------------------------------
+
+
+def test_the_wanted_number_is_held_out():
+    assert hold_out(None, 500, 50, seed=0).sum() == 50
+
+
+def test_rows_are_held_out_evenly_over_the_classes():
+    groups = np.repeat([0, 1, 2], [800, 150, 50])
+    held_out = hold_out(groups, 1000, 100, seed=0)
+    assert_array_equal(np.bincount(groups[held_out]), [80, 15, 5])
+
+
+def test_small_classes_are_kept_for_training():
+    groups = np.repeat([0, 1], [500, 9])
+    assert not hold_out(groups, 509, 50, seed=0)[500:].any()
+
+
+def test_unknown_labels_are_a_class_of_their_own():
+    groups = np.repeat([-1, 0], [400, 100])
+    assert hold_out(groups, 500, 50, seed=0)[:400].sum() == 40
+
+
+def test_the_seed_decides():
+    first, again, other = (hold_out(None, 500, 50, seed=seed) for seed in (0, 0, 1))
+    assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
