@@ -97,7 +97,7 @@ class Model:
             validation=pick(held_out) if some else None,
             weights=weigh(kept),
             validation_weights=weigh(held_out) if some else None,
-            seed=derived(seed, _NETWORK),
+            seed=_derived(seed, _NETWORK),
             runtime=self.runtime,
             callbacks=callbacks,
             **options,
@@ -136,7 +136,7 @@ class Model:
         return train(
             objective,
             codes,
-            seed=derived(seed, _PRIOR_FIT),
+            seed=_derived(seed, _PRIOR_FIT),
             runtime=self.runtime,
             callbacks=callbacks,
             **options,
@@ -148,7 +148,7 @@ class Model:
         """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
         prior = self.vae.latent.prior
         draws = max(1, math.ceil(_LEAST_CODES / len(x)))
-        rows = _spread(weights, len(x), np.random.default_rng(derived(seed, _PRIOR_DRAW)))
+        rows = _spread(weights, len(x), np.random.default_rng(_derived(seed, _PRIOR_DRAW)))
         with (
             self.runtime.session(),
             isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
@@ -290,6 +290,6 @@ def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.
     return np.minimum(np.searchsorted(ends, steps, side="right"), n - 1)
 
 
-def derived(seed: int, purpose: int) -> int:
+def _derived(seed: int, purpose: int) -> int:
     """Return the seed of one purpose within a run."""
     return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-__all__ = ["CodeDistribution", "DiagonalGaussian", "Drawable", "GaussianMixture", "draw"]
+__all__ = [
+    "CodeDistribution",
+    "DiagonalGaussian",
+    "Drawable",
+    "GaussianMixture",
+    "draw",
+    "gaussian_log_prob",
+]
 
 _LOG_2PI = math.log(2 * math.pi)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Budget", "Snapshot", "WeightAverage", "adamw", "one_cycle"]
+__all__ = ["Budget", "Snapshot", "WeightAverage", "adamw", "copy_state", "one_cycle"]
 
 
 def one_cycle(progress: float, warmup: float = 0.2, start: float = 0.04) -> float:

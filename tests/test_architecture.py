@@ -1,0 +1,232 @@
+"""The import rule, as one table: a file imports only from lower floors, or from its own room.
+
+A new file must be entered in the table before the tests pass again. No import may close a
+loop, and nobody inside imports through a package's ``__init__``.
+"""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "vaeaug"
+
+#: floor -> room -> its files or folders. Rooms of one floor do not import each other.
+HOUSE = {
+    1: {"foundations": ["layout", "recipe", "randomness", "errors", "checks", "files"]},
+    2: {"evaluation": ["evaluation"]},  # judges any sampler, and knows no VAE
+    3: {
+        "nn": ["nn"],
+        "codecs": ["codecs"],
+        "training": ["training"],
+        "operations": ["operations"],
+        "settings": ["settings"],
+        "resampling": ["resampling"],
+        "archive": ["archive"],
+        "plotting": ["plotting", "drawing"],
+        "table files": ["tablefiles", "textcolumns"],
+    },
+    4: {"losses": ["losses"]},
+    5: {"building": ["assembly", "model"]},
+    6: {"augmenter": ["augmenter"]},
+    7: {
+        "face": [
+            "sampler",
+            "classifier",
+            "commands",
+            "demo",
+            "demo_pages",
+            "cli",
+            "__main__",
+            "integrations",
+        ],
+    },
+    8: {"root": ["__init__"]},
+}
+
+#: Where torch may be imported when the module is: everywhere else it comes with first use.
+TORCH_ROOMS = {"nn", "training", "losses", "building"}
+HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
+
+#: Third-party packages that a function may import on first use, because they are slow or optional.
+ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "pandas"}
+
+#: Own modules that a function imports on first use, each with its reason: never to escape a loop.
+LAZY = {
+    ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
+    ("vaeaug.cli", "vaeaug.commands"): "brings torch, which --help does not need",
+    ("vaeaug.cli", "vaeaug.demo"): "brings torch, which --help does not need",
+}
+
+#: The one thing that is defined in an __init__.
+THROUGH_INIT = {("vaeaug.cli", "__version__")}
+
+
+class Import(NamedTuple):
+    """One imported name."""
+
+    source: str  # dotted module that imports
+    target: str  # dotted module that is imported
+    name: str | None  # what is taken from it
+    inside: bool  # in a function or method
+
+
+def module_of(path: Path) -> str:
+    parts = ("vaeaug", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+INITS = {name for name, path in FILES.items() if path.name == "__init__.py"}
+
+
+def walk(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    for child in ast.iter_child_nodes(node):
+        within = inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield child, within
+        yield from walk(child, within)
+
+
+def imports_of(source: str) -> Iterator[Import]:
+    for node, inside in walk(ast.parse(FILES[source].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                yield Import(source, item.name, None, inside)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{source} imports relatively; name the file: {ast.unparse(node)}"
+            for item in node.names:
+                submodule = f"{node.module}.{item.name}"
+                if submodule in FILES:
+                    yield Import(source, submodule, None, inside)
+                else:
+                    yield Import(source, str(node.module), item.name, inside)
+
+
+IMPORTS = [found for source in FILES for found in imports_of(source)]
+OWN = [found for found in IMPORTS if found.target.split(".")[0] == "vaeaug"]
+
+
+def place_of(module: str) -> tuple[int, str]:
+    """Return floor and room of a module."""
+    first = "__init__" if module == "vaeaug" else module.split(".")[1]
+    for floor, rooms in HOUSE.items():
+        for room, names in rooms.items():
+            if first in names:
+                return floor, room
+    raise LookupError(f"{module} has no place in the table of tests/test_architecture.py; enter it there.")
+
+
+@pytest.mark.parametrize("module", list(FILES))
+def test_every_file_has_a_place(module):
+    place_of(module)
+
+
+def test_every_place_has_a_file():
+    found = {"__init__" if name == "vaeaug" else name.split(".")[1] for name in FILES}
+    assert {name for rooms in HOUSE.values() for names in rooms.values() for name in names} <= found
+
+
+@pytest.mark.parametrize("module", list(FILES))
+def test_a_file_imports_only_from_lower_floors_or_its_own_room(module):
+    floor, room = place_of(module)
+    wrong = [
+        found.target
+        for found in OWN
+        if found.source == module
+        and (module, found.name) not in THROUGH_INIT
+        and not (place_of(found.target)[0] < floor or place_of(found.target)[1] == room)
+    ]
+    assert not wrong, f"{module} (floor {floor}, {room}) must not import {wrong}"
+
+
+def test_no_imports_close_a_loop():
+    graph: dict[str, set[str]] = {name: set() for name in FILES}
+    for found in OWN:
+        if found.source not in INITS:
+            graph[found.source].add(found.target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_nobody_inside_imports_through_an_init():
+    wrong = [
+        found
+        for found in OWN
+        if found.target in INITS
+        and found.source not in INITS
+        and (found.source, found.name) not in THROUGH_INIT
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", sorted(INITS - {"vaeaug"}))
+def test_an_init_only_exports(module):
+    body = ast.parse(FILES[module].read_text(encoding="utf-8")).body
+    assert isinstance(body[0], ast.Expr), "the docstring comes first"
+    for node in body[1:]:
+        is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert is_all or isinstance(node, ast.ImportFrom), ast.unparse(node)
+
+
+def test_functions_import_only_what_is_slow_or_optional():
+    wrong = []
+    for found in IMPORTS:
+        if not found.inside:
+            continue
+        is_own = found.target.split(".")[0] == "vaeaug"
+        allowed = (
+            (found.source, found.target) in LAZY if is_own else found.target.split(".")[0] in ON_FIRST_USE
+        )
+        if not allowed:
+            wrong.append(found)
+    assert not wrong
+
+
+def test_every_lazy_import_is_still_there():
+    found = {(item.source, item.target) for item in OWN if item.inside}
+    assert set(LAZY) <= found
+
+
+def test_torch_is_imported_only_where_models_live():
+    wrong = [
+        found
+        for found in IMPORTS
+        if found.target.split(".")[0] in HEAVY
+        and not found.inside
+        and place_of(found.source)[1] not in TORCH_ROOMS
+        and not only_for_types(found)
+    ]
+    assert not wrong
+
+
+def only_for_types(found: Import) -> bool:
+    """Tell whether a module is imported under ``if TYPE_CHECKING`` only."""
+    tree = ast.parse(FILES[found.source].read_text(encoding="utf-8"))
+    guarded = [
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    ]
+    named = [alias.name for node in guarded if isinstance(node, ast.Import) for alias in node.names]
+    return found.target in named + [node.module for node in guarded if isinstance(node, ast.ImportFrom)]
+
+
+def test_networks_know_no_data_containers():
+    wrong = [
+        found
+        for found in IMPORTS
+        if place_of(found.source)[1] in ("nn", "losses", "training")
+        and found.target.split(".")[0] in ("pandas", "sklearn", "safetensors")
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ["imblearn", "ctgan", "mostlyai", "pythae", "xgboost", "sdmetrics"])
+def test_nothing_depends_on_peers(package):
+    assert not [found for found in IMPORTS if found.target.split(".")[0] == package]

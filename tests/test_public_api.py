@@ -1,0 +1,203 @@
+"""The face: what may be imported, what it is called with, and that it says what it is for."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vaeaug
+from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "vaeaug").rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
+
+#: What users may rely on; a name leaves this list only with a deprecation.
+FACE = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "load"]
+
+HEAVY = ("torch", "torchvision", "albumentations", "matplotlib", "zuko", "tqdm", "safetensors")
+
+PARAMETERS = (
+    "latent_dim beta prior posterior latent network losses categorical_features image_shape channels "
+    "max_iter batch_size learning_rate_init early_stopping validation_fraction n_iter_no_change "
+    "max_fit_seconds device random_state verbose"
+)
+
+#: name -> (positional-or-keyword, keyword-only) parameters of VAEAugmenter's methods.
+METHODS = {
+    "fit": (["X", "y", "sample_weight"], []),
+    "sample": (["n_samples", "y"], ["method", "temperature", "random_state"]),
+    "generate": (["y_new", "X", "y"], ["method", "temperature", "random_state"]),
+    "resample": (["X", "y"], ["sampling_strategy", "method", "random_state"]),
+    "transform": (["X"], []),
+    "inverse_transform": (["Z", "y"], []),
+    "reconstruct": (["X", "y"], []),
+    "vary": (["X", "y"], ["strength", "random_state"]),
+    "score_samples": (["X", "y"], ["n_draws"]),
+    "save": (["path"], []),
+}
+
+
+def parameters_of(function):
+    kinds: dict = {}
+    for parameter in inspect.signature(function).parameters.values():
+        kinds.setdefault(parameter.kind, []).append(parameter.name)
+    positional = [name for name in kinds.get(inspect.Parameter.POSITIONAL_OR_KEYWORD, []) if name != "self"]
+    return positional, kinds.get(inspect.Parameter.KEYWORD_ONLY, [])
+
+
+# --- names -----------------------------------------------------------------------------
+
+
+def test_the_face_is_the_list():
+    assert sorted(vaeaug.__all__) == FACE
+
+
+@pytest.mark.parametrize("name", FACE)
+def test_every_name_of_the_face_is_there(name):
+    assert getattr(vaeaug, name) is not None
+    assert name in dir(vaeaug)
+
+
+def test_an_unknown_name_is_refused_with_the_list():
+    with pytest.raises(
+        AttributeError, match="module 'vaeaug' has no attribute 'VAE'; it has AugmentedClassifier"
+    ):
+        vaeaug.VAE  # noqa: B018
+
+
+def test_star_import_gives_the_face():
+    found: dict = {}
+    exec("from vaeaug import *", found)
+    assert set(FACE) <= set(found)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_of_a_module_is_what_it_defines_in_public(module):
+    found = importlib.import_module(module)
+    tree = ast.parse(Path(found.__file__).read_text(encoding="utf-8"))
+    defined = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    assert len(set(found.__all__)) == len(found.__all__)
+    assert defined <= set(found.__all__)
+    assert all(hasattr(found, name) for name in found.__all__)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_comes_first(module):
+    tree = ast.parse(Path(importlib.import_module(module).__file__).read_text(encoding="utf-8"))
+    for node in tree.body[1:]:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return
+        assert isinstance(node, ast.Import | ast.ImportFrom | ast.If | ast.Try), (
+            f"{module}: {ast.unparse(node)[:60]} before __all__"
+        )
+    pytest.fail(f"{module} has no __all__")
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+def public_objects():
+    for module in MODULES:
+        found = importlib.import_module(module)
+        for name in found.__all__:
+            thing = getattr(found, name)
+            if (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module:
+                yield pytest.param(thing, id=f"{module}.{name}")
+
+
+@pytest.mark.parametrize("thing", public_objects())
+def test_the_first_line_says_what_it_is_for(thing):
+    first = (inspect.getdoc(thing) or "").split("\n\n")[0]
+    assert first, "no docstring"
+    assert first.rstrip("`").endswith("."), first
+    assert len(first.splitlines()) <= 2, first
+
+
+@pytest.mark.parametrize("thing", [VAEAugmenter, VAEOverSampler, AugmentedClassifier])
+def test_every_parameter_is_documented(thing):
+    documentation = inspect.getdoc(thing)
+    section = documentation.split("Parameters\n----------")[1].split("\n\nAttributes")[0]
+    for name in inspect.signature(thing).parameters:
+        assert any(line.startswith((f"{name} ", f"{name},", f"{name} :")) for line in section.splitlines()), (
+            name
+        )
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_every_method_says_what_it_is_for(method):
+    assert inspect.getdoc(getattr(VAEAugmenter, method)).split("\n")[0].endswith((".", "low means unusual."))
+
+
+# --- signatures ------------------------------------------------------------------------
+
+
+def test_parameters_of_the_augmenter_are_as_promised():
+    assert parameters_of(VAEAugmenter.__init__) == ([], PARAMETERS.split())
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_methods_of_the_augmenter_are_as_promised(method):
+    assert parameters_of(getattr(VAEAugmenter, method)) == METHODS[method]
+
+
+def test_parameters_of_the_sampler_are_as_promised():
+    assert parameters_of(VAEOverSampler.__init__) == (
+        ["augmenter"],
+        ["sampling_strategy", "method", "random_state"],
+    )
+    assert not hasattr(VAEOverSampler, "transform")
+
+
+def test_parameters_of_the_classifier_are_as_promised():
+    expected = ["estimator", "sampler"], ["synthetic_weight", "prior_correction"]
+    assert parameters_of(AugmentedClassifier.__init__) == expected
+
+
+def test_load_takes_a_path_and_a_device():
+    assert parameters_of(vaeaug.load) == (["path", "device"], [])
+
+
+# --- start -----------------------------------------------------------------------------
+
+
+def loaded_by(statement):
+    program = f"{statement}; import sys; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(found.stdout.split())
+
+
+def test_import_is_light():
+    loaded = loaded_by("import vaeaug")
+    assert not loaded & set(HEAVY)
+    assert {name for name in loaded if name.startswith("vaeaug")} == {"vaeaug"}
+
+
+def test_what_needs_no_model_brings_no_torch():
+    statement = (
+        "from vaeaug import Recipe, VAEOverSampler, AugmentedClassifier; "
+        "import vaeaug.evaluation, vaeaug.codecs, vaeaug.resampling"
+    )
+    assert not loaded_by(statement) & {"torch", "torchvision", "albumentations", "matplotlib"}
+
+
+def test_the_version_is_that_of_the_package():
+    content = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{vaeaug.__version__}"' in content
+
+
+def test_types_are_marked():
+    assert (ROOT / "vaeaug" / "py.typed").is_file()
