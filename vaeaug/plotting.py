@@ -361,14 +361,16 @@ class ScoresDisplay:
         y = np.arange(len(self.scores))[::-1]
         low, high = self.scores.min(axis=1), self.scores.max(axis=1)
         self.ax_.hlines(y, low, high, color=GRID, lw=4, zorder=1)
-        colours = [REAL, *CLASS_COLOURS] if self.scores.shape[1] > 1 else list(CLASS_COLOURS)
+        between = [CLASS_COLOURS[0], *CLASS_COLOURS[2:]]  # the first is grey, the last stands out
+        count = self.scores.shape[1]
+        colours = [REAL, *(between[j % len(between)] for j in range(count - 2)), CLASS_COLOURS[1]][-count:]
         for j, name in enumerate(self.scores.columns):
             marker = "osD^vP"[j % 6]
             self.ax_.plot(
                 self.scores[name],
                 y,
                 marker,
-                color=colours[j % len(colours)],
+                color=colours[j],
                 ms=9,
                 mec="white",
                 label=str(name),
