@@ -38,7 +38,7 @@ from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import derive_seed, numpy_generator
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 from vaeaug.resampling import targets
-from vaeaug.settings import Plan, hold_out, resolve
+from vaeaug.settings import Plan, class_weights, hold_out, resolve
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.runtime import Runtime
 
@@ -115,6 +115,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     Notes
     -----
+    Rows of a class with a share s of all rows weigh ``s^(−1/2)`` in the loss. What is learned is the
+    distribution of rows given their class, so this biases nothing; it lets a rare class be heard.
+
     The loss is ``E_q[−log p(x|z,c)] + β · KL(q(z|x,c) ‖ N(0, I))`` (Kingma and Welling
     2014; Higgins et al. 2017; conditional on c as in Sohn et al. 2015).
 
@@ -267,6 +270,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
         model = Model.create(self._blueprint(codec, context, plan), Runtime(self.device), seed)
         held_out = hold_out(groups, len(x), plan.held_out, seed)
+        weights = class_weights(groups, weights)
         history = self._train(model, x, c, held_out, weights, plan, seed)
         self._codec, self._context, self._model = codec, context, model
         self.classes_ = context.classes_

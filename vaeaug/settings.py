@@ -9,7 +9,7 @@ import numpy as np
 
 from vaeaug.randomness import numpy_generator
 
-__all__ = ["Plan", "hold_out", "resolve"]
+__all__ = ["Plan", "class_weights", "hold_out", "resolve"]
 
 _REFERENCE_ROWS = 32_000
 _MOST_HELD_OUT = 5_000
@@ -96,3 +96,28 @@ def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np
         if len(members) >= _FEWEST_OF_A_CLASS:
             mask[members[: round(wanted * len(members) / rows)]] = True
     return mask
+
+
+def class_weights(groups: np.ndarray | None, weights: np.ndarray | None) -> np.ndarray | None:
+    """Weigh rows by the inverse square root of their class's share, times the weights they have.
+
+    Without it, a class of ten rows among thousands hardly moves the network and its samples
+    look like the majority's; full balancing (the inverse share) learns such rows by heart.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n,), or None
+        Class numbers.
+    weights : ndarray of float32, shape (n,), or None
+
+    Returns
+    -------
+    ndarray of float32, shape (n,), or None
+        With a mean of 1 for the part that comes from the classes.
+    """
+    if groups is None:
+        return weights
+    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    balance = (1.0 / np.sqrt(counts))[index]
+    balance = (balance / balance.mean()).astype(np.float32)
+    return balance if weights is None else balance * weights
