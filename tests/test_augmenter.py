@@ -160,7 +160,7 @@ def test_samples_follow_a_continuous_target():
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
     X = np.stack([y + 0.3 * rng.normal(size=400), rng.normal(size=400)], axis=1)
-    augmenter = fast(max_iter=25).fit(X, y)
+    augmenter = fast(max_iter=15).fit(X, y)
     low, high = (augmenter.sample(300, y=value, random_state=1)[0][:, 0].mean() for value in (-1.0, 1.0))
     assert low < -0.3
     assert high > 0.3
@@ -172,7 +172,7 @@ def test_samples_follow_two_control_variables():
     controls = pd.DataFrame({"colour": rng.choice(["red", "blue"], 400), "dose": rng.normal(size=400)})
     red = (controls["colour"] == "red").to_numpy()
     X = np.stack([3.0 * red, controls["dose"]], axis=1) + 0.3 * rng.normal(size=(400, 2))
-    augmenter = fast(max_iter=30).fit(X, controls)
+    augmenter = fast(max_iter=20).fit(X, controls)
     made = {
         (colour, dose): augmenter.sample(300, y={"colour": colour, "dose": dose}, random_state=1)[0].mean(0)
         for colour in ("red", "blue")
