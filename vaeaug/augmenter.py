@@ -38,7 +38,7 @@ from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import derive_seed, numpy_generator
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 from vaeaug.resampling import targets
-from vaeaug.settings import Plan, class_weights, hold_out, resolve
+from vaeaug.settings import Plan, bins_for, class_weights, hold_out, resolve, units_for
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.runtime import Runtime
 
@@ -268,7 +268,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             validation_fraction=self.validation_fraction,
             early_stopping=self.early_stopping,
         )
-        model = Model.create(self._blueprint(codec, context, plan), Runtime(self.device), seed)
+        model = Model.create(self._blueprint(codec, context, plan, len(x)), Runtime(self.device), seed)
         held_out = hold_out(groups, len(x), plan.held_out, seed)
         weights = class_weights(groups, weights)
         history = self._train(model, x, c, held_out, weights, plan, seed)
@@ -293,11 +293,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         else:
             refuse_text(X)
             X = validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2)
-        codec = TableCodec(self.categorical_features).fit(X)
+        codec = TableCodec(self.categorical_features, max_bins=bins_for(len(X))).fit(X)
         context = ContextCodec().fit(y)
         return codec, context, codec.encode(X), _contexts(context, y, len(X))
 
-    def _blueprint(self, codec: TableCodec, context: ContextCodec, plan: Plan) -> Blueprint:
+    def _blueprint(self, codec: TableCodec, context: ContextCodec, plan: Plan, rows: int) -> Blueprint:
         losses = self.losses if self.losses is not None else {"reconstruction": 1.0, "kl": plan.beta}
         if not losses:
             raise InputError(
@@ -306,13 +306,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         for name, weight in losses.items():
             check_option("losses", name, TERMS)
             check_number(f"losses[{name!r}]", weight, low=0)
+        network = chosen("residual" if self.network == "auto" else self.network, NETWORKS, "network")
+        if self.network == "auto":
+            network = network.replace(dependence=units_for(rows, len(codec.layout.levels)))
         return Blueprint(
             layout=codec.layout,
             context_width=context.width,
             blocks=tuple(context.blocks),
             class_block=context.class_block,
             latent_dim=plan.latent_dim,
-            network=chosen("residual" if self.network == "auto" else self.network, NETWORKS, "network"),
+            network=network,
             prior=chosen(self.prior, PRIORS, "prior"),
             posterior=chosen(self.posterior, POSTERIORS, "posterior"),
             latent=chosen(self.latent, LATENTS, "latent"),

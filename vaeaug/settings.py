@@ -9,7 +9,7 @@ import numpy as np
 
 from vaeaug.randomness import numpy_generator
 
-__all__ = ["Plan", "class_weights", "hold_out", "resolve"]
+__all__ = ["Plan", "bins_for", "class_weights", "hold_out", "resolve", "units_for"]
 
 _REFERENCE_ROWS = 32_000
 _MOST_HELD_OUT = 5_000
@@ -70,6 +70,23 @@ def resolve(
         beta=0.8 if beta == "auto" else float(beta),
         held_out=held_out,
     )
+
+
+def bins_for(rows: int) -> int:
+    """Return how many quantile bins a number gets: the square root of the rows, 8 to 64.
+
+    Finer bins than that hold too few rows each for their probabilities to be learned.
+    """
+    return min(64, max(8, round(rows**0.5)))
+
+
+def units_for(rows: int, columns: int) -> int:
+    """Return the width of the decoder's autoregressive part: 64 per column, as far as the rows allow.
+
+    At most ``8 √rows`` units, within 256 to 896: small tables are learned by heart with more.
+    """
+    most = min(896, max(256, round(8 * rows**0.5)))
+    return min(max(64 * columns, 256), most)
 
 
 def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np.ndarray:
