@@ -67,6 +67,12 @@ def test_chunks_do_not_change_codes_and_scores(trained, data, monkeypatch):
     assert_allclose(trained.log_likelihood(*data, draws=4, seed=1), score, rtol=1e-10)
 
 
+def test_wide_tables_are_scored_in_smaller_chunks(trained, data, monkeypatch):
+    score = trained.log_likelihood(*data, draws=4, seed=1)
+    monkeypatch.setattr(module, "_SCORED_CELLS", 1)  # a row at a time
+    assert_allclose(trained.log_likelihood(*data, draws=4, seed=1), score, rtol=1e-10)
+
+
 @pytest.mark.parametrize("call", ["sample", "decode", "encode", "score"])
 def test_no_rows_are_fine(trained, call):
     x, c, z = (np.zeros((0, width), dtype=np.float32) for width in (4, 4, 3))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.settings import hold_out, resolve
+from vaeaug.settings import class_weights, hold_out, resolve
 
 AUTO = {
     "latent_dim": "auto",
@@ -59,6 +59,29 @@ def test_few_rows_are_all_trained_on():
 
 def test_no_more_is_held_out_than_is_useful():
     assert plan(1_000_000).held_out == 5_000
+
+
+# --- weights ---------------------------------------------------------------------------
+
+
+def test_rare_classes_weigh_more_but_not_as_much_as_all_others():
+    groups = np.repeat([0, 1], [900, 100])
+    weights = class_weights(groups, None)
+    assert weights.dtype == np.float32
+    assert_allclose(weights.mean(), 1, rtol=1e-6)
+    assert_allclose(weights[-1] / weights[0], 3, rtol=1e-6)  # the root of nine
+
+
+def test_the_weights_of_the_user_count_beside_those_of_the_classes():
+    groups = np.repeat([0, 1], [900, 100])
+    own = np.linspace(1, 2, 1000, dtype=np.float32)
+    assert_allclose(class_weights(groups, own), own * class_weights(groups, None), rtol=1e-6)
+
+
+def test_without_classes_only_the_weights_of_the_user_count():
+    own = np.linspace(1, 2, 10, dtype=np.float32)
+    assert class_weights(None, None) is None
+    assert class_weights(None, own) is own
 
 
 # --- hold out --------------------------------------------------------------------------

@@ -26,6 +26,8 @@ __all__ = ["Model"]
 
 #: Rows per pass without gradients: small enough that activations stay in the cache.
 _CHUNK = 4096
+#: Logits held at once when rows are scored, in double precision: wide tables take fewer rows.
+_SCORED_CELLS = 1 << 23
 #: Codes that a prior is fitted to, at most: more cost time and add little.
 _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
@@ -215,7 +217,8 @@ class Model:
                 terms.append(vae.decode(z, b).log_prob(a) + prior.log_prob(z) - proposal.log_prob(z))
             return (torch.logsumexp(torch.stack(terms), 0) - math.log(draws),)
 
-        return self._map(run, x, c, empty=(None, np.float64), device=self._precise_device)[0]
+        most = _SCORED_CELLS // max(1, self.blueprint.layout.parameters)
+        return self._map(run, x, c, empty=(None, np.float64), device=self._precise_device, most=most)[0]
 
     @property
     def _precise_device(self) -> torch.device:
@@ -249,10 +252,11 @@ class Model:
         self.__dict__.update(self.from_state(state["blueprint"], state["arrays"], runtime).__dict__)
 
     def _chunks(
-        self, *arrays: np.ndarray, device: torch.device | None = None
+        self, *arrays: np.ndarray, device: torch.device | None = None, most: int | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
         device = device or self.runtime.device
         size = _CHUNK if self.runtime.is_cpu else 16 * _CHUNK
+        size = size if most is None else max(1, min(size, most))
         for start in range(0, len(arrays[0]), size):
             yield tuple(torch.from_numpy(a[start : start + size]).to(device) for a in arrays)
 
@@ -264,11 +268,12 @@ class Model:
         seed: int = 0,
         parts: int = 1,
         device: torch.device | None = None,
+        most: int | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Apply ``run`` to chunks of the arrays without gradients; each chunk has a stream of its own."""
         found: list[tuple[np.ndarray, ...]] = []
         with self.runtime.session(), torch.no_grad():
-            for i, chunk in enumerate(self._chunks(*arrays, device=device)):
+            for i, chunk in enumerate(self._chunks(*arrays, device=device, most=most)):
                 with isolated_torch(seed, i, device=self.runtime.device):
                     found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
         if found:
