@@ -71,34 +71,35 @@ def digits(**options):
 
 TABLES = {"cancer": cancer, "wine": wine, "digits": digits}
 
-#: What is accepted: "share" at most, all others at least.
+#: What is accepted: "share" at most, all others at least. Measured over five seeds (lowest to
+#: highest), in this order; real rows against real rows in brackets.
 FLOORS = {
-    # Measured over five seeds: .44-.66, .96-.99, -.035 to -.004, .92-.94, .95-.96, .58-.68
+    # .60-.73 (.95), .94-.98, -.028 to -.004, .92-.94 (.94), .95-.97 (.97), .60-.64
     "cancer": {
-        "two_sample": 0.3,
-        "agreement": 0.9,
+        "two_sample": 0.45,
+        "agreement": 0.88,
         "utility": -0.1,
         "shapes": 0.89,
         "trends": 0.92,
-        "share": 0.76,
+        "share": 0.72,
     },
-    # .52-.74, .66-.91, -.056 to 0, .87-.88, .88-.94, .60-.71
+    # .50-.81 (1.0), .73-.97, -.079 to -.022, .87-.88 (.91), .88-.93 (.96), .58-.66
     "wine": {
         "two_sample": 0.35,
-        "agreement": 0.55,
+        "agreement": 0.6,
         "utility": -0.15,
         "shapes": 0.84,
-        "trends": 0.82,
-        "share": 0.8,
+        "trends": 0.84,
+        "share": 0.75,
     },
-    # .32-.36, .66-.78, -.126 to -.083, .95-.96, .96, .62-.66
+    # .24-.26 (.94), .80-.87, -.137 to -.086, .95-.96 (.97), .96 (.98), .57-.63
     "digits": {
-        "two_sample": 0.2,
-        "agreement": 0.5,
+        "two_sample": 0.15,
+        "agreement": 0.65,
         "utility": -0.2,
         "shapes": 0.93,
         "trends": 0.94,
-        "share": 0.75,
+        "share": 0.72,
     },
 }
 
@@ -169,17 +170,17 @@ def ruled():
 
 def test_two_columns_that_are_one_stay_one(ruled):
     _, made, _ = ruled
-    assert (made["grade"].map(GRADES) != made["years"]).mean() < 0.04  # measured: .003 to .013
+    assert (made["grade"].map(GRADES) != made["years"]).mean() < 0.04  # measured: .005 to .017
 
 
 def test_a_threshold_is_kept(ruled):
     _, made, _ = ruled
-    assert ((made["size"] > 0.5) != made["tall"]).mean() < 0.04  # measured: .005 to .016
+    assert ((made["size"] > 0.5) != made["tall"]).mean() < 0.04  # measured: .008 to .018
 
 
 def test_a_linear_relation_is_kept(ruled):
     X, made, _ = ruled
-    # measured: .91 to .92, of real rows .95
+    # measured: .90 to .92, of real rows .95
     assert made["size"].corr(made["weight"]) > X["size"].corr(X["weight"]) - 0.07
 
 
