@@ -10,10 +10,9 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import settings
-from made_tables import made_labels, made_table
+from made_tables import CONTAINERS, made_labels, made_table
 
 # pytest collects doctests by importing files, and would stumble over several of one name.
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
@@ -21,15 +20,6 @@ collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 # The same examples in every run: a failure that comes and goes helps nobody.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
-
-CONTAINERS = {
-    "float64 array": lambda X: X,
-    "float32 array": lambda X: X.astype(np.float32),
-    "int64 array": lambda X: np.rint(10 * X).astype(np.int64),
-    "numpy frame": lambda X: pd.DataFrame(X, columns=list("abc")),
-    "nullable frame": lambda X: pd.DataFrame(X, columns=list("abc")).convert_dtypes(),
-    "frame with an index": lambda X: pd.DataFrame(X, columns=list("abc"), index=np.arange(len(X))[::-1] * 3),
-}
 
 
 @pytest.fixture

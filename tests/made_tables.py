@@ -3,6 +3,16 @@
 import numpy as np
 import pandas as pd
 
+#: The same numbers in every container that users own.
+CONTAINERS = {
+    "float64 array": lambda X: X,
+    "float32 array": lambda X: X.astype(np.float32),
+    "int64 array": lambda X: np.rint(10 * X).astype(np.int64),
+    "numpy frame": lambda X: pd.DataFrame(X, columns=list("abc")),
+    "nullable frame": lambda X: pd.DataFrame(X, columns=list("abc")).convert_dtypes(),
+    "frame with an index": lambda X: pd.DataFrame(X, columns=list("abc"), index=np.arange(len(X))[::-1] * 3),
+}
+
 
 def made_table(rows: int, seed: int = 0) -> pd.DataFrame:
     """Return a table of every common dtype with missing values; some columns depend on each other."""

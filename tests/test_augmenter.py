@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_tables import made_labels, made_table
+from made_tables import CONTAINERS, made_labels, made_table
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
@@ -388,6 +388,48 @@ def test_resample_keeps_an_array_an_array(container, numbers):
     assert type(X_res) is type(container)
     assert X_res.shape == (180, 3)
     assert_array_equal(np.bincount(y_res), [90, 90])
+
+
+LABELS_AS = {
+    "series": lambda y: y,
+    "array": lambda y: y.to_numpy(),
+    "list": lambda y: y.tolist(),
+    "category": lambda y: y.astype("category"),
+    "string": lambda y: y.astype("string"),
+}
+
+
+@pytest.mark.parametrize("in_fit", ["series", "array", "category"])
+@pytest.mark.parametrize("in_use", list(LABELS_AS))
+def test_resample_keeps_the_container_of_the_labels_it_is_given(numbers, in_fit, in_use):
+    X, y = numbers[0], pd.Series(np.where(numbers[1], "rare", "common"), name="label")
+    given = LABELS_AS[in_use](y)
+    _, y_res = fast(max_iter=1).fit(X, LABELS_AS[in_fit](y)).resample(X, given)
+    assert type(y_res) is (np.ndarray if in_use in ("list", "array") else pd.Series)
+    assert len(y_res) == 180
+    if in_use != "list":
+        assert y_res.dtype == given.dtype
+    assert set(y_res[120:]) == {"rare"}
+
+
+def test_labels_in_a_frame_are_balanced_in_a_frame(numbers):
+    X, y = numbers[0], pd.DataFrame({"label": numbers[1]})
+    _, y_res = fast(max_iter=1).fit(X, y).resample(X, y)
+    assert y_res["label"].value_counts().tolist() == [90, 90]
+    assert y_res.dtypes.equals(y.dtypes)
+
+
+@pytest.mark.parametrize("in_fit", ["numpy frame", "float64 array"])
+@pytest.mark.filterwarnings("ignore:X .* feature names")  # frames and arrays are mixed on purpose
+def test_resample_keeps_the_container_of_the_rows_it_is_given(container, numbers, in_fit):
+    augmenter = fast(max_iter=1).fit(CONTAINERS[in_fit](numbers[0]), numbers[1])
+    X_res, _ = augmenter.resample(container, numbers[1])
+    assert type(X_res) is type(container)
+    if isinstance(container, pd.DataFrame):
+        assert X_res.dtypes.equals(container.dtypes)
+    else:
+        assert X_res.dtype == container.dtype
+    assert_array_equal(np.asarray(X_res)[:120], np.asarray(container))
 
 
 def test_resample_of_balanced_classes_adds_nothing(of_numbers, numbers):

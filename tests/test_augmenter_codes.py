@@ -90,8 +90,10 @@ def test_reconstruction_is_nearer_than_a_random_row(fitted, mixed):
     assert share_of_equal_cells(made, real) > share_of_equal_cells(shuffled, real) + 0.1
 
 
-def test_reconstruction_keeps_dtypes(fitted, mixed):
-    assert fitted.reconstruct(mixed[0]).dtypes.equals(mixed[0].dtypes)
+def test_reconstruction_keeps_dtypes_and_index(fitted, mixed):
+    made = fitted.reconstruct(mixed[0])
+    assert made.dtypes.equals(mixed[0].dtypes)
+    assert made.index.equals(mixed[0].index)
 
 
 def test_reconstruction_is_deterministic_and_leaves_the_sequence_of_samples(numbers):

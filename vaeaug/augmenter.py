@@ -22,6 +22,7 @@ from vaeaug.checks import (
     check_number,
     check_option,
     check_weights,
+    extended,
     refuse_images,
     refuse_repeated_columns,
     refuse_text,
@@ -80,7 +81,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     channels : {"auto", "first", "last"}, default="auto"
         Reserved for images.
     max_iter : int or "auto", default="auto"
-        Epochs, at most; ``"auto"`` is 24 for 32,000 rows, more for fewer rows.
+        Epochs, at most; ``"auto"`` is 28 for 32,000 rows, more for fewer rows.
     batch_size : int or "auto", default="auto"
         Rows per step; ``"auto"`` is 32 to 1,024.
     learning_rate_init : float or "auto", default="auto"
@@ -546,15 +547,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_option("method", method, ("auto", *METHODS))
         self._check_balanceable(y)
         wanted = targets(sampling_strategy, y)
-        labels = pd.Series(list(wanted), dtype=object).infer_objects().repeat(list(wanted.values()))
-        y_new: Any = self._context.draw(0, numpy_generator(self._seed))
-        if len(labels):
-            listed = (
-                labels.to_frame(y_new.columns[0]) if isinstance(y_new, pd.DataFrame) else labels.to_numpy()
-            )
-            y_new = self._context.as_labels(listed, len(labels))
-        X_new, _ = self.generate(y_new, X, y, method=method, random_state=random_state)
-        return appended(X, X_new), self._context.concat(y, y_new)
+        # The labels of new rows are labels of y, so that its container and dtype are kept.
+        labels = np.asarray(y).ravel()
+        first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]
+        positions = np.repeat(np.array(first, dtype=np.int64), list(wanted.values()))
+        y_res = extended(y, positions)
+        X_new, _ = self.generate(y_res[len(labels) :], X, y, method=method, random_state=random_state)
+        return appended(X, X_new), y_res
 
     def _check_balanceable(self, y: Any) -> None:
         blocks = len(self._context.blocks)
@@ -610,7 +609,19 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self._codec.decode(self._model.decode(Z, c, temperature=0.0, seed=self._seed))
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
-        """Return a denoised copy of each row: the most probable row of its code."""
+        """Return a denoised copy of each row: the most probable row of its code.
+
+        Parameters
+        ----------
+        X : as in fit
+        y : scalar, array-like of shape (n,) or None
+            Labels of the rows, if known.
+
+        Returns
+        -------
+        X : as in fit
+            Row by row; a frame keeps its index.
+        """
         return self.vary(X, y, strength=0.0, random_state=0)
 
     def vary(self, X: Any, y: Any = None, *, strength: float = 1.0, random_state: Any = None) -> Any:
@@ -628,7 +639,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X : as in fit
-            Row by row.
+            Row by row; a frame keeps its index.
         """
         check_is_fitted(self)
         check_number("strength", strength, low=0)
@@ -637,7 +648,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         seed = self._next_seed(random_state)
         mean, scale = self._model.encode(x, c)
         z = operations.perturb(mean, scale, strength, numpy_generator(seed, _NOISE))
-        return self._codec.decode(self._model.decode(z, c, temperature=min(strength, 1.0), seed=seed))
+        made = self._codec.decode(self._model.decode(z, c, temperature=min(strength, 1.0), seed=seed))
+        return (
+            made.set_axis(X.index) if isinstance(X, pd.DataFrame) and isinstance(made, pd.DataFrame) else made
+        )
 
     def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.

@@ -18,6 +18,7 @@ __all__ = [
     "check_number",
     "check_option",
     "check_weights",
+    "extended",
     "refuse_images",
     "refuse_repeated_columns",
     "refuse_text",
@@ -178,9 +179,22 @@ def restored_on_failure(estimator: Any) -> Iterator[None]:
 
 
 def appended(X: Any, X_new: Any) -> Any:
-    """Return the rows of X followed by new ones, in the container of X, with a fresh index."""
+    """Return the rows of X followed by new ones, in the container and dtypes of X, with a fresh index."""
     if isinstance(X, pd.DataFrame):
-        return pd.concat([X, X_new], ignore_index=True) if len(X_new) else X.reset_index(drop=True)
-    old = np.asarray(X)
-    new = X_new.to_numpy() if isinstance(X_new, pd.DataFrame) else X_new
-    return np.concatenate([old, np.asarray(new).astype(old.dtype, copy=False)])
+        if not len(X_new):
+            return X.reset_index(drop=True)
+        if not isinstance(X_new, pd.DataFrame):
+            X_new = pd.DataFrame(X_new, columns=X.columns).astype(X.dtypes)
+        return pd.concat([X, X_new], ignore_index=True)
+    old, new = np.asarray(X), np.asarray(X_new)
+    if old.dtype.kind in "iu" and new.dtype.kind == "f":
+        new = np.rint(new)
+    return np.concatenate([old, new.astype(old.dtype, copy=False)])
+
+
+def extended(y: Any, positions: np.ndarray) -> Any:
+    """Return labels followed by those at ``positions`` once more, in their container, with a fresh index."""
+    order = np.concatenate([np.arange(len(y)), positions])
+    if isinstance(y, (pd.Series, pd.DataFrame)):
+        return y.iloc[order].reset_index(drop=True)
+    return np.asarray(y)[order]
