@@ -12,6 +12,7 @@ from vaeaug.checks import (
     check_number,
     check_option,
     check_weights,
+    extended,
     refuse_images,
     refuse_repeated_columns,
     refuse_text,
@@ -134,3 +135,21 @@ def test_rows_are_appended_in_the_container_of_the_first():
     assert_frame_equal(appended(old, old[:0]), old.reset_index(drop=True))
     array = np.ones((2, 2), dtype=np.float32)
     assert appended(array, np.zeros((1, 2))).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "y", [pd.Series(["a", "b"], index=[7, 3], dtype="category"), np.array([1, 2], dtype="i1")]
+)
+def test_labels_are_extended_in_their_container(y):
+    found = extended(y, np.array([1, 1]))
+    assert type(found) is type(y)
+    assert found.dtype == y.dtype
+    assert list(found) == [y[7], y[3], y[3], y[3]] if isinstance(y, pd.Series) else [1, 2, 2, 2]
+
+
+def test_rows_take_the_dtype_of_those_they_follow():
+    whole = appended(np.array([[1], [2]]), np.array([[2.6]]))
+    assert whole.dtype == np.int64
+    assert whole[-1, 0] == 3
+    frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int8")})
+    assert appended(frame, np.array([[2.0]])).dtypes.equals(frame.dtypes)
