@@ -138,13 +138,19 @@ def test_rows_are_appended_in_the_container_of_the_first():
 
 
 @pytest.mark.parametrize(
-    "y", [pd.Series(["a", "b"], index=[7, 3], dtype="category"), np.array([1, 2], dtype="i1")]
+    "y",
+    [
+        pd.Series(["a", "b"], index=[7, 3], dtype="category"),
+        np.array([1, 2], dtype="i1"),
+        pd.DataFrame({"t": [1, 2]}),
+    ],
 )
 def test_labels_are_extended_in_their_container(y):
     found = extended(y, np.array([1, 1]))
     assert type(found) is type(y)
-    assert found.dtype == y.dtype
-    assert list(found) == [y[7], y[3], y[3], y[3]] if isinstance(y, pd.Series) else [1, 2, 2, 2]
+    first, second = np.asarray(y).ravel()
+    assert np.asarray(found).ravel().tolist() == [first, second, second, second]
+    assert np.asarray(found).dtype == np.asarray(y).dtype
 
 
 def test_rows_take_the_dtype_of_those_they_follow():
