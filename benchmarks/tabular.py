@@ -36,7 +36,7 @@ DATASETS = ("adult", "default_credit", "online_shoppers", "magic_gamma", "beijin
 
 # The documented high-quality setting of VAEAugmenter: slower, better samples.
 QUALITY: dict[str, Any] = {
-    "network": {"recipe": "residual", "options": {"width": 192, "dependence": 1280}},
+    "network": {"recipe": "residual", "options": {"width": 192, "dependence": 1024}},
     "max_iter": 30,
 }
 

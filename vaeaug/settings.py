@@ -52,13 +52,13 @@ def resolve(
     """Replace every ``"auto"`` by a value that suits ``rows`` training rows.
 
     Batches hold a 32nd of the rows, 32 to 1,024 of them. Epochs grow with the inverse
-    square root of the rows (24 at 32,000; 4 to 150), so that small tables get enough
+    square root of the rows (28 at 32,000; 4 to 150), so that small tables get enough
     steps and large ones do not take for ever.
     """
     if batch_size == "auto":
         batch_size = min(1024, max(32, 1 << max(rows // 32, 1).bit_length()))
     if max_iter == "auto":
-        max_iter = min(150, max(4, round(24 * (_REFERENCE_ROWS / rows) ** 0.5)))
+        max_iter = min(150, max(4, round(28 * (_REFERENCE_ROWS / rows) ** 0.5)))
     held_out = min(round(validation_fraction * rows), _MOST_HELD_OUT)
     if not early_stopping or rows < _FEWEST_TO_HOLD_OUT:
         held_out = 0
@@ -83,9 +83,9 @@ def bins_for(rows: int) -> int:
 def units_for(rows: int, columns: int) -> int:
     """Return the width of the decoder's autoregressive part: 64 per column, as far as the rows allow.
 
-    At most ``8 √rows`` units, within 256 to 896: small tables are learned by heart with more.
+    At most ``8 √rows`` units, within 256 to 768: small tables are learned by heart with more.
     """
-    most = min(896, max(256, round(8 * rows**0.5)))
+    most = min(768, max(256, round(8 * rows**0.5)))
     return min(max(64 * columns, 256), most)
 
 

@@ -43,7 +43,7 @@ class RowLikelihood(nn.Module):
     layout : Layout
         Of a flat row.
     hidden : int or "auto", default="auto"
-        Hidden units; ``"auto"`` takes 64 per column, within 256 to 896.
+        Hidden units; ``"auto"`` takes 64 per column, within 256 to 768.
     autoregressive : bool, default=True
     """
 
@@ -64,7 +64,7 @@ class RowLikelihood(nn.Module):
         levels = torch.as_tensor(layout.levels)
         columns = len(levels)
         if hidden == "auto":
-            hidden = min(max(64 * columns, 256), 896)
+            hidden = min(max(64 * columns, 256), 768)
         self.autoregressive = autoregressive
         self.layout = layout
         self.levels = [int(k) for k in levels]
@@ -239,7 +239,8 @@ class RowDistribution(Drawable):
                     unit.addmm_(hints, hint_read[:, a:b])
                 active[:, a:b] = F.silu(unit)
             stop = start + width
-            logits = _bounded(torch.addmm(model.bias[start:stop], active[:, :b], write[start:stop, :b].T))
+            logits = torch.addmm(model.bias[start:stop], active[:, :b], write[start:stop, :b].T)
+            logits.div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
             codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
             if j in numbers:
                 i = numbers[j]
@@ -258,7 +259,7 @@ def _pick(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
     if uniform is None:
         return logits.argmax(1)
     # Bounded logits need no maximum subtracted, unless the temperature is very low.
-    weights = torch.exp(logits) if temperature == 1 else torch.softmax(logits / temperature, 1)
+    weights = logits.exp_() if temperature == 1 else torch.softmax(logits / temperature, 1)
     cumulative = weights.cumsum(1)
     drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
     return drawn.clamp(max=logits.shape[1] - 1)
