@@ -41,6 +41,11 @@ def test_codes_are_float64_and_apart_from_their_neighbours(trained, data):
     assert_allclose(trained.encode(data[0][9:10], data[1][9:10])[0], mean[9:10], rtol=1e-12)
 
 
+def test_devices_without_double_precision_leave_codes_to_the_cpu(trained, monkeypatch):
+    monkeypatch.setattr(trained.runtime, "device", torch.device("mps"))
+    assert trained._precise_device.type == "cpu"
+
+
 def test_training_renews_the_precise_copy(trained, data):
     before = trained.encode(*data)[0]
     trained.train(*data, np.zeros(N, dtype=bool), weights=None, seed=2, max_iter=1, batch_size=16)

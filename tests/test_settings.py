@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.settings import class_weights, hold_out, resolve
+from vaeaug.settings import bins_for, class_weights, hold_out, resolve
 
 AUTO = {
     "latent_dim": "auto",
@@ -59,6 +59,14 @@ def test_few_rows_are_all_trained_on():
 
 def test_no_more_is_held_out_than_is_useful():
     assert plan(1_000_000).held_out == 5_000
+
+
+def test_finer_bins_need_more_rows():
+    bins = [bins_for(rows) for rows in (2, 50, 300, 2_000, 10_000, 1_000_000)]
+    assert bins == sorted(bins)
+    assert bins[0] >= 2
+    assert bins[-1] == 64
+    assert all(rows / found >= 4 for rows, found in zip((50, 300, 2_000), bins[1:4], strict=True))
 
 
 # --- weights ---------------------------------------------------------------------------
