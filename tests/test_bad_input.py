@@ -329,7 +329,7 @@ BAD_CALLS = {
     "text for numbers": (
         "frame",
         lambda a: a.transform(FRAME.assign(size="tall")),
-        ["Column 'size' held numbers", "object", "convert"],
+        ["Column 'size' held numbers", "has dtype", "convert"],
     ),
     "numbers for dates": (
         "frame",

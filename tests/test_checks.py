@@ -159,3 +159,33 @@ def test_rows_take_the_dtype_of_those_they_follow():
     assert whole[-1, 0] == 3
     frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int8")})
     assert appended(frame, np.array([[2.0]])).dtypes.equals(frame.dtypes)
+
+
+def test_new_rows_take_the_text_and_time_dtypes_of_the_old_ones():
+    old = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["a", "b"], categories=pd.Index(["a", "b"], dtype="string"), ordered=True),
+            "day": pd.to_datetime(["2024-01-01", "2024-01-02"]).as_unit("s"),
+            "text": pd.array(["x", None], dtype="string"),
+            "count": [1, 2],
+        }
+    )
+    new = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["b"], categories=pd.Index(["a", "b"], dtype=object), ordered=True),
+            "day": pd.to_datetime(["2024-01-03"]).as_unit("ns"),
+            "text": pd.Series(["y"], dtype=object),
+            "count": [3],
+        }
+    )
+    both = appended(old, new)
+    assert both.dtypes.equals(old.dtypes)
+    assert both["kind"].tolist() == ["a", "b", "b"]
+    assert both["day"].iloc[2] == pd.Timestamp("2024-01-03")
+    assert new["text"].dtype == object  # the argument is not changed
+
+
+def test_values_that_the_old_dtype_cannot_hold_are_kept():
+    old = pd.DataFrame({"kind": pd.Categorical(["a", "b"])})
+    new = pd.DataFrame({"kind": pd.Categorical(["c"])})
+    assert appended(old, new)["kind"].tolist() == ["a", "b", "c"]

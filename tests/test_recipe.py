@@ -83,7 +83,7 @@ def test_clone_of_an_estimator_keeps_it():
         (np.random.default_rng(0), None),
         (object(), None),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_parameters_are_written_as_json_can_hold_them(value, expected):
     assert parameter_from_json(json.loads(json.dumps(parameter_to_json(value)))) == expected

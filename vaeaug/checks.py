@@ -185,11 +185,37 @@ def appended(X: Any, X_new: Any) -> Any:
             return X.reset_index(drop=True)
         if not isinstance(X_new, pd.DataFrame):
             X_new = pd.DataFrame(X_new, columns=X.columns).astype(X.dtypes)
-        return pd.concat([X, X_new], ignore_index=True)
+        return pd.concat([X, _in_dtypes_of(X, X_new)], ignore_index=True)
     old, new = np.asarray(X), np.asarray(X_new)
     if old.dtype.kind in "iu" and new.dtype.kind == "f":
         new = np.rint(new)
     return np.concatenate([old, new.astype(old.dtype, copy=False)])
+
+
+def _in_dtypes_of(X: pd.DataFrame, X_new: pd.DataFrame) -> pd.DataFrame:
+    """Return new rows in the text, category and time dtypes of X, where that loses no value.
+
+    A model fitted under another version of pandas, or on another reading of one file, gives
+    the same values in a slightly different dtype (categories of object or of str, times in
+    nanoseconds or microseconds), and pandas refuses to join some of those.
+    """
+    X_new = X_new.copy(deep=False)
+    for name, dtype in X.dtypes.items():
+        column = X_new[name]
+        if pd.api.types.is_numeric_dtype(dtype):
+            continue
+        if isinstance(dtype, pd.CategoricalDtype):
+            # Equal categories may still be of different dtypes: start from the plain values.
+            column = column.astype(object)
+        elif column.dtype == dtype:
+            continue
+        try:
+            cast = column.astype(dtype)
+        except (TypeError, ValueError):
+            continue
+        if cast.isna().equals(column.isna()):
+            X_new[name] = cast
+    return X_new
 
 
 def extended(y: Any, positions: np.ndarray) -> Any:
