@@ -9,7 +9,9 @@ from made_blueprint import blueprint
 
 from vaeaug.assembly import NETWORKS, Blueprint, build, chosen
 from vaeaug.errors import InputError
+from vaeaug.layout import Layout
 from vaeaug.nn.latents import LATENTS
+from vaeaug.nn.pixels import PIXELS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import isolated_torch
@@ -24,7 +26,9 @@ PARTS = [
         ("latent", LATENTS),
     )
     for name in registry
+    if name != "convolutional"
 ]
+IMAGES = Layout.image(1, 6, 5)
 
 
 @pytest.fixture
@@ -40,6 +44,24 @@ def test_every_part_is_built_and_trained_a_step(rows, part, name):
     assert set(pieces) == {"loss", "reconstruction", "kl"}
     pieces["loss"].mean().backward()
     assert objective.vae.sample(rows[1]).shape == (2, 4)
+
+
+@pytest.mark.parametrize("likelihood", ["auto", *PIXELS])
+def test_the_network_of_images_is_built_and_trained_a_step(rows, likelihood):
+    network = Recipe("convolutional", width=4, likelihood=likelihood)
+    objective = build(blueprint(layout=IMAGES, network=network))
+    pieces = objective((torch.rand(2, 1, 6, 5), rows[1]), 0.5)
+    pieces["loss"].mean().backward()
+    assert objective.vae.sample(rows[1]).shape == (2, 1, 6, 5)
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "fitting"),
+    [("convolutional", {}, "take tables; use 'residual'"), ("residual", {"layout": IMAGES}, "take images")],
+)
+def test_a_network_that_does_not_suit_the_data_is_refused(network, changes, fitting):
+    with pytest.raises(InputError, match=f"network=.*does not {fitting}"):
+        build(blueprint(network=Recipe(network), **changes))
 
 
 @pytest.mark.parametrize("context", [0, 4])

@@ -40,6 +40,21 @@ def test_larger_tables_get_larger_batches_and_fewer_epochs():
     assert epochs == sorted(epochs, reverse=True)
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 128, 128)])
+@pytest.mark.parametrize("rows", [2, 80, 1_797, 60_000, 1_000_000])
+def test_auto_is_sensible_for_images(rows, shape):
+    found = plan(rows, shape=shape)
+    assert 4 <= found.max_iter <= 150
+    assert 32 <= found.batch_size <= 128
+    assert 0 < found.beta <= 1
+    assert plan(rows, shape=shape, beta=2.0, max_iter=3, latent_dim=5).beta == 2.0
+
+
+def test_larger_images_are_seen_less_often():
+    epochs = [plan(10_000, shape=(1, side, side)).max_iter for side in (8, 28, 64, 128)]
+    assert epochs == sorted(epochs, reverse=True)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("latent_dim", 3), ("max_iter", 7), ("batch_size", 11), ("learning_rate", 0.5), ("beta", 2.0)],

@@ -9,14 +9,16 @@ from typing import Any
 
 from torch import nn
 
-from vaeaug.checks import check_number
+from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.terms import TERMS, Ramp
+from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.likelihoods import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder, RowEncoder
+from vaeaug.nn.pixels import PIXELS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import VAE
@@ -100,9 +102,27 @@ def _residual(
     return encoder, decoder, likelihood, width
 
 
+def _convolutional(
+    blueprint: Blueprint, *, width: int = 32, depth: int = 1, features: int = 256, likelihood: str = "auto"
+) -> tuple[nn.Module, nn.Module, nn.Module, int]:
+    """Residual convolutions for images; ``likelihood`` names that of the pixels."""
+    check_number("width", width, low=1, integer=True)
+    check_number("depth", depth, low=0, integer=True)
+    check_number("features", features, low=1, integer=True)
+    check_option("likelihood", likelihood, ["auto", *PIXELS])
+    layout, context = blueprint.layout, blueprint.context_width
+    pixels = PIXELS["gaussian" if likelihood == "auto" else likelihood](layout)
+    encoder = ImageEncoder(layout, context, width, depth, features)
+    wanted = int(pixels.parameters_per_pixel)  # type: ignore[arg-type]
+    decoder = ImageDecoder(blueprint.latent_dim, context, layout, wanted, width, depth)
+    return encoder, decoder, pixels, features
+
+
 #: name -> function of (blueprint, **options) that returns encoder, decoder, likelihood and
 #: the width of the encoder's output.
-NETWORKS = {"residual": _residual}
+NETWORKS = {"residual": _residual, "convolutional": _convolutional}
+#: Which of them are for images; the others are for rows of tables.
+_FOR_IMAGES = ("convolutional",)
 
 
 def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> Recipe:
@@ -136,6 +156,12 @@ def build(blueprint: Blueprint) -> Objective:
         If a part refuses its options.
     """
     network = chosen(blueprint.network, NETWORKS, "network")
+    if (network.name in _FOR_IMAGES) != blueprint.layout.is_image:
+        data = "images" if blueprint.layout.is_image else "tables"
+        fitting = [name for name in NETWORKS if (name in _FOR_IMAGES) == blueprint.layout.is_image]
+        raise InputError(
+            f'network={network!r} does not take {data}; use {", ".join(map(repr, fitting))} or "auto".'
+        )
     encoder, decoder, likelihood, features = _made("network", network, NETWORKS[network.name], blueprint)
     posterior = chosen(blueprint.posterior, POSTERIORS, "posterior")
     prior = chosen(blueprint.prior, PRIORS, "prior")

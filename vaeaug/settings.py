@@ -16,6 +16,8 @@ _MOST_HELD_OUT = 5_000
 _FEWEST_TO_HOLD_OUT = 40
 _FEWEST_OF_A_CLASS = 10
 _SPLIT = 10
+_IMAGES_SEEN = 600_000
+_REFERENCE_PIXELS = 28 * 28
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,30 @@ def resolve(
     beta: Any,
     validation_fraction: float,
     early_stopping: bool,
+    shape: tuple[int, ...] = (),
 ) -> Plan:
     """Replace every ``"auto"`` by a value that suits ``rows`` training rows.
 
-    Batches hold a 32nd of the rows, 32 to 1,024 of them. Epochs grow with the inverse
-    square root of the rows (28 at 32,000; 4 to 150), so that small tables get enough
-    steps and large ones do not take for ever.
+    Tables: batches hold a 32nd of the rows, 32 to 1,024 of them. Epochs grow with the
+    inverse square root of the rows (28 at 32,000; 4 to 150), so that small tables get
+    enough steps and large ones do not take for ever.
+
+    Images (a ``shape`` of channels, height and width): batches hold a 64th of the rows, 32
+    to 128. There are as many epochs as show the network 600,000 images of 28×28 pixels,
+    fewer for larger images, but at least 4 and at most 150.
     """
+    if len(shape) == 3:
+        auto = _for_images(rows, shape)
+        latent_dim, max_iter, batch_size, learning_rate, beta = (
+            auto[name] if value == "auto" else value
+            for name, value in {
+                "latent_dim": latent_dim,
+                "max_iter": max_iter,
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "beta": beta,
+            }.items()
+        )
     if batch_size == "auto":
         batch_size = min(1024, max(32, 1 << max(rows // 32, 1).bit_length()))
     if max_iter == "auto":
@@ -70,6 +89,20 @@ def resolve(
         beta=0.8 if beta == "auto" else float(beta),
         held_out=held_out,
     )
+
+
+def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
+    """Return the settings of images by name."""
+    pixels = shape[1] * shape[2]
+    batch_size = min(128, max(32, 1 << max(rows // 64, 1).bit_length()))
+    seen = _IMAGES_SEEN * min(4.0, _REFERENCE_PIXELS / pixels)
+    return {
+        "latent_dim": 32,
+        "max_iter": min(150, max(4, round(seen / rows))),
+        "batch_size": batch_size,
+        "learning_rate": 2e-3,
+        "beta": 0.5,
+    }
 
 
 def bins_for(rows: int) -> int:
