@@ -143,3 +143,42 @@ def test_large_tables_are_thinned(monkeypatch, weights):
 
 def test_layout_of_the_blueprint_is_that_of_the_rows(trained):
     assert trained.blueprint.layout == LAYOUT
+
+
+def test_calibration_gives_every_token_the_share_it_has_in_the_rows(trained, data):
+    """Two epochs of training leave the shares far off; calibration must not."""
+    x, c = data
+    x = np.tile(x, (40, 1))
+    c = np.tile(c, (40, 1))
+    x[:, 0] = np.random.default_rng(1).choice(3, len(x), p=[0.9, 0.09, 0.01])
+
+    def error():
+        drawn = trained.sample(np.tile(c, (10, 1)), temperature=1.0, seed=3)
+        wanted = np.bincount(x[:, 0].astype(int), minlength=3) / len(x)
+        found = np.bincount(drawn[:, 0].astype(int), minlength=3) / len(drawn)
+        return np.abs(np.log(found / wanted)).max()
+
+    assert error() > 1
+    trained.calibrate(x, c, weights=None, seed=1)
+    assert error() < 0.35  # the rarest: 20 of 2,000 rows, drawn 200 times
+
+
+def test_calibration_counts_rows_by_their_weight(trained, data):
+    x, c = (np.tile(part, (40, 1)) for part in data)
+    weights = np.where(x[:, 0] == 1, 5.0, 1.0)
+    trained.calibrate(x, c, weights=weights, seed=1)
+    drawn = trained.sample(np.tile(c, (5, 1)), temperature=1.0, seed=3)
+    wanted = np.bincount(x[:, 0].astype(int), weights) / weights.sum()
+    assert_allclose(np.bincount(drawn[:, 0].astype(int)) / len(drawn), wanted, atol=0.03)
+
+
+def test_calibration_is_repeatable_and_undisturbing(data):
+    states = []
+    for _ in range(2):
+        model = Model.create(blueprint(), Runtime("cpu"), seed=1)
+        torch.manual_seed(7)
+        model.calibrate(*data, weights=None, seed=5)
+        assert torch.initial_seed() == 7
+        assert torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(7)))
+        states.append(model.vae.likelihood.bias.detach().numpy().copy())
+    assert_array_equal(*states)

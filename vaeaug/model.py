@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import warnings
@@ -31,7 +32,9 @@ _SCORED_CELLS = 1 << 23
 #: Codes that a prior is fitted to, at most: more cost time and add little.
 _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
-_INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT = 0, 1, 2, 3
+#: Rows drawn in each round of calibration, at most.
+_CALIBRATION_ROWS = 65_536
+_INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT, _CALIBRATION = 0, 1, 2, 3, 4
 
 
 class Model:
@@ -143,6 +146,38 @@ class Model:
             callbacks=callbacks,
             **options,
         )
+
+    def calibrate(self, x: np.ndarray, c: np.ndarray, *, weights: np.ndarray | None, seed: int) -> None:
+        """Make drawn rows hold every token as often as rows ``(n, W)`` do; a likelihood without tokens is left.
+
+        Parameters
+        ----------
+        weights : ndarray (n,) or None
+            Importance of the rows. Contexts are drawn from the rows with these weights.
+        """
+        likelihood = self.vae.likelihood
+        if not hasattr(likelihood, "calibrate"):
+            return
+        self._double = None
+        rng = np.random.default_rng(_derived(seed, _CALIBRATION))
+        share = None if weights is None else weights / weights.sum()
+        drawn = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS)) // _CHUNK * _CHUNK
+
+        def batches() -> Iterator[Tensor]:
+            rows = rng.choice(len(x), drawn, p=share)
+            for (contexts,) in self._chunks(c[rows]):
+                yield self.vae.decode(self.vae.latent.sample(contexts), contexts).params  # type: ignore[attr-defined]
+
+        with (
+            self.runtime.session(),
+            isolated_torch(seed, _CALIBRATION, device=self.runtime.device),
+            torch.no_grad(),
+        ):
+            rows = torch.from_numpy(x).to(self.runtime.device)
+            each = None if weights is None else torch.from_numpy(weights).to(self.runtime.device)
+            # Each round leaves a model in good order, so an interrupt keeps what was done.
+            with contextlib.suppress(KeyboardInterrupt):
+                likelihood.calibrate(rows, each, batches)
 
     def _estimate_prior(
         self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int

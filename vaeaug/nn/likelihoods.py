@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ __all__ = ["LIKELIHOODS", "RowDistribution", "RowLikelihood"]
 _LOGIT_BOUND = 25.0
 #: The last layer starts small, so that training starts from the columns' marginals.
 _SMALL = 0.02
+#: Calibration of token shares: rounds, and the most that one round may move a bias.
+_ROUNDS, _MOST_STEP = 4, 3.0
 
 
 class RowLikelihood(nn.Module):
@@ -141,6 +144,37 @@ class RowLikelihood(nn.Module):
                 share = (counts + 0.5) / (counts.sum() + 0.5 * width)
                 self.bias[start : start + width] = share.log() - share.log().mean()
 
+    @torch.no_grad()
+    def calibrate(self, x: Tensor, weights: Tensor | None, draw: Callable[[], Iterator[Tensor]]) -> None:
+        """Move the biases until drawn rows hold each token as often as the rows ``(n, W)`` do.
+
+        What a category of a dozen rows is worth hardly shows in a sum over thousands of rows,
+        so training leaves its share off by more than counting noise. Rounds of ``bias +=
+        log(wanted share / drawn share)`` correct that; shares of drawn rows are means of the
+        probabilities they were drawn from, far less noisy than counts.
+
+        Parameters
+        ----------
+        weights : Tensor (n,) or None
+            Importance of the rows.
+        draw : callable
+            Returns equal batches of decoder parameters ``(m, P)`` for codes newly drawn from the prior.
+        """
+        if not self.total:
+            return
+        index = x[:, self.token_columns].to(torch.int64) + self.offsets
+        each = torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
+        counts = torch.zeros(self.total, dtype=torch.float64, device=x.device)
+        counts.index_add_(0, index.flatten(), each.repeat_interleave(index.shape[1]))
+        rows = float(each.sum())
+        for turn in range(_ROUNDS):
+            shares = torch.stack([RowDistribution(self, params).token_shares() for params in draw()]).mean(0)
+            # Half a row on both sides: a token of two rows moves less than one of two thousand.
+            step = ((counts + 0.5) / (rows * shares.double() + 0.5)).log()
+            # Later rounds take smaller steps, so that the noise of their draws averages out.
+            gain = 1.0 / (1.0 + 0.5 * turn)
+            self.bias += (gain * step.clamp(-_MOST_STEP, _MOST_STEP)).to(self.bias)
+
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the decoder's output into hidden pre-activations and Gaussian means."""
         hidden, means = params.split([self.hidden, self.continuous], dim=1)
@@ -216,8 +250,21 @@ class RowDistribution(Drawable):
             x[:, model.number_columns] = means + noise
         return x
 
-    def _fill_tokens(self, x: Tensor, temperature: float) -> None:
-        """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers."""
+    @torch.no_grad()
+    def token_shares(self) -> Tensor:
+        """Return the mean probability of each token over one draw of the batch, shape ``(tokens,)``."""
+        model = self.likelihood
+        x = self.params.new_zeros(len(self.params), model.layout.shape[0])
+        x[:, model.position_columns] = torch.rand_like(x[:, model.position_columns])
+        shares = self.params.new_zeros(model.total)
+        self._fill_tokens(x, 1.0, shares)
+        return shares / max(1, len(x))
+
+    def _fill_tokens(self, x: Tensor, temperature: float, shares: Tensor | None = None) -> None:
+        """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers.
+
+        Adds each token's probability, summed over the rows, to ``shares`` if it is given.
+        """
         model = self.likelihood
         scales = model.scales
         hidden, _ = model.split(self.params)
@@ -241,6 +288,8 @@ class RowDistribution(Drawable):
             stop = start + width
             logits = torch.addmm(model.bias[start:stop], active[:, :b], write[start:stop, :b].T)
             logits.div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
+            if shares is not None:
+                shares[start:stop] += torch.softmax(logits, 1).sum(0)
             codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
             if j in numbers:
                 i = numbers[j]
