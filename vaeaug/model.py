@@ -27,6 +27,8 @@ __all__ = ["Model"]
 
 #: Rows per pass without gradients: small enough that activations stay in the cache.
 _CHUNK = 4096
+#: Pixels per pass without gradients: a chunk of images holds fewer rows the larger they are.
+_CHUNK_PIXELS = 1 << 18
 #: Logits held at once when rows are scored, in double precision: wide tables take fewer rows.
 _SCORED_CELLS = 1 << 23
 #: Codes that a prior is fitted to, at most: more cost time and add little.
@@ -200,16 +202,17 @@ class Model:
     def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return posterior means and standard deviations, float64, each ``(n, D)``.
 
-        Computed in double precision, so that a row's code does not depend on the rows
-        beside it.
+        Rows of tables are computed in double precision, so that a row's code does not
+        depend on the rows beside it. Images are not: convolutions in double precision
+        take many times as long, and no tie between images hangs on the last digit.
         """
         vae = self._precise()
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-            posterior = vae.encode(a.double(), b.double())
-            return posterior.mean, posterior.scale  # type: ignore[attr-defined]
+            posterior = vae.encode(a.to(self._precision), b.to(self._precision))
+            return posterior.mean.double(), posterior.scale.double()  # type: ignore[attr-defined]
 
-        empty = (self.blueprint.latent_dim, np.float64)
+        empty = ((self.blueprint.latent_dim,), np.float64)
         found = self._map(run, x, c, empty=empty, parts=2, device=self._precise_device)
         return found[0], found[1]
 
@@ -220,7 +223,7 @@ class Model:
             return (draw(self.vae.decode(a, b), temperature),)
 
         z = np.ascontiguousarray(z, dtype=np.float32)
-        return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape[0], np.float32))[0]
+        return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
     def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
@@ -228,40 +231,47 @@ class Model:
         def run(b: Tensor) -> tuple[Tensor]:
             return (self.vae.sample(b, temperature),)
 
-        return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape[0], np.float32))[0]
+        return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
     def log_likelihood(self, x: np.ndarray, c: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
         """Return the importance-weighted bound on ``log p(x | c)`` in nats, shape ``(n,)``.
 
         ``log (1/S) Σ_s p(x|z_s,c) p(z_s|c) / q(z_s|x,c)`` (Burda et al. 2016,
         *Importance Weighted Autoencoders*, eq. 8) with S = ``draws``. All rows share the
-        noise of their S codes, and double precision is used, so that a row's score does
-        not depend on the rows beside it.
+        noise of their S codes, and for tables double precision is used, so that a row's
+        score does not depend on the rows beside it.
         """
         vae = self._precise()
         noise = np.random.default_rng(seed).standard_normal((draws, self.blueprint.latent_dim))
-        shared = torch.from_numpy(noise).to(self._precise_device)
+        shared = torch.from_numpy(noise).to(self._precise_device, self._precision)
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
-            a, b = a.double(), b.double()
+            a, b = a.to(self._precision), b.to(self._precision)
             posterior, prior, terms = vae.encode(a, b), vae.latent.prior(b), []
             mean, scale = posterior.mean, posterior.scale  # type: ignore[attr-defined]
             proposal = DiagonalGaussian(mean, scale)
             for row in shared:
                 z = mean + scale * row
                 terms.append(vae.decode(z, b).log_prob(a) + prior.log_prob(z) - proposal.log_prob(z))
-            return (torch.logsumexp(torch.stack(terms), 0) - math.log(draws),)
+            return (torch.logsumexp(torch.stack(terms).double(), 0) - math.log(draws),)
 
         most = _SCORED_CELLS // max(1, self.blueprint.layout.parameters)
-        return self._map(run, x, c, empty=(None, np.float64), device=self._precise_device, most=most)[0]
+        return self._map(run, x, c, empty=((), np.float64), device=self._precise_device, most=most)[0]
+
+    @property
+    def _precision(self) -> torch.dtype:
+        return torch.float32 if self.blueprint.layout.is_image else torch.float64
 
     @property
     def _precise_device(self) -> torch.device:
         # Apple's mps has no double precision.
-        return torch.device("cpu") if self.runtime.device.type == "mps" else self.runtime.device
+        lacks_it = self.runtime.device.type == "mps" and self._precision == torch.float64
+        return torch.device("cpu") if lacks_it else self.runtime.device
 
     def _precise(self) -> VAE:
-        """Return a copy of the networks in double precision, made once after every training."""
+        """Return the networks for codes and scores; for tables a copy in double precision."""
+        if self._precision == torch.float32:
+            return self.vae
         if self._double is None:
             self._double = copy.deepcopy(self.vae).to(self._precise_device).double()
         return self._double
@@ -290,7 +300,9 @@ class Model:
         self, *arrays: np.ndarray, device: torch.device | None = None, most: int | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
         device = device or self.runtime.device
-        size = _CHUNK if self.runtime.is_cpu else 16 * _CHUNK
+        layout = self.blueprint.layout
+        size = max(1, _CHUNK_PIXELS // math.prod(layout.shape[1:])) if layout.is_image else _CHUNK
+        size = size if self.runtime.is_cpu else 16 * size
         size = size if most is None else max(1, min(size, most))
         for start in range(0, len(arrays[0]), size):
             yield tuple(torch.from_numpy(a[start : start + size]).to(device) for a in arrays)
@@ -299,7 +311,7 @@ class Model:
         self,
         run: Callable[..., tuple[Tensor, ...]],
         *arrays: np.ndarray,
-        empty: tuple[int | None, Any],
+        empty: tuple[tuple[int, ...], Any],
         seed: int = 0,
         parts: int = 1,
         device: torch.device | None = None,
@@ -313,8 +325,8 @@ class Model:
                     found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
         if found:
             return tuple(np.concatenate(part) for part in zip(*found, strict=True))
-        width, dtype = empty
-        return tuple(np.empty((0,) if width is None else (0, width), dtype) for _ in range(parts))
+        shape, dtype = empty
+        return tuple(np.empty((0, *shape), dtype) for _ in range(parts))
 
 
 def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
