@@ -3,8 +3,16 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation import privacy
-from vaeaug.evaluation.privacy import closest_share, distance_to_closest, exact_copies
+from vaeaug.evaluation import distances
+from vaeaug.evaluation.privacy import (
+    attack_scores,
+    closest_share,
+    copied_share,
+    distance_to_closest,
+    exact_copies,
+    membership_inference,
+    near_copies,
+)
 
 
 def slow_distances(synthetic: pd.DataFrame, real: pd.DataFrame) -> np.ndarray:
@@ -33,7 +41,7 @@ class TestDistanceToClosest:
 
     def test_blocks_change_nothing(self, real, twin, monkeypatch):
         whole = distance_to_closest(twin, real)
-        monkeypatch.setattr(privacy, "_BLOCK_CELLS", 7 * len(real))
+        monkeypatch.setattr(distances, "_BLOCK_CELLS", 7 * len(real))
         np.testing.assert_array_equal(distance_to_closest(twin, real), whole)
 
     def test_copies_are_at_zero(self, real):
@@ -100,3 +108,57 @@ class TestExactCopies:
         rng = np.random.default_rng(0)
         wide = pd.DataFrame(rng.random((400, 60)))
         np.testing.assert_array_equal(exact_copies(wide, wide.iloc[:100]), np.arange(400) < 100)
+
+
+class TestNearCopies:
+    def test_planted_copies_with_a_little_noise(self, real, twin):
+        train, holdout = real.iloc[:750], real.iloc[750:]
+        jittered = train.iloc[:200].assign(size=train["size"].iloc[:200] + 1e-9)
+        mixed = pd.concat([jittered, twin.iloc[:600]], ignore_index=True)
+        # A quarter are copies; fresh rows add the quantile.
+        assert near_copies(mixed, train, holdout) == pytest.approx(0.25 + 0.75 * 0.01, abs=0.03)
+
+    def test_ties_do_not_hide_or_make_copies(self):
+        # Every held-out row equals a training row, so a copy is nothing special.
+        coarse = pd.DataFrame({"c": list("abab") * 10})
+        assert near_copies(coarse, coarse, coarse) == pytest.approx(0.01)
+
+    def test_held_out_distances_score_the_quantile(self):
+        distances = np.random.default_rng(0).integers(0, 30, 1000).astype(float)
+        for quantile in (0.01, 0.2, 0.5):
+            assert copied_share(distances, distances, quantile) == pytest.approx(quantile)
+        assert copied_share(np.zeros(5), distances + 1) == 1.0
+        assert copied_share(np.full(5, 99.0), distances) == 0.0
+
+
+class TestMembershipInference:
+    def test_a_planted_leak(self, real):
+        members, others = real.iloc[:700], real.iloc[700:]
+        # Half of the members are published as they are: these are found, the others are guessed.
+        attack = membership_inference(members.iloc[::2], members, others)
+        assert attack["auc"] == pytest.approx(0.5 + 0.5 * 0.5, abs=0.04)
+        assert attack["low"] < attack["auc"] < attack["high"]
+        assert attack["tpr_at_fpr_01"] == pytest.approx(0.5, abs=0.03)
+
+    def test_fresh_rows_tell_nothing(self, real, twin):
+        attack = membership_inference(twin, real.iloc[:750], real.iloc[750:])
+        assert attack["low"] < 0.5 < attack["high"]
+        assert attack["tpr_at_fpr_01"] < 0.04
+
+    def test_copies_tell_all(self, real):
+        attack = membership_inference(real.iloc[:700], real.iloc[:700], real.iloc[700:])
+        assert attack["auc"] == pytest.approx(1.0, abs=1e-3)
+
+    def test_sample_size(self, real, twin):
+        few = [
+            membership_inference(twin, real.iloc[:750], real.iloc[750:], sample_size=90, random_state=2)
+            for _ in range(2)
+        ]
+        pd.testing.assert_series_equal(*few)
+
+    def test_interval_of_hanley_and_mcneil(self):
+        # AUC ¾ from 2 × 2 scores: Q1 = .6, Q2 = 1.125/1.75; variance by their equation 1.
+        scores = attack_scores(np.array([2.0, 4.0]), np.array([1.0, 3.0]))
+        assert scores["auc"] == 0.75
+        variance = (0.75 * 0.25 + (0.6 - 0.5625) + (1.125 / 1.75 - 0.5625)) / 4
+        assert scores["low"] == pytest.approx(0.75 - 1.959964 * variance**0.5)

@@ -1,15 +1,45 @@
-"""Judges of any synthetic table, by whatever sampler; knows no VAE."""
+"""Judges of any synthetic table or set of images, by whatever sampler; knows no VAE."""
 
-from vaeaug.evaluation.downstream import train_synthetic_test_real
+from vaeaug.evaluation.downstream import image_train_synthetic_test_real, train_synthetic_test_real
 from vaeaug.evaluation.fidelity import column_shapes, pair_trends, rare_category_counts, two_sample_score
-from vaeaug.evaluation.privacy import closest_share, distance_to_closest, exact_copies
+from vaeaug.evaluation.images import (
+    copying_share,
+    flat_pixels,
+    frechet_distance,
+    image_features,
+    image_membership_inference,
+)
+from vaeaug.evaluation.manifold import alpha_precision_beta_recall, manifold_scores, prdc
+from vaeaug.evaluation.overview import compare_images, compare_tables
+from vaeaug.evaluation.privacy import (
+    closest_share,
+    distance_to_closest,
+    exact_copies,
+    membership_inference,
+    near_copies,
+)
+from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
 __all__ = [
+    "SmallConvClassifier",
+    "alpha_precision_beta_recall",
     "closest_share",
     "column_shapes",
+    "compare_images",
+    "compare_tables",
+    "copying_share",
     "distance_to_closest",
     "exact_copies",
+    "flat_pixels",
+    "frechet_distance",
+    "image_features",
+    "image_membership_inference",
+    "image_train_synthetic_test_real",
+    "manifold_scores",
+    "membership_inference",
+    "near_copies",
     "pair_trends",
+    "prdc",
     "rare_category_counts",
     "train_synthetic_test_real",
     "two_sample_score",

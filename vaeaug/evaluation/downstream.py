@@ -11,13 +11,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import check_scoring, roc_auc_score
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.images import channels_first
+from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
 from vaeaug.randomness import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["train_synthetic_test_real"]
+__all__ = ["image_train_synthetic_test_real", "train_synthetic_test_real"]
 
 
 def train_synthetic_test_real(
@@ -95,6 +97,69 @@ def train_synthetic_test_real(
             scores[name] = -float(np.sqrt(np.mean((fitted.predict(frames[0]) - labels[0]) ** 2)))
         else:
             scores[name] = _one_vs_rest(fitted, frames[0], labels[0], classes)
+    return pd.Series(scores, dtype=float, name="score")
+
+
+def image_train_synthetic_test_real(
+    synthetic: Any,
+    labels: Any,
+    test: Any,
+    test_labels: Any,
+    *,
+    real: Any = None,
+    real_labels: Any = None,
+    estimator: BaseEstimator | None = None,
+    scoring: str | Callable[..., float] | None = None,
+    random_state: Any = 0,
+) -> pd.Series:
+    """Score a classifier trained on synthetic images on real images it has not seen.
+
+    Parameters
+    ----------
+    synthetic, test, real : array or tensor
+        Images ``(n, H, W)``, ``(n, H, W, C)`` or ``(n, C, H, W)`` of one dtype: the ones to train on, real
+        ones that the generator has not seen, and (optional) real training images for comparison.
+    labels, test_labels, real_labels : array (n,)
+        Their classes.
+    estimator : scikit-learn classifier, optional
+        Its ``fit`` and ``predict`` take images as arrays ``(n, C, H, W)``. By default
+        :class:`~vaeaug.evaluation.smallcnn.SmallConvClassifier`.
+    scoring : str or callable, optional
+        As in scikit-learn; by default the accuracy.
+    random_state : int, RandomState instance, Generator or None, default=0
+        Seeds the default classifier.
+
+    Returns
+    -------
+    Series
+        ``"synthetic"`` and, when ``real`` is given, ``"real"``.
+
+    Raises
+    ------
+    InputError
+        Images of different kinds, or ``real`` without ``real_labels``.
+
+    References
+    ----------
+    Ravuri and Vinyals, *Classification Accuracy Score for Conditional Generative Models*, NeurIPS 2019.
+    """
+    if (real is None) != (real_labels is None):
+        raise InputError("image_train_synthetic_test_real: give real and real_labels together, or neither.")
+    goal = channels_first(test, "test")
+    sets = {"synthetic": (channels_first(synthetic, "synthetic"), np.asarray(labels))}
+    if real is not None:
+        sets["real"] = (channels_first(real, "real"), np.asarray(real_labels))
+    seed, scores = derive_seed(random_state), {}
+    for name, (images, classes) in sets.items():
+        if images.dtype != goal.dtype or images.shape[1:] != goal.shape[1:]:
+            raise InputError(
+                f"image_train_synthetic_test_real: images of {name} are {images.shape[1:]} of "
+                f"{images.dtype}, those of test {goal.shape[1:]} of {goal.dtype}; bring them to one size "
+                "and dtype."
+            )
+        model = SmallConvClassifier(random_state=seed) if estimator is None else clone(estimator)
+        fitted = model.fit(images, classes)
+        scores[name] = float(check_scoring(fitted, scoring)(fitted, goal, np.asarray(test_labels)))
     return pd.Series(scores, dtype=float, name="score")
 
 
