@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent / "vaeaug"
 
 #: floor -> room -> its files or folders. Rooms of one floor do not import each other.
 HOUSE = {
-    1: {"foundations": ["layout", "recipe", "randomness", "errors", "checks", "files"]},
+    1: {"foundations": ["layout", "recipe", "randomness", "errors", "checks", "files", "drawing", "estimators"]},
     2: {"evaluation": ["evaluation"]},  # judges any sampler, and knows no VAE
     3: {
         "nn": ["nn"],
@@ -26,16 +26,27 @@ HOUSE = {
         "settings": ["settings"],
         "resampling": ["resampling"],
         "archive": ["archive"],
-        "plotting": ["plotting", "drawing"],
+        "plotting": ["plotting"],
         "table files": ["tablefiles", "textcolumns"],
     },
     4: {"losses": ["losses"]},
     5: {"building": ["assembly", "model"]},
-    6: {"augmenter": ["augmenter"]},
+    6: {
+        "augmenter": [
+            "augmenter",
+            "learning",
+            "generating",
+            "coding",
+            "persistence",
+            "fitted",
+            "intake",
+        ]
+    },
     7: {
         "face": [
             "sampler",
             "classifier",
+            "assessing",
             "commands",
             "demo",
             "demo_pages",

@@ -1,0 +1,120 @@
+"""Codes of rows and rows of codes: transform and back, variations, scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from vaeaug import operations
+from vaeaug.checks import check_number
+from vaeaug.errors import InputError
+from vaeaug.fitted import Fitted
+from vaeaug.randomness import numpy_generator
+
+__all__ = ["Coding"]
+
+_NOISE = 13
+
+
+class Coding(Fitted):
+    """The methods of an augmenter that work row by row."""
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the posterior mean of each row: its code, without using a label.
+
+        Parameters
+        ----------
+        X : as in fit
+
+        Returns
+        -------
+        Z : ndarray of shape (n, D)
+            float64 (float32 for float32 arrays).
+        """
+        check_is_fitted(self)
+        x = self._encode(X)
+        mean, _ = self._model.encode(x, self._context.encode(None, len(x)))
+        return mean.astype(np.float32) if getattr(X, "dtype", None) == np.float32 else mean
+
+    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
+        """Return the most probable row of each code.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, D)
+        y : scalar, array-like of shape (n,) or None
+            Labels to decode under; None leaves them unknown.
+
+        Returns
+        -------
+        X : as in fit
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=np.float64, ensure_min_samples=0, input_name="Z")
+        if Z.shape[1] != self._n_features_out:
+            raise InputError(
+                f"inverse_transform takes codes of shape (n, {self._n_features_out}), as transform returns "
+                f"them; got {Z.shape}."
+            )
+        c = self._labels(y, len(Z))
+        return self._intake.decode(self._model.decode(Z, c, temperature=0.0, seed=self._seed))
+
+    def reconstruct(self, X: Any, y: Any = None) -> Any:
+        """Return a denoised copy of each row: the most probable row of its code.
+
+        Parameters
+        ----------
+        X : as in fit
+        y : scalar, array-like of shape (n,) or None
+            Labels of the rows, if known.
+
+        Returns
+        -------
+        X : as in fit
+            Row by row; a frame keeps its index.
+        """
+        return self.vary(X, y, strength=0.0, random_state=0)
+
+    def vary(self, X: Any, y: Any = None, *, strength: float = 1.0, random_state: Any = None) -> Any:
+        """Return a random variation of each row.
+
+        Parameters
+        ----------
+        X : as in fit
+        y : array-like of shape (n,) or None
+            Labels of the rows, if known.
+        strength : float, default=1.0
+            Scales the noise on the codes; 0 gives the reconstruction.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        X : as in fit
+            Row by row; a frame keeps its index.
+        """
+        check_is_fitted(self)
+        check_number("strength", strength, low=0)
+        x = self._encode(X)
+        c = self._labels(y, len(x))
+        seed = self._next_seed(random_state)
+        mean, scale = self._model.encode(x, c)
+        z = operations.perturb(mean, scale, strength, numpy_generator(seed, _NOISE))
+        made = self._model.decode(z, c, temperature=min(strength, 1.0), seed=seed)
+        return self._intake.decode(made, like=X)
+
+    def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
+        """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.
+
+        The importance-weighted bound (Burda et al. 2016) with ``n_draws`` codes per row.
+        Numbers count by the bin they fall in.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        check_number("n_draws", n_draws, low=1, integer=True)
+        x = self._encode(X)
+        return self._model.log_likelihood(x, self._labels(y, len(x)), draws=n_draws, seed=self._seed)

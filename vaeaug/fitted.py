@@ -1,0 +1,114 @@
+"""What a fitted augmenter holds, and what its methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from vaeaug.codecs.context import ContextCodec
+from vaeaug.errors import InputError
+from vaeaug.intake import Intake
+from vaeaug.model import Model
+from vaeaug.randomness import derive_seed, numpy_generator
+
+__all__ = ["Anchors", "Fitted", "class_numbers", "contexts"]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Real rows that new ones may vary.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n, D)
+        Of their posteriors.
+    context : ndarray of float32, shape (n, K)
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    context: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what is stored, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+class Fitted(BaseEstimator):
+    """Attributes that ``fit`` sets, and the encoding of data and labels against them."""
+
+    random_state: Any
+    classes_: np.ndarray | None
+    history_: pd.DataFrame
+    n_iter_: int
+    _intake: Intake
+    _context: ContextCodec
+    _model: Model
+    _anchors: Anchors
+    _seed: int
+    _calls: int
+    _n_features_out: int
+
+    @property
+    def _codec(self) -> Any:
+        """What encodes rows: data to float32 arrays and back."""
+        return self._intake.codec
+
+    def _encode(self, X: Any) -> np.ndarray:
+        """Check rows against those of fit and encode them, float32 (n, W) or (n, C, H, W)."""
+        return self._intake.encode(self, X)
+
+    def _is_one_label(self, y: Any) -> bool:
+        """Whether y is the label of one row, not a list of labels."""
+        is_row = isinstance(y, Mapping) or (self._context.container == "frame" and isinstance(y, pd.Series))
+        return is_row or np.ndim(y) == 0
+
+    def _labels(self, y: Any, n: int) -> np.ndarray:
+        """Encode labels that may be unknown, one for all, or one per row."""
+        if y is not None and self._is_one_label(y):
+            y = self._context.as_labels(y, n)
+        return contexts(self._context, y, n)
+
+    def _group(self, c: np.ndarray) -> np.ndarray:
+        """Return the class number of each context, int64 (n,); one number for all without classes."""
+        return class_numbers(c, self._context.class_block)
+
+    def _next_seed(self, random_state: Any) -> int:
+        if random_state is not None or self.random_state is None:
+            # Without a seed in fit every call takes fresh entropy, or two processes that
+            # load one file would make the same rows.
+            return derive_seed(random_state)
+        self._calls += 1
+        return int(numpy_generator(self._seed, self._calls).integers(2**31 - 1))
+
+
+def contexts(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
+    """Return the contexts of labels that belong to the rows of X, float32 (rows, K).
+
+    Raises
+    ------
+    InputError
+        For another number of labels than of rows.
+    """
+    c = context.encode(y, rows)
+    if len(c) != rows:
+        raise InputError(
+            f"X and y have inconsistent numbers of samples: X has {rows} rows, y has {len(c)}; pass one "
+            "label per row."
+        )
+    return c
+
+
+def class_numbers(c: np.ndarray, class_block: tuple[int, int]) -> np.ndarray:
+    """Return the class number of each context ``(n, K)``, int64 (n,).
+
+    Rows of unknown class share the number after the last; without classes all are 0.
+    """
+    start, stop = class_block
+    block = c[:, start:stop]
+    return np.where(block.any(1), block.argmax(1), stop - start) if stop > start else np.zeros(len(c), int)

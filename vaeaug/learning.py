@@ -1,0 +1,235 @@
+"""How fit learns: settings, networks, prior, and the rows kept as anchors; no mathematics."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.assembly import NETWORKS, Blueprint, chosen
+from vaeaug.checks import check_number, check_option
+from vaeaug.codecs.context import ContextCodec
+from vaeaug.errors import InputError, PosteriorCollapseWarning
+from vaeaug.fitted import Anchors, class_numbers
+from vaeaug.layout import Layout
+from vaeaug.losses.terms import TERMS
+from vaeaug.model import Model
+from vaeaug.nn.latents import LATENTS
+from vaeaug.nn.posteriors import POSTERIORS
+from vaeaug.nn.priors import PRIORS
+from vaeaug.randomness import numpy_generator
+from vaeaug.recipe import Recipe
+from vaeaug.settings import Plan, class_weights, hold_out, resolve, units_for
+from vaeaug.training.callbacks import ProgressBar
+from vaeaug.training.runtime import Runtime
+
+__all__ = ["Learned", "Parameters", "learn", "warn_if_collapsed"]
+
+_MOST_ANCHORS = 20_000
+_CHOICE = 12
+_COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
+
+
+class Parameters(Protocol):
+    """The parameters of the estimator that decide how a model is learned."""
+
+    latent_dim: int | str
+    beta: float | str
+    prior: str | Recipe
+    posterior: str | Recipe
+    latent: str | Recipe
+    network: str | Recipe
+    losses: Mapping[str, float | Recipe] | None
+    max_iter: int | str
+    batch_size: int | str
+    learning_rate_init: float | str
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    max_fit_seconds: float | None
+    device: str
+    verbose: int | bool
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What comes out of training.
+
+    Parameters
+    ----------
+    model : Model
+    history : DataFrame
+        As the estimator's ``history_``.
+    anchors : Anchors
+    """
+
+    model: Model
+    history: pd.DataFrame
+    anchors: Anchors
+
+
+def learn(
+    parameters: Parameters,
+    layout: Layout,
+    context: ContextCodec,
+    x: np.ndarray,
+    c: np.ndarray,
+    *,
+    groups: np.ndarray | None,
+    weights: np.ndarray | None,
+    seed: int,
+) -> Learned:
+    """Build a model for encoded rows and train it.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Those of the estimator.
+    layout : Layout
+        Of a row.
+    context : ContextCodec
+    x : ndarray of float32, shape (n, W) or (n, C, H, W)
+    c : ndarray of float32, shape (n, K)
+    groups : ndarray of int, shape (n,), or None
+        Class numbers.
+    weights : ndarray of float32, shape (n,), or None
+        Importance of the rows, above 0.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        For parameters that cannot be used.
+    TrainingDivergedError
+        When the loss stays non-finite.
+    """
+    plan = resolve(
+        len(x),
+        latent_dim=parameters.latent_dim,
+        max_iter=parameters.max_iter,
+        batch_size=parameters.batch_size,
+        learning_rate=parameters.learning_rate_init,
+        beta=parameters.beta,
+        validation_fraction=parameters.validation_fraction,
+        early_stopping=parameters.early_stopping,
+    )
+    blueprint = _blueprint(parameters, layout, context, plan, len(x))
+    model = Model.create(blueprint, Runtime(parameters.device), seed)
+    held_out = hold_out(groups, len(x), plan.held_out, seed)
+    history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, seed)
+    model.calibrate(x, c, weights=weights, seed=seed)
+    rows = _anchor_rows(class_numbers(c, context.class_block), seed)
+    mean, scale = model.encode(x[rows], c[rows])
+    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[rows])
+    return Learned(model, history, anchors)
+
+
+def _blueprint(
+    parameters: Parameters, layout: Layout, context: ContextCodec, plan: Plan, rows: int
+) -> Blueprint:
+    losses = parameters.losses if parameters.losses is not None else {"reconstruction": 1.0, "kl": plan.beta}
+    if not losses:
+        raise InputError(f"losses must weigh at least one of {', '.join(map(repr, TERMS))}; got {losses!r}.")
+    for name, weight in losses.items():
+        check_option("losses", name, TERMS)
+        check_number(f"losses[{name!r}]", weight, low=0)
+    network = chosen("residual" if parameters.network == "auto" else parameters.network, NETWORKS, "network")
+    if parameters.network == "auto":
+        network = network.replace(dependence=units_for(rows, len(layout.levels)))
+    return Blueprint(
+        layout=layout,
+        context_width=context.width,
+        blocks=tuple(context.blocks),
+        class_block=context.class_block,
+        latent_dim=plan.latent_dim,
+        network=network,
+        prior=chosen(parameters.prior, PRIORS, "prior"),
+        posterior=chosen(parameters.posterior, POSTERIORS, "posterior"),
+        latent=chosen(parameters.latent, LATENTS, "latent"),
+        losses={name: float(weight) for name, weight in losses.items()},
+    )
+
+
+def _train(
+    parameters: Parameters,
+    model: Model,
+    x: np.ndarray,
+    c: np.ndarray,
+    held_out: np.ndarray,
+    weights: np.ndarray | None,
+    plan: Plan,
+    seed: int,
+) -> pd.DataFrame:
+    budget = parameters.max_fit_seconds
+    shares = (None, None) if budget is None else (0.8 * budget, 0.2 * budget)
+    stages = []
+    with _progress(parameters.verbose, "networks") as bars:
+        result = model.train(
+            x,
+            c,
+            held_out,
+            weights=weights,
+            seed=seed,
+            callbacks=bars,
+            max_iter=plan.max_iter,
+            batch_size=plan.batch_size,
+            learning_rate=plan.learning_rate,
+            early_stopping=parameters.early_stopping,
+            n_iter_no_change=parameters.n_iter_no_change,
+            max_seconds=shares[0],
+        )
+    stages.append(pd.DataFrame(result.history).assign(stage="network"))
+    with _progress(parameters.verbose, "prior") as bars:
+        fitted = model.fit_prior(
+            x,
+            c,
+            weights=weights,
+            seed=seed,
+            callbacks=bars,
+            learning_rate=plan.learning_rate,
+            max_seconds=shares[1],
+        )
+    if fitted is not None:
+        stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))
+    history = pd.concat(stages, ignore_index=True)
+    return history[["stage", *(name for name in history if name != "stage")]]
+
+
+def _anchor_rows(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Choose the training rows to keep (at most 20,000) for variations without the data; sorted, int64."""
+    if len(groups) <= _MOST_ANCHORS:
+        return np.arange(len(groups))
+    order = numpy_generator(seed, _CHOICE).permutation(len(groups))
+    # Small classes are kept whole: order rows by their rank within the class.
+    rank = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy()
+    return np.sort(order[np.argsort(rank, kind="stable")[:_MOST_ANCHORS]])
+
+
+@contextmanager
+def _progress(verbose: int | bool, description: str) -> Iterator[Sequence[ProgressBar]]:
+    """Yield the callbacks that show progress, if the user asked for it."""
+    if not verbose:
+        yield ()
+        return
+    with ProgressBar(description) as bar:
+        yield (bar,)
+
+
+def warn_if_collapsed(history: pd.DataFrame, rows: int) -> None:
+    """Warn that the codes of fit say (almost) nothing about the rows; few rows are not judged."""
+    if "train_kl" not in history:
+        return
+    kl = history.loc[history["stage"] == "network", "train_kl"]
+    if rows >= _FEWEST_TO_JUDGE and kl.iloc[-1] < _COLLAPSED:
+        warnings.warn(
+            f"The codes carry {kl.iloc[-1]:.3f} nats about a row: transform, vary and interpolate have "
+            "little to work with (samples are not affected). Lower beta, or check whether the columns depend "
+            "on each other.",
+            PosteriorCollapseWarning,
+            stacklevel=3,
+        )
