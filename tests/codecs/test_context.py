@@ -239,3 +239,20 @@ def test_unusable_frame_labels_are_explained(controls, y, pattern):
 def test_concat_keeps_room_for_longer_text():
     codec = ContextCodec().fit(["a", "longer"])
     assert codec.concat(np.array(["a"]), np.array(["longer"])).tolist() == ["a", "longer"]
+
+
+@pytest.mark.parametrize("labels", [["a", float("nan"), "b"], ["a", None, "b"]])
+def test_missing_labels_in_a_list_are_not_taken_for_text(labels):
+    with pytest.raises(InputError, match="1 of 3 labels are missing"):
+        ContextCodec().fit(labels)
+
+
+def test_a_list_of_text_and_numbers_is_refused():
+    with pytest.raises(InputError, match=r"mixes types"):
+        ContextCodec().fit(["a", 1, "b"])
+
+
+def test_a_list_of_text_is_text():
+    codec = ContextCodec().fit(["b", "a", "b"])
+    assert codec.classes_.tolist() == ["a", "b"]
+    assert codec.encode([["a"], ["b"]]).argmax(1).tolist() == [0, 1]
