@@ -171,13 +171,14 @@ class ImageDecoder(nn.Module):
             nn.Conv2d(b, a, 1) for a, b in zip(pyramid.channels, pyramid.channels[1:], strict=False)
         )
         self.out = _convolution(width, parameters * pyramid.patch**2)
+        self.parameters_per_pixel = parameters
         with torch.no_grad():
             # One small filter per parameter, the same for all pixels of a cell.
-            first = 0.3 * self.out.weight[:: pyramid.patch**2]
-            self.out.weight.copy_(first.repeat_interleave(pyramid.patch**2, dim=0))
+            first = 0.3 * self.out.weight[:parameters]
+            self.out.weight.copy_(first.repeat(pyramid.patch**2, 1, 1, 1))
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Map codes ``(B, D)`` and contexts ``(B, K)`` to parameters ``(B, P)``, channel by channel."""
+        """Map codes ``(B, D)`` and contexts ``(B, K)`` to parameters ``(B, P)``, pixel by pixel."""
         both = torch.cat([z, c], 1)
         control = F.silu(self.control(both))
         rows, columns = self.pyramid.grids[-1]
@@ -191,9 +192,15 @@ class ImageDecoder(nn.Module):
                     rows, columns = self.pyramid.grids[i - 1]
                     h = F.interpolate(self.grows[i - 1](h), scale_factor=2.0, mode="nearest")
                     h = h[:, :, :rows, :columns]
-            h = F.pixel_shuffle(self.out(F.silu(h)), self.pyramid.patch)
+            h = self._unfold(self.out(F.silu(h)))
         height, width = self.pyramid.size
-        return h[:, :, :height, :width].to(z.dtype).flatten(1)
+        return h[:, :height, :width].to(z.dtype).flatten(1)
+
+    def _unfold(self, h: Tensor) -> Tensor:
+        """Turn channels ``(B, patch · patch · parameters, h, w)`` into pixels ``(B, H, W, parameters)``."""
+        patch, (rows, columns) = self.pyramid.patch, self.pyramid.grids[0]
+        h = h.permute(0, 2, 3, 1).reshape(len(h), rows, columns, patch, patch, self.parameters_per_pixel)
+        return h.transpose(2, 3).reshape(len(h), rows * patch, columns * patch, -1)
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
