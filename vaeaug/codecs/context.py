@@ -315,7 +315,8 @@ def _as_container(y: Any) -> Any:
     if array.dtype.kind in "US" and not hasattr(y, "dtype"):
         # numpy makes text of everything in a list that holds a text: of 1 a "1", of NaN a "nan".
         plain = np.asarray(y, dtype=object)
-        array = array if pd.api.types.infer_dtype(plain.ravel(), skipna=False) in ("string", "bytes") else plain
+        if pd.api.types.infer_dtype(plain.ravel(), skipna=False) not in ("string", "bytes"):
+            array = plain
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.ravel()
     if array.ndim != 1:
