@@ -31,6 +31,14 @@ PARTS = [
 IMAGES = Layout.image(1, 6, 5)
 
 
+#: What parts that do not go with a Gaussian posterior, a flat latent and a mixture prior go with.
+COMPANIONS = {
+    "categorical": {"prior": Recipe("tokens"), "latent_dim": 4},
+    "tokens": {"posterior": Recipe("categorical"), "latent_dim": 4},
+    "top_down": {"latent": Recipe("ladder")},
+}
+
+
 @pytest.fixture
 def rows():
     x = torch.tensor([[2, 0.5, 1.0, 1], [0, 0.1, -1.0, 0]])
@@ -39,7 +47,7 @@ def rows():
 
 @pytest.mark.parametrize(("part", "name"), PARTS, ids="-".join)
 def test_every_part_is_built_and_trained_a_step(rows, part, name):
-    objective = build(blueprint(**{part: Recipe(name)}))
+    objective = build(blueprint(**COMPANIONS.get(name, {}), **{part: Recipe(name)}))
     pieces = objective(rows, 0.5)
     assert set(pieces) == {"loss", "reconstruction", "kl"}
     pieces["loss"].mean().backward()

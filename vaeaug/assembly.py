@@ -13,7 +13,8 @@ from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.objective import Objective
-from vaeaug.losses.terms import TERMS, Ramp
+from vaeaug.losses.terms import SCHEDULES, TERMS, Setting, Term
+from vaeaug.losses.views import view_shape
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.likelihoods import RowLikelihood
@@ -22,9 +23,9 @@ from vaeaug.nn.pixels import PIXELS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import VAE
-from vaeaug.recipe import Recipe
+from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 
-__all__ = ["NETWORKS", "Blueprint", "build", "chosen"]
+__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "weighed"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Blueprint:
         D.
     network, prior, posterior, latent : Recipe
         Which parts, with their options.
-    losses : dict of str to float
-        Weight of each term.
+    losses : dict of str to float or Recipe
+        Weight of each term, or its recipe with a weight among the options.
     warmup : float
         Share of training over which the weight of the KL rises.
     label_dropout : float
@@ -62,7 +63,7 @@ class Blueprint:
     prior: Recipe
     posterior: Recipe
     latent: Recipe
-    losses: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, float | Recipe] = field(default_factory=dict)
     warmup: float = 0.2
     label_dropout: float = 0.1
 
@@ -72,6 +73,7 @@ class Blueprint:
         data["layout"] = self.layout.to_json()
         for name in ("network", "prior", "posterior", "latent"):
             data[name] = getattr(self, name).to_json()
+        data["losses"] = parameter_to_json(self.losses)
         return data
 
     @classmethod
@@ -83,6 +85,7 @@ class Blueprint:
         values["blocks"] = tuple((int(a), int(b)) for a, b in data["blocks"])
         for name in ("network", "prior", "posterior", "latent"):
             values[name] = Recipe.from_json(data[name])
+        values["losses"] = {name: parameter_from_json(value) for name, value in data["losses"].items()}
         return cls(**values)
 
 
@@ -123,6 +126,10 @@ def _convolutional(
 NETWORKS = {"residual": _residual, "convolutional": _convolutional}
 #: Which of them are for images; the others are for rows of tables.
 _FOR_IMAGES = ("convolutional",)
+
+
+#: Terms that tie codes to rows; one of them must be weighed.
+_FITTING = ("reconstruction", "iwae")
 
 
 def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> Recipe:
@@ -180,11 +187,67 @@ def build(blueprint: Blueprint) -> Objective:
         decoder,
         likelihood,
     )
-    terms = {
-        name: (Ramp(weight, blueprint.warmup if name == "kl" else 0.0), TERMS[name])
-        for name, weight in blueprint.losses.items()
-    }
+    setting = Setting(vae, blueprint.latent_dim, blueprint.class_block, view_shape(blueprint.layout))
+    terms = {name: _term(name, value, setting, blueprint.warmup) for name, value in blueprint.losses.items()}
     return Objective(vae, terms, blocks=blueprint.blocks, label_dropout=blueprint.label_dropout)
+
+
+def weighed(
+    losses: Mapping[str, float | Recipe] | None, beta: float, posterior: Recipe
+) -> dict[str, float | Recipe]:
+    """Return the loss terms of a model: those asked for, or else the evidence lower bound with its beta.
+
+    Parameters
+    ----------
+    losses : mapping of str to float or Recipe, or None
+        A number is the weight of the term of that name. A recipe of a term may also hold
+        ``weight`` and ``schedule``; a KL without a weight takes ``beta``.
+    beta : float
+    posterior : Recipe
+        A posterior without a distribution has no KL.
+
+    Raises
+    ------
+    InputError
+        For an unknown term, or a weight that is none.
+    """
+    if losses is None:
+        if getattr(POSTERIORS[posterior.name], "deterministic", False):
+            return {"reconstruction": 1.0}
+        return {"reconstruction": 1.0, "kl": beta}
+    found: dict[str, float | Recipe] = {}
+    for name, value in losses.items():
+        recipe = chosen(value if isinstance(value, Recipe) else name, TERMS, f"losses[{name!r}]")
+        weight = value if not isinstance(value, Recipe) else recipe.options.get("weight")
+        if weight is None:
+            weight = beta if recipe.name == "kl" else 1.0
+        weight = float(check_number(f"losses[{name!r}]", weight, low=0))
+        found[str(name)] = recipe.replace(weight=weight) if isinstance(value, Recipe) else weight
+    names = {value.name if isinstance(value, Recipe) else name for name, value in found.items()}
+    if not names & set(_FITTING):
+        raise InputError(
+            f"losses must weigh {' or '.join(map(repr, _FITTING))}, or nothing ties codes to rows; "
+            f"got {losses!r}."
+        )
+    return found
+
+
+def _term(name: str, value: float | Recipe, setting: Setting, warmup: float) -> tuple[Any, Term]:
+    """Return the schedule of a term's weight, and the term."""
+    recipe = value if isinstance(value, Recipe) else Recipe(name, weight=value)
+    options = recipe.options
+    weight = float(options.pop("weight", 1.0))
+    rises = Recipe("linear", warmup=warmup) if recipe.name == "kl" else "constant"
+    parameter = f"losses[{name!r}]"
+    schedule = chosen(options.pop("schedule", rises), SCHEDULES, f"schedule of {parameter}")
+    if schedule == Recipe("linear"):
+        schedule = schedule.replace(warmup=warmup)
+    schedules = {key: item for key, item in schedule.options.items() if key != "value"}
+    try:
+        ramp = SCHEDULES[schedule.name](weight, **schedules)
+    except (InputError, TypeError) as error:
+        raise InputError(f"schedule of {parameter}, {schedule!r}: {error}") from error
+    return ramp, _made(parameter, Recipe(recipe.name, **options), TERMS[recipe.name], setting)
 
 
 def _made(parameter: str, recipe: Recipe, part: Any, *sizes: Any) -> Any:

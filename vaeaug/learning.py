@@ -11,13 +11,11 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from vaeaug.assembly import NETWORKS, Blueprint, chosen
-from vaeaug.checks import check_number, check_option
+from vaeaug.assembly import NETWORKS, Blueprint, chosen, weighed
 from vaeaug.codecs.context import ContextCodec
-from vaeaug.errors import InputError, PosteriorCollapseWarning
+from vaeaug.errors import PosteriorCollapseWarning
 from vaeaug.fitted import Anchors, class_numbers
 from vaeaug.layout import Layout
-from vaeaug.losses.terms import TERMS
 from vaeaug.model import Model
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.posteriors import POSTERIORS
@@ -132,15 +130,10 @@ def learn(
 def _blueprint(
     parameters: Parameters, layout: Layout, context: ContextCodec, plan: Plan, rows: int
 ) -> Blueprint:
-    losses = parameters.losses if parameters.losses is not None else {"reconstruction": 1.0, "kl": plan.beta}
-    if not losses:
-        raise InputError(f"losses must weigh at least one of {', '.join(map(repr, TERMS))}; got {losses!r}.")
-    for name, weight in losses.items():
-        check_option("losses", name, TERMS)
-        check_number(f"losses[{name!r}]", weight, low=0)
     network = chosen("residual" if parameters.network == "auto" else parameters.network, NETWORKS, "network")
     if parameters.network == "auto":
         network = network.replace(dependence=units_for(rows, len(layout.levels)))
+    posterior = chosen(parameters.posterior, POSTERIORS, "posterior")
     return Blueprint(
         layout=layout,
         context_width=context.width,
@@ -149,9 +142,9 @@ def _blueprint(
         latent_dim=plan.latent_dim,
         network=network,
         prior=chosen(parameters.prior, PRIORS, "prior"),
-        posterior=chosen(parameters.posterior, POSTERIORS, "posterior"),
+        posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
-        losses={name: float(weight) for name, weight in losses.items()},
+        losses=weighed(parameters.losses, plan.beta, posterior),
     )
 
 

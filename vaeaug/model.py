@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vaeaug.assembly import Blueprint, build
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.distributions import DiagonalGaussian, draw
+from vaeaug.nn.distributions import draw
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
 from vaeaug.training.callbacks import Callback
@@ -87,9 +87,9 @@ class Model:
         """
         kept = ~held_out
         self._double = None
-        initialise = getattr(self.vae.likelihood, "initialise", None)
-        if initialise is not None:
-            initialise(torch.from_numpy(x[kept]).to(self.runtime.device))
+        device = self.runtime.device
+        with self.runtime.session(), isolated_torch(seed, _INITIAL, device=device), torch.no_grad():
+            self.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
         def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
             return torch.from_numpy(x[mask]), torch.from_numpy(c[mask])
@@ -196,6 +196,7 @@ class Model:
             parts = [(self.vae.encode(a, b), b) for a, b in self._chunks(x[rows], c[rows])]
             z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
             contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
+            self.vae.latent.settle(z)
             prior.estimate(z, contexts, draws)
             return prior.objective(z, contexts, draws), (z, contexts)
 
@@ -210,7 +211,7 @@ class Model:
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
             posterior = vae.encode(a.to(self._precision), b.to(self._precision))
-            return posterior.mean.double(), posterior.scale.double()  # type: ignore[attr-defined]
+            return posterior.mean.double(), posterior.scale.double()
 
         empty = ((self.blueprint.latent_dim,), np.float64)
         found = self._map(run, x, c, empty=empty, parts=2, device=self._precise_device)
@@ -248,11 +249,9 @@ class Model:
         def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
             a, b = a.to(self._precision), b.to(self._precision)
             posterior, prior, terms = vae.encode(a, b), vae.latent.prior(b), []
-            mean, scale = posterior.mean, posterior.scale  # type: ignore[attr-defined]
-            proposal = DiagonalGaussian(mean, scale)
             for row in shared:
-                z = mean + scale * row
-                terms.append(vae.decode(z, b).log_prob(a) + prior.log_prob(z) - proposal.log_prob(z))
+                z, density = posterior.transport(row.expand(len(a), -1))
+                terms.append(vae.decode(z, b).log_prob(a) + prior.log_prob(z) - density)
             return (torch.logsumexp(torch.stack(terms).double(), 0) - math.log(draws),)
 
         most = _SCORED_CELLS // max(1, self.blueprint.layout.parameters)

@@ -59,12 +59,12 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
-        return {"recipe": self._name, "options": dict(self._options)}
+        return {"recipe": self._name, "options": parameter_to_json(self._options)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Rebuild a recipe from :meth:`to_json`."""
-        return cls(data["recipe"], **data["options"])
+        return cls(data["recipe"], **{k: parameter_from_json(v) for k, v in data["options"].items()})
 
     def __repr__(self) -> str:
         inside = "".join(f", {key}={value!r}" for key, value in self._options.items())
@@ -103,4 +103,6 @@ def parameter_from_json(value: Any) -> Any:
     """Rebuild a parameter from :func:`parameter_to_json`."""
     if isinstance(value, Mapping) and set(value) == {"recipe", "options"}:
         return Recipe.from_json(value)
+    if isinstance(value, Mapping):
+        return {name: parameter_from_json(item) for name, item in value.items()}
     return value

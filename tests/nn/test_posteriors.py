@@ -45,12 +45,76 @@ def test_log_prob_is_finite_and_one_per_row(posterior, h, c):
     assert found.isfinite().all()
 
 
-def test_mean_and_scale_describe_the_draws(posterior, h, c):
-    q = posterior(h, c)
+#: Moments that are not those of the draws: the draws are points, or the map is not affine.
+OTHER_MOMENTS = {"none", "planar", "coupling", "iaf"}
+CONTINUOUS = [name for name in POSTERIORS if name != "categorical"]
+
+
+@pytest.mark.parametrize("name", [name for name in POSTERIORS if name not in OTHER_MOMENTS])
+def test_mean_and_scale_describe_the_draws(name, h, c):
+    q = stirred(POSTERIORS[name](FEATURES, LATENT_DIM))(h, c)
     drawn = q.rsample((20_000,))
     assert (q.scale > 0).all()
     assert ((drawn.mean(0) - q.mean) / q.scale).abs().max() < 0.04  # 0.007 of noise each
     assert (drawn.std(0) / q.scale - 1).abs().max() < 0.03  # 0.005 of noise each
+
+
+@pytest.mark.parametrize("name", ["coupling", "iaf"])
+def test_fresh_maps_are_the_identity_and_their_moments_exact(name, h, c):
+    posterior = POSTERIORS[name](FEATURES, LATENT_DIM).double()
+    q, base = posterior(h, c), posterior.base(h, c)
+    torch.testing.assert_close(q.mean, base.mean)
+    torch.testing.assert_close(q.scale, base.scale)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_transport_comes_with_the_density_of_where_it_arrives(name, h, c):
+    q = stirred(POSTERIORS[name](FEATURES, LATENT_DIM))(h, c)
+    z, density = q.transport(q.noise((4,)))
+    assert (z.shape, density.shape) == ((4, ROWS, LATENT_DIM), (4, ROWS))
+    torch.testing.assert_close(q.log_prob(z), density, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_the_density_is_that_of_the_noise_over_the_volume(name, h, c):
+    q = stirred(POSTERIORS[name](FEATURES, LATENT_DIM))(h[:1], c[:1])
+    noise = q.noise()
+    jacobian = torch.autograd.functional.jacobian(lambda e: q.transport(e)[0], noise)[0, :, 0]
+    base = torch.distributions.Normal(0.0, 1.0).log_prob(noise).sum()
+    torch.testing.assert_close(q.transport(noise)[1][0], base - jacobian.det().abs().log())
+
+
+def test_a_discrete_posterior_draws_entries_of_its_codebook_as_often_as_it_says(h, c):
+    posterior = stirred(POSTERIORS["categorical"](FEATURES, 4, levels=3))
+    q = posterior(h[:1], c[:1])
+    expected = q.log_shares.exp()[0, 0]
+    for z in (
+        q.rsample((20_000,)),
+        q.transport(q.noise((20_000,)))[0],
+        torch.cat([q.draw() for _ in range(3000)]),
+    ):
+        tokens = posterior.codebook.tokens(z).reshape(-1, 2)
+        torch.testing.assert_close(posterior.snap(z), z)
+        shares = torch.bincount(tokens[:, 0], minlength=3) / len(tokens)
+        assert (shares - expected).abs().max() < 4 * (0.25 / len(tokens)) ** 0.5
+
+
+def test_kl_of_a_discrete_posterior_is_that_to_uniform_choices(h, c):
+    q = stirred(POSTERIORS["categorical"](FEATURES, 4, levels=3))(h, c)
+    uniform = torch.distributions.Categorical(logits=torch.zeros(ROWS, 2, 3).double())
+    own = torch.distributions.Categorical(logits=q.log_shares)
+    torch.testing.assert_close(q.kl_to_standard(), torch.distributions.kl_divergence(own, uniform).sum(1))
+
+
+def test_a_point_is_drawn_without_noise_and_has_no_kl(h, c):
+    q = POSTERIORS["none"](FEATURES, LATENT_DIM).double()(h, c)
+    torch.testing.assert_close(q.rsample(), q.mean, rtol=0, atol=0)
+    assert not q.kl_to_standard().any()
+
+
+def test_the_checks_of_distributions_are_as_they_were():
+    POSTERIORS["iaf"](FEATURES, LATENT_DIM)
+    assert Distribution._validate_args
 
 
 def test_gradient_reaches_every_parameter(posterior, h, c):

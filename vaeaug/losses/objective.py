@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vaeaug.losses.terms import Term
+from vaeaug.losses.term import Adversary, Term
 from vaeaug.nn.vae import VAE
 
 __all__ = ["Objective"]
@@ -42,16 +42,52 @@ class Objective(nn.Module):
         super().__init__()
         self.vae = vae
         self.terms = dict(terms)
+        # Registered, so that what terms have learned moves, is averaged and is set back with the rest.
+        self.parts = nn.ModuleDict({n: term for n, (_, term) in terms.items() if isinstance(term, nn.Module)})
+        self.adversaries = {n: term for n, term in self.parts.items() if isinstance(term, Adversary)}
         self.blocks = tuple(blocks)
         self.label_dropout = label_dropout
+        self._spoilt: Tensor | None = None
 
     def forward(self, batch: tuple[Tensor, ...], progress: float) -> dict[str, Tensor]:
         """Return the loss and its unweighted pieces for rows and contexts, each ``(B,)``."""
         x, c = batch
         passed = self.vae(x, self._hide(c) if self.training else c)
         pieces = {name: term(passed) for name, (_, term) in self.terms.items()}
-        loss = torch.stack([self.terms[name][0](progress) * piece for name, piece in pieces.items()]).sum(0)
+        counted = pieces if self.training or not self.adversaries else self._without_adversaries(pieces)
+        loss = torch.stack([self.terms[name][0](progress) * piece for name, piece in counted.items()]).sum(0)
+        if self.training and self.adversaries:
+            self._watch(pieces)
         return {"loss": loss, **pieces}
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are trained in turns with the others."""
+        return [p for term in self.adversaries.values() for p in term.parameters()]
+
+    def critic_loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return what the critics minimise, shape ``(B,)``."""
+        with torch.no_grad():
+            passed = self.vae(*batch)
+        return torch.stack([term.critic_loss(passed) for term in self.adversaries.values()]).sum(0)
+
+    def spoilt(self) -> bool:
+        """Tell whether a critic has made the model worse than it was."""
+        return self._spoilt is not None and bool(self._spoilt)
+
+    def concede(self) -> None:
+        """Go on without the critics that may do harm."""
+        self._spoilt = None
+        for term in self.adversaries.values():
+            term.concede()
+
+    def _watch(self, pieces: dict[str, Tensor]) -> None:
+        for term in self.adversaries.values():
+            verdict = term.lost(pieces)
+            if verdict is not None:
+                self._spoilt = verdict if self._spoilt is None else self._spoilt | verdict
+
+    def _without_adversaries(self, pieces: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: piece for name, piece in pieces.items() if name not in self.adversaries}
 
     def _hide(self, c: Tensor) -> Tensor:
         if not self.blocks or not self.label_dropout:

@@ -15,8 +15,10 @@ __all__ = [
     "DiagonalGaussian",
     "Drawable",
     "GaussianMixture",
+    "TransportedDistribution",
     "draw",
     "gaussian_log_prob",
+    "pick_component",
 ]
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -63,29 +65,91 @@ def draw(distribution: Distribution, temperature: float = 1.0) -> Tensor:
     return distribution.rsample() if distribution.has_rsample else distribution.sample()
 
 
-class DiagonalGaussian(CodeDistribution):
-    """``N(mean, diag scale²)``, both of shape ``(B, D)``."""
+class TransportedDistribution(CodeDistribution):
+    """What becomes of standard normal noise that a map carries to codes.
+
+    Whatever draws codes for a row (a Gaussian, a flow, a ladder) is such a map, and
+    :meth:`transport` is all that it must say; the density of its own draws comes with them,
+    which is cheap even where the density of any other code is not.
+
+    Parameters
+    ----------
+    like : Tensor (..., B, D)
+        Tells shape, dtype and device of the codes.
+    """
 
     has_rsample = True
 
+    def __init__(self, like: Tensor) -> None:
+        self.like = like
+        super().__init__(*like.shape[-2:])
+
+    def transport(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry noise ``(..., B, D)`` to codes of that shape, with their log-densities ``(..., B)``."""
+        raise NotImplementedError
+
+    def noise(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw standard normal noise, shape ``sample_shape + (B, D)``."""
+        shape = torch.Size(sample_shape) + self.like.shape
+        return torch.randn(shape, dtype=self.like.dtype, device=self.like.device)
+
+    @property
+    def mean(self) -> Tensor:
+        """Where the map carries the middle of the noise, shape ``(B, D)``; the mean if it is affine."""
+        return self.transport(torch.zeros_like(self.like))[0]
+
+    @property
+    def scale(self) -> Tensor:
+        """Standard deviation of the codes about :attr:`mean`, shape ``(B, D)``.
+
+        By the spherical cubature rule: the mean square over the 2D points ``±√D e_i``
+        (Arasaratnam and Haykin 2009, *Cubature Kalman Filters*, eq. 26), exact for affine maps.
+        """
+        rows, dim = self.like.shape
+        points = math.sqrt(dim) * torch.eye(dim, dtype=self.like.dtype, device=self.like.device)
+        centre, total = self.mean, torch.zeros_like(self.like)
+        for point in torch.cat([points, -points]):
+            total = total + (self.transport(point.expand(rows, dim))[0] - centre).square()
+        return (total / (2 * dim)).sqrt()
+
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Carry noise of scale ``temperature`` to codes, shape ``(B, D)``."""
+        return self.transport(temperature * self.noise())[0]
+
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw differentiably, shape ``sample_shape + (B, D)``."""
+        return self.transport(self.noise(sample_shape))[0]
+
+
+class DiagonalGaussian(TransportedDistribution):
+    """``N(mean, diag scale²)``, both of shape ``(B, D)``."""
+
     def __init__(self, mean: Tensor, scale: Tensor) -> None:
-        self.centre, self.scale = mean, scale
-        super().__init__(*mean.shape)
+        self.centre, self.spread = mean, scale
+        super().__init__(mean)
 
     @property
     def mean(self) -> Tensor:
         """Mean, shape ``(B, D)``."""
         return self.centre
 
+    @property
+    def scale(self) -> Tensor:
+        """Standard deviation, shape ``(B, D)``."""
+        return self.spread
+
+    def transport(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry noise to ``mean + scale ⊙ noise``, with the log-density there."""
+        density = -(0.5 * (noise.square() + _LOG_2PI) + self.spread.log()).sum(-1)
+        return self.centre + self.spread * noise, density
+
     def draw(self, temperature: float = 1.0) -> Tensor:
         """Draw by the reparameterisation ``mean + temperature · scale ⊙ ε``, ``ε ~ N(0, I)``."""
-        return self.centre + temperature * self.scale * torch.randn_like(self.centre)
+        return self.centre + temperature * self.spread * torch.randn_like(self.centre)
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw differentiably, shape ``sample_shape + (B, D)``."""
-        shape = torch.Size(sample_shape) + self.centre.shape
-        noise = torch.randn(shape, dtype=self.centre.dtype, device=self.centre.device)
-        return self.centre + self.scale * noise
+        return self.centre + self.spread * self.noise(sample_shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log-density of codes ``(..., B, D)``, shape ``(..., B)``."""
@@ -121,10 +185,7 @@ class GaussianMixture(CodeDistribution):
 
     def draw(self, temperature: float = 1.0) -> Tensor:
         """Draw a component, then a code around its mean with the noise scaled by ``temperature``."""
-        cumulative = self.weights.cumsum(1)
-        level = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
-        component = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).squeeze(1)
-        component = component.clamp(max=len(self.means) - 1)
+        component = pick_component(self.weights)
         noise = torch.randn(
             len(component), self.means.shape[1], dtype=self.means.dtype, device=self.means.device
         )
@@ -141,6 +202,14 @@ class GaussianMixture(CodeDistribution):
         flat = z.reshape(-1, z.shape[-1])
         parts = self.component_log_prob(flat).reshape(*z.shape[:-1], -1)
         return torch.logsumexp(parts + self.weights.log(), -1)
+
+
+def pick_component(weights: Tensor) -> Tensor:
+    """Draw one component per row of weights ``(B, M)``, int64 ``(B,)``."""
+    cumulative = weights.cumsum(1)
+    level = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
+    component = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).squeeze(1)
+    return component.clamp(max=weights.shape[1] - 1)
 
 
 def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 4096) -> Tensor:

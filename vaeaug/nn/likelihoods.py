@@ -163,7 +163,9 @@ class RowLikelihood(nn.Module):
         if not self.total:
             return
         index = x[:, self.token_columns].to(torch.int64) + self.offsets
-        each = torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
+        each = (
+            torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
+        )
         counts = torch.zeros(self.total, dtype=torch.float64, device=x.device)
         counts.index_add_(0, index.flatten(), each.repeat_interleave(index.shape[1]))
         rows = float(each.sum())
@@ -211,19 +213,57 @@ class RowDistribution(Drawable):
     def token_log_prob(self, x: Tensor) -> Tensor:
         """Return the log-probability of every token of rows ``(B, W)``, shape ``(B, tokens)``."""
         model = self.likelihood
-        hidden, _ = model.split(self.params)
         codes = x[:, model.token_columns].to(torch.int64)
         known = codes >= 0
         index = codes.clamp(min=0) + model.offsets
+        logits = self.token_logits(x, index, known)
+        normalisers = torch.log(torch.exp(logits) @ model.segments)
+        return (logits.gather(1, index) - normalisers) * known
+
+    def token_logits(self, x: Tensor, index: Tensor, known: Tensor) -> Tensor:
+        """Return the logits of all levels of all columns, each column given those before it in x.
+
+        Parameters
+        ----------
+        x : Tensor (B, W)
+        index : Tensor (B, tokens), int64
+            Where the tokens of x lie among all levels.
+        known : Tensor (B, tokens), bool
+
+        Returns
+        -------
+        Tensor (B, total levels)
+        """
+        model = self.likelihood
+        hidden, _ = model.split(self.params)
         # Training rows hold no unknown token; only new rows pay for the weighted sum.
         weights = None if model.training else known.to(hidden.dtype)
         read, hint_read, write = model.weights()
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
-        logits = torch.addmm(model.bias, F.silu(hidden), write.T)
-        logits = _bounded(logits)
-        normalisers = torch.log(torch.exp(logits) @ model.segments)
-        return (logits.gather(1, index) - normalisers) * known
+        return _bounded(torch.addmm(model.bias, F.silu(hidden), write.T))
+
+    def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return drawn tokens with gradients, and those of rows ``(B, W)``, one-hot: ``(B, P)`` each.
+
+        Each column is drawn given the columns before it in x, by the straight-through
+        Gumbel-softmax estimator (Jang et al. 2017). Means of continuous columns are appended.
+        """
+        model = self.likelihood
+        codes = x[:, model.token_columns].to(torch.int64)
+        index = codes.clamp(min=0) + model.offsets
+        logits = self.token_logits(x, index, codes >= 0)
+        noise = torch.empty_like(logits).exponential_().clamp(min=1e-30).log()
+        shares = torch.exp(_bounded(logits - noise))
+        soft = shares / (shares @ model.segments @ model.segments.T)
+        owner = model.segments.argmax(1).expand_as(logits)
+        highest = torch.full_like(index, -1.0, dtype=soft.dtype).scatter_reduce(
+            1, owner, soft.detach(), "amax"
+        )
+        hard = (soft.detach() >= highest.gather(1, owner)).to(soft)
+        real = torch.zeros_like(soft).scatter_(1, index, (codes >= 0).to(soft))
+        made, means = hard + soft - soft.detach(), model.split(self.params)[1]
+        return torch.cat([made, means], 1), torch.cat([real, x[:, model.number_columns]], 1)
 
     @torch.no_grad()
     def draw(self, temperature: float = 1.0) -> Tensor:

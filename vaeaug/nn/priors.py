@@ -9,71 +9,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.checks import check_number
-from vaeaug.nn.distributions import (
-    CodeDistribution,
-    DiagonalGaussian,
-    GaussianMixture,
-    gaussian_log_prob,
-)
+from vaeaug.nn.discrete import TokenPrior
+from vaeaug.nn.distributions import CodeDistribution, GaussianMixture, gaussian_log_prob
 from vaeaug.nn.flows import FlowDistribution, FlowMatchingObjective, VelocityField
+from vaeaug.nn.ladders import TopDownPrior
+from vaeaug.nn.prior import Prior, StandardPrior, borrowing_shares
+from vaeaug.nn.vamp import VampPrior
 
-__all__ = ["PRIORS", "FlowPrior", "GaussianPrior", "MixturePrior", "Prior", "StandardPrior"]
+__all__ = [
+    "PRIORS",
+    "FlowPrior",
+    "GaussianPrior",
+    "MixturePrior",
+    "Prior",
+    "StandardPrior",
+    "TokenPrior",
+    "TopDownPrior",
+    "VampPrior",
+]
 
 #: Variance added to every fitted covariance, in squared code units (codes have unit scale).
 _JITTER = 1e-3
 _EM_CHUNK = 4096
-
-
-class Prior(nn.Module):
-    """Base of all priors: ``c -> Distribution`` with batch shape ``(B,)`` and event shape ``(D,)``.
-
-    Parameters
-    ----------
-    latent_dim, context_width : int
-        D and K.
-    class_block : (int, int)
-        Context columns from the first up to the second are one-hot class labels; equal
-        if there are none. Rows without a label (all zero) draw from the shared prior.
-    pseudo_count : float
-        κ: a class of n rows gets its own estimate with weight ``n / (n + κ)`` and the
-        shared one with the rest, so that a class of one row borrows nearly everything.
-    """
-
-    #: Trained together with the networks, in place of N(0, I).
-    joint = False
-
-    def __init__(
-        self, latent_dim: int, context_width: int, class_block: tuple[int, int], *, pseudo_count: float = 10.0
-    ) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.context_width = context_width
-        self.class_block = class_block
-        self.classes = class_block[1] - class_block[0]
-        self.pseudo_count = check_number("pseudo_count", pseudo_count, low=0, open_low=True)
-
-    def group(self, c: Tensor) -> Tensor:
-        """Return the class number of each context, ``classes`` where the label is unknown, shape ``(B,)``."""
-        block = c[:, self.class_block[0] : self.class_block[1]]
-        if not self.classes:
-            return torch.zeros(len(c), dtype=torch.int64, device=c.device)
-        return torch.where(block.sum(1) > 0.5, block.argmax(1), self.classes)
-
-    def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
-        """Fit in closed form to codes ``(N, D)`` drawn from the posterior, ``draws`` per row."""
-
-    def objective(self, codes: Tensor, contexts: Tensor, draws: int) -> nn.Module | None:
-        """Return what to train on ``(codes, contexts)`` to fit this prior, or None."""
-        return None
-
-
-class StandardPrior(Prior):
-    """``N(0, I)``, whatever the context."""
-
-    def forward(self, c: Tensor) -> CodeDistribution:
-        """Return the standard normal."""
-        zeros = c.new_zeros(len(c), self.latent_dim)
-        return DiagonalGaussian(zeros, torch.ones_like(zeros))
 
 
 class MixturePrior(Prior):
@@ -248,8 +205,7 @@ class FlowPrior(Prior):
         with torch.no_grad():
             self.centre.copy_(codes.mean(0))
             self.spread.copy_(codes.std(0, correction=0).clamp(min=1e-4))
-            counts = torch.bincount(self.group(contexts), minlength=self.classes + 1) / draws
-            self.borrowing.copy_(self.pseudo_count / (counts + self.pseudo_count))
+            self.borrowing.copy_(borrowing_shares(self, contexts, draws))
         return _StandardisedObjective(self)
 
 
@@ -331,4 +287,7 @@ PRIORS: dict[str, type[Prior]] = {
     "gaussian": GaussianPrior,
     "mixture": MixturePrior,
     "flow": FlowPrior,
+    "vamp": VampPrior,
+    "tokens": TokenPrior,
+    "top_down": TopDownPrior,
 }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from functools import cached_property
+from typing import Any, final
 
 from torch import Tensor, nn
 
 from vaeaug.nn.distributions import draw
 
-if TYPE_CHECKING:
-    from torch.distributions import Distribution
-
 __all__ = ["VAE", "Pass"]
+
+#: Rows whose features latent spaces may look at before training.
+_FIRST_LOOK = 512
 
 
 @dataclass
@@ -21,23 +22,36 @@ class Pass:
 
     Parameters
     ----------
+    vae : VAE
+        Who made it.
     x : Tensor (B, ...)
         Encoded rows.
     c : Tensor (B, K)
         Contexts, as the networks saw them.
+    h : Tensor (B, H)
+        Features of the rows.
     z : Tensor (B, D)
         Codes drawn from the posterior.
     kl : Tensor (B,)
         KL from prior to posterior in nats, or one-sample estimates of it.
-    reconstruction : Distribution
-        Likelihood of a row given its code.
     """
 
+    vae: VAE
     x: Tensor
     c: Tensor
+    h: Tensor
     z: Tensor
     kl: Tensor
-    reconstruction: Distribution
+
+    @cached_property
+    def reconstruction(self) -> Any:
+        """Likelihood of a row given its code; made when a term asks for it."""
+        return self.vae.decode(self.z, self.c)
+
+    @cached_property
+    def posterior(self) -> Any:
+        """Posterior of the rows; made when a term asks for it."""
+        return self.vae.latent.distribution(self.h, self.c)
 
 
 @final
@@ -48,8 +62,8 @@ class VAE(nn.Module):
     ----------
     encoder : Module
         ``(x, c) -> h``.
-    latent : Module
-        Pairs posterior and prior: ``infer(h, c)``, ``distribution(h, c)``, ``sample(c)``.
+    latent : Latent
+        Pairs posterior and prior: ``infer(h, c)``, ``distribution(h, c)``, ``sample(c)``, ``lift(z)``.
     decoder : Module
         ``(z, c) -> params``.
     likelihood : Module
@@ -68,18 +82,25 @@ class VAE(nn.Module):
         self.decoder = decoder
         self.likelihood = likelihood
 
-    def forward(self, x: Tensor, c: Tensor) -> Pass:
-        """Encode rows ``(B, ...)``, draw codes, and set up the likelihood of the rows given them."""
-        z, kl = self.latent.infer(self.encoder(x, c), c)
-        return Pass(x, c, z, kl, self.decode(z, c))
+    def initialise(self, x: Tensor, c: Tensor) -> None:
+        """Let the parts that want to look at training rows and contexts, before training."""
+        if hasattr(self.likelihood, "initialise"):
+            self.likelihood.initialise(x)  # type: ignore[operator]
+        every = max(1, len(x) // _FIRST_LOOK)
+        self.latent.initialise(self.encoder(x[::every], c[::every]))
 
-    def encode(self, x: Tensor, c: Tensor) -> Distribution:
+    def forward(self, x: Tensor, c: Tensor) -> Pass:
+        """Encode rows ``(B, ...)`` and draw codes."""
+        h = self.encoder(x, c)
+        return Pass(self, x, c, h, *self.latent.infer(h, c))
+
+    def encode(self, x: Tensor, c: Tensor) -> Any:
         """Return the posterior over codes."""
         return self.latent.distribution(self.encoder(x, c), c)
 
-    def decode(self, z: Tensor, c: Tensor) -> Distribution:
+    def decode(self, z: Tensor, c: Tensor) -> Any:
         """Return the likelihood of rows given codes ``(B, D)``."""
-        return self.likelihood(self.decoder(z, c))
+        return self.likelihood(self.decoder(self.latent.lift(z), c))
 
     def sample(self, c: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw one encoded row per context: code from the prior, row from the likelihood."""

@@ -120,7 +120,9 @@ def train(
 
     An objective with critics that train against it has ``critic_parameters()``, the
     parameters that are theirs, and ``critic_loss(batch)``, shape ``(B,)``. Each step then
-    improves the critics first and the rest next.
+    improves the critics first and the rest next. When its ``spoilt()`` is true, because a critic
+    has done more harm than good, the run goes back to the last good state, calls its
+    ``concede()`` and continues.
 
     Parameters
     ----------
@@ -263,6 +265,7 @@ class _Run:
         }
         self.average = WeightAverage(trained, options.ema_decay)
         self.snapshot = Snapshot(objective, self.average, self.optimizers.values())
+        self.guarded = bool(critics) and hasattr(objective, "spoilt")
         self.bad = torch.zeros((), dtype=torch.bool, device=runtime.device)
         self.step, self.saved_step, self.failures, self.patience = 0, 0, 0, 0
         self.best_loss = math.inf
@@ -345,6 +348,11 @@ class _Run:
 
     def _look_for_failures(self) -> None:
         """Go back to the last good state if a step since then was not finite; else renew that state."""
+        if self.guarded and self.objective.spoilt():  # type: ignore[operator]
+            self.bad.zero_()
+            self.snapshot.restore()
+            self.objective.concede()  # type: ignore[operator]
+            return
         if not bool(self.bad):
             if self.step - self.saved_step >= _SNAPSHOT_STEPS:
                 self.snapshot.save()

@@ -1,0 +1,90 @@
+"""Total correlation of the codes: how far their dimensions are from independent."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaeaug.checks import check_number
+from vaeaug.errors import InputError
+from vaeaug.losses.term import Adversary, Setting
+from vaeaug.nn.vae import Pass
+
+__all__ = ["CriticCorrelation", "MinibatchCorrelation", "permuted"]
+
+
+class MinibatchCorrelation:
+    """Total correlation, ``KL(q(z) ‖ Π_j q(z_j))``, with densities estimated within the batch.
+
+    ``log q(z) ≈ log (1/B) Σ_i q(z | x_i)``, and the same for each dimension (Chen et al. 2018, *Isolating
+    Sources of Disentanglement in VAEs*, eq. 3 to 5, up to a constant). Added with weight
+    β − 1 to the bound, this is β-TC-VAE.
+
+    Parameters
+    ----------
+    setting : Setting
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        if not setting.vae.latent.factorised:
+            raise InputError(
+                "losses='beta_tc' needs the density of each dimension of a code; use posterior='gaussian' "
+                "with latent='flat' or 'vlae', or losses='factor'."
+            )
+
+    def __call__(self, passed: Pass) -> Tensor:
+        """Return one estimate per row, shape ``(B,)``; their mean is that of the batch."""
+        q = passed.posterior
+        error = (passed.z[:, None, :] - q.mean) / q.scale
+        each = -0.5 * error.square() - q.scale.log() - 0.5 * math.log(2 * math.pi)
+        rows, _, dim = each.shape
+        joint = torch.logsumexp(each.sum(2), 1) - math.log(rows)
+        marginals = (torch.logsumexp(each, 1) - math.log(rows)).sum(1)
+        return joint - marginals
+
+
+class CriticCorrelation(Adversary):
+    """Total correlation, as a critic sees it that tells codes from codes with shuffled dimensions.
+
+    ``TC(z) ≈ E log D(z) / (1 − D(z))`` (Kim and Mnih 2018, *Disentangling by Factorising*, eq. 3). The
+    critic D learns to tell ``z ~ q(z)`` from codes whose dimensions were permuted over the batch.
+
+    Parameters
+    ----------
+    setting : Setting
+    width, depth : int
+        Of the critic.
+    """
+
+    def __init__(self, setting: Setting, *, width: int = 128, depth: int = 2) -> None:
+        super().__init__()
+        check_number("width", width, low=1, integer=True)
+        check_number("depth", depth, low=1, integer=True)
+        if setting.latent_dim < 2:
+            raise InputError(
+                f"losses='factor' compares dimensions of a code; it needs latent_dim >= 2, got "
+                f"{setting.latent_dim}."
+            )
+        sizes = [setting.latent_dim, *([width] * depth)]
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
+        self.critic = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    def forward(self, passed: Pass) -> Tensor:
+        """Return the critic's log-ratio of each code, shape ``(B,)``."""
+        return self.critic(passed.z).squeeze(1)
+
+    def critic_loss(self, passed: Pass) -> Tensor:
+        """Return the cross-entropy of the critic, shape ``(B,)``."""
+        found, shuffled = self.critic(passed.z).squeeze(1), self.critic(permuted(passed.z)).squeeze(1)
+        return 0.5 * (F.softplus(-found) + F.softplus(shuffled))
+
+
+def permuted(z: Tensor) -> Tensor:
+    """Return codes ``(B, D)`` with every dimension shuffled over the batch on its own."""
+    order = torch.rand_like(z).argsort(0)
+    return z.gather(0, order)

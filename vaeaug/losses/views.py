@@ -1,0 +1,77 @@
+"""What critics are shown: a reconstruction with gradients beside the real row, in the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaeaug.layout import Layout
+from vaeaug.nn.vae import Pass
+
+__all__ = ["Spectator", "view_shape", "views"]
+
+
+def view_shape(layout: Layout) -> tuple[int, ...]:
+    """Return the shape of what critics are shown of one row: pixels, or one number per token."""
+    return layout.shape if layout.is_image else (layout.parameters,)
+
+
+def views(passed: Pass) -> tuple[Tensor, Tensor]:
+    """Return reconstructions and real rows as critics see them, each ``(B, ...)``.
+
+    Images are shown as the mean image; a likelihood that has a better view of a draw
+    (``relaxed(x)``, such as one-hot tokens with gradients) shows that.
+    """
+    made = passed.reconstruction
+    if hasattr(made, "relaxed"):
+        return made.relaxed(passed.x)
+    return made.mean, passed.x
+
+
+class Spectator(nn.Module):
+    """A small network over views, in stages whose outputs may be compared.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(W,)`` for rows, ``(C, H, W)`` for images.
+    outputs : int
+    width : int
+        Units of the first stage (channels for images); images double it at each stage.
+    """
+
+    def __init__(self, shape: Sequence[int], outputs: int, width: int) -> None:
+        super().__init__()
+        self.is_image = len(shape) == 3
+        sizes = [shape[0], width, 2 * width if self.is_image else width]
+        make = _convolution if self.is_image else nn.Linear
+        self.stages = nn.ModuleList(make(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        last = 4 * 4 * sizes[-1] if self.is_image else sizes[-1]
+        self.out = nn.Linear(last, outputs)
+
+    def features(self, view: Tensor) -> list[Tensor]:
+        """Return the output of each stage."""
+        found = []
+        for stage in self.stages:
+            view = F.leaky_relu(stage(view), 0.2)
+            found.append(view)
+        return found
+
+    def forward(self, view: Tensor) -> Tensor:
+        """Map views ``(B, ...)`` to ``(B, outputs)``."""
+        h = self.features(view)[-1]
+        return self.out((F.adaptive_avg_pool2d(h, 4) if self.is_image else h).flatten(1))
+
+    def distance(self, made: Tensor, real: Tensor) -> Tensor:
+        """Return the mean squared difference of the stages' outputs, summed over stages, shape ``(B,)``."""
+        with torch.no_grad():
+            wanted = self.features(real)
+        pairs = zip(self.features(made), wanted, strict=True)
+        return torch.stack([(a - b).square().flatten(1).mean(1) for a, b in pairs]).sum(0)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
