@@ -1,0 +1,346 @@
+"""Every sampler stays inside its training fold, controls are always there, and trouble is reported."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import parallel_config
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import PredefinedSplit, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from vaeaug.errors import InputError
+from vaeaug.evaluation import neighbours, utility
+from vaeaug.evaluation.neighbours import Smote
+from vaeaug.evaluation.utility import assess, default_ratios
+
+CONTROLS = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
+QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
+
+
+class Copies(BaseEstimator):
+    """Doubles the rare rows; remembers every row that any copy of it was given."""
+
+    seen: list = []
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        type(self).seen.append(np.asarray(X).copy())
+        rare = np.flatnonzero(y == 1)
+        rows = np.concatenate([np.arange(len(y)), rare])
+        return X[rows], y[rows]
+
+
+class Broken(BaseEstimator):
+    """Fails in its fifth fit: the second fold, after one fit and three inner ones in the first."""
+
+    fits = 0
+
+    def fit_resample(self, X, y):
+        type(self).fits += 1
+        if type(self).fits == 5:
+            raise RuntimeError("out of <b>luck</b>")
+        return X, y
+
+
+class Flat(LogisticRegression):
+    """Remembers all rows that it was fitted on."""
+
+    seen: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).seen.append(np.asarray(X).copy())
+        return super().fit(X, y, sample_weight=sample_weight)
+
+
+@pytest.fixture(scope="module")
+def rare():
+    return make_classification(
+        n_samples=240,
+        n_features=4,
+        n_informative=3,
+        n_redundant=0,
+        weights=[0.85],
+        flip_y=0.02,
+        random_state=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def found(rare):
+    return assess(LogisticRegression(), *rare, sampler={"copies": Copies()}, **QUICK)
+
+
+# --- what is compared ------------------------------------------------------------------
+
+
+def test_the_controls_are_always_there(found):
+    assert found.table.index.tolist() == [*CONTROLS, "copies"]
+    assert (found.table["status"] == "ok").all()
+
+
+def test_no_argument_switches_a_control_off():
+    names = set(inspect.signature(assess).parameters)
+    assert not [name for name in names if "control" in name or "arm" in name or "smote" in name.lower()]
+
+
+def test_every_metric_is_there(found):
+    wanted = {"average_precision", "roc_auc", "balanced_accuracy", "f1", "tuned_f1", "log_loss", "brier"}
+    assert wanted | {"calibration_slope", "difference", "low", "high", "seconds"} <= set(found.table)
+    assert found.table.drop(columns=["difference", "low", "high", "status"]).notna().all().all()
+
+
+def test_the_threshold_changes_decisions_and_nothing_else(found):
+    plain, moved = found.table.loc["nothing"], found.table.loc["tuned threshold"]
+    assert moved["roc_auc"] == plain["roc_auc"]
+    assert moved["brier"] == plain["brier"]
+    assert moved["f1"] == plain["tuned_f1"] != plain["f1"]
+
+
+def test_scores_of_nothing_are_those_of_plain_cross_validation(rare):
+    from sklearn.model_selection import cross_val_score
+
+    X, y = rare
+    folds = StratifiedKFold(4, shuffle=True, random_state=3)
+    found = assess(LogisticRegression(), X, y, sampler=Copies(), cv=folds, ratios=[1.0], random_state=0)
+    expected = cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="roc_auc")
+    assert found.scores["roc_auc"].xs("nothing", level="arm").to_numpy() == pytest.approx(expected)
+
+
+def test_same_seed_same_numbers_whatever_the_jobs(rare):
+    with parallel_config(backend="threading"):
+        one, two = (
+            assess(KNeighborsClassifier(), *rare, sampler=Smote(), **QUICK, n_jobs=jobs) for jobs in (None, 2)
+        )
+    pd.testing.assert_frame_equal(one.scores.drop(columns="seconds"), two.scores.drop(columns="seconds"))
+
+
+def test_global_random_streams_are_left_alone(rare):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assess(LogisticRegression(), *rare, sampler=Copies(), **{**QUICK, "random_state": None})
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def test_ratios_share_one_fit(rare):
+    Copies.seen.clear()
+    from vaeaug.evaluation.arms import Resampled
+
+    way = Resampled("SMOTE again", Smote(), [0.3, 0.6, 1.0])
+    made = way.trainings(*rare, seed=0)
+    sizes = [(training.y == 1).sum() / (training.y == 0).sum() for training in made.values()]
+    assert sizes == pytest.approx([0.3, 0.6, 1.0], abs=0.01)
+    new = [set(map(tuple, training.X[len(rare[1]) :])) for training in made.values()]
+    assert new[0] < new[1] < new[2] or new[0] < new[2] > new[1]
+
+
+def test_default_ratios():
+    assert default_ratios(np.repeat([0, 1], [125, 1])) == (0.04, 0.2, 1.0)
+    assert default_ratios(np.repeat([0, 1], [100, 90])) == (1.5, 2.0)
+
+
+# --- no test row is ever seen ----------------------------------------------------------
+
+
+def test_a_poisoned_test_fold_reaches_no_fit(rare):
+    """Rows of a test fold carry a mark that no fit, of sampler or classifier, may ever meet in that fold."""
+    X, y = rare
+    for fold in range(2):
+        halves = np.arange(len(y)) % 2
+        poisoned = X.copy()
+        poisoned[halves == fold] += 1e6
+        Copies.seen.clear()
+        Flat.seen.clear()
+        splits = [(np.flatnonzero(halves != fold), np.flatnonzero(halves == fold))] * 2
+        assess(Flat(), poisoned, y, sampler=Copies(), cv=splits, ratios=[0.5, 1.0], random_state=0)
+        assert len(Copies.seen) >= 2
+        assert len(Flat.seen) >= 12
+        assert max(rows.max() for rows in Copies.seen + Flat.seen) < 1e5
+
+
+def test_splits_that_overlap_are_refused(rare):
+    rows = np.arange(240)
+    with pytest.raises(InputError, match="trains on rows it tests on"):
+        assess(LogisticRegression(), *rare, sampler=Copies(), cv=[(rows, rows[:100])] * 2)
+
+
+# --- kinds of data and classifiers -----------------------------------------------------
+
+
+def test_frames_with_categories_and_holes():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["no", "yes"], [90, 18])
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=108) + (y == "yes"),
+            "count": pd.array(rng.poisson(3, 108), dtype="Int64"),
+            "town": pd.Categorical(rng.choice(["A", "B"], 108)),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 50, 108), "D"),
+        }
+    )
+    frame.loc[::9, ["size", "count", "town", "day"]] = None
+    numbers = FunctionTransformer(lambda X: X[["size"]].fillna(0).to_numpy())
+    found = assess(make_pipeline(numbers, LogisticRegression()), frame, y, sampler=Smote(), **QUICK)
+    assert (found.table["status"] == "ok").all()
+    X_res, y_res = Smote(random_state=0).fit_resample(frame, y)
+    assert X_res.dtypes.equals(frame.dtypes)
+    pd.testing.assert_frame_equal(X_res.iloc[:108], frame)
+    assert (y_res[108:] == "yes").all()
+    assert len(y_res) == 180
+
+
+def test_three_classes():
+    X, y = make_classification(
+        n_samples=300, n_informative=4, n_classes=3, weights=[0.7, 0.2], random_state=0
+    )
+    labels = np.array(["a", "b", "c"])[y]
+    found = assess(LogisticRegression(max_iter=500), X, labels, sampler=Smote(), **QUICK)
+    assert (found.table["status"] == "ok").all()
+    assert "the rare class is c" in found.facts["Data"]
+
+
+def test_images():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [60, 15])
+    images = (rng.integers(0, 99, (75, 6, 6)) + 80 * y[:, None, None]).astype(np.uint8)
+    flat = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+    found = assess(make_pipeline(flat, LogisticRegression()), images, y, sampler=Smote(), **QUICK)
+    assert (found.table["status"] == "ok").all()
+    assert Smote().fit_resample(images, y)[0].dtype == np.uint8
+
+
+def test_decision_values_will_do(rare):
+    found = assess(RidgeClassifier(), *rare, sampler=Copies(), **QUICK)
+    assert found.table.loc["nothing", "roc_auc"] > 0.55
+    assert found.table["brier"].isna().all()
+    assert found.table["tuned_f1"].notna().all()
+    assert "Brier score: difference" not in found.to_html()
+
+
+def test_a_classifier_that_cannot_be_weighted_says_so(rare):
+    found = assess(KNeighborsClassifier(), *rare, sampler=Copies(), **QUICK)
+    assert found.table.loc["class weights", "status"] == "not applicable"
+    assert "neither sample_weight nor class_weight" in found.summary()
+
+
+def test_weights_reach_the_last_step_of_a_pipeline(rare):
+    X, y = rare
+    folds = StratifiedKFold(3)
+    inside, outside = (
+        assess(model, X, y, sampler=Copies(), cv=folds, ratios=[1.0], random_state=0)
+        for model in (
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced")),
+        )
+    )
+    assert inside.table.loc["class weights", "f1"] == pytest.approx(outside.table.loc["nothing", "f1"])
+
+
+def test_a_scorer_of_scikit_learn(rare):
+    found = assess(
+        LogisticRegression(), *rare, sampler=Copies(), scoring="recall", **{**QUICK, "ratios": [0.5, 1]}
+    )
+    assert found.scoring == "score"
+    assert found.table.loc["tuned threshold", "score"] > found.table.loc["nothing", "score"]
+    assert "recall" in found.sentence
+
+
+def test_losses_are_better_when_smaller(rare):
+    found = assess(LogisticRegression(), *rare, sampler=Copies(), scoring="log_loss", **QUICK)
+    assert found.metric("log_loss").up is False
+    assert "log-loss" in found.sentence
+
+
+def test_smote_that_is_not_installed_is_named(rare, monkeypatch):
+    monkeypatch.setattr(utility, "smote_is_there", lambda: False)
+    found = assess(LogisticRegression(), *rare, sampler=Copies(), **QUICK)
+    assert found.skipped == {"SMOTE": "imbalanced-learn is not installed"}
+    assert "SMOTE was not tried: imbalanced-learn is not installed." in found.summary()
+    assert neighbours.smote_is_there()
+
+
+# --- trouble ---------------------------------------------------------------------------
+
+
+def test_a_sampler_that_fails_in_one_fold_is_reported_and_the_rest_goes_on(rare):
+    Broken.fits = 0
+    found = assess(LogisticRegression(), *rare, sampler={"broken": Broken(), "copies": Copies()}, **QUICK)
+    assert found.table.loc["broken", "status"] == "failed"
+    assert np.isnan(found.table.loc["broken", "roc_auc"])
+    assert "RuntimeError: out of <b>luck</b>" in found.failures["broken"]
+    assert found.table.loc["copies", "status"] == "ok"
+    assert "copies" in found.sentence
+    page = found.to_html()
+    assert "out of &lt;b&gt;luck&lt;/b&gt;" in page
+    assert "<b>luck" not in page
+
+
+def test_when_all_in_question_fails_the_verdict_says_so(rare):
+    class Never(BaseEstimator):
+        def fit_resample(self, X, y):
+            raise ValueError("no")
+
+    found = assess(LogisticRegression(), *rare, sampler=Never(), **QUICK)
+    assert found.verdict == "no evidence of help"
+    assert "could not be judged" in found.sentence
+
+
+def test_an_estimator_that_fails_is_not_hidden(rare):
+    class Wrong(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            raise ZeroDivisionError("mine")
+
+        def predict(self, X): ...
+
+        def predict_proba(self, X): ...
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        assess(Wrong(), *rare, sampler=Copies(), **QUICK)
+
+
+class Silent(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"y": np.zeros(240)}, "two classes or more, got 1"),
+        ({"y": np.r_[np.ones(2), np.zeros(238)]}, r"class 1.0 has 2 row\(s\), fewer than the 3 folds"),
+        ({"y": np.r_[np.ones(1), np.zeros(239)]}, "drop the class, or join it"),
+        ({"y": np.r_[np.nan, np.ones(100), np.zeros(139)]}, "missing labels, got 1"),
+        ({"y": np.linspace(0, 1, 240)}, "class labels"),
+        ({"y": np.zeros((240, 2))}, "one column"),
+        ({"y": None}, "needs y"),
+        ({"X": np.zeros(240)}, "rows and columns"),
+        ({"estimator": Silent()}, "neither predict_proba"),
+        ({"estimator": StandardScaler()}, "must be a classifier"),
+        ({"sampler": StandardScaler()}, "must have fit_resample"),
+        ({"sampler": [Copies(), Copies()]}, "a dict with a name"),
+        ({"sampler": {"nothing": Copies()}}, "different names"),
+        ({"sampler": None}, "nothing to judge"),
+        ({"scoring": "beauty"}, "scoring must be one of average_precision"),
+        ({"cv": 1}, "cv must be"),
+        ({"cv": PredefinedSplit(np.arange(240) % 2 - 1)}, "two splits or more, got 1"),
+        ({"ratios": []}, "ratios must be"),
+        ({"ratios": [0.0]}, "ratios must be"),
+        ({"n_repeats": 0}, "n_repeats must be"),
+        ({"pos_label": 7}, "pos_label must be one of"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(rare, change, says):
+    arguments = {"estimator": LogisticRegression(), "X": rare[0], "y": rare[1], "sampler": Copies(), **QUICK}
+    arguments |= change
+    estimator, X, y = (arguments.pop(name) for name in ("estimator", "X", "y"))
+    with pytest.raises(InputError, match=says):
+        assess(estimator, X, y, **arguments)

@@ -1,0 +1,135 @@
+"""Picture, page and file of an assessment; whatever comes from the data is shown as text."""
+
+import re
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+
+from vaeaug.errors import InputError
+from vaeaug.evaluation.displays import AssessmentDisplay
+from vaeaug.evaluation.intervals import Intervals
+from vaeaug.evaluation.neighbours import Smote
+from vaeaug.evaluation.utility import assess
+
+EVIL = "=cmd()<script>alert(1)</script>"
+
+
+class Failing(BaseEstimator):
+    def fit_resample(self, X, y):
+        raise ValueError("<img src=x onerror=alert(2)>")
+
+
+@pytest.fixture(scope="module")
+def found():
+    X, y = make_classification(n_samples=150, n_features=4, weights=[0.8], random_state=0)
+    X = pd.DataFrame(X, columns=["<i>a</i>", "b", "c", "$d_1^"])
+    y = np.where(y == 1, "<b>+yes</b>", "no")
+    samplers = {EVIL: Smote(), "@bad": Failing()}
+    return assess(
+        LogisticRegression(), X, y, sampler=samplers, cv=3, n_repeats=1, ratios=[1.0], random_state=0
+    )
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_verdict_is_on_top(found):
+    page = found.to_html()
+    assert page.index(found.verdict.capitalize()) < page.index("<section>")
+    assert found.verdict in ("helps", "no evidence of help", "hurts")
+
+
+def test_the_page_needs_nothing_from_outside(found):
+    parser = Tags()
+    parser.feed(found.to_html())
+    assert {tag for tag, _ in parser.found}.isdisjoint({"script", "link", "iframe", "img", "b", "i"})
+    for _, attributes in parser.found:
+        assert not [name for name in attributes if name.startswith("on") or name in ("href", "src")]
+
+
+def test_names_labels_and_errors_are_escaped(found):
+    page = found.to_html()
+    assert "=cmd()&lt;script&gt;" in page
+    assert "&lt;b&gt;+yes&lt;/b&gt;" in page
+    assert "&lt;img src=x" in page
+    assert "<script" not in page
+
+
+def test_the_page_says_what_was_run(found, tmp_path):
+    path = tmp_path / "report.html"
+    page = found.to_html(path)
+    assert path.read_text(encoding="utf-8") == page
+    for text in ("LogisticRegression()", "150 × 4", "Seed", "scikit-learn", "What did not run"):
+        assert text in page
+
+
+def test_a_page_that_cannot_be_written(found, tmp_path):
+    with pytest.raises(InputError, match="folder"):
+        found.to_html(tmp_path)
+
+
+def test_formulas_are_defused_in_csv(found, tmp_path):
+    found.to_csv(tmp_path / "table.csv")
+    arms = pd.read_csv(tmp_path / "table.csv")["arm"]
+    assert "'" + EVIL in set(arms)
+    assert "'@bad" in set(arms)
+    assert not arms.str.match(r"[=+@-]").any()
+
+
+def test_numbers_of_the_csv_are_those_of_the_table(found, tmp_path):
+    found.to_csv(tmp_path / "table.csv")
+    back = pd.read_csv(tmp_path / "table.csv")["difference"]
+    assert back.to_numpy() == pytest.approx(found.table["difference"].to_numpy(), nan_ok=True)
+
+
+def test_the_summary_fits_a_terminal(found):
+    lines = found.summary().splitlines()
+    assert lines[0] == found.verdict.upper()
+    prose = [line for line in lines if not re.search(r"\d\.\d{3} +\d", line)]
+    assert max(map(len, prose)) <= 110
+
+
+def test_the_picture_has_a_row_per_arm(found):
+    display = found.plot()
+    names = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert len(names) == len(found.differences()) == 5
+    assert "average precision" in display.ax_.get_xlabel()
+    plt.close(display.figure_)
+
+
+def test_the_picture_goes_where_it_is_told_and_draws_any_metric(found):
+    figure, ax = plt.subplots()
+    display = AssessmentDisplay.from_assessment(found, metric="roc_auc", ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    figure.canvas.draw()
+    plt.close(figure)
+    with pytest.raises(InputError, match="metric must be one of"):
+        found.plot(metric="beauty")
+
+
+def test_bars_lie_where_the_numbers_say():
+    moved = pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2]}, index=["a"])
+    right, left = (Intervals("t", moved, up=up).to_html() for up in (True, False))
+    assert 'cx="73.81%"' in right
+    assert 'x1="50.00%" x2="97.62%"' in right
+    assert 'cx="26.19%"' in left
+
+
+def test_differences_without_intervals_are_drawn_too():
+    moved = pd.DataFrame({"difference": [0.1, np.nan], "low": np.nan, "high": np.nan}, index=["a", "b"])
+    page = Intervals("t", moved).to_html()
+    assert page.count("<circle") == 1
+    assert "–" in page

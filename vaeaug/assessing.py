@@ -1,0 +1,131 @@
+"""`assess`: the honest verdict on VAEOverSampler, or on any sampler handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vaeaug.evaluation import utility
+from vaeaug.evaluation.arms import Resampled
+from vaeaug.evaluation.assessment import Assessment
+from vaeaug.sampler import VAEOverSampler
+
+__all__ = ["assess"]
+
+
+def assess(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    sampler: Any = None,
+    scoring: str | Callable[..., float] | None = None,
+    cv: Any = 5,
+    n_repeats: int | str = "auto",
+    ratios: Sequence[float] | str = "auto",
+    pos_label: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int | bool = 0,
+) -> Assessment:
+    """Say whether synthetic rows help this classifier on these data, beside every simple alternative.
+
+    The classifier is cross-validated as it is, with class weights, with a tuned decision threshold, with
+    random copies of rare rows, with SMOTE (where imbalanced-learn is installed), with
+    :class:`VAEOverSampler`, and with the samplers handed in. Everything that is fitted is fitted on the
+    training rows of a fold. The simple alternatives cannot be left out.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With ``predict_proba`` or ``decision_function``; a Pipeline will do. Copies are trained.
+    X : DataFrame, array-like (n, d) or array of images (n, H, W[, C])
+    y : array-like (n,)
+        Class labels, two or more.
+    sampler : sampler, list or dict of them, optional
+        Objects with ``fit_resample``, such as those of imbalanced-learn, run as they are. The
+        verdict is about them; by default, about ``VAEOverSampler()``. A ``VAEOverSampler`` takes the
+        place of that default.
+    scoring : str or callable, optional
+        What the verdict is about: ``"average_precision"`` (the default), ``"roc_auc"``,
+        ``"balanced_accuracy"``, ``"f1"`` (of the rare class), ``"tuned_balanced_accuracy"``, ``"tuned_f1"``,
+        ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn.
+    cv : int, splitter or iterable of (train, test), default=5
+        Stratified folds.
+    n_repeats : int or "auto", default="auto"
+        How often an integer ``cv`` is repeated with other folds; ``"auto"``: 3 times up to 2,000 rows, twice
+        up to 6,000, else once.
+    ratios : sequence of float or "auto", default="auto"
+        How far copies, SMOTE and ``VAEOverSampler`` fill up each class: rows as a share of the
+        largest class. ``"auto"``: two on the way to balance, and 1, which is balance; classes of
+        about the same size are enlarged, to 1.5 and 2 times the largest.
+    pos_label : label, optional
+        The class that counts; by default the rarest.
+    n_jobs : int, optional
+        Folds tried at the same time, as joblib takes it.
+    random_state : None, int, RandomState or Generator
+        Decides folds, samplers, and classifiers without a ``random_state`` of their own.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Assessment
+        With ``verdict``, ``sentence``, ``advice``, ``table``, ``summary()``, ``plot()``, ``to_html(path)``.
+
+    Raises
+    ------
+    InputError
+        If the data or arguments cannot be used. A sampler that fails is reported in the result instead.
+
+    Notes
+    -----
+    *How it is judged.* Differences to plain training are paired by fold. Their intervals are
+    corrected for the overlap of the training folds (Nadeau and Bengio 2003) and, since
+    the best of several ratios is judged, for the number of ratios (Bonferroni). The verdict is "helps" if the
+    interval lies above 0, "hurts" if below, and otherwise "no evidence of help".
+
+    *One model per fold.* The sampler is fitted once in each training fold, for the largest ratio; smaller
+    ratios use a random part of its rows. Probabilities are corrected for the class shares that
+    resampling or weights changed, as :class:`AugmentedClassifier` does; decisions
+    (``balanced_accuracy``, ``f1``) are those of the classifier as trained. Thresholds are chosen on
+    rows held out inside the training fold.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from vaeaug import VAEAugmenter, VAEOverSampler, assess
+    >>> X, y = make_classification(n_samples=200, n_features=4, weights=[0.9], random_state=0)
+    >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=2))
+    >>> found = assess(LogisticRegression(), X, y, sampler=sampler, cv=3, n_repeats=1, random_state=0)
+    >>> found.verdict in ("helps", "no evidence of help", "hurts")
+    True
+    """
+    handed = sampler
+    own = VAEOverSampler()
+    if isinstance(sampler, VAEOverSampler):
+        own, handed = sampler, None
+    # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
+    ours = Resampled(
+        "VAEOverSampler",
+        own,
+        utility.default_ratios(utility.labels_of(y)) if isinstance(ratios, str) else ratios,
+        reusable=own.method in ("auto", "prior"),
+    )
+    return utility.assess(
+        estimator,
+        X,
+        y,
+        sampler=handed,
+        scoring=scoring,
+        cv=cv,
+        n_repeats=n_repeats,
+        ratios=ratios,
+        pos_label=pos_label,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+        ways=[ours],
+        subject="VAEOverSampler",
+    )

@@ -1,0 +1,63 @@
+"""Questions that several rooms ask of scikit-learn estimators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+__all__ = ["class_weight_keyword", "describe", "seeded", "weight_keyword"]
+
+
+def weight_keyword(estimator: Any) -> str | None:
+    """Return the name under which an estimator's fit takes sample weights; None if it does not.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from vaeaug.estimators import weight_keyword
+    >>> weight_keyword(make_pipeline(LogisticRegression()))
+    'logisticregression__sample_weight'
+    """
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "sample_weight"
+    last = _last_step(estimator)  # a Pipeline hands them to its last step
+    if last is None or not hasattr(last[1], "fit"):
+        return None
+    inner = weight_keyword(last[1])
+    return None if inner is None else f"{last[0]}__{inner}"
+
+
+def class_weight_keyword(estimator: Any) -> str | None:
+    """Return the name of a parameter ``class_weight``, of a Pipeline its last step's; None without one."""
+    if "class_weight" in estimator.get_params(deep=False):
+        return "class_weight"
+    last = _last_step(estimator)
+    if last is None or not hasattr(last[1], "get_params"):
+        return None
+    inner = class_weight_keyword(last[1])
+    return None if inner is None else f"{last[0]}__{inner}"
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Return an unfitted copy in which every ``random_state`` that was None is a seed."""
+    copy = clone(estimator)
+    open_ends = {
+        name: seed
+        for name, value in copy.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    return copy.set_params(**open_ends) if open_ends else copy
+
+
+def describe(estimator: Any) -> str:
+    """Return the class of an estimator; of a Pipeline, that of its last step."""
+    last = _last_step(estimator)
+    return type(estimator).__name__ if last is None else describe(last[1])
+
+
+def _last_step(estimator: Any) -> tuple[str, Any] | None:
+    steps = getattr(estimator, "steps", None)
+    return (steps[-1][0], steps[-1][1]) if isinstance(steps, list) and steps else None

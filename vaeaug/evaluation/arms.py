@@ -1,0 +1,359 @@
+"""The ways to train that are compared: as it is, with weights, with copies, with a sampler's rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import _safe_indexing
+
+from vaeaug.errors import InputError
+from vaeaug.estimators import class_weight_keyword, seeded, weight_keyword
+from vaeaug.evaluation.metrics import Predictions
+from vaeaug.randomness import numpy_generator
+
+__all__ = [
+    "ClassWeights",
+    "Duplicates",
+    "Nothing",
+    "Resampled",
+    "Trained",
+    "Training",
+    "Way",
+    "fill_up",
+    "ratio_name",
+    "rows_of",
+    "stacked",
+    "train",
+]
+
+_COPIES = 31
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a classifier is trained on.
+
+    Parameters
+    ----------
+    X, y : rows and their labels
+        The real rows first, if ``added`` says how many are not.
+    added : int or None
+        Number of new rows at the end; None if the rows were changed in another way.
+    balanced : bool
+        Whether every class is to weigh the same.
+    seconds : float
+        What making it took.
+    """
+
+    X: Any
+    y: np.ndarray
+    added: int | None = 0
+    balanced: bool = False
+    seconds: float = 0.0
+
+
+class Way(ABC):
+    """One or several arms that share their work.
+
+    Attributes
+    ----------
+    names : sequence of str
+        Of the arms.
+    reusable : bool
+        Whether its new rows may serve, unchanged, on any part of the rows they were made from.
+    """
+
+    names: Sequence[str]
+    reusable: bool = False
+
+    @abstractmethod
+    def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
+        """Return what to train on, by name of arm; only the rows given may be used."""
+
+
+class Nothing(Way):
+    """The rows as they are."""
+
+    names = ("nothing",)
+
+    def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
+        """Return the rows."""
+        return {"nothing": Training(X, y)}
+
+
+class ClassWeights(Way):
+    """The rows as they are, each class of the same weight in all."""
+
+    names = ("class weights",)
+
+    def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
+        """Return the rows, to be weighted."""
+        return {"class weights": Training(X, y, balanced=True)}
+
+    @staticmethod
+    def obstacle(estimator: Any) -> str | None:
+        """Say why an estimator cannot be weighted; None if it can."""
+        if weight_keyword(estimator) or class_weight_keyword(estimator):
+            return None
+        return "the estimator takes neither sample_weight nor class_weight"
+
+
+class Duplicates(Way):
+    """Random copies of rare rows, up to several ratios.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Rows of a class after resampling, as a share of the largest class.
+    """
+
+    def __init__(self, ratios: Sequence[float]) -> None:
+        self.ratios = tuple(ratios)
+        self.names = [ratio_name("duplicates", ratio) for ratio in self.ratios]
+
+    def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
+        """Return the rows followed by copies."""
+        rng = numpy_generator(seed, _COPIES)
+        made = {}
+        for name, ratio in zip(self.names, self.ratios, strict=True):
+            added = [
+                rng.choice(np.flatnonzero(y == label), count) for label, count in fill_up(y, ratio).items()
+            ]
+            picked = np.concatenate([np.arange(len(y)), *added]).astype(np.int64)
+            made[name] = Training(rows_of(X, picked), y[picked], len(picked) - len(y))
+        return made
+
+
+class Resampled(Way):
+    """Rows made by a sampler with ``fit_resample``.
+
+    Parameters
+    ----------
+    name : str
+    sampler : object with ``fit_resample``
+        A copy is fitted on what is trained on, and on nothing else.
+    ratios : sequence of float, optional
+        If given, the sampler is run once, for the largest ratio (as its ``sampling_strategy``, a dict),
+        and serves the smaller ones with a random part of its new rows. Otherwise it runs as it is.
+    reusable : bool, default=False
+        See :class:`Way`.
+    """
+
+    def __init__(
+        self, name: str, sampler: Any, ratios: Sequence[float] | None = None, *, reusable: bool = False
+    ) -> None:
+        self.sampler = sampler
+        self.ratios = None if ratios is None else tuple(ratios)
+        self.names = [name] if ratios is None else [ratio_name(name, ratio) for ratio in ratios]
+        self.reusable = reusable
+
+    def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
+        """Run the sampler."""
+        sampler = seeded(self.sampler, seed)
+        if self.ratios is not None:
+            counts = _counts(y)
+            wanted = fill_up(y, max(self.ratios))
+            total = {label: counts[label] + count for label, count in wanted.items() if count}
+            sampler.set_params(sampling_strategy=total)
+        start = perf_counter()
+        X_res, y_res = sampler.fit_resample(X, y)
+        seconds = perf_counter() - start
+        y_res = np.asarray(y_res)
+        kept = _kept_in_front(X, y, X_res, y_res)
+        if self.ratios is None:
+            added = len(y_res) - len(y) if kept else None
+            return {self.names[0]: Training(X_res, y_res, added, seconds=seconds)}
+        if not kept:
+            raise InputError(
+                f"{type(sampler).__name__} does not return the rows it was given, followed by new ones, so "
+                "it cannot be tried at several ratios; hand it in as it is."
+            )
+        return {
+            name: _thinned(X_res, y_res, y, ratio, seed, seconds)
+            for name, ratio in zip(self.names, self.ratios, strict=True)
+        }
+
+
+def ratio_name(name: str, ratio: float) -> str:
+    """Return the name of an arm that fills classes up to a share of the largest."""
+    return f"{name} (ratio {ratio:.2g})"
+
+
+def fill_up(y: np.ndarray, ratio: float) -> dict[Any, int]:
+    """Return how many rows each class lacks of a share of the largest class, 0 where it has them."""
+    counts = _counts(y)
+    goal = int(np.ceil(ratio * max(counts.values())))
+    return {label: max(goal - count, 0) for label, count in counts.items()}
+
+
+def _counts(y: np.ndarray) -> dict[Any, int]:
+    found, counts = np.unique(y, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _thinned(
+    X_res: Any, y_res: np.ndarray, y: np.ndarray, ratio: float, seed: int, seconds: float
+) -> Training:
+    """Keep so many of the new rows as a ratio takes, chosen at random class by class."""
+    rng = numpy_generator(seed, _COPIES + 1)
+    kept = [np.arange(len(y))]
+    for label, count in fill_up(y, ratio).items():
+        new = len(y) + np.flatnonzero(y_res[len(y) :] == label)
+        kept.append(np.sort(rng.permutation(new)[:count]))
+    rows = np.concatenate(kept)
+    return Training(rows_of(X_res, rows), y_res[rows], len(rows) - len(y), seconds=seconds)
+
+
+def _kept_in_front(X: Any, y: np.ndarray, X_res: Any, y_res: np.ndarray) -> bool:
+    """Tell whether a sampler only added rows, below those it was given."""
+    n = len(y)
+    if len(y_res) < n or not np.array_equal(y_res[:n], y):
+        return False
+    if isinstance(X, pd.DataFrame):
+        own, front = X.reset_index(drop=True), X_res.iloc[:n].reset_index(drop=True)
+        return bool(own.astype(object).equals(front.astype(object)))
+    if sparse.issparse(X):
+        return bool((X_res.tocsr()[:n] != X.tocsr()).nnz == 0)
+    before, after = np.asarray(X), np.asarray(X_res)[:n]
+    if before.dtype.kind in "biufc":
+        return np.array_equal(before, after, equal_nan=True)
+    return pd.DataFrame(before.reshape(n, -1)).equals(pd.DataFrame(after.reshape(n, -1)))
+
+
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Return rows by position, in their container; a frame gets a fresh index."""
+    taken = _safe_indexing(X, rows)
+    return taken.reset_index(drop=True) if isinstance(taken, pd.DataFrame) else taken
+
+
+def stacked(X: Any, new: Any) -> Any:
+    """Return rows followed by others of the same container."""
+    if isinstance(X, pd.DataFrame):
+        return pd.concat([X, new], ignore_index=True)
+    if sparse.issparse(X):
+        return sparse.vstack([X, new]).tocsr()
+    return np.concatenate([np.asarray(X), np.asarray(new)])
+
+
+# -- training on it ---------------------------------------------------------------------------------------
+
+
+def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.ndarray, seed: int) -> Trained:
+    """Fit a copy of an estimator.
+
+    Parameters
+    ----------
+    estimator : classifier
+    training : Training
+    y_real : ndarray (n,)
+        Labels of the real rows: the class shares that probabilities are to speak of.
+    classes : ndarray (k,)
+        Sorted labels.
+    seed : int
+        For a ``random_state`` that is None.
+
+    Returns
+    -------
+    Trained
+    """
+    model = seeded(estimator, seed)
+    counts = np.array([(training.y == label).sum() for label in classes], dtype=np.float64)
+    fit_with: dict[str, Any] = {}
+    if training.balanced:
+        keyword = weight_keyword(model)
+        if keyword is not None:
+            weights = len(training.y) / (len(classes) * counts)
+            fit_with = {keyword: weights[np.searchsorted(classes, training.y)]}
+        else:
+            model.set_params(**{str(class_weight_keyword(model)): "balanced"})
+        counts = np.ones(len(classes))
+    start = perf_counter()
+    model.fit(training.X, training.y, **fit_with)
+    seconds = training.seconds + perf_counter() - start
+    real = np.array([(y_real == label).mean() for label in classes])
+    trained_on = counts / counts.sum()
+    with np.errstate(divide="ignore"):
+        shift = np.where(trained_on > 0, real / trained_on, 1.0)
+    return Trained(model, classes, shift, seconds)
+
+
+@dataclass(repr=False, eq=False)
+class Trained(ClassifierMixin, BaseEstimator):
+    """A fitted classifier whose probabilities speak of the class shares of the real rows.
+
+    It stands in for the classifier where a scorer of scikit-learn wants one.
+
+    Parameters
+    ----------
+    model : fitted classifier
+    classes_ : ndarray (k,)
+    shift : ndarray (k,)
+        Share of each class among real rows, divided by that in training.
+    seconds : float
+        What making the rows and fitting took.
+    cut : (int, float), optional
+        Class and score from which on :meth:`predict` chooses it.
+    """
+
+    model: Any
+    classes_: np.ndarray
+    shift: np.ndarray
+    seconds: float
+    cut: tuple[int, float] | None = None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X: Any, y: Any) -> Trained:
+        """Refuse; scorers only ask whether there is such a method."""
+        raise InputError("A trained classifier is not trained again.")
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return labels, those of the classifier itself unless a threshold was set."""
+        if self.cut is None:
+            return np.asarray(self.model.predict(X))
+        from_model = self._scores(X)
+        rare, threshold = self.cut
+        others = from_model.copy()
+        others[:, rare] = -np.inf
+        return self.classes_[np.where(from_model[:, rare] >= threshold, rare, others.argmax(axis=1))]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return corrected probabilities (n, k)."""
+        corrected = self._aligned(self.model.predict_proba(X)) * self.shift
+        return corrected / np.maximum(corrected.sum(axis=1, keepdims=True), 1e-300)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return decision values, (n,) for two classes."""
+        return np.asarray(self.model.decision_function(X))
+
+    def predictions(self, X: Any) -> Predictions:
+        """Return everything that metrics want to know about rows."""
+        probabilities = self.predict_proba(X) if hasattr(self.model, "predict_proba") else None
+        scores = probabilities if probabilities is not None else self._scores(X)
+        labels = np.searchsorted(self.classes_, self.model.predict(X))
+        return Predictions(np.clip(labels, 0, len(self.classes_) - 1), scores, probabilities)
+
+    def _scores(self, X: Any) -> np.ndarray:
+        if hasattr(self.model, "predict_proba"):
+            return self.predict_proba(X)
+        values = self.decision_function(X)
+        return np.column_stack([-values, values]) if values.ndim == 1 else self._aligned(values)
+
+    def _aligned(self, values: np.ndarray) -> np.ndarray:
+        """Return columns in the order of the classes; those of a class the model never met are 0."""
+        values = np.asarray(values, dtype=np.float64)
+        own = np.asarray(getattr(self.model, "classes_", self.classes_))
+        if np.array_equal(own, self.classes_):
+            return values
+        full = np.zeros((len(values), len(self.classes_)))
+        full[:, np.searchsorted(self.classes_, own)] = values
+        return full

@@ -1,0 +1,270 @@
+"""Cross-validation of several ways to train: every one is fitted inside the training fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+
+from vaeaug.evaluation.arms import Trained, Training, Way, rows_of, stacked, train
+from vaeaug.evaluation.metrics import Thresholds, best_thresholds, measure
+from vaeaug.randomness import numpy_generator
+
+__all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
+
+_FOLD, _INNER = 41, 42
+_FEW_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be judged: a classifier, rows, labels, and the class that counts.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : rows
+    y : ndarray (n,)
+        Labels.
+    classes : ndarray (k,)
+        Sorted labels.
+    rare : int
+        Number of the class that F1 and thresholds are about.
+    scorer : callable, optional
+        ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
+    """
+
+    estimator: Any
+    X: Any
+    y: np.ndarray
+    classes: np.ndarray
+    rare: int
+    scorer: Callable[..., float] | None = None
+
+    def codes(self, rows: np.ndarray) -> np.ndarray:
+        """Return labels of rows as numbers."""
+        return np.searchsorted(self.classes, self.y[rows])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of the rows to train on and to test on."""
+
+    number: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass
+class Outcome:
+    """What became of one arm in one fold.
+
+    Parameters
+    ----------
+    arm : str
+    fold : int
+    scores : dict of str to float
+        By metric; empty if it failed.
+    seconds : float
+        Making rows, fitting and predicting, the shared work counted in full.
+    rare : ndarray (n_test,) or None
+        Probability given to the rare class.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    arm: str
+    fold: int
+    scores: dict[str, float] = field(default_factory=dict)
+    seconds: float = np.nan
+    rare: np.ndarray | None = None
+    error: str = ""
+
+
+def cross_validate(
+    problem: Problem, ways: Sequence[Way], folds: Sequence[Fold], *, seed: int, n_jobs: Any, verbose: bool
+) -> list[Outcome]:
+    """Try every way in every fold.
+
+    Parameters
+    ----------
+    problem : Problem
+    ways : sequence of Way
+        The first is the one that others are compared with; its errors are raised, the others' recorded.
+    folds : sequence of Fold
+    seed : int
+    n_jobs : int or None
+        Folds tried at the same time, as joblib takes it.
+    verbose : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    list of Outcome
+        By fold, then by way.
+    """
+    seeds = [int(numpy_generator(seed, _FOLD, fold.number).integers(2**31 - 1)) for fold in folds]
+    work = (delayed(_one_fold)(problem, ways, fold, its) for fold, its in zip(folds, seeds, strict=True))
+    found = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work)
+    outcomes = [outcome for part in _shown(found, len(folds), verbose) for outcome in part]
+    place = {name: i for i, name in enumerate(name for way in ways for name in _names(way))}
+    return sorted(outcomes, key=lambda outcome: (outcome.fold, place[outcome.arm]))
+
+
+def _names(way: Way) -> list[str]:
+    return [*way.names, "tuned threshold"] if tuple(way.names) == ("nothing",) else list(way.names)
+
+
+def _shown(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterator[list[Outcome]]:
+    if not verbose:
+        yield from parts
+        return
+    from tqdm.auto import tqdm
+
+    yield from tqdm(parts, total=count, desc="folds", unit="fold")
+
+
+def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> list[Outcome]:
+    """Try every way in one fold; only the rows of ``fold.train`` are ever fitted."""
+    X, y = rows_of(problem.X, fold.train), problem.y[fold.train]
+    X_test = rows_of(problem.X, fold.test)
+    parts = _inner_parts(problem.codes(fold.train), seed)
+    found = []
+    for way in ways:
+        required = tuple(way.names) == ("nothing",)
+        try:
+            trainings = way.trainings(X, y, seed)
+        except Exception as error:
+            if required:
+                raise
+            found += [Outcome(name, fold.number, error=_line(error)) for name in way.names]
+            continue
+        inner = _inner_trainings(way, X, y, parts, trainings, seed)
+        for name, training in trainings.items():
+            try:
+                found += _judged(problem, name, training, inner[name], (X, y, X_test), fold, seed)
+            except Exception as error:
+                if required:
+                    raise
+                found.append(Outcome(name, fold.number, error=_line(error)))
+    return found
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def _inner_parts(codes: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split a training fold for the choice of thresholds: three folds of few rows, one third of many."""
+    least = int(np.bincount(codes).min())
+    state = int(numpy_generator(seed, _INNER).integers(2**31 - 1))
+    if least < 2:
+        return []
+    rows = np.zeros(len(codes))
+    if len(codes) > _FEW_ROWS:
+        return list(StratifiedShuffleSplit(1, test_size=1 / 3, random_state=state).split(rows, codes))
+    return list(StratifiedKFold(min(3, least), shuffle=True, random_state=state).split(rows, codes))
+
+
+#: Trainings of every inner part, with the rows to choose the threshold on.
+_Inner = list[tuple[Training, np.ndarray]]
+
+
+def _inner_trainings(
+    way: Way, X: Any, y: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], whole: Any, seed: int
+) -> dict[str, _Inner]:
+    """Return what each arm trains on in the inner parts; none if that fails, and so no threshold."""
+    inner: dict[str, _Inner] = {name: [] for name in whole}
+    for kept, held in parts:
+        X_kept, y_kept = rows_of(X, kept), y[kept]
+        if way.reusable and all(training.added is not None for training in whole.values()):
+            made = {name: _moved(training, X_kept, y_kept, len(y)) for name, training in whole.items()}
+        else:
+            try:
+                made = dict(way.trainings(X_kept, y_kept, seed))
+            except Exception:  # the arm itself worked; it only goes without a tuned threshold
+                return {name: [] for name in whole}
+        for name, training in made.items():
+            inner[name].append((training, held))
+    return inner
+
+
+def _moved(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
+    """Put the new rows of a training below other real rows, as many as there is room for."""
+    new = rows + np.arange(round(int(training.added or 0) * len(y) / rows))
+    order = numpy_generator(len(y), rows).permutation(int(training.added or 0))[: len(new)] + rows
+    return Training(
+        stacked(X, rows_of(training.X, order)), np.concatenate([y, training.y[order]]), len(order)
+    )
+
+
+def _judged(
+    problem: Problem,
+    name: str,
+    training: Training,
+    inner: _Inner,
+    data: tuple[Any, np.ndarray, Any],
+    fold: Fold,
+    seed: int,
+) -> list[Outcome]:
+    """Train, choose thresholds on inner rows, and measure on the test rows."""
+    X, y, X_test = data
+    trained = train(problem.estimator, training, y, problem.classes, seed)
+    thresholds = _thresholds(problem, inner, X, y, seed)
+    start = perf_counter()
+    predictions = trained.predictions(X_test)
+    seconds = trained.seconds + perf_counter() - start
+    truth = problem.codes(fold.test)
+    scores = measure(truth, predictions, problem.rare, thresholds)
+    rare = None if predictions.probabilities is None else predictions.probabilities[:, problem.rare]
+    if problem.scorer is not None:
+        scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
+    found = [Outcome(name, fold.number, scores, seconds, rare)]
+    if name == "nothing":
+        found.append(_moved_threshold(problem, trained, found[0], thresholds, X_test, fold))
+    return found
+
+
+def _moved_threshold(
+    problem: Problem,
+    trained: Trained,
+    plain: Outcome,
+    thresholds: Thresholds | None,
+    X_test: Any,
+    fold: Fold,
+) -> Outcome:
+    """Return the outcome of the same classifier with another threshold."""
+    if thresholds is None:
+        return Outcome("tuned threshold", fold.number, error="too few rows to choose a threshold on")
+    scores = dict(plain.scores)
+    scores["balanced_accuracy"] = scores["tuned_balanced_accuracy"]
+    scores["f1"] = scores["tuned_f1"]
+    if problem.scorer is not None:
+        moved = Trained(
+            trained.model,
+            trained.classes_,
+            trained.shift,
+            trained.seconds,
+            cut=(problem.rare, thresholds.balanced_accuracy),
+        )
+        scores["score"] = float(problem.scorer(moved, X_test, problem.y[fold.test]))
+    return Outcome("tuned threshold", fold.number, scores, plain.seconds, plain.rare)
+
+
+def _thresholds(problem: Problem, inner: _Inner, X: Any, y: np.ndarray, seed: int) -> Thresholds | None:
+    """Choose thresholds on rows of the training fold that the inner classifiers were not trained on."""
+    truths, scores = [], []
+    for training, held in inner:
+        kept = np.setdiff1d(np.arange(len(y)), held)
+        trained = train(problem.estimator, training, y[kept], problem.classes, seed)
+        scores.append(trained.predictions(rows_of(X, held)).scores)
+        truths.append(np.searchsorted(problem.classes, y[held]))
+    if not scores:
+        return None
+    return best_thresholds(np.concatenate(truths), np.concatenate(scores), problem.rare)
