@@ -41,7 +41,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Synthetic:
-    """How made images join a recipe, written ``method:share[:filter]``, such as ``posterior:0.5:filter``.
+    """How made images join a recipe, written ``method:share[:guard]``, such as ``posterior:0.5:cnn``.
 
     Parameters
     ----------
@@ -49,19 +49,22 @@ class Synthetic:
         ``prior``, ``posterior`` or ``interpolate``, with ``+residual`` for the residual add-back.
     share : float
         Largest share of made images in a class, in (0, 1]; a class with many real ones gets fewer.
-    label_filter : bool
-        Leave out made images that a classifier trained on the real ones (with the shift of up to 2
-        pixels) gives less than an even chance of their label.
+    guard : {"", "filter", "cnn"}
+        What leaves out made images that look like another class: nothing; vaeaug's ``LabelFilter``; or
+        the arm's own network, trained on copies of the real ones (moved by up to 2 pixels), which
+        must give their label at least an even chance.
     """
 
     method: str
     share: float
-    label_filter: bool
+    guard: str
 
     @classmethod
     def parse(cls, text: str) -> Synthetic:
-        method, share, *rest = text.split(":")
-        return cls(method, float(share), rest == ["filter"])
+        method, share, guard = [*text.split(":"), ""][:3]
+        if guard not in ("", "filter", "cnn"):
+            raise SystemExit(f"unknown guard {guard!r} in {text!r}; known are filter and cnn.")
+        return cls(method, float(share), guard)
 
 
 def _grouped(transform: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -127,14 +130,24 @@ def run_arm(
 
 
 def safe(
-    images: np.ndarray, labels: np.ndarray, pool: tuple[np.ndarray, np.ndarray], seed: int, fast: bool
+    images: np.ndarray,
+    labels: np.ndarray,
+    pool: tuple[np.ndarray, np.ndarray],
+    guard: str,
+    *,
+    seed: int,
+    fast: bool = False,
 ) -> np.ndarray:
-    """Return which made images a classifier of the real ones gives at least an even chance of their label."""
+    """Return which made images a guard lets pass, bool ``(n,)``."""
+    if guard == "filter":
+        from vaeaug.filtering import LabelFilter
+
+        return LabelFilter(random_state=seed).fit(images, labels).judge(*pool).keep
     rows = _filled(labels, np.random.default_rng([seed, 73]))
     budget = (FAST_BUDGET if fast else BUDGET) | {"shift": 2, "random_state": seed + 1000}
-    guard = SmallConvClassifier(**budget).fit(images[rows], labels[rows])
-    chances = guard.predict_proba(pool[0])
-    own = chances[np.arange(len(chances)), np.searchsorted(guard.classes_, pool[1])]
+    network = SmallConvClassifier(**budget).fit(images[rows], labels[rows])
+    chances = network.predict_proba(pool[0])
+    own = chances[np.arange(len(chances)), np.searchsorted(network.classes_, pool[1])]
     return own >= 0.5
 
 

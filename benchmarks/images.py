@@ -208,8 +208,8 @@ def _run_cell(
         held = np.load(made["made"])
         pool = (held["images"], held["labels"])
         record["fit_s"] = made["seconds"]
-        if synthetic.label_filter:
-            kept = safe(X, y, pool, seed, options.fast)
+        if synthetic.guard:
+            kept = safe(X, y, pool, synthetic.guard, seed=seed, fast=options.fast)
             pool = (pool[0][kept], pool[1][kept])
             record["kept"] = round(float(kept.mean()), 4)
     began = time.perf_counter()
@@ -322,7 +322,7 @@ def _options() -> argparse.Namespace:
         "--arms", nargs="*", default=None, metavar="RECIPE", help="default: all simple ones"
     )
     augmentation.add_argument(
-        "--vaeaug", nargs="*", default=["posterior:0.5:filter"], help="method:share[:filter], each an arm"
+        "--vaeaug", nargs="*", default=["posterior:0.5:cnn"], help="method:share[:guard], each an arm"
     )
     options = parser.parse_args()
     if options.seeds is None:

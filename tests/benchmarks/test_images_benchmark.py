@@ -56,7 +56,7 @@ def options(tmp_path, **changes):
         "no_tstr": False,
         "augment_settings": ["50 a class"],
         "arms": ["plain", "oversampling"],
-        "vaeaug": ["posterior:0.5:filter", "prior:0.3"],
+        "vaeaug": ["posterior:0.5:cnn", "prior:0.3"],
         "part": "augmentation",
     }
     return argparse.Namespace(**plain | changes)
@@ -145,7 +145,7 @@ class TestArms:
             labels,
             pool,
             pool_labels,
-            arms.Synthetic("prior", share, False),
+            arms.Synthetic("prior", share, ""),
             balance,
             np.random.default_rng(0),
         )
@@ -153,11 +153,11 @@ class TestArms:
         assert np.bincount(names[is_made], minlength=len(counts)).tolist() == made
         assert np.bincount(names[~is_made]).tolist() == real
 
-    def test_the_filter_drops_wrong_labels(self, load, digits, monkeypatch):
+    def test_the_guard_stops_wrong_labels(self, load, digits, monkeypatch):
         arms = load("_image_arms")
         monkeypatch.setattr(arms, "FAST_BUDGET", {"width": 8, "max_steps": 120, "batch_size": 64})
         wrong = (digits.train_labels[:200] + (np.arange(200) < 100)) % 10
-        kept = arms.safe(digits.train, digits.train_labels, (digits.test, wrong), seed=0, fast=True)
+        kept = arms.safe(digits.train, digits.train_labels, (digits.test, wrong), "cnn", seed=0, fast=True)
         assert kept[:100].mean() < 0.1
         assert kept[100:].mean() > 0.9
 
@@ -170,8 +170,10 @@ class TestArms:
 
     def test_specifications(self, load):
         made = load("_image_arms").Synthetic
-        assert made.parse("prior:0.3") == made("prior", 0.3, False)
-        assert made.parse("posterior+residual:1:filter") == made("posterior+residual", 1.0, True)
+        assert made.parse("prior:0.3") == made("prior", 0.3, "")
+        assert made.parse("posterior+residual:1:filter") == made("posterior+residual", 1.0, "filter")
+        with pytest.raises(SystemExit, match="unknown guard"):
+            made.parse("prior:0.3:dog")
 
 
 class TestJudge:
@@ -214,7 +216,7 @@ class TestRuns:
         assert capsys.readouterr().out == ""
         text = load("_images_report").render(records)
         assert "*best simple*" in text
-        assert "vaeaug posterior:0.5:filter" in text
+        assert "vaeaug posterior:0.5:cnn" in text
 
     def test_quality_is_resumed_and_rendered(self, benchmark, load, tmp_path, capsys):
         benchmark._quality(options(tmp_path, seeds=[0]))
