@@ -149,12 +149,12 @@ def test_a_pixel_depends_on_the_code_and_on_pixels_drawn_before_it_only(shape):
     likelihood = built("texture", shape)
     params = parameters(likelihood, shape, 1)
     x = grey(shape, 1).requires_grad_()
-    hidden = likelihood(params).hidden(x)
+    units = likelihood(params).units(x).unflatten(-1, (shape[0], -1))
     turn = 2 * torch.arange(shape[1])[:, None] + torch.arange(shape[2])
     channels = torch.arange(shape[0])[:, None, None]
     for i, j in [(0, 0), (shape[1] - 1, shape[2] - 1), (shape[1] // 2, shape[2] // 2)]:
         for c in range(shape[0]):
-            (gradient,) = torch.autograd.grad(hidden[0, i, j, c].abs().sum(), x, retain_graph=True)
+            (gradient,) = torch.autograd.grad(units[0, i, j, c].abs().sum(), x, retain_graph=True)
             later = (turn > turn[i, j]) | ((turn == turn[i, j]) & (channels >= c))
             assert (gradient[0][later.expand(shape)] == 0).all()
 

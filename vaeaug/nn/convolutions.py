@@ -101,7 +101,7 @@ class ImageEncoder(nn.Module):
     width : int
         Channels of the finest stage.
     depth : int
-        Residual blocks per stage.
+        Residual blocks per stage, on all grids but the finest.
     features : int
         H.
     """
@@ -116,8 +116,10 @@ class ImageEncoder(nn.Module):
         self.shrinks = nn.ModuleList(
             _convolution(a, b, stride=2) for a, b in zip(pyramid.channels, pyramid.channels[1:], strict=False)
         )
+        # None on the finest grid: reading needs less there than drawing does.
         self.stages = nn.ModuleList(
-            nn.ModuleList(ResidualConvolution(c, _CONTROL) for _ in range(depth)) for c in pyramid.channels
+            nn.ModuleList(ResidualConvolution(c, _CONTROL) for _ in range(depth if i else 0))
+            for i, c in enumerate(pyramid.channels)
         )
         self.out = nn.Linear(pyramid.coarsest, features)
 
@@ -128,7 +130,7 @@ class ImageEncoder(nn.Module):
             h = self.stem(_patches(x, self.pyramid).contiguous(memory_format=torch.channels_last))
             for i, blocks in enumerate(self.stages):
                 if i:
-                    h = self.shrinks[i - 1](h)
+                    h = self.shrinks[i - 1](F.silu(h))
                 for block in blocks:  # type: ignore[attr-defined]
                     h = block(h, control)
             h = self.out(F.silu(h).flatten(1))

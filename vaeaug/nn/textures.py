@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vaeaug.checks import check_number
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
 
@@ -30,19 +31,28 @@ _NEIGHBOURS = [
     (0, -1),
 ]
 _REACH = 2
+#: What lies outside the image.
+_OUTSIDE = -1.0
 _SMALL = 0.02
+#: Logit of a level without a value, and the precision that a pixel is like its neighbours with at first.
+_NEVER = -30.0
+_PRECISION = 4.0
 
 
 class TexturePixels(nn.Module):
     """Pixels as levels of grey, each given the code and the eleven pixels above and before it.
 
-    ``p(x | z, c) = Π_i Categorical(level(x_i); softmax(b + V silu(u_i(z, c) + Σ_k U_k x_{i+k})))``
+    ``p(x | z, c) = Π_i Categorical(level(x_i); softmax_k(w_ik − ½ τ_i (v_k − m_i)²))``, where
+    v_k is the value of level k and the centre m, the precision τ and the free logits w are
+    ``m = M s + V₁ h``, ``log τ = V₂ h`` and ``w = b + V₃ h`` of hidden units
+    ``h = silu(U s)``; s holds the decoder's features of the pixel and its neighbours.
 
     A decoder whose pixels are independent given the code can only blur what the code
     leaves open: strokes' edges, weave, grain. Here they are drawn, one pixel after the
     other, as in PixelVAE (Gulrajani et al. 2017) but from a neighbourhood so small that
     whole diagonals of the image are drawn at once, and that the code still has to tell all
-    that is larger.
+    that is larger. The quadratic term says from the start that a pixel is like those beside
+    it, which free logits would have to learn level by level.
 
     The 256 values of 8 bits are gathered into levels, from the training pixels: frequent
     values (black paper, white ink) are levels of their own, rare ones share one. Inside a
@@ -63,65 +73,64 @@ class TexturePixels(nn.Module):
     log_share: Tensor
     cumulative: Tensor
     value: Tensor
-    used: Tensor
+    before: Tensor
 
     def __init__(self, layout: Layout, *, hidden: int = 24, levels: int = 32) -> None:
         super().__init__()
+        check_number("hidden", hidden, low=1, integer=True)
+        check_number("levels", levels, low=2, high=_CELLS, integer=True)
         self.layout = layout
         self.hidden, self.levels = hidden, levels
         channels = layout.shape[0]
         self.parameters_per_pixel = 8 + 8 * channels
-        units = torch.randn(self.parameters_per_pixel, channels * hidden)
-        self.units = nn.Parameter(units / math.sqrt(self.parameters_per_pixel))
-        self.read = nn.Parameter(torch.randn(len(_NEIGHBOURS) * channels, channels * hidden) / 6)
-        # Channel by channel: later ones also read the earlier ones of their own pixel.
-        self.mix = nn.Parameter(torch.zeros(channels, channels * hidden))
-        before = torch.arange(channels)[:, None] < torch.arange(channels).repeat_interleave(hidden)
+        #: Pre-activations per channel; the last is the linear part of the centre.
+        self.width = hidden + 1
+        units = torch.randn(self.parameters_per_pixel, channels, self.width)
+        units[..., -1] *= 0.1
+        self.units = nn.Parameter((units / math.sqrt(self.parameters_per_pixel)).flatten(1))
+        read = torch.randn(len(_NEIGHBOURS), channels, channels, self.width) / 6
+        read[..., -1] = 0
+        for beside in ((0, -1), (-1, 0)):
+            read[_NEIGHBOURS.index(beside), :, :, -1] = 0.5 * torch.eye(channels)
+        self.read = nn.Parameter(read.flatten(2).flatten(0, 1))
+        # Later channels also read the earlier ones of their own pixel.
+        self.mix = nn.Parameter(torch.zeros(channels, channels * self.width))
+        before = torch.arange(channels)[:, None] < torch.arange(channels).repeat_interleave(self.width)
         self.register_buffer("before", before.float(), persistent=False)
-        self.write = nn.Parameter(_SMALL * torch.randn(channels, hidden, levels))
-        self.bias = nn.Parameter(torch.zeros(channels, levels))
-        self._set_levels(torch.ones(_CELLS))
-
-    before: Tensor
-
-    def _set_levels(self, counts: Tensor) -> None:
-        """Gather the 256 cells into levels of about equal frequency, frequent cells alone."""
-        share = (counts + 1e-3 * counts.sum() / _CELLS + 1e-9).double()
-        share = share / share.sum()
-        level = _gathered(share, self.levels)
-        mass = torch.zeros(self.levels, dtype=torch.float64).index_add_(0, level, share)
-        inside = share / mass[level]
-        centres = (torch.arange(_CELLS, dtype=torch.float64) * 2 / (_CELLS - 1)) - 1
-        value = torch.zeros(self.levels, dtype=torch.float64).index_add_(0, level, inside * centres)
-        found = {
-            "level": level,
-            "log_share": inside.log().float(),
-            "cumulative": share.cumsum(0).float(),
-            "value": value.float(),
-            "used": torch.zeros(self.levels).index_add_(0, level, torch.ones(_CELLS)) > 0,
-        }
-        for name, tensor in found.items():
-            if hasattr(self, name):
-                getattr(self, name).copy_(tensor)
-            else:
-                self.register_buffer(name, tensor)
-        with torch.no_grad():
-            self.bias.copy_(
-                torch.where(mass > 0, mass.clamp(min=1e-12).log(), -30.0).float().expand_as(self.bias)
-            )
+        self.write = nn.Parameter(_SMALL * torch.randn(channels, hidden, levels + 2))
+        self.bias = nn.Parameter(torch.zeros(channels, levels + 2))
+        for name, tensor in _levels(torch.ones(_CELLS), levels).items():
+            self.register_buffer(name, tensor)
 
     def initialise(self, x: Tensor) -> None:
-        """Choose the levels from the pixels of images ``(n, C, H, W)``."""
-        counts = torch.bincount(cell_of(x).flatten(), minlength=_CELLS).float().cpu()
-        self._set_levels(counts)
+        """Choose the levels from the pixels of images ``(n, C, H, W)``, and start from their frequencies."""
+        counts = torch.stack(
+            [torch.bincount(cell_of(plane).flatten(), minlength=_CELLS) for plane in x.unbind(1)]
+        ).double()
+        found = _levels(counts.sum(0).cpu(), self.levels)
+        for name, tensor in found.items():
+            getattr(self, name).copy_(tensor)
+        mass = counts.cpu() @ F.one_hot(found["level"], self.levels).double() + 0.5 / self.levels
+        log_share = (mass / mass.sum(1, keepdim=True)).log()
+        log_share[:, ~(F.one_hot(found["level"], self.levels).sum(0) > 0)] = _NEVER
+        with torch.no_grad():
+            self.bias.zero_()
+            self.bias[:, : self.levels] = log_share.to(self.bias)
 
     def forward(self, params: Tensor) -> TextureDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``(C, H, W)``."""
         return TextureDistribution(self, params)
 
+    def logits(self, units: Tensor, channel: int) -> Tensor:
+        """Turn one channel's pre-activations ``(..., width)`` into logits ``(..., levels)``."""
+        found = F.silu(units[..., :-1]) @ self.write[channel] + self.bias[channel]
+        centre = units[..., -1:] + found[..., -2:-1]
+        precision = _PRECISION * torch.exp(_bounded(found[..., -1:]))
+        return found[..., :-2] - 0.5 * precision * (self.value - centre).square()
+
 
 class TextureDistribution(Drawable):
-    """Distribution of images given decoder parameters ``(B, P)``, in the order (row, column, unit)."""
+    """Distribution of images given decoder parameters ``(B, P)``, in the order (row, column, number)."""
 
     def __init__(self, model: TexturePixels, params: Tensor) -> None:
         self.model = model
@@ -136,32 +145,31 @@ class TextureDistribution(Drawable):
         """
         model = self.model
         channels = model.layout.shape[0]
-        hidden = self.hidden(x)
-        hidden = hidden.unflatten(-1, (channels, model.hidden))
+        units = self.units(x).unflatten(-1, (channels, model.width))
         cell = cell_of(x).permute(0, 2, 3, 1)
         total = model.log_share[cell].sum((1, 2, 3))
         for c in range(channels):
-            logits = F.silu(hidden[..., c, :]) @ model.write[c] + model.bias[c]
+            logits = model.logits(units[..., c, :], c)
             target = model.level[cell[..., c]]
             nll = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none")
             total = total - nll.reshape(cell.shape[:-1]).sum((1, 2))
         pixels = math.prod(model.layout.shape)
         return total + pixels * math.log((_CELLS - 1) / 2)
 
-    def hidden(self, x: Tensor) -> Tensor:
-        """Return the pre-activations of all pixels given their neighbours, ``(B, H, W, C · hidden)``."""
+    def units(self, x: Tensor) -> Tensor:
+        """Return the pre-activations of all pixels given their neighbours, ``(B, H, W, C · width)``."""
         model = self.model
         channels = model.layout.shape[0]
-        kernel = x.new_zeros(channels * model.hidden, channels, _REACH + 1, 2 * _REACH + 1)
-        read = model.read.T.reshape(channels * model.hidden, len(_NEIGHBOURS), channels)
+        kernel = x.new_zeros(channels * model.width, channels, _REACH + 1, 2 * _REACH + 1)
+        read = model.read.T.reshape(channels * model.width, len(_NEIGHBOURS), channels)
         rows = [_REACH + dy for dy, _ in _NEIGHBOURS]
         columns = [_REACH + dx for _, dx in _NEIGHBOURS]
         kernel[:, :, rows, columns] = read.transpose(1, 2)
-        context = F.conv2d(F.pad(x, (_REACH, _REACH, _REACH, 0), value=-1.0), kernel)
-        hidden = self.params @ model.units + context.permute(0, 2, 3, 1)
+        context = F.conv2d(F.pad(x, (_REACH, _REACH, _REACH, 0), value=_OUTSIDE), kernel)
+        units = self.params @ model.units + context.permute(0, 2, 3, 1)
         if channels > 1:
-            hidden = hidden + x.permute(0, 2, 3, 1) @ (model.mix * model.before)
-        return hidden
+            units = units + x.permute(0, 2, 3, 1) @ (model.mix * model.before)
+        return units
 
     @torch.no_grad()
     def draw(self, temperature: float = 1.0) -> Tensor:
@@ -178,20 +186,20 @@ class TextureDistribution(Drawable):
         batch = len(self.params)
         params = self.params.flatten(1, 2).transpose(0, 1).contiguous()
         wide = width + 2 * _REACH
-        canvas = params.new_full(((height + _REACH) * wide, batch, channels), -1.0)
+        canvas = params.new_full(((height + _REACH) * wide, batch, channels), _OUTSIDE)
         shifts = torch.tensor([dy * wide + dx for dy, dx in _NEIGHBOURS], device=params.device)
         for rows, columns in diagonals(height, width):
             rows, columns = rows.to(params.device), columns.to(params.device)
             place = (rows + _REACH) * wide + columns + _REACH
             seen = canvas[place[:, None] + shifts]
             seen = seen.permute(0, 2, 1, 3).flatten(2)
-            hidden = params[rows * width + columns] @ model.units + seen @ model.read
+            units = params[rows * width + columns] @ model.units + seen @ model.read
             for c in range(channels):
-                part = slice(c * model.hidden, (c + 1) * model.hidden)
-                unit = hidden[..., part]
+                part = slice(c * model.width, (c + 1) * model.width)
+                unit = units[..., part]
                 if c:
                     unit = unit + canvas[place][..., :c] @ model.mix[:c, part]
-                logits = F.silu(unit) @ model.write[c] + model.bias[c]
+                logits = model.logits(unit, c)
                 canvas[place, :, c] = self._pick(logits.flatten(0, 1), temperature).reshape(len(place), batch)
         image = canvas.reshape(height + _REACH, wide, batch, channels)
         return image[_REACH:, _REACH:-_REACH].permute(2, 3, 0, 1).contiguous()
@@ -205,7 +213,7 @@ class TextureDistribution(Drawable):
         uniform = torch.rand(2, len(logits), dtype=logits.dtype, device=logits.device)
         level = torch.searchsorted(weights, uniform[0, :, None] * weights[:, -1:], right=True).squeeze(1)
         level = level.clamp(max=model.levels - 1)
-        return model.value[level] if temperature < 0 else _inside(model, level, uniform[1])
+        return _inside(model, level, uniform[1])
 
 
 def _inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
@@ -217,6 +225,11 @@ def _inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
     cell = torch.searchsorted(model.cumulative, aim, right=True)
     cell = torch.minimum(torch.maximum(cell, first), last)
     return cell.to(uniform.dtype) * (2 / (_CELLS - 1)) - 1
+
+
+def _bounded(log_precision: Tensor) -> Tensor:
+    """Keep a log-precision within reach of exp, softly."""
+    return 8 * torch.tanh(log_precision / 8)
 
 
 def cell_of(x: Tensor) -> Tensor:
@@ -232,6 +245,30 @@ def diagonals(height: int, width: int) -> list[tuple[Tensor, Tensor]]:
     order = torch.argsort(turn, stable=True)
     sizes = torch.bincount(turn).tolist()
     return [(rows[index], columns[index]) for index in order.split(sizes) if len(index)]
+
+
+def _levels(counts: Tensor, levels: int) -> dict[str, Tensor]:
+    """Gather the 256 cells into levels of about equal frequency, frequent cells alone.
+
+    Returns
+    -------
+    dict
+        ``level`` of each cell, the ``log_share`` that a cell has of its level, the
+        ``cumulative`` share of the cells up to each, and the mean ``value`` of each level.
+    """
+    share = (counts + 1e-3 * counts.sum() / _CELLS + 1e-9).double()
+    share = share / share.sum()
+    level = _gathered(share, levels)
+    mass = torch.zeros(levels, dtype=torch.float64).index_add_(0, level, share)
+    inside = share / mass[level]
+    centres = torch.linspace(-1, 1, _CELLS, dtype=torch.float64)
+    value = torch.zeros(levels, dtype=torch.float64).index_add_(0, level, inside * centres)
+    return {
+        "level": level,
+        "log_share": inside.log().float(),
+        "cumulative": share.cumsum(0).float(),
+        "value": value.float(),
+    }
 
 
 def _gathered(share: Tensor, levels: int) -> Tensor:
