@@ -47,6 +47,7 @@ HOUSE = {
             "sampler",
             "classifier",
             "assessing",
+            "choosing",
             "commands",
             "demo",
             "demo_pages",

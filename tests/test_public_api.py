@@ -20,7 +20,7 @@ MODULES = sorted(
 )
 
 #: What users may rely on; a name leaves this list only with a deprecation.
-FACE = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "load"]
+FACE = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "assess", "load"]
 
 HEAVY = ("torch", "torchvision", "albumentations", "matplotlib", "zuko", "tqdm", "safetensors")
 
@@ -161,7 +161,7 @@ def test_parameters_of_the_sampler_are_as_promised():
 
 
 def test_parameters_of_the_classifier_are_as_promised():
-    expected = ["estimator", "sampler"], ["synthetic_weight", "prior_correction"]
+    expected = ["estimator", "sampler"], ["synthetic_weight", "prior_correction", "cv", "random_state"]
     assert parameters_of(AugmentedClassifier.__init__) == expected
 
 

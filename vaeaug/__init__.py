@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "load"]
+__all__ = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "assess", "load"]
 
 __version__ = "0.1.0"
 
@@ -18,10 +18,12 @@ _HOMES = {
     "Recipe": "vaeaug.recipe",
     "VAEAugmenter": "vaeaug.augmenter",
     "VAEOverSampler": "vaeaug.sampler",
+    "assess": "vaeaug.assessing",
     "load": "vaeaug.augmenter",
 }
 
 if TYPE_CHECKING:
+    from vaeaug.assessing import assess
     from vaeaug.augmenter import VAEAugmenter, load
     from vaeaug.classifier import AugmentedClassifier
     from vaeaug.recipe import Recipe

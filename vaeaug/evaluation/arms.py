@@ -166,6 +166,7 @@ class Resampled(Way):
         start = perf_counter()
         X_res, y_res = sampler.fit_resample(X, y)
         seconds = perf_counter() - start
+        self.fitted_ = sampler
         y_res = np.asarray(y_res)
         kept = _kept_in_front(X, y, X_res, y_res)
         if self.ratios is None:

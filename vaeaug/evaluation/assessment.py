@@ -257,8 +257,9 @@ class Assessment:
                     )
                 )
         table = self.table.rename(columns=lambda name: name.replace("_", " "))
-        decided, rest = list(table.columns[:6]), list(table.columns[6:])
-        moved_too = [name for name in ("score", "difference", "low", "high") if name in rest]
+        columns = [str(name) for name in table.columns]
+        decided, rest = columns[:6], columns[6:]
+        moved_too: list[str] = [name for name in rest if name in ("score", "difference", "low", "high")]
         rest = [name for name in rest if name not in moved_too]
         sections.insert(1, Table("Ranking and decisions", table[decided + moved_too], note=_TABLE_NOTE))
         sections.insert(2, Table("Probabilities and cost", table[rest], note=_COST_NOTE))

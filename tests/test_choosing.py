@@ -1,0 +1,205 @@
+"""What ``AugmentedClassifier(sampler="auto")`` chooses, and that it stays plain unless another is better."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from jitter import Jitter
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+
+import vaeaug.choosing
+from vaeaug import AugmentedClassifier, VAEOverSampler
+from vaeaug.choosing import _chosen, blended, choose
+from vaeaug.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Rows come from a stand-in that takes no time."""
+    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3)))
+
+
+@pytest.fixture(scope="module")
+def rare():
+    return make_classification(
+        n_samples=600,
+        n_features=5,
+        n_informative=4,
+        n_redundant=0,
+        weights=[0.9],
+        class_sep=0.8,
+        random_state=1,
+    )
+
+
+@pytest.fixture
+def fitted(rare):
+    return AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0).fit(*rare)
+
+
+def scores(**candidates):
+    """Inner scores of made-up candidates, as (ROC AUC, average precision) by fold."""
+    return {
+        name.replace("_", " "): [{"roc_auc": a, "average_precision": p} for a, p in folds]
+        for name, folds in candidates.items()
+    }
+
+
+# --- the rule --------------------------------------------------------------------------
+
+PLAIN = [(0.80, 0.40), (0.82, 0.42), (0.81, 0.41)]
+
+
+@pytest.mark.parametrize(
+    ("other", "chosen", "why"),
+    [
+        ([(0.85, 0.46), (0.86, 0.47), (0.86, 0.46)], "other", "chosen"),
+        (PLAIN, "nothing", "gain within the noise"),
+        ([(0.85, 0.30), (0.86, 0.50), (0.78, 0.47)], "nothing", "gain within the noise"),
+        ([(0.90, 0.39), (0.92, 0.41), (0.91, 0.40)], "nothing", "average precision falls"),
+        ([(0.79, 0.50), (0.81, 0.52), (0.80, 0.51)], "nothing", "roc auc falls"),
+    ],
+)
+def test_plain_training_stays_unless_both_measures_say_otherwise(other, chosen, why):
+    choice = _chosen(scores(nothing=PLAIN, other=other), {}, 0.5)
+    assert choice.name == chosen
+    assert choice.table.loc["other", "status"] == why
+
+
+def test_of_convincing_candidates_the_largest_gain():
+    better, best = ([(a + d, p + d) for a, p in PLAIN] for d in (0.02, 0.05))
+    choice = _chosen(scores(nothing=PLAIN, better=better, best=best), {}, 0.5)
+    assert choice.name == "best"
+    assert choice.table.loc["better", "status"] == "better than nothing"
+
+
+# --- the candidates --------------------------------------------------------------------
+
+
+def test_candidates(rare):
+    table = choose(LogisticRegression(), *rare, cv=3, seed=0).table
+    names = list(table.index)
+    assert names[:2] == ["nothing", "class weights"]
+    assert len([name for name in names if name.startswith("synthetic")]) == 6
+    assert len([name for name in names if name.endswith("blended")]) == 3
+    assert (table["status"] != "").all()
+    assert table["status"].str.startswith("chosen").sum() == 1
+
+
+def test_the_sampler_is_fitted_once_a_fold(rare):
+    Jitter.fits = 0
+    choose(KNeighborsClassifier(), *rare, cv=4, seed=0)
+    assert Jitter.fits == 4
+
+
+def test_without_weights_and_probabilities_fewer_candidates(rare):
+    knn, ridge = (
+        choose(model, *rare, cv=3, seed=0).table for model in (KNeighborsClassifier(), RidgeClassifier())
+    )
+    assert "class weights" not in knn.index
+    assert not ridge.index.str.endswith("blended").any()
+
+
+def test_a_sampler_that_fails_leaves_plain_training(rare, monkeypatch):
+    class Broken(Jitter):
+        def fit(self, X, y):
+            raise RuntimeError("no luck")
+
+    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Broken()))
+    table = choose(KNeighborsClassifier(), *rare, cv=3, seed=0).table
+    assert table.loc["nothing", "status"].startswith("chosen")
+    assert "RuntimeError: no luck" in table.loc["synthetic (ratio 1)", "status"]
+
+
+def test_a_class_of_one_row_leaves_plain_training():
+    X, y = np.arange(20.0)[:, None], np.r_[np.zeros(19), 1]
+    model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(X, y)
+    assert model.choice_ == "nothing"
+    assert "one row only" in model.choice_table_.loc["nothing", "status"]
+    assert model.sampler_ is None
+
+
+# --- the classifier --------------------------------------------------------------------
+
+
+def test_where_nothing_is_chosen_it_is_the_plain_classifier(rare, monkeypatch):
+    monkeypatch.setattr(vaeaug.choosing, "CAUTION", 1e9)
+    model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(*rare)
+    plain = LogisticRegression().fit(*rare)
+    assert model.choice_ == "nothing"
+    np.testing.assert_array_equal(model.predict_proba(rare[0]), plain.predict_proba(rare[0]))
+    np.testing.assert_array_equal(model.predict(rare[0]), plain.predict(rare[0]))
+
+
+@pytest.mark.parametrize("name", ["class weights", "synthetic (ratio 0.48)", "synthetic (ratio 1), blended"])
+def test_every_choice_can_be_trained_and_stays_calibrated(rare, monkeypatch, name):
+    X, X_test, y, y_test = train_test_split(*rare, stratify=rare[1], random_state=0)
+    table = pd.DataFrame({"status": ["chosen"]}, index=[name])
+    monkeypatch.setattr(
+        "vaeaug.classifier.choose", lambda *args, **kwargs: vaeaug.choosing.Choice(name, table)
+    )
+    model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(X, y)
+    p = model.predict_proba(X_test)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert p[:, 1].mean() == pytest.approx(y_test.mean(), abs=0.05)
+    assert roc_auc_score(y_test, p[:, 1]) > 0.7
+    assert model.predict(X_test).mean() > (p[:, 1] > 0.5).mean()
+    assert (model.sampler_ is None) == (name == "class weights")
+    if name.endswith("blended"):
+        np.testing.assert_array_equal(model.decision_function(X_test) > 0, model.predict(X_test) == 1)
+
+
+def test_what_it_chose_is_told(fitted):
+    assert fitted.choice_ in fitted.choice_table_.index
+    assert fitted.choice_table_.loc[fitted.choice_, "status"].startswith("chosen")
+    assert {"roc_auc", "average_precision", "gain", "error", "status"} <= set(fitted.choice_table_)
+
+
+def test_same_seed_same_model(rare, fitted):
+    again = clone(fitted).fit(*rare)
+    assert again.choice_ == fitted.choice_
+    np.testing.assert_array_equal(again.predict_proba(rare[0]), fitted.predict_proba(rare[0]))
+
+
+def test_text_labels_and_frames_in_cross_validation(rare):
+    X, y = pd.DataFrame(rare[0], columns=list("abcde")), np.where(rare[1] == 1, "yes", "no")
+    model = AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0)
+    assert cross_val_score(model, X, y, cv=2, scoring="roc_auc").min() > 0.6
+
+
+def test_three_classes():
+    X, y = make_classification(
+        n_samples=400, n_informative=4, n_classes=3, weights=[0.7, 0.2], random_state=0
+    )
+    model = AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0).fit(X, y)
+    assert model.predict_proba(X).shape == (400, 3)
+
+
+def test_blends_are_geometric_means():
+    mixed = blended(np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]]))
+    np.testing.assert_allclose(mixed, [[0.5, 0.5]])
+    np.testing.assert_allclose(blended(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])), [[1, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "says"),
+    [
+        ({"cv": 1}, None, "cv must be"),
+        ({"synthetic_weight": 0.5}, None, "weighs rows by itself"),
+        ({}, np.ones(600), "weighs rows by itself"),
+        ({"sampler": "best"}, None, 'None, "auto" or an object'),
+    ],
+)
+def test_bad_input(rare, options, weights, says):
+    model = AugmentedClassifier(LogisticRegression(), **{"sampler": "auto", **options})
+    with pytest.raises(InputError, match=says):
+        model.fit(*rare, sample_weight=weights)
+
+
+def test_one_class_is_refused(rare):
+    with pytest.raises(InputError, match="two classes"):
+        AugmentedClassifier(LogisticRegression(), "auto").fit(rare[0], np.zeros(600))

@@ -1,0 +1,277 @@
+"""What ``AugmentedClassifier(sampler="auto")`` trains on: plain rows unless inner folds say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+
+from vaeaug.evaluation.arms import (
+    ClassWeights,
+    Nothing,
+    Resampled,
+    Trained,
+    Training,
+    Way,
+    rows_of,
+    train,
+)
+from vaeaug.evaluation.metrics import Predictions, measure
+from vaeaug.evaluation.statistics import corrected_interval
+from vaeaug.evaluation.utility import default_ratios
+from vaeaug.randomness import numpy_generator
+from vaeaug.sampler import VAEOverSampler
+
+__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "choose", "train_choice"]
+
+PLAIN, WEIGHTED, SYNTHETIC = "nothing", "class weights", "synthetic"
+#: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
+BLENDED = ", blended"
+_MEASURES = ("roc_auc", "average_precision")
+#: Standard errors by which a candidate must beat plain training.
+CAUTION = 0.5
+_FOLD, _FINAL = 51, 52
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to train on, and why.
+
+    Parameters
+    ----------
+    name : str
+        Of the candidate.
+    table : DataFrame
+        A row per candidate: means of ROC AUC and average precision over the inner folds, their ``gain``
+        over plain training (mean of both), its standard ``error``, and ``status``.
+    """
+
+    name: str
+    table: pd.DataFrame
+
+
+class Blend(ClassifierMixin, BaseEstimator):
+    """Two fitted classifiers, one trained on the rows as they are, one with synthetic rows, of equal say.
+
+    Probabilities are multiplied (log-odds averaged), those of the second corrected for its class
+    shares. Decisions take the second as it is, and so find more rare rows than the first alone.
+
+    Parameters
+    ----------
+    plain, augmented : Trained
+    corrected : bool
+        Whether probabilities speak of the class shares of the data.
+    """
+
+    def __init__(self, plain: Trained, augmented: Trained, corrected: bool = True) -> None:
+        self.plain = plain
+        self.augmented = augmented
+        self.corrected = corrected
+
+    def fit(self, X: Any, y: Any) -> Blend:
+        """Return itself; both are trained already."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels (k,)."""
+        return self.plain.classes_
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities (n, k)."""
+        return self._mixed(X, self.corrected)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class that the average vote chooses, (n,)."""
+        return self.classes_[self._mixed(X, corrected=False).argmax(axis=1)]
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the average log-odds (n,), or log-probabilities (n, k), that :meth:`predict` decides by."""
+        logs = np.log(self._mixed(X, corrected=False))
+        return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+
+    def _mixed(self, X: Any, corrected: bool) -> np.ndarray:
+        second = self.augmented.predict_proba(X)
+        if not corrected:
+            second = second / self.augmented.shift
+            second = second / second.sum(axis=1, keepdims=True)
+        return blended(self.plain.predict_proba(X), second)
+
+
+def blended(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the normalised geometric mean of probabilities (n, k), none of them below 1e-6."""
+    logs = (np.log(np.clip(first, 1e-6, None)) + np.log(np.clip(second, 1e-6, None))) / 2
+    mixed = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return mixed / mixed.sum(axis=1, keepdims=True)
+
+
+def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sampler: Any = None) -> Choice:
+    """Try the candidates on inner folds.
+
+    Candidates are the rows as they are, class weights (where the estimator takes them), synthetic rows up
+    to three ratios, and for each of these a blend of the classifiers trained without and with
+    them. The one with the largest gain is chosen, where the gain is the mean of the changes of ROC AUC and
+    of average precision; it must exceed half its standard error, and neither measure may fall.
+    Otherwise the rows stay as they are. The sampler is fitted once in each fold.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : rows
+    labels : ndarray (n,)
+    cv : int
+        Folds; fewer if the rarest class has fewer rows.
+    seed : int
+    sampler : object with ``fit_resample`` and ``sampling_strategy``, optional
+        By default ``VAEOverSampler()``.
+
+    Returns
+    -------
+    Choice
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    folds = min(cv, int(counts.min()))
+    if folds < 2:
+        table = _table({PLAIN: []}, {})
+        table.loc[PLAIN, "status"] = f"chosen: class {classes.tolist()[counts.argmin()]!r} has one row only"
+        return Choice(PLAIN, table)
+    scores: dict[str, list[dict[str, float]]] = {PLAIN: []}
+    failed: dict[str, str] = {}
+    state = int(numpy_generator(seed, _FOLD).integers(2**31 - 1))
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
+    for number, (kept, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
+        truth = np.searchsorted(classes, labels[held])
+        data = rows_of(X, kept), labels[kept], rows_of(X, held)
+        found = _one_fold(estimator, data, _ways(estimator, labels, sampler), classes, seed + number, failed)
+        for name, predictions in found.items():
+            rare = int(counts.argmin())
+            scores.setdefault(name, []).append(measure(truth, predictions, rare, None))
+    whole = {name: each for name, each in scores.items() if len(each) == folds}
+    return _chosen(whole, failed, 1 / (folds - 1))
+
+
+def train_choice(
+    name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int, sampler: Any = None
+) -> tuple[Trained, Trained | None, Resampled | None]:
+    """Train what was chosen on all rows.
+
+    Returns
+    -------
+    Trained
+        The classifier; of a blend the part trained with synthetic rows.
+    Trained or None
+        Of a blend, the part trained on the rows as they are.
+    Resampled or None
+        What made the synthetic rows; its fitted sampler is ``fitted_``.
+    """
+    classes = np.unique(labels)
+    seed = int(numpy_generator(seed, _FINAL).integers(2**31 - 1))
+    base = name.removesuffix(BLENDED)
+    plain = Nothing().trainings(X, labels, seed)[PLAIN]
+    if base == PLAIN:
+        return train(estimator, plain, labels, classes, seed), None, None
+    if base == WEIGHTED:
+        weighted = ClassWeights().trainings(X, labels, seed)[WEIGHTED]
+        return train(estimator, weighted, labels, classes, seed), None, None
+    ratios = default_ratios(labels)
+    made = _synthetic(ratios, sampler)
+    ratio = ratios[list(made.names).index(base)]
+    only = _synthetic([ratio], sampler)
+    training = only.trainings(X, labels, seed)[only.names[0]]
+    trained = train(estimator, training, labels, classes, seed)
+    partner = train(estimator, plain, labels, classes, seed) if name.endswith(BLENDED) else None
+    return trained, partner, only
+
+
+def _synthetic(ratios: Sequence[float], sampler: Any) -> Resampled:
+    return Resampled(SYNTHETIC, VAEOverSampler() if sampler is None else sampler, ratios)
+
+
+def _ways(estimator: Any, labels: np.ndarray, sampler: Any) -> list[Way]:
+    ways: list[Way] = [Nothing()]
+    if ClassWeights.obstacle(estimator) is None:
+        ways.append(ClassWeights())
+    ways.append(_synthetic(default_ratios(labels), sampler))
+    return ways
+
+
+def _one_fold(
+    estimator: Any,
+    data: tuple[Any, np.ndarray, Any],
+    ways: Sequence[Way],
+    classes: np.ndarray,
+    seed: int,
+    failed: dict[str, str],
+) -> dict[str, Predictions]:
+    """Return what each candidate says about the held-out rows of a fold."""
+    X, y, X_held = data
+    found: dict[str, Predictions] = {}
+    for way in ways:
+        try:
+            trainings: Mapping[str, Training] = way.trainings(X, y, seed)
+            for name, training in trainings.items():
+                found[name] = train(estimator, training, y, classes, seed).predictions(X_held)
+        except Exception as error:
+            if isinstance(way, Nothing):
+                raise
+            failed |= dict.fromkeys(way.names, f"failed: {type(error).__name__}: {error}")
+    plain = found[PLAIN].probabilities
+    for name in [name for name in found if name.startswith(SYNTHETIC)]:
+        own = found[name].probabilities
+        if plain is not None and own is not None:
+            mixed = blended(plain, own)
+            found[name + BLENDED] = Predictions(mixed.argmax(axis=1), mixed, mixed)
+    return found
+
+
+def _table(scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str]) -> pd.DataFrame:
+    means = {name: {m: _mean(each, m) for m in _MEASURES} for name, each in scores.items()}
+    table = pd.DataFrame.from_dict(means, orient="index", columns=list(_MEASURES), dtype=float)
+    table = table.assign(gain=np.nan, error=np.nan, status="").rename_axis("candidate")
+    lost = [name for name in failed if name not in table.index]
+    table = table.reindex([*table.index, *lost])
+    table.loc[lost, "status"] = [failed[name] for name in lost]
+    return table
+
+
+def _mean(scores: list[dict[str, float]], measure_name: str) -> float:
+    return float(np.mean([each[measure_name] for each in scores])) if scores else np.nan
+
+
+def _chosen(
+    scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str], test_share: float
+) -> Choice:
+    """Apply the rule, and write down for each candidate what came of it."""
+    table = _table(scores, failed)
+    plain = scores[PLAIN]
+    convincing: dict[str, float] = {}
+    for name, each in scores.items():
+        if name == PLAIN:
+            continue
+        moved = np.array([[a[m] - b[m] for m in _MEASURES] for a, b in zip(each, plain, strict=True)])
+        if np.isnan(moved).any():
+            table.loc[name, "status"] = "cannot be ranked"
+            continue
+        gain = corrected_interval(moved.mean(axis=1), test_share)
+        table.loc[name, ["gain", "error"]] = gain.mean, gain.error
+        if (moved.mean(axis=0) < 0).any():
+            fallen = " and ".join(
+                m.replace("_", " ") for m, up in zip(_MEASURES, moved.mean(axis=0), strict=True) if up < 0
+            )
+            table.loc[name, "status"] = f"{fallen} falls"
+        elif not gain.mean > CAUTION * gain.error:
+            table.loc[name, "status"] = "gain within the noise"
+        else:
+            convincing[name] = gain.mean
+            table.loc[name, "status"] = "better than nothing"
+    best = max(convincing, key=convincing.__getitem__) if convincing else PLAIN
+    table.loc[best, "status"] = "chosen" if convincing else "chosen: nothing else is better beyond noise"
+    return Choice(best, table)
