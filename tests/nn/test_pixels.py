@@ -159,6 +159,20 @@ def test_a_pixel_depends_on_the_code_and_on_pixels_drawn_before_it_only(shape):
             assert (gradient[0][later.expand(shape)] == 0).all()
 
 
+def test_relaxed_images_have_a_gradient_and_are_the_mean_of_what_is_drawn():
+    shape = (2, 1, 1)
+    likelihood = built("texture", shape)
+    params = parameters(likelihood, shape, 1).requires_grad_()
+    n = 20_000
+    drawn = likelihood(params.detach().expand(n, -1)).draw()
+    relaxed, real = likelihood(params.expand(n, -1)).relaxed(drawn)
+    assert real is drawn
+    # The second channel's mean is given the first as drawn, so the means of both agree.
+    torch.testing.assert_close(relaxed.mean(0), drawn.mean(0), atol=0.02, rtol=0)
+    relaxed.sum().backward()
+    assert params.grad.abs().sum() > 0
+
+
 def test_draws_follow_the_probabilities():
     shape = (2, 1, 2)
     likelihood = built("texture", shape, levels=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -144,17 +145,33 @@ class TextureDistribution(Drawable):
         A probability of 8-bit values, spread evenly over the 2/255 that each stands for.
         """
         model = self.model
-        channels = model.layout.shape[0]
-        units = self.units(x).unflatten(-1, (channels, model.width))
         cell = cell_of(x).permute(0, 2, 3, 1)
         total = model.log_share[cell].sum((1, 2, 3))
-        for c in range(channels):
-            logits = model.logits(units[..., c, :], c)
+        for c, logits in enumerate(self._logits(x)):
             target = model.level[cell[..., c]]
             nll = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none")
             total = total - nll.reshape(cell.shape[:-1]).sum((1, 2))
         pixels = math.prod(model.layout.shape)
         return total + pixels * math.log((_CELLS - 1) / 2)
+
+    @property
+    def mean(self) -> Tensor:
+        """Image without grain, shape ``(B, C, H, W)``; see :meth:`draw` at temperature 0. Has no gradient."""
+        return self.draw(0.0)
+
+    def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of each pixel given the code and its real neighbours, and x itself.
+
+        For losses that compare pictures: unlike a draw it has a gradient, in one pass.
+        """
+        means = [torch.softmax(logits, -1) @ self.model.value for logits in self._logits(x)]
+        return torch.stack(means, 1), x
+
+    def _logits(self, x: Tensor) -> list[Tensor]:
+        """Return the logits of each channel given the real neighbours, each ``(B, H, W, levels)``."""
+        model = self.model
+        units = self.units(x).unflatten(-1, (model.layout.shape[0], model.width))
+        return [model.logits(unit, c) for c, unit in enumerate(units.unbind(-2))]
 
     def units(self, x: Tensor) -> Tensor:
         """Return the pre-activations of all pixels given their neighbours, ``(B, H, W, C · width)``."""
@@ -237,6 +254,7 @@ def cell_of(x: Tensor) -> Tensor:
     return ((x + 1) * ((_CELLS - 1) / 2)).round().clamp(0, _CELLS - 1).to(torch.int64)
 
 
+@functools.lru_cache(maxsize=8)
 def diagonals(height: int, width: int) -> list[tuple[Tensor, Tensor]]:
     """Return rows and columns of pixels that can be drawn at once: of equal ``2 · row + column``."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
