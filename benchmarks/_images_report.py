@@ -147,8 +147,10 @@ def _times(quality: list[dict[str, Any]]) -> str:
         "vaeaug's best ÷ its",
     ]
     note = (
-        "Both distances within the time that the peer was watched; nothing is extrapolated, so where the "
-        "peer was still improving at the end, its time to any better distance is at least what is shown."
+        "Seconds of training: all of `fit` for vaeaug; for the peer its optimiser steps only, not the fit "
+        "of its mixture. The last column compares the best within the time that the peer was watched. "
+        "Nothing is extrapolated: where the peer was still improving at the end, its time to any better "
+        "distance is at least what is shown."
     )
     steps = "\n".join(
         f"- {who}: "
