@@ -191,7 +191,7 @@ def test_vamp_is_the_mixture_of_its_pseudo_rows(c):
     latent = built("flat", "vamp")
     z = torch.randn(ROWS, LATENT_DIM).double()
     parts = latent.distribution(latent.prior.pseudo, torch.zeros(64, CLASSES).double())
-    each = parts.log_prob(z[:, None, :]) + torch.log_softmax(latent.prior.gate(c), 1)
+    each = parts.log_prob(z[:, None, :]) + torch.log_softmax(latent.prior.level + c @ latent.prior.gate, 1)
     torch.testing.assert_close(latent.prior(c).log_prob(z), torch.logsumexp(each, 1))
 
 

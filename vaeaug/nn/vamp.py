@@ -46,9 +46,8 @@ class VampPrior(Prior):
     ) -> None:
         super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
         self.components = check_number("components", components, low=1, integer=True)
-        self.gate = nn.Linear(context_width, components)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.level = nn.Parameter(torch.zeros(components))
+        self.gate = nn.Parameter(torch.zeros(context_width, components))
 
     def bind(self, latent: Any) -> None:
         """Borrow the posterior of a latent space; it must be a diagonal Gaussian given the features."""
@@ -70,7 +69,7 @@ class VampPrior(Prior):
     def forward(self, c: Tensor) -> DiagonalMixture:
         """Return the mixture with the weights of each context."""
         parts = self._latent[0].distribution(self.pseudo, c.new_zeros(self.components, self.context_width))
-        return DiagonalMixture(torch.log_softmax(self.gate(c), 1), parts.mean, parts.scale)
+        return DiagonalMixture(torch.log_softmax(self.level + c @ self.gate, 1), parts.mean, parts.scale)
 
 
 class DiagonalMixture(CodeDistribution):
