@@ -114,7 +114,7 @@ def _convolutional(
     check_number("features", features, low=1, integer=True)
     check_option("likelihood", likelihood, ["auto", *PIXELS])
     layout, context = blueprint.layout, blueprint.context_width
-    pixels = PIXELS["gaussian" if likelihood == "auto" else likelihood](layout)
+    pixels = PIXELS["texture" if likelihood == "auto" else likelihood](layout)
     encoder = ImageEncoder(layout, context, width, depth, features)
     wanted = int(pixels.parameters_per_pixel)  # type: ignore[arg-type]
     decoder = ImageDecoder(blueprint.latent_dim, context, layout, wanted, width, depth)

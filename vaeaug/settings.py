@@ -16,7 +16,7 @@ _MOST_HELD_OUT = 5_000
 _FEWEST_TO_HOLD_OUT = 40
 _FEWEST_OF_A_CLASS = 10
 _SPLIT = 10
-_IMAGES_SEEN = 600_000
+_IMAGES_SEEN = 400_000
 _REFERENCE_PIXELS = 28 * 28
 
 
@@ -58,8 +58,8 @@ def resolve(
     inverse square root of the rows (28 at 32,000; 4 to 150), so that small tables get
     enough steps and large ones do not take for ever.
 
-    Images (a ``shape`` of channels, height and width): batches hold a 64th of the rows, 32
-    to 128. There are as many epochs as show the network 600,000 images of 28×28 pixels,
+    Images (a ``shape`` of channels, height and width): batches hold a 32nd of the rows, 32
+    to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
     fewer for larger images, but at least 4 and at most 150.
     """
     if len(shape) == 3:
@@ -94,7 +94,7 @@ def resolve(
 def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
     """Return the settings of images by name."""
     pixels = shape[1] * shape[2]
-    batch_size = min(128, max(32, 1 << max(rows // 64, 1).bit_length()))
+    batch_size = min(128, max(32, 1 << max(rows // 32, 1).bit_length()))
     seen = _IMAGES_SEEN * min(4.0, _REFERENCE_PIXELS / pixels)
     return {
         "latent_dim": 32,

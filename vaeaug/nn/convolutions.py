@@ -22,7 +22,7 @@ _CONTROL = 64
 class Pyramid:
     """Grids and channels of the stages between an image and its coarsest features.
 
-    The finest grid has one cell per pixel below 16 pixels a side, per 2×2 pixels up to 48 and
+    The finest grid has one cell per pixel below 8 pixels a side, per 2×2 pixels up to 48 and
     per 4×4 above, since convolutions on the finest grids cost the most and see the least. Each further stage
     halves the grid (rounding up) and doubles the channels, up to four times ``width``.
 
@@ -42,7 +42,7 @@ class Pyramid:
 
     def __init__(self, height: int, width: int, channels: int) -> None:
         longest = max(height, width)
-        self.patch = 1 if longest < 16 else 2 if longest <= 48 else 4
+        self.patch = 1 if longest < 8 else 2 if longest <= 48 else 4
         grid = (math.ceil(height / self.patch), math.ceil(width / self.patch))
         self.size = (height, width)
         self.grids = [grid]
