@@ -24,6 +24,7 @@ HOUSE = {
         "training": ["training"],
         "operations": ["operations"],
         "settings": ["settings"],
+        "filtering": ["filtering"],
         "resampling": ["resampling"],
         "archive": ["archive"],
         "plotting": ["plotting"],
@@ -53,14 +54,14 @@ HOUSE = {
             "demo_pages",
             "cli",
             "__main__",
-            "integrations",
         ],
+        "integrations": ["integrations"],
     },
     8: {"root": ["__init__"]},
 }
 
 #: Where torch may be imported when the module is: everywhere else it comes with first use.
-TORCH_ROOMS = {"nn", "training", "losses", "building"}
+TORCH_ROOMS = {"nn", "training", "losses", "building", "integrations"}
 HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
 
 #: Third-party packages that a function may import on first use, because they are slow or optional.

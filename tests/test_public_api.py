@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import vaeaug
-from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
+from vaeaug import AugmentedClassifier, AugmentedDataset, BatchAugment, VAEAugmenter, VAEOverSampler
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
@@ -20,7 +20,17 @@ MODULES = sorted(
 )
 
 #: What users may rely on; a name leaves this list only with a deprecation.
-FACE = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "assess", "load"]
+FACE = [
+    "AugmentedClassifier",
+    "AugmentedDataset",
+    "BatchAugment",
+    "Recipe",
+    "VAEAugmenter",
+    "VAEOverSampler",
+    "__version__",
+    "assess",
+    "load",
+]
 
 HEAVY = ("torch", "torchvision", "albumentations", "matplotlib", "zuko", "tqdm", "safetensors")
 
@@ -125,7 +135,7 @@ def test_the_first_line_says_what_it_is_for(thing):
     assert len(first.splitlines()) <= 2, first
 
 
-@pytest.mark.parametrize("thing", [VAEAugmenter, VAEOverSampler, AugmentedClassifier])
+@pytest.mark.parametrize("thing", [VAEAugmenter, VAEOverSampler, AugmentedClassifier, AugmentedDataset])
 def test_every_parameter_is_documented(thing):
     documentation = inspect.getdoc(thing)
     section = documentation.split("Parameters\n----------")[1].split("\n\nAttributes")[0]
@@ -163,6 +173,18 @@ def test_parameters_of_the_sampler_are_as_promised():
 def test_parameters_of_the_classifier_are_as_promised():
     expected = ["estimator", "sampler"], ["synthetic_weight", "prior_correction", "cv", "random_state"]
     assert parameters_of(AugmentedClassifier.__init__) == expected
+
+
+def test_parameters_of_the_dataset_begin_as_promised():
+    positional, named = parameters_of(AugmentedDataset.__init__)
+    assert positional == ["dataset", "augmenter"]
+    assert named[:3] == ["p", "balance", "random_state"]
+    assert {"__getitem__", "__getitems__", "__len__", "set_epoch"} <= set(vars(AugmentedDataset))
+
+
+def test_parameters_of_the_module_begin_as_promised():
+    positional, named = parameters_of(BatchAugment.__init__)
+    assert (positional, named[0]) == (["augmenter"], "p")
 
 
 def test_load_takes_a_path_and_a_device():

@@ -9,12 +9,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AugmentedClassifier", "Recipe", "VAEAugmenter", "VAEOverSampler", "__version__", "assess", "load"]
+__all__ = [
+    "AugmentedClassifier",
+    "AugmentedDataset",
+    "BatchAugment",
+    "Recipe",
+    "VAEAugmenter",
+    "VAEOverSampler",
+    "__version__",
+    "assess",
+    "load",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AugmentedClassifier": "vaeaug.classifier",
+    "AugmentedDataset": "vaeaug.integrations.torch",
+    "BatchAugment": "vaeaug.integrations.torch",
     "Recipe": "vaeaug.recipe",
     "VAEAugmenter": "vaeaug.augmenter",
     "VAEOverSampler": "vaeaug.sampler",
@@ -26,6 +38,7 @@ if TYPE_CHECKING:
     from vaeaug.assessing import assess
     from vaeaug.augmenter import VAEAugmenter, load
     from vaeaug.classifier import AugmentedClassifier
+    from vaeaug.integrations.torch import AugmentedDataset, BatchAugment
     from vaeaug.recipe import Recipe
     from vaeaug.sampler import VAEOverSampler
 

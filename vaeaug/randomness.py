@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["derive_seed", "isolated_torch", "numpy_generator", "torch_generator"]
+__all__ = ["derive_seed", "isolated_torch", "keyed_seed", "numpy_generator", "torch_generator"]
 
 _SEED_LIMIT = 2**31 - 1
 
@@ -22,18 +22,21 @@ def derive_seed(random_state: Any) -> int:
 
     Parameters
     ----------
-    random_state : None, int, numpy.random.RandomState or numpy.random.Generator
+    random_state : None, int, numpy.random.RandomState, Generator or SeedSequence
         ``None`` takes fresh entropy from the operating system (never numpy's global
         stream); an int gives the same seed every time; a stream object is advanced by
-        one draw.
+        one draw; a ``SeedSequence`` gives the same seed every time, from so wide a range
+        that the seeds of many sequences differ.
 
     Returns
     -------
     int
-        In ``[0, 2**31 - 1)``.
+        In ``[0, 2**31 - 1)``, of a ``SeedSequence`` in ``[0, 2**64)``.
     """
     if random_state is None:
         return int(np.random.default_rng().integers(_SEED_LIMIT))
+    if isinstance(random_state, np.random.SeedSequence):
+        return int(random_state.generate_state(1, np.uint64)[0])
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(_SEED_LIMIT))
     return int(check_random_state(random_state).randint(_SEED_LIMIT))
@@ -42,6 +45,19 @@ def derive_seed(random_state: Any) -> int:
 def numpy_generator(*key: int) -> np.random.Generator:
     """Return an independent numpy generator for a key such as ``(seed, purpose, chunk)``."""
     return np.random.default_rng(np.random.SeedSequence(list(key)))
+
+
+def keyed_seed(*key: int) -> int:
+    """Return one integer seed for a key such as ``(seed, epoch, block)``, in ``[0, 2**31 - 1)``.
+
+    A pure function of the key: whoever asks, in whatever process and order, gets the same seed.
+
+    Examples
+    --------
+    >>> keyed_seed(0, 1, 2) == keyed_seed(0, 1, 2), keyed_seed(0, 1, 2) == keyed_seed(0, 2, 1)
+    (True, False)
+    """
+    return int(numpy_generator(*key).integers(_SEED_LIMIT))
 
 
 def torch_generator(*key: int, device: Any = "cpu") -> torch.Generator:

@@ -1,0 +1,407 @@
+"""`AugmentedDataset`, synthetic items in a torch Dataset; `BatchAugment`, the same after the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import get_spawning_popen
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+from vaeaug.checks import check_number, check_option
+from vaeaug.errors import InputError
+from vaeaug.integrations.batches import BatchAugment
+from vaeaug.integrations.kinds import Exchange, Kind
+from vaeaug.integrations.pool import Contents, Pool
+from vaeaug.integrations.schedule import Schedule
+from vaeaug.integrations.targets import labels_of, pair
+from vaeaug.integrations.workers import is_worker, shared
+from vaeaug.randomness import derive_seed
+from vaeaug.resampling import targets
+
+__all__ = ["AugmentedDataset", "BatchAugment", "Provenance"]
+
+_WHO = "AugmentedDataset"
+_EXAMPLES = 16
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an item of an epoch comes from.
+
+    Parameters
+    ----------
+    synthetic : bool
+    label : object
+    source : int
+        The item of the wrapped dataset that is shown or varied; −1 for a draw from the prior.
+    seed : int
+        ``random_state`` of the call of the augmenter that made it; −1 for a real item.
+    position : int
+        Row of the item in what that call returned; −1 for a real item.
+    """
+
+    synthetic: bool
+    label: Any
+    source: int
+    seed: int
+    position: int
+
+
+class AugmentedDataset(Dataset):
+    """Wrap a torch Dataset of (image, label) so that some of its items are synthetic, new ones each epoch.
+
+    All synthetic items of an epoch are decoded in whole batches by the process that calls
+    :meth:`set_epoch`, on the device of the augmenter, and kept in shared memory; loader
+    workers only copy bytes out of it, and never touch the model. Item i of epoch e is a pure
+    function of ``(random_state, e, i)``: the same for any number of workers, any batch
+    size and order, and after a resume.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Map-style, of pairs (image, label): PIL images, tensors, ``tv_tensors.Image`` or
+        arrays, of one size. Also rows of a table (``TensorDataset``). Leave random transforms
+        and normalisation to ``transform``, so that synthetic items get them too.
+    augmenter : VAEAugmenter
+        Fitted on such items with such labels.
+    p : float, default=0.5
+        Share of the real items of each class that are replaced, other ones each epoch.
+    balance : bool, str, float or dict, default=False
+        True adds synthetic items until all classes are as large as the largest, so that
+        the dataset grows. Also a ``sampling_strategy`` of imbalanced-learn.
+    random_state : None, int, RandomState or Generator
+        An int to repeat a run or to resume it. Every process of a distributed run must
+        be given the same.
+    labels : array-like (n,), optional
+        Labels of all items, if the dataset lists them nowhere and reading all items to learn
+        them takes too long.
+    transform : callable, optional
+        Applied to every image, real or synthetic.
+    method : {"prior", "posterior"}, default="prior"
+        ``"prior"``: new items of the class. ``"posterior"``: variations of real items
+        of the class; the dataset's items are read again to be varied.
+    temperature : float, default=1.0
+        Below 1 items are more typical (``"prior"``) or closer to their source (``"posterior"``).
+    label_filter : LabelFilter, optional
+        Drops items that look like another class or copy a real one; it is fitted on the
+        dataset unless it is fitted. A dropped item is made anew, and after three attempts a
+        real item takes its place. What was dropped is counted in ``dropped_``.
+    pool_size : int, optional
+        Synthetic items to keep at most; by default as many as an epoch shows. With fewer,
+        some are shown more than once in an epoch.
+    refresh_every : int, default=1
+        Epochs after which the pool is made anew; more than 1 saves time, and items
+        come back within these epochs.
+    epoch : int, default=0
+        The epoch to start with, whose pool is made at once.
+
+    Attributes
+    ----------
+    classes : ndarray (K,)
+    seed : int
+        What ``random_state`` came to; pass it as ``random_state`` to repeat the run.
+    epoch : int
+    dropped_ : DataFrame
+        Per class, how many candidates of the present pool were made, and dropped for each
+        reason; empty without ``label_filter``.
+
+    Raises
+    ------
+    InputError
+        For items that are no pairs or not alike, labels that cannot be used, or an
+        augmenter that makes something else than the items are.
+
+    Notes
+    -----
+    Call ``set_epoch(e)`` before each epoch, with persistent workers too; else all epochs are
+    alike. On one machine the bytes are the same in every run; another processor or
+    number of threads may round a pixel differently.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> from vaeaug import AugmentedDataset, VAEAugmenter
+    >>> X, y = torch.randn(60, 4), torch.tensor([0] * 45 + [1] * 15)
+    >>> augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X.numpy(), y.numpy())
+    >>> data = AugmentedDataset(TensorDataset(X, y), augmenter, p=0.2, balance=True, random_state=0)
+    >>> loader = DataLoader(data, batch_size=30, shuffle=True)
+    >>> for epoch in range(2):
+    ...     data.set_epoch(epoch)
+    ...     counts = sum(torch.bincount(labels) for rows, labels in loader)
+    >>> counts.tolist()
+    [45, 45]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        augmenter: Any,
+        *,
+        p: float = 0.5,
+        balance: Any = False,
+        random_state: Any = None,
+        labels: Any = None,
+        transform: Callable[[Any], Any] | None = None,
+        method: str = "prior",
+        temperature: float = 1.0,
+        label_filter: Any = None,
+        pool_size: int | None = None,
+        refresh_every: int = 1,
+        epoch: int = 0,
+    ) -> None:
+        check_number("p", p, low=0, high=1)
+        check_option("method", method, ("prior", "posterior"))
+        check_number("temperature", temperature, low=0)
+        check_number("pool_size", pool_size, low=1, integer=True, also=(None,))
+        check_number("refresh_every", refresh_every, low=1, integer=True)
+        _check_dataset(dataset)
+        self.dataset, self.transform = dataset, transform
+        self.seed = _seed(random_state)
+        self._labels = labels_of(dataset, labels, _WHO)
+        self.classes = self._labels.classes
+        self._kind, examples = self._look()
+        self._schedule = Schedule(
+            self._labels.groups,
+            self._added(balance),
+            p=float(p),
+            pool_size=pool_size,
+            refresh_every=int(refresh_every),
+            seed=self.seed,
+        )
+        exchange = Exchange(augmenter, self._kind, examples, _WHO, compact=True)
+        if label_filter is not None and not hasattr(label_filter, "classes_"):
+            label_filter = label_filter.fit(self._read(np.arange(len(dataset))), self._labels.values)
+        self._pool: Pool | None = Pool(
+            augmenter,
+            exchange,
+            self._schedule,
+            self._labels,
+            self._read,
+            method=method,
+            temperature=float(temperature),
+            label_filter=label_filter,
+        )
+        self._share(exchange.stored)
+        self.set_epoch(epoch)
+
+    def _look(self) -> tuple[Kind, np.ndarray]:
+        """Return the kind of the items, and some of them as one array."""
+        rows = np.unique(np.linspace(0, len(self.dataset) - 1, _EXAMPLES).astype(np.int64))
+        items = [pair(item, _WHO)[0] for item in self._fetch(rows.tolist())]
+        kind = Kind.of(items[0], _WHO)
+        return kind, kind.stack(items, _WHO)
+
+    def _added(self, balance: Any) -> np.ndarray:
+        """Return how many items each class is to get on top."""
+        added = np.zeros(len(self.classes), dtype=np.int64)
+        if balance is False or balance is None:
+            return added
+        wanted = targets("auto" if balance is True else balance, self._labels.values)
+        for label, count in wanted.items():
+            added[self.classes == label] = count
+        return added
+
+    def _share(self, stored: str) -> None:
+        """Lay out what the worker processes see: the pool, and what each item shows."""
+        dtype = torch.from_numpy(np.zeros(0, dtype=stored)).dtype
+        items = len(self._schedule.item_groups)
+        self._slots = shared((items,), torch.int64, _WHO)
+        self._stand_ins = shared((items,), torch.int64, _WHO)
+        self._images = shared((len(self._schedule.slot_groups), *self._kind.shape), dtype, _WHO)
+        self._epoch = shared((1,), torch.int64, _WHO)
+        self._generation = -1
+        self._contents: Contents | None = None
+
+    # -- epochs ---------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return int(self._epoch.item())
+
+    @property
+    def dropped_(self) -> pd.DataFrame:
+        """Counts of what the filter dropped from the present pool, one row per class."""
+        return pd.DataFrame() if self._contents is None else self._contents.dropped
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch: make its synthetic items and decide which items show them.
+
+        Call it before iterating over the loader; workers that are already running see
+        the new epoch. Jumping to any epoch, forth or back, gives the items of that epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            0 or more.
+
+        Raises
+        ------
+        InputError
+            If called in a worker process.
+        """
+        check_number("epoch", epoch, low=0, integer=True)
+        if is_worker() or self._pool is None:
+            raise InputError(
+                f"{_WHO}: set_epoch must be called in the process that made the dataset, before iterating "
+                "over the loader; worker processes have no model, and see the new epoch by themselves."
+            )
+        generation = self._schedule.generation(int(epoch))
+        if generation != self._generation:
+            self._generation = -1  # until the pool is whole
+            self._contents = self._pool.make(generation, self._images.numpy())
+            self._generation = generation
+        slots = self._assigned(int(epoch), self._contents)
+        self._slots.numpy()[:] = slots
+        self._stand_ins.numpy()[:] = self._schedule.stand_ins(int(epoch))
+        self._epoch.fill_(int(epoch))
+
+    def _assigned(self, epoch: int, contents: Contents | None) -> np.ndarray:
+        slots = self._schedule.assign(epoch)
+        if contents is not None and len(contents.accepted):
+            slots = np.where((slots >= 0) & contents.accepted[slots], slots, -1)
+        return slots
+
+    # -- items ----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._schedule.item_groups)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return (image, label) of one item."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
+        """Return several items at once, as DataLoader asks for a batch."""
+        rows = np.asarray(indices, dtype=np.int64)
+        size = len(self)
+        outside = (rows < -size) | (rows >= size)
+        if outside.any():
+            raise IndexError(f"{_WHO} has {size} items; got index {int(rows[outside][0])}.")
+        rows = rows % size
+        slots = self._slots.numpy()[rows]
+        found: list[Any] = [None] * len(rows)
+        real = np.flatnonzero(slots < 0)
+        if len(real):
+            stand_ins = self._stand_ins.numpy()[rows[real]].tolist()
+            for place, item in zip(real.tolist(), self._fetch(stand_ins), strict=True):
+                found[place] = pair(item, _WHO)
+        new = np.flatnonzero(slots >= 0)
+        if len(new):
+            copies = torch.from_numpy(self._images.numpy()[slots[new]])
+            groups = self._schedule.item_groups[rows[new]].tolist()
+            for place, image, group in zip(new.tolist(), self._kind.items(copies), groups, strict=True):
+                found[place] = (image, self._labels.objects[group])
+        if self.transform is None:
+            return found
+        return [(self.transform(image), label) for image, label in found]
+
+    def _fetch(self, rows: list[int]) -> list[Any]:
+        """Return items of the wrapped dataset, in one call if it can do that."""
+        batched = getattr(self.dataset, "__getitems__", None)
+        return list(batched(rows)) if batched else [self.dataset[row] for row in rows]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Return images of the wrapped dataset as one array (m, ...)."""
+        images = [pair(item, _WHO)[0] for item in self._fetch(rows.tolist())]
+        return self._kind.stack(images, _WHO)
+
+    # -- provenance -----------------------------------------------------------------
+
+    def provenance(self, index: int, *, epoch: int | None = None) -> Provenance:
+        """Tell whether an item is synthetic, what it stems from, and the seed it was made with.
+
+        Parameters
+        ----------
+        index : int
+        epoch : int, optional
+            The present one by default. For another one with a ``label_filter`` its pool is made
+            once more, which takes as long as ``set_epoch``.
+
+        Returns
+        -------
+        Provenance
+        """
+        table = self.provenance_table(epoch)
+        if not -len(table) <= index < len(table):
+            raise IndexError(f"{_WHO} has {len(table)} items; got index {index}.")
+        synthetic, group, source, seed, position = (column.iloc[index] for _, column in table.items())
+        return Provenance(bool(synthetic), group, int(source), int(seed), int(position))
+
+    def provenance_table(self, epoch: int | None = None) -> pd.DataFrame:
+        """Return the provenance of all items of an epoch, one row per item.
+
+        Columns as the fields of :class:`Provenance`.
+
+        Raises
+        ------
+        InputError
+            If called in a worker process.
+        """
+        epoch = self.epoch if epoch is None else check_number("epoch", epoch, low=0, integer=True)
+        contents = self._contents_of(int(epoch))
+        slots = self._assigned(int(epoch), contents)
+        new = slots >= 0
+        sources = self._schedule.stand_ins(int(epoch))
+        sources[new] = contents.sources[slots[new]]
+        seeds, positions = np.full((2, len(slots)), -1, dtype=np.int64)
+        seeds[new], positions[new] = contents.seeds[slots[new]], contents.positions[slots[new]]
+        return pd.DataFrame(
+            {
+                "synthetic": new,
+                "label": self.classes[self._schedule.item_groups],
+                "source": sources,
+                "seed": seeds,
+                "position": positions,
+            }
+        )
+
+    def _contents_of(self, epoch: int) -> Contents:
+        if self._pool is None or is_worker():
+            raise InputError(f"{_WHO}: worker processes know no provenance; ask in the process that made it.")
+        generation = self._schedule.generation(epoch)
+        if generation == self._generation and self._contents is not None:
+            return self._contents
+        if self._pool.label_filter is None:
+            return self._pool.plan(generation)
+        return self._pool.make(generation, np.empty(self._images.shape, self._images.numpy().dtype))
+
+    # -- processes ------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the model behind when a worker process is spawned, which only needs the shared pool."""
+        state = self.__dict__.copy()
+        if get_spawning_popen() is not None:
+            state["_pool"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._pool is not None:
+            self._pool.read = self._read
+            for name in ("_slots", "_stand_ins", "_images", "_epoch"):
+                getattr(self, name).share_memory_()  # unpickled from a file, they are private
+
+
+def _seed(random_state: Any) -> int:
+    """Return an integer as it is, so that the seed of a run can be passed again, else one drawn from it."""
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        return int(check_number("random_state", random_state, low=0, integer=True))
+    return derive_seed(random_state)
+
+
+def _check_dataset(dataset: Any) -> None:
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
+        raise InputError(
+            f"{_WHO}: dataset must be map-style, with __getitem__ and __len__; got {type(dataset).__name__}. "
+            "Behind an iterable one use BatchAugment, after the loader."
+        )
+    if not len(dataset):
+        raise InputError(f"{_WHO}: dataset has no items; check its path or its filter.")

@@ -1,0 +1,60 @@
+"""What has to do with processes: who may run the model, and memory that all of them see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils.data import get_worker_info
+
+from vaeaug.errors import InputError
+
+__all__ = ["forked_cuda_explained", "is_worker", "shared"]
+
+_SHM = "/dev/shm"
+
+
+def is_worker() -> bool:
+    """Tell whether this code runs in a worker process of a DataLoader."""
+    return get_worker_info() is not None
+
+
+@contextmanager
+def forked_cuda_explained(who: str) -> Iterator[None]:
+    """Turn CUDA's refusal to work in a forked process into an error that names the way out.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "forked subprocess" not in str(error):
+            raise
+        raise InputError(
+            f"{who}: the augmenter is on a GPU, and CUDA cannot be used in a forked worker process. Either "
+            'use num_workers=0, or BatchAugment after the loader, or load the augmenter with device="cpu".'
+        ) from error
+
+
+def shared(shape: tuple[int, ...], dtype: torch.dtype, who: str) -> torch.Tensor:
+    """Return a tensor of zeros that all worker processes see, forked or spawned.
+
+    Raises
+    ------
+    InputError
+        If the machine (or container) lends less memory for that.
+    """
+    wanted = int(torch.Size(shape).numel()) * dtype.itemsize
+    if os.path.isdir(_SHM):
+        facts = os.statvfs(_SHM)
+        free = facts.f_bavail * facts.f_frsize
+        if wanted > free:
+            raise InputError(
+                f"{who}: the pool takes {wanted / 1e6:.0f} MB of shared memory, {_SHM} has {free / 1e6:.0f} "
+                "MB. Set pool_size to fewer items, or give the container more (docker run --shm-size)."
+            )
+    return torch.zeros(shape, dtype=dtype).share_memory_()
