@@ -243,7 +243,7 @@ def test_digits_are_learned_and_the_code_tells_them_apart(kind):
         return likelihood(decoder(z, none))
 
     before = reconstruction().log_prob(x).mean().item()
-    for _ in range(50):
+    for _ in range(90):
         optimizer.zero_grad()
         (-reconstruction().log_prob(x).mean()).backward()
         optimizer.step()
