@@ -41,6 +41,7 @@ HOUSE = {
             "persistence",
             "fitted",
             "intake",
+            "containers",
         ]
     },
     7: {

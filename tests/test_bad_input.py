@@ -82,9 +82,6 @@ BAD_DATA = {
     ),
     "complex numbers": (NUMBERS + 1j, None, ValueError, ["Complex data not supported"]),
     "a sparse matrix": (sparse.csr_array(NUMBERS), None, TypeError, ["dense data is required", "toarray"]),
-    "images": (np.zeros((9, 8, 8)), None, InputError, ["VAEAugmenter expected <= 2", "(9, 8, 8)", "flatten"]),
-    "colour images": (np.zeros((9, 8, 8, 3)), None, InputError, ["dim 4", "Images are not supported yet"]),
-    "a list of images": (np.zeros((9, 8, 8)).tolist(), None, ValueError, ["dim 3", "<= 2"]),
     "columns named twice": (
         pd.DataFrame(NUMBERS, columns=["a", "b", "a"]),
         None,
@@ -186,7 +183,7 @@ BAD_PARAMETERS = [
     ({"categorical_features": ["size"]}, ["categorical_features", "array without names", "got 'size'"]),
     ({"categorical_features": [7]}, ["categorical_features", "[0, 2]", "got 7"]),
     ({"categorical_features": [True]}, ["categorical_features", "one entry per column (3)", "got 1"]),
-    ({"image_shape": (8, 8)}, ["image_shape must be None", "got (8, 8)"]),
+    ({"image_shape": (8, 8)}, ["image_shape=(8, 8) has 64 values", "3 features"]),
 ]
 
 

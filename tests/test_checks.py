@@ -13,7 +13,6 @@ from vaeaug.checks import (
     check_option,
     check_weights,
     extended,
-    refuse_images,
     refuse_repeated_columns,
     refuse_text,
     restored_on_failure,
@@ -88,11 +87,6 @@ def test_numbers_in_any_array_are_no_text(X):
 def test_cells_that_are_no_numbers_at_all_are_a_type_error():
     with pytest.raises(TypeError, match="argument must be a string or a real number"):
         refuse_text(np.array([[{}, 1]], dtype=object))
-
-
-@pytest.mark.parametrize("X", [np.ones((2, 2)), [[1, 2]], pd.DataFrame({"a": [1]})])
-def test_tables_are_no_images(X):
-    refuse_images(X)
 
 
 def test_repeated_columns_are_named_once():

@@ -43,13 +43,13 @@ PARAMETERS = (
 #: name -> (positional-or-keyword, keyword-only) parameters of VAEAugmenter's methods.
 METHODS = {
     "fit": (["X", "y", "sample_weight"], []),
-    "sample": (["n_samples", "y"], ["method", "temperature", "random_state"]),
-    "generate": (["y_new", "X", "y"], ["method", "temperature", "random_state"]),
-    "resample": (["X", "y"], ["sampling_strategy", "method", "random_state"]),
+    "sample": (["n_samples", "y"], ["method", "temperature", "sharp", "random_state"]),
+    "generate": (["y_new", "X", "y"], ["method", "temperature", "sharp", "random_state"]),
+    "resample": (["X", "y"], ["sampling_strategy", "method", "sharp", "random_state"]),
     "transform": (["X"], []),
     "inverse_transform": (["Z", "y"], []),
     "reconstruct": (["X", "y"], []),
-    "vary": (["X", "y"], ["strength", "random_state"]),
+    "vary": (["X", "y"], ["strength", "sharp", "random_state"]),
     "score_samples": (["X", "y"], ["n_draws"]),
     "save": (["path"], []),
 }

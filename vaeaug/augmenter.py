@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,8 +32,8 @@ from vaeaug.training.runtime import Runtime
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 
 
-class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating, Coding):
-    """Learn a table with a class-conditional VAE, and make new rows of any class.
+class VAEAugmenter(Generating, Coding):
+    """Learn a table or a set of images with a class-conditional VAE, and make new rows of any class.
 
     Parameters
     ----------
@@ -50,16 +50,18 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
     network : "auto" or Recipe, default="auto"
         ``Recipe("residual", width=128, depth=2, dependence="auto")``: width and depth of
         encoder and decoder, and hidden units of the part of the decoder that models each
-        column given the columns before it (0 makes columns independent given the code).
+        column given the columns before it (0 makes columns independent given the code). For
+        images ``Recipe("convolutional", width=32, depth=1)``.
     losses : dict of str to float, optional
         Weights of loss terms that replace the default
         ``{"reconstruction": 1, "kl": beta}``.
     categorical_features : "from_dtype", None, mask, positions or names, default="from_dtype"
         Numeric columns to treat as categories.
     image_shape : tuple, optional
-        Reserved for images.
+        (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
+        image of that shape. Arrays of three or four dimensions are images in any case.
     channels : {"auto", "first", "last"}, default="auto"
-        Reserved for images.
+        Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries.
     max_iter : int or "auto", default="auto"
         Epochs, at most; ``"auto"`` is 28 for 32,000 rows, more for fewer rows.
     batch_size : int or "auto", default="auto"
@@ -87,6 +89,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
     classes_ : ndarray or None
         Labels seen in fit; None without class labels.
     n_features_in_ : int
+        Columns of a table, or values of an image.
+    image_shape_ : tuple of int or None
+        Shape of one image in the layout of X; None for tables.
+    class_names_ : list of str or None
+        Names of the classes 0, 1, …, if X was a Dataset that knows them.
     feature_names_in_ : ndarray of str
         Only when X had string column names.
     history_ : DataFrame
@@ -186,6 +193,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -195,10 +203,14 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n, d)
-            Numbers, text, categories, booleans, dates; missing values are learned too.
+        X : DataFrame or array-like of shape (n, d), or images
+            Tables hold numbers, text, categories, booleans, dates; missing values are learned
+            too. Images come as arrays or torch tensors (n, H, W), (n, H, W, C) or (n, C, H, W)
+            of any numeric dtype and range, as rows with ``image_shape``, as lists of PIL
+            images, or as a torch ``Dataset`` of images or (image, label).
         y : array-like of shape (n,), DataFrame or None
-            Class labels, a continuous target, or a frame of control variables.
+            Class labels, a continuous target, or a frame of control variables. None for a
+            Dataset takes its labels.
         sample_weight : array-like of shape (n,), optional
             Importance of the rows in training, 0 or more.
 
@@ -210,7 +222,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
         Raises
         ------
         InputError
-            For data that cannot be learned from; the message names the column.
+            For data that cannot be learned from; the message names the column or the image.
         TrainingDivergedError
             When the loss stays non-finite.
 
@@ -226,7 +238,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
         """Do the work of fit; return the number of rows."""
-        intake, x = open_intake(self, X)
+        intake, x, y = open_intake(self, X, y)
         context = ContextCodec().fit(y)
         c = contexts(context, y, len(x))
         weights = check_weights(sample_weight, len(x))
@@ -239,7 +251,17 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
         if len(x) < 2:
             raise InputError(f"VAEAugmenter needs at least 2 rows to learn from, got n_samples={len(x)}.")
         seed = derive_seed(self.random_state)
-        learned = learn(self, intake.codec.layout, context, x, c, groups=groups, weights=weights, seed=seed)
+        learned = learn(
+            self,
+            intake.codec.layout,
+            context,
+            x,
+            c,
+            groups=groups,
+            weights=weights,
+            pack=intake.pack,
+            seed=seed,
+        )
         self._intake, self._context, self._model = intake, context, learned.model
         self.classes_ = context.classes_
         self.history_ = learned.history
@@ -251,6 +273,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generating
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one safetensors file, never a pickle.
+
+        The file of a model of images holds training images, up to 20,000 of them and 32 million
+        values in all, which ``sample(method="posterior")`` varies.
 
         Raises
         ------

@@ -19,7 +19,6 @@ __all__ = [
     "check_option",
     "check_weights",
     "extended",
-    "refuse_images",
     "refuse_repeated_columns",
     "refuse_text",
     "restored_on_failure",
@@ -109,21 +108,6 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
             f"sample_weight must hold finite numbers of 0 or more, some of them above zero; got {got}."
         )
     return weights.astype(np.float32)
-
-
-def refuse_images(X: Any) -> None:
-    """Raise for arrays of more than two dimensions.
-
-    Raises
-    ------
-    InputError
-    """
-    shape = getattr(X, "shape", ())
-    if len(shape) > 2:
-        raise InputError(
-            f"Found array with dim {len(shape)}, while VAEAugmenter expected <= 2: it takes tables of shape "
-            f"(n, d), got {tuple(shape)}. Images are not supported yet; flatten them to (n, height * width)."
-        )
 
 
 def refuse_repeated_columns(X: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from vaeaug import operations
@@ -18,7 +19,7 @@ __all__ = ["Coding"]
 _NOISE = 13
 
 
-class Coding(Fitted):
+class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitted):
     """The methods of an augmenter that work row by row."""
 
     def transform(self, X: Any) -> np.ndarray:
@@ -75,9 +76,11 @@ class Coding(Fitted):
         X : as in fit
             Row by row; a frame keeps its index.
         """
-        return self.vary(X, y, strength=0.0, random_state=0)
+        return self.vary(X, y, strength=0.0, sharp=False, random_state=0)
 
-    def vary(self, X: Any, y: Any = None, *, strength: float = 1.0, random_state: Any = None) -> Any:
+    def vary(
+        self, X: Any, y: Any = None, *, strength: float = 1.0, sharp: bool = True, random_state: Any = None
+    ) -> Any:
         """Return a random variation of each row.
 
         Parameters
@@ -86,7 +89,10 @@ class Coding(Fitted):
         y : array-like of shape (n,) or None
             Labels of the rows, if known.
         strength : float, default=1.0
-            Scales the noise on the codes; 0 gives the reconstruction.
+            Scales the noise on the codes; 0 gives the reconstruction (of images, with ``sharp``, the image).
+        sharp : bool, default=True
+            For images: change the image itself, ``x' = x + decoded(z') − decoded(z)``, which keeps the
+            detail that decoding blurs. False returns the decoded variation. Tables have no such detail.
         random_state : int, RandomState or None
 
         Returns
@@ -96,11 +102,15 @@ class Coding(Fitted):
         """
         check_is_fitted(self)
         check_number("strength", strength, low=0)
+        data = self._intake.open(X, y)
+        X, y = data.X, data.y
         x = self._encode(X)
         c = self._labels(y, len(x))
         seed = self._next_seed(random_state)
         mean, scale = self._model.encode(x, c)
         z = operations.perturb(mean, scale, strength, numpy_generator(seed, _NOISE))
+        if sharp and self._codec.layout.is_image:
+            return self._intake.decode(self._revised(x, (mean, c), (z, c)), like=X)
         made = self._model.decode(z, c, temperature=min(strength, 1.0), seed=seed)
         return self._intake.decode(made, like=X)
 
@@ -116,5 +126,7 @@ class Coding(Fitted):
         """
         check_is_fitted(self)
         check_number("n_draws", n_draws, low=1, integer=True)
+        data = self._intake.open(X, y)
+        X, y = data.X, data.y
         x = self._encode(X)
         return self._model.log_likelihood(x, self._labels(y, len(x)), draws=n_draws, seed=self._seed)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from vaeaug import operations
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import InputError
 from vaeaug.intake import Intake
@@ -28,11 +29,14 @@ class Anchors:
     mean, scale : ndarray of shape (n, D)
         Of their posteriors.
     context : ndarray of float32, shape (n, K)
+    rows : ndarray of shape (n, C, H, W), optional
+        The rows themselves, encoded or packed, where variations start from them.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     context: np.ndarray
+    rows: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is stored, by name."""
@@ -46,6 +50,9 @@ class Fitted(BaseEstimator):
     classes_: np.ndarray | None
     history_: pd.DataFrame
     n_iter_: int
+    n_features_in_: int
+    image_shape_: tuple[int, ...] | None
+    class_names_: list[str] | None
     _intake: Intake
     _context: ContextCodec
     _model: Model
@@ -62,6 +69,13 @@ class Fitted(BaseEstimator):
     def _encode(self, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W) or (n, C, H, W)."""
         return self._intake.encode(self, X)
+
+    def _revised(
+        self, rows: np.ndarray, first: tuple[np.ndarray, np.ndarray], then: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """Return images changed as their decoded copies do between two pairs of codes and contexts."""
+        before, after = (self._model.decode(z, c, temperature=0.0, seed=self._seed) for z, c in (first, then))
+        return operations.add_back(rows, before, after)
 
     def _is_one_label(self, y: Any) -> bool:
         """Whether y is the label of one row, not a list of labels."""

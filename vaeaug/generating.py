@@ -31,6 +31,7 @@ class Generating(Fitted):
         *,
         method: str = "prior",
         temperature: float = 1.0,
+        sharp: bool = True,
         random_state: Any = None,
     ) -> tuple[Any, Any]:
         """Make new rows.
@@ -49,6 +50,9 @@ class Generating(Fitted):
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse; 0 is deterministic but
             for the choice of mixture component or training row.
+        sharp : bool, default=True
+            For images, and ``method="posterior"``: change the training image itself, by the difference
+            between two decoded images, which keeps the detail that decoding blurs. False decodes only.
         random_state : int, RandomState or None
             None continues the estimator's own sequence, so that successive calls differ.
 
@@ -73,7 +77,7 @@ class Generating(Fitted):
             c = self._context.encode(labels, int(n_samples))
             self._check_sources(method, c, self._anchors.context)
             seed = self._next_seed(random_state)
-        x, _ = self._generate(c, method, temperature, seed, self._anchors)
+        x, _ = self._generate(c, method, temperature, seed, self._anchors, sharp)
         return self._intake.decode(x), labels
 
     def generate(
@@ -84,6 +88,7 @@ class Generating(Fitted):
         *,
         method: str = "auto",
         temperature: float = 1.0,
+        sharp: bool = True,
         random_state: Any = None,
     ) -> tuple[Any, np.ndarray]:
         """Make one row per label, and say which real row each of them varies.
@@ -96,7 +101,7 @@ class Generating(Fitted):
             The real rows that ``"posterior"`` and ``"interpolate"`` start from.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
             ``"auto"`` is ``"prior"``.
-        temperature, random_state
+        temperature, sharp, random_state
             As in :meth:`sample`.
 
         Returns
@@ -112,6 +117,8 @@ class Generating(Fitted):
             raise InputError(
                 f"y_new must list one label per row to make, got {y_new!r}; use sample for one label."
             )
+        data = self._intake.open(X, y)
+        X, y = data.X, data.y
         x = self._encode(X)
         known = contexts(self._context, y, len(x))
         if not len(y_new):
@@ -120,10 +127,11 @@ class Generating(Fitted):
         self._check_sources(method, c, known)
         seed = self._next_seed(random_state)
         if method in ("auto", "prior"):
-            x, sources = self._generate(c, "prior", temperature, seed, None)
+            x, sources = self._generate(c, "prior", temperature, seed, None, sharp)
         else:
             mean, scale = self._model.encode(x, known)
-            x, sources = self._generate(c, method, temperature, seed, Anchors(mean, scale, known))
+            anchors = Anchors(mean, scale, known, x if self._codec.layout.is_image else None)
+            x, sources = self._generate(c, method, temperature, seed, anchors, sharp)
         return self._intake.decode(x), sources
 
     def _generate(
@@ -133,6 +141,7 @@ class Generating(Fitted):
         temperature: float,
         seed: int,
         anchors: Anchors | None,
+        sharp: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return encoded rows for contexts, and the anchors they vary."""
         if method == "prior" or anchors is None:
@@ -147,7 +156,11 @@ class Generating(Fitted):
             partner = operations.same_class_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
             other = operations.perturb(mean[partner], scale[partner], temperature, noise)
             z = operations.lerp(z, other, rng.random((len(z), 1)))
-        return self._model.decode(z, c, temperature=temperature, seed=seed), sources
+        elif sharp and anchors.rows is not None:
+            images = self._codec.unpack(anchors.rows[sources])
+            return self._revised(images, (mean[sources], anchors.context[sources]), (z, c)), sources
+        rows = self._model.decode(z, c, temperature=temperature, seed=seed)
+        return rows, sources
 
     def _check_sources(self, method: str, c: np.ndarray, known: np.ndarray) -> None:
         """Refuse to vary real rows of a class that has none."""
@@ -167,6 +180,7 @@ class Generating(Fitted):
         *,
         sampling_strategy: Any = "auto",
         method: str = "auto",
+        sharp: bool = True,
         random_state: Any = None,
     ) -> tuple[Any, Any]:
         """Return the rows of X, untouched, followed by new rows that balance the classes.
@@ -179,6 +193,8 @@ class Generating(Fitted):
             size of the largest; a float is the wanted ratio minority / majority; a dict
             gives the wanted total per class.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
+        sharp : bool, default=True
+            As in :meth:`sample`.
         random_state : int, RandomState or None
 
         Returns
@@ -187,6 +203,8 @@ class Generating(Fitted):
         """
         check_is_fitted(self)
         check_option("method", method, ("auto", *METHODS))
+        data = self._intake.open(X, y)
+        X, y = data.X, data.y
         self._check_balanceable(y)
         wanted = targets(sampling_strategy, y)
         # The labels of new rows are labels of y, so that its container and dtype are kept.
@@ -194,7 +212,9 @@ class Generating(Fitted):
         first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]
         positions = np.repeat(np.array(first, dtype=np.int64), list(wanted.values()))
         y_res = extended(y, positions)
-        X_new, _ = self.generate(y_res[len(labels) :], X, y, method=method, random_state=random_state)
+        X_new, _ = self.generate(
+            y_res[len(labels) :], X, y, method=method, sharp=sharp, random_state=random_state
+        )
         return self._intake.append(X, X_new), y_res
 
     def _check_balanceable(self, y: Any) -> None:

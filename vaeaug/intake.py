@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,12 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from vaeaug.checks import appended, refuse_images, refuse_repeated_columns, refuse_text
+from vaeaug.checks import appended, refuse_repeated_columns, refuse_text
+from vaeaug.codecs.images import ImageCodec
 from vaeaug.codecs.tabular import TableCodec
+from vaeaug.containers import CONTAINERS, Container, Frames, Opened, holds_images, joined, opened, read
 from vaeaug.errors import InputError
 from vaeaug.settings import bins_for
 
-__all__ = ["INTAKES", "Intake", "TableIntake", "open_intake"]
+__all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
 
 
 class Intake(Protocol):
@@ -22,6 +25,9 @@ class Intake(Protocol):
 
     kind: str
     codec: Any
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Return X and y with what is read item by item read."""
 
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32."""
@@ -31,6 +37,12 @@ class Intake(Protocol):
 
     def append(self, X: Any, X_new: Any) -> Any:
         """Return the rows of X followed by new ones, in the container of X."""
+
+    def pack(self, x: np.ndarray) -> np.ndarray | None:
+        """Return encoded rows as they are kept for variations; None if only their codes are."""
+
+    def describe(self, estimator: Any) -> None:
+        """Tell an estimator what its data is like."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -53,7 +65,6 @@ class TableIntake:
     @classmethod
     def fit(cls, estimator: Any, X: Any) -> tuple[TableIntake, np.ndarray]:
         """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
-        refuse_images(X)
         if isinstance(X, pd.DataFrame):
             refuse_repeated_columns(X)
             validate_data(estimator, X, skip_check_array=True)
@@ -63,7 +74,13 @@ class TableIntake:
                 estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
             )
         codec = TableCodec(estimator.categorical_features, max_bins=bins_for(len(X))).fit(X)
-        return cls(codec), codec.encode(X)
+        intake = cls(codec)
+        intake.describe(estimator)
+        return intake, codec.encode(X)
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Return X and y as they are."""
+        return Opened(X, y)
 
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W)."""
@@ -86,6 +103,13 @@ class TableIntake:
         """Return the rows of X followed by new ones, in the container of X."""
         return appended(X, X_new)
 
+    def pack(self, x: np.ndarray) -> None:
+        """Keep no rows: a variation of a row is made from its code alone."""
+
+    def describe(self, estimator: Any) -> None:
+        """Say that rows are no images."""
+        estimator.image_shape_, estimator.class_names_ = None, None
+
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
         return self.codec.state()
@@ -96,26 +120,115 @@ class TableIntake:
         return cls(TableCodec.from_state(meta, arrays))
 
 
+class ImageIntake:
+    """Images in any container.
+
+    Parameters
+    ----------
+    codec : ImageCodec
+        Fitted.
+    container : Container
+        What images come back in.
+    class_names : list of str, optional
+        Names of the classes 0, 1, …
+    """
+
+    kind = "images"
+
+    def __init__(self, codec: ImageCodec, container: Container, class_names: list[str] | None = None) -> None:
+        self.codec = codec
+        self.container = container
+        self.class_names = class_names
+
+    @classmethod
+    def fit(cls, estimator: Any, X: Any, class_names: list[str] | None) -> tuple[ImageIntake, np.ndarray]:
+        """Learn the form of images; return the intake and the encoded images, float32 (n, C, H, W)."""
+        images, container = read(X)
+        channels = estimator.channels if container.channels == "auto" else container.channels
+        codec = ImageCodec(estimator.image_shape, channels).fit(images)
+        intake = cls(codec, container, class_names)
+        if isinstance(X, pd.DataFrame):
+            refuse_repeated_columns(X)
+            validate_data(estimator, X, skip_check_array=True)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        intake.describe(estimator)
+        return intake, codec.encode(images)
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Read a Dataset, with its labels where y is None; return other images as they are."""
+        return opened(X, y)
+
+    def encode(self, estimator: Any, X: Any) -> np.ndarray:
+        """Check images against those of fit and encode them, float32 (n, C, H, W)."""
+        if isinstance(X, pd.DataFrame) and isinstance(self.container, Frames):
+            validate_data(estimator, X, reset=False, skip_check_array=True)
+        return self.codec.encode(read(opened(X).X)[0])
+
+    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+        """Return images in the container, layout, dtype and range of fit."""
+        return self.container.wrap(self.codec.decode(x), like)
+
+    def append(self, X: Any, X_new: Any) -> Any:
+        """Return the images of X followed by new ones, in the container of X."""
+        return joined(X, X_new)
+
+    def pack(self, x: np.ndarray) -> np.ndarray:
+        """Return encoded images in 8 or 16 bits a value."""
+        return self.codec.pack(x)
+
+    def describe(self, estimator: Any) -> None:
+        """Say what the images are like."""
+        estimator.image_shape_ = self.codec.arrangement_.shape
+        estimator.n_features_in_ = int(np.prod(estimator.image_shape_))
+        estimator.class_names_ = self.class_names
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        images, arrays = self.codec.state()
+        name = next(name for name, kind in CONTAINERS.items() if isinstance(self.container, kind))
+        container = {"name": name, **self.container.to_json()}
+        return {"images": images, "container": container, "class_names": self.class_names}, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ImageIntake:
+        """Rebuild an intake from :meth:`state`."""
+        form = dict(meta["container"])
+        container = CONTAINERS[form.pop("name")].from_json(form)
+        return cls(ImageCodec.from_state(meta["images"], arrays), container, meta["class_names"])
+
+
 #: kind -> intake; a saved model names its kind.
-INTAKES = {"table": TableIntake}
+INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
 
 
-def open_intake(estimator: Any, X: Any) -> tuple[Intake, np.ndarray]:
-    """Choose the intake for the training data, fit it, and return it with the encoded rows.
+def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any]:
+    """Choose the intake for the training data, fit it, and return it with the encoded rows and the labels.
 
     Parameters
     ----------
     estimator : VAEAugmenter
         Its parameters say how data is to be read; it is told the number and names of features.
-    X : as in fit
+    X, y : as in fit
+
+    Returns
+    -------
+    intake : Intake
+    x : ndarray of float32, shape (n, W) or (n, C, H, W)
+    y : as in fit
+        Those of the Dataset where y is None.
 
     Raises
     ------
     InputError
         For data that cannot be learned from.
     """
-    if estimator.image_shape is not None:
+    if isinstance(X, str | os.PathLike) and os.path.isdir(X):
         raise InputError(
-            f"image_shape must be None, since images are not supported yet; got {estimator.image_shape!r}."
+            f"X must be an array of numbers or a DataFrame, images or a Dataset; got the folder {X}. For "
+            "images in one folder per class, pass torchvision.datasets.ImageFolder(X)."
         )
-    return TableIntake.fit(estimator, X)
+    if estimator.image_shape is None and not holds_images(X):
+        return *TableIntake.fit(estimator, X), y
+    data = opened(X, y)
+    return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +29,8 @@ from vaeaug.training.runtime import Runtime
 __all__ = ["Learned", "Parameters", "learn", "warn_if_collapsed"]
 
 _MOST_ANCHORS = 20_000
+#: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
+_MOST_ANCHOR_VALUES = 1 << 25
 _CHOICE = 12
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
 
@@ -80,6 +82,7 @@ def learn(
     *,
     groups: np.ndarray | None,
     weights: np.ndarray | None,
+    pack: Callable[[np.ndarray], np.ndarray | None],
     seed: int,
 ) -> Learned:
     """Build a model for encoded rows and train it.
@@ -97,6 +100,8 @@ def learn(
         Class numbers.
     weights : ndarray of float32, shape (n,), or None
         Importance of the rows, above 0.
+    pack : callable
+        Turns encoded rows into what is kept of them beside their codes, None for nothing.
     seed : int
 
     Raises
@@ -115,23 +120,28 @@ def learn(
         beta=parameters.beta,
         validation_fraction=parameters.validation_fraction,
         early_stopping=parameters.early_stopping,
+        shape=layout.shape,
     )
     blueprint = _blueprint(parameters, layout, context, plan, len(x))
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)
     history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, seed)
     model.calibrate(x, c, weights=weights, seed=seed)
-    rows = _anchor_rows(class_numbers(c, context.class_block), seed)
+    most = _MOST_ANCHORS
+    if layout.is_image:
+        most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(layout.shape))))
+    rows = _anchor_rows(class_numbers(c, context.class_block), most, seed)
     mean, scale = model.encode(x[rows], c[rows])
-    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[rows])
+    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[rows], pack(x[rows]))
     return Learned(model, history, anchors)
 
 
 def _blueprint(
     parameters: Parameters, layout: Layout, context: ContextCodec, plan: Plan, rows: int
 ) -> Blueprint:
-    network = chosen("residual" if parameters.network == "auto" else parameters.network, NETWORKS, "network")
-    if parameters.network == "auto":
+    usual = "convolutional" if layout.is_image else "residual"
+    network = chosen(usual if parameters.network == "auto" else parameters.network, NETWORKS, "network")
+    if parameters.network == "auto" and not layout.is_image:
         network = network.replace(dependence=units_for(rows, len(layout.levels)))
     posterior = chosen(parameters.posterior, POSTERIORS, "posterior")
     return Blueprint(
@@ -193,14 +203,14 @@ def _train(
     return history[["stage", *(name for name in history if name != "stage")]]
 
 
-def _anchor_rows(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Choose the training rows to keep (at most 20,000) for variations without the data; sorted, int64."""
-    if len(groups) <= _MOST_ANCHORS:
+def _anchor_rows(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Choose the training rows to keep (at most so many) for variations without the data; sorted, int64."""
+    if len(groups) <= most:
         return np.arange(len(groups))
     order = numpy_generator(seed, _CHOICE).permutation(len(groups))
     # Small classes are kept whole: order rows by their rank within the class.
     rank = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy()
-    return np.sort(order[np.argsort(rank, kind="stable")[:_MOST_ANCHORS]])
+    return np.sort(order[np.argsort(rank, kind="stable")[:most]])
 
 
 @contextmanager

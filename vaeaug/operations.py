@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["lerp", "pick_sources", "perturb", "same_class_neighbours"]
+__all__ = ["add_back", "lerp", "pick_sources", "perturb", "same_class_neighbours"]
 
 
 def lerp(first: np.ndarray, second: np.ndarray, weight: np.ndarray | float) -> np.ndarray:
@@ -29,6 +29,27 @@ def lerp(first: np.ndarray, second: np.ndarray, weight: np.ndarray | float) -> n
 def perturb(mean: np.ndarray, scale: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Draw ``mean + strength · scale ⊙ ε`` with ``ε ~ N(0, I)``; all of shape (n, D)."""
     return mean + strength * scale * rng.standard_normal(mean.shape)
+
+
+def add_back(rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Give images the change that was made to their decoded copies, ``x' = x + after − before``.
+
+    What the decoder cannot draw (grain, edges) is in ``x − before`` and stays, so that a variation is as
+    sharp as the image it starts from.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, C, H, W)
+        Images in [−1, 1].
+    before, after : ndarray of the same shape
+        Decoded from the codes of the images, and from the changed codes.
+
+    Returns
+    -------
+    ndarray of shape (n, C, H, W)
+        Clipped to [−1, 1].
+    """
+    return np.clip(rows + (after - before), -1.0, 1.0)
 
 
 def pick_sources(wanted: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -83,6 +83,7 @@ def from_state(
     history = pd.DataFrame(manifest["history"])
     augmenter.history_ = history.astype({name: float for name in history if name not in ("stage", "epoch")})
     augmenter.n_iter_ = int((augmenter.history_["stage"] == "network").sum())
+    augmenter._intake.describe(augmenter)
     augmenter.n_features_in_ = int(manifest["n_features_in"])
     if manifest["feature_names_in"] is not None:
         augmenter.feature_names_in_ = np.asarray(manifest["feature_names_in"], dtype=object)

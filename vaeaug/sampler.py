@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from vaeaug.checks import check_option
+from vaeaug.containers import holds_images, joined, opened
 from vaeaug.errors import InputError
 from vaeaug.randomness import derive_seed
 from vaeaug.resampling import class_counts, targets
@@ -95,14 +96,15 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array-like (n, d) or (n, H, W[, C])
+        X : DataFrame or array-like (n, d), or images as VAEAugmenter takes them
         y : array-like (n,)
 
         Returns
         -------
         self
         """
-        self._plan(X, y)
+        data = opened(X, y)
+        self._plan(data.X, data.y)
         return self
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -110,10 +112,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, array-like (n, d) or array (n, H, W[, C])
-            Never changed. Missing values are allowed.
+        X : DataFrame or array-like (n, d), or images as VAEAugmenter takes them
+            Never changed. Missing values are allowed in tables.
         y : array-like (n,)
-            Class labels; also a one-vs-rest indicator matrix (n, k).
+            Class labels; also a one-vs-rest indicator matrix (n, k). None for a Dataset takes its own.
 
         Returns
         -------
@@ -127,6 +129,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         InputError
             If X or y cannot be used, y holds one class, or the strategy does not fit.
         """
+        data = opened(X, y)
+        X, y = data.X, data.y
         rows, labels = self._plan(X, y)
         n = len(labels)
         first = dict(zip(*_unique_with_first(labels), strict=True))
@@ -159,7 +163,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             validate_data(self, rows, skip_check_array=True)
             if not len(rows):
                 raise InputError("X must have at least 1 row, got 0 sample(s).")
-        else:
+        elif not _in_pictures(rows):
             rows = validate_data(self, rows, dtype=None, ensure_all_finite="allow-nan", allow_nd=True)
         self.sampling_strategy_ = targets(self.sampling_strategy, labels)
         return rows, labels
@@ -270,6 +274,11 @@ def _column(y: Any) -> Any:
     return column_or_1d(np.asarray(y))
 
 
+def _in_pictures(X: Any) -> bool:
+    """Tell whether X holds images otherwise than in an array: as a tensor, or a list."""
+    return not isinstance(X, np.ndarray) and holds_images(X)
+
+
 def _rows(X: Any) -> Any:
     """Return X as a DataFrame or an array, dense."""
     if sparse.issparse(X):
@@ -283,6 +292,8 @@ def _rows(X: Any) -> Any:
             }
             return X.astype(dense)
         return X
+    if _in_pictures(X):
+        return X
     array = np.asarray(X)
     if array.dtype.kind in "US" and isinstance(X, list):
         return np.asarray(X, dtype=object)  # or numpy would turn the numbers among them into text
@@ -291,7 +302,7 @@ def _rows(X: Any) -> Any:
 
 def _modelled(rows: Any) -> Any:
     """Return rows as the augmenter knows them: arrays of objects or text as a frame of typed columns."""
-    if isinstance(rows, pd.DataFrame) or rows.ndim != 2 or rows.dtype.kind in "biuf":
+    if isinstance(rows, pd.DataFrame) or _in_pictures(rows) or rows.ndim != 2 or rows.dtype.kind in "biuf":
         return rows
     return pd.DataFrame(rows).infer_objects()
 
@@ -309,6 +320,8 @@ def _append(X: Any, rows: Any, new: Any) -> Any:
     if isinstance(X, pd.DataFrame):
         new = pd.DataFrame(new, columns=X.columns).astype(X.dtypes)
         return pd.concat([X, new], ignore_index=True)
+    if _in_pictures(X):
+        return joined(X, new)
     if isinstance(X, list):
         return X + _cells(new, rows.dtype).tolist()
     return np.concatenate([rows, _cells(new, rows.dtype)])

@@ -2,6 +2,7 @@
 
 from vaeaug.codecs.columns import REGISTRY, ColumnCodec
 from vaeaug.codecs.context import ContextCodec
+from vaeaug.codecs.images import ImageCodec
 from vaeaug.codecs.tabular import TableCodec
 
-__all__ = ["REGISTRY", "ColumnCodec", "ContextCodec", "TableCodec"]
+__all__ = ["REGISTRY", "ColumnCodec", "ContextCodec", "ImageCodec", "TableCodec"]
