@@ -271,3 +271,25 @@ def test_a_first_fit_that_fails_leaves_an_unfitted_estimator(numbers):
     with pytest.raises(ValueError):
         augmenter.fit(numbers[0], numbers[1][:-1])
     assert vars(augmenter) == vars(fast())
+
+
+def test_new_rows_of_a_class_of_one_are_neither_copies_nor_rows_of_the_other_class():
+    """Columns depend on each other; the single rare row sits far out in the first of them."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=600)
+    table = pd.DataFrame(
+        {
+            "first": first,
+            "second": first + 0.3 * rng.normal(size=600),
+            "kind": rng.choice(["a", "b", "c"], 600, p=[0.6, 0.3, 0.1]),
+            "other": rng.choice(["u", "v", "w"], 600),
+        }
+    )
+    table.loc[0] = [3.0, 3.1, "c", "w"]
+    label = np.where(np.arange(600) == 0, "rare", "common")
+    augmenter = VAEAugmenter(max_iter=25, device="cpu", random_state=0).fit(table, label)
+    new = augmenter.sample(400, y="rare", random_state=1)[0]
+    same = (new["kind"] == "c") & (new["other"] == "w") & (new["first"].sub(3).abs() < 0.5)
+    assert same.mean() < 0.6  # not the one row again and again
+    assert (new["kind"] == "c").mean() > 0.3  # nor as in the other class, where it is one in ten
+    assert new["first"].median() > 0.7

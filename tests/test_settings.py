@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.settings import bins_for, class_weights, hold_out, resolve
+from vaeaug.settings import backoff_for, bins_for, class_weights, hold_out, resolve
 
 AUTO = {
     "latent_dim": "auto",
@@ -134,3 +134,13 @@ def test_the_seed_decides():
     first, again, other = (hold_out(None, 500, 50, seed=seed) for seed in (0, 0, 1))
     assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_tiny_classes_lean_on_the_model_of_all_rows():
+    groups = np.repeat([0, 1, 2, -1], [500, 1, 2, 3])
+    assert backoff_for(groups, 4) == (0.0, 0.5, 0.2, 1.0)  # the last has no rows at all
+
+
+@pytest.mark.parametrize("groups", [None, np.repeat([0, 1], [50, 7])])
+def test_classes_of_seven_rows_stand_alone(groups):
+    assert backoff_for(groups, 2) == ()

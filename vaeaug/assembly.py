@@ -52,6 +52,9 @@ class Blueprint:
         Share of training over which the weight of the KL rises.
     label_dropout : float
         Share of rows whose labels are hidden in training.
+    backoff : tuple of float
+        For each class, how often a column of a new row is drawn as if the class were unknown; none if
+        empty.
     """
 
     layout: Layout
@@ -66,6 +69,7 @@ class Blueprint:
     losses: dict[str, float | Recipe] = field(default_factory=dict)
     warmup: float = 0.2
     label_dropout: float = 0.1
+    backoff: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
@@ -79,7 +83,9 @@ class Blueprint:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Blueprint:
         """Rebuild a blueprint from :meth:`to_json`."""
-        values = {name.name: data[name.name] for name in fields(cls)}
+        # A file of an earlier version lacks the fields that came later, which have defaults.
+        values = {name.name: data[name.name] for name in fields(cls) if name.name in data}
+        values["backoff"] = tuple(data.get("backoff", ()))
         values["layout"] = Layout.from_json(data["layout"])
         values["class_block"] = tuple(data["class_block"])
         values["blocks"] = tuple((int(a), int(b)) for a, b in data["blocks"])

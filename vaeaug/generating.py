@@ -159,7 +159,7 @@ class Generating(Fitted):
         elif sharp and anchors.rows is not None:
             images = self._codec.unpack(anchors.rows[sources])
             return self._revised(images, (mean[sources], anchors.context[sources]), (z, c)), sources
-        rows = self._model.decode(z, c, temperature=temperature, seed=seed)
+        rows = self._model.decode(z, c, temperature=temperature, seed=seed, backoff=True)
         return rows, sources
 
     def _check_sources(self, method: str, c: np.ndarray, known: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
-from vaeaug.settings import Plan, class_weights, hold_out, resolve, units_for
+from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, resolve, units_for
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.runtime import Runtime
 
@@ -123,6 +123,8 @@ def learn(
         shape=layout.shape,
     )
     blueprint = _blueprint(parameters, layout, context, plan, len(x))
+    start, stop = blueprint.class_block
+    blueprint = replace(blueprint, backoff=backoff_for(groups, stop - start))
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)
     history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, seed)

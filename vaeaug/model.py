@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from vaeaug.assembly import Blueprint, build
 from vaeaug.errors import VaeaugWarning
@@ -150,7 +151,7 @@ class Model:
         )
 
     def calibrate(self, x: np.ndarray, c: np.ndarray, *, weights: np.ndarray | None, seed: int) -> None:
-        """Make drawn rows hold every token as often as rows ``(n, W)`` do; a likelihood without tokens is left.
+        """Make drawn rows hold every token as often as rows ``(n, W)`` do, where there are tokens.
 
         Parameters
         ----------
@@ -217,11 +218,17 @@ class Model:
         found = self._map(run, x, c, empty=empty, parts=2, device=self._precise_device)
         return found[0], found[1]
 
-    def decode(self, z: np.ndarray, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
-        """Return encoded rows ``(n, W)`` for codes ``(n, D)``; temperature 0 takes the likeliest values."""
+    def decode(
+        self, z: np.ndarray, c: np.ndarray, *, temperature: float, seed: int, backoff: bool = False
+    ) -> np.ndarray:
+        """Return encoded rows ``(n, W)`` for codes ``(n, D)``; temperature 0 takes the likeliest values.
+
+        With ``backoff``, rows of tiny classes borrow columns from the model of all rows.
+        """
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
-            return (draw(self.vae.decode(a, b), temperature),)
+            rows = self._new_rows(a, b) if backoff else self.vae.decode(a, b)
+            return (draw(rows, temperature),)
 
         z = np.ascontiguousarray(z, dtype=np.float32)
         return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
@@ -230,9 +237,22 @@ class Model:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
 
         def run(b: Tensor) -> tuple[Tensor]:
-            return (self.vae.sample(b, temperature),)
+            return (draw(self._new_rows(self.vae.latent.sample(b, temperature), b), temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
+
+    def _new_rows(self, z: Tensor, c: Tensor) -> Distribution:
+        """Return the likelihood of new rows given codes ``(B, D)``; tiny classes lean on all rows."""
+        rows = self.vae.decode(z, c)
+        start, stop = self.blueprint.class_block
+        if not self.blueprint.backoff or not hasattr(rows, "backed_off"):
+            return rows
+        share = c[:, start:stop] @ torch.as_tensor(self.blueprint.backoff, dtype=c.dtype, device=c.device)
+        if not share.any():
+            return rows
+        hidden = c.clone()
+        hidden[:, start:stop] = 0
+        return rows.backed_off(self.vae.decode(z, hidden), share)
 
     def log_likelihood(self, x: np.ndarray, c: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
         """Return the importance-weighted bound on ``log p(x | c)`` in nats, shape ``(n,)``.

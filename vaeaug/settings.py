@@ -9,13 +9,15 @@ import numpy as np
 
 from vaeaug.randomness import numpy_generator
 
-__all__ = ["Plan", "bins_for", "class_weights", "hold_out", "resolve", "units_for"]
+__all__ = ["Plan", "backoff_for", "bins_for", "class_weights", "hold_out", "resolve", "units_for"]
 
 _REFERENCE_ROWS = 32_000
 _MOST_HELD_OUT = 5_000
 _FEWEST_TO_HOLD_OUT = 40
 _FEWEST_OF_A_CLASS = 10
 _SPLIT = 10
+#: Below this share the model of all rows is left out of new rows of a class.
+_LEAST_SHARE = 0.025
 _IMAGES_SEEN = 400_000
 _REFERENCE_PIXELS = 28 * 28
 
@@ -171,3 +173,31 @@ def class_weights(groups: np.ndarray | None, weights: np.ndarray | None) -> np.n
     balance = (1.0 / np.sqrt(counts))[index]
     balance = (balance / balance.mean()).astype(np.float32)
     return balance if weights is None else balance * weights
+
+
+def backoff_for(groups: np.ndarray | None, classes: int) -> tuple[float, ...]:
+    """Return how often a column of a new row of each class is drawn as if its class were unknown.
+
+    ``1 / (1 + n²)`` for a class of n rows: one half for a single row, one fifth for two, nothing
+    from seven on. A single row is learned by heart; mixed, column by column, with what all rows
+    say about a column given the columns before it, new rows are no copies of it. Rows that
+    differ are varied by the model itself, so the share falls fast.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n,), or None
+        Class numbers.
+    classes : int
+        K.
+
+    Returns
+    -------
+    tuple of float
+        One share in [0, 1] per class; empty if every class has rows enough.
+    """
+    if groups is None or not classes:
+        return ()
+    counts = np.bincount(groups[groups >= 0], minlength=classes)[:classes]
+    shares = 1.0 / (1.0 + counts.astype(np.float64) ** 2)
+    shares[shares < _LEAST_SHARE] = 0.0
+    return tuple(float(share) for share in shares) if shares.any() else ()

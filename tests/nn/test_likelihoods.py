@@ -173,6 +173,33 @@ def test_sampling_frequencies_match_the_probabilities(name, options):
     assert chi_square < stats.chi2.ppf(0.999, len(rows) - 1)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_fallback_gives_its_share_of_every_column(share):
+    """p(x) = Π_j (1 − s) p(x_j | x_<j) + s p'(x_j | x_<j), column by column."""
+    n = 40_000
+    likelihood = built("tokens")
+    params, other = 2 * torch.randn(2, 1, likelihood.parameters_width, dtype=torch.float64)
+    rows = every_row(likelihood)
+    mine, theirs = (likelihood(p.expand(len(rows), -1)).token_log_prob(rows).exp() for p in (params, other))
+    probability = ((1 - share) * mine + share * theirs).prod(1)
+    mixed = likelihood(params.expand(n, -1)).backed_off(
+        likelihood(other.expand(n, -1)), torch.full((n,), share, dtype=torch.float64)
+    )
+    drawn = draw(mixed)[:, likelihood.token_columns].long()
+    counts = torch.bincount(drawn @ torch.tensor([6, 2, 1]), minlength=len(rows)).double()
+    chi_square = float(((counts - n * probability) ** 2 / (n * probability)).sum())
+    assert chi_square < stats.chi2.ppf(0.999, len(rows) - 1)
+
+
+@torch.no_grad()
+def test_a_fallback_replaces_means_too():
+    likelihood = built("reals")
+    params = torch.zeros(2000, likelihood.parameters_width, dtype=torch.float64)
+    mixed = likelihood(params).backed_off(likelihood(params + 100), torch.full((2000,), 0.25).double())
+    assert abs(float((draw(mixed) > 50).double().mean()) - 0.25) < 0.03
+
+
 @pytest.mark.parametrize("name", ["tokens", "binned number", "many bins", "all"])
 def test_a_token_depends_on_earlier_columns_only(name):
     likelihood = built(name)

@@ -196,7 +196,25 @@ class RowDistribution(Drawable):
     def __init__(self, likelihood: RowLikelihood, params: Tensor) -> None:
         self.likelihood = likelihood
         self.params = params
+        self.fallback: tuple[Tensor, Tensor] | None = None
         super().__init__(len(params), likelihood.layout.shape)
+
+    def backed_off(self, other: RowDistribution, share: Tensor) -> RowDistribution:
+        """Return this distribution with each column drawn from another one's conditional now and then.
+
+        Every column of a drawn row comes from ``(1 − s) p(x_j | x_<j) + s p'(x_j | x_<j)``.
+        Only drawing knows the fallback; ``log_prob`` does not.
+
+        Parameters
+        ----------
+        other : RowDistribution
+            p', of the same batch.
+        share : Tensor (B,)
+            s, in [0, 1].
+        """
+        found = RowDistribution(self.likelihood, self.params)
+        found.fallback = (other.params, share)
+        return found
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows ``(B, W)``, shape ``(B,)``."""
@@ -286,6 +304,9 @@ class RowDistribution(Drawable):
             self._fill_tokens(x, temperature)
         if model.continuous:
             means = model.split(self.params)[1]
+            if self.fallback is not None:
+                fall = torch.rand_like(means) < self.fallback[1][:, None]
+                means = torch.where(fall, model.split(self.fallback[0])[1], means)
             noise = temperature * torch.exp(model.log_scale) * torch.randn_like(means)
             x[:, model.number_columns] = means + noise
         return x
@@ -307,29 +328,21 @@ class RowDistribution(Drawable):
         """
         model = self.likelihood
         scales = model.scales
-        hidden, _ = model.split(self.params)
-        read, hint_read, write = model.weights()
+        sources = [self.params] if self.fallback is None else [self.params, self.fallback[0]]
+        paths = [_Path(model, model.split(params)[0]) for params in sources]
         numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
         columns = len(model.levels)
         codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
         hints = x.new_zeros(len(x), len(numbers))
-        active = torch.empty_like(hidden)
         uniform = torch.rand(columns, len(x), 1, device=x.device) if temperature else None
-        for j, (start, width) in enumerate(zip(model.offsets.tolist(), model.levels, strict=True)):
-            a, b = model.boundaries[j], model.boundaries[j + 1]
-            if b > a:
-                # Units of degree j have now seen all the columns they may read.
-                unit = hidden[:, a:b]
-                if j:
-                    index = codes[:, :j] + model.offsets[:j]
-                    unit = unit + F.embedding_bag(index, read[:, a:b].contiguous(), mode="sum")
-                    unit.addmm_(hints, hint_read[:, a:b])
-                active[:, a:b] = F.silu(unit)
-            stop = start + width
-            logits = torch.addmm(model.bias[start:stop], active[:, :b], write[start:stop, :b].T)
-            logits.div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
+        for j in range(columns):
+            logits, *other = (path.logits(j, codes, hints) for path in paths)
+            if self.fallback is not None:
+                fall = torch.rand(len(x), 1, device=x.device) < self.fallback[1][:, None]
+                logits = torch.where(fall, other[0], logits)
             if shares is not None:
-                shares[start:stop] += torch.softmax(logits, 1).sum(0)
+                start = int(model.offsets[j])
+                shares[start : start + model.levels[j]] += torch.softmax(logits, 1).sum(0)
             codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
             if j in numbers:
                 i = numbers[j]
@@ -337,6 +350,32 @@ class RowDistribution(Drawable):
                 hints[:, i] = scales.hint(i, codes[:, j], position)
         x[:, model.token_columns] = codes.to(x.dtype)
         x[:, scales.columns] = hints
+
+
+class _Path:
+    """Hidden units of one set of parameters, made active column by column as rows are drawn."""
+
+    def __init__(self, model: RowLikelihood, hidden: Tensor) -> None:
+        self.model, self.hidden = model, hidden
+        self.read, self.hint_read, self.write = model.weights()
+        self.active = torch.empty_like(hidden)
+        self.offsets = model.offsets.tolist()
+
+    def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
+        """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
+        model = self.model
+        a, b = model.boundaries[j], model.boundaries[j + 1]
+        if b > a:
+            # Units of degree j have now seen all the columns they may read.
+            unit = self.hidden[:, a:b]
+            if j:
+                index = codes[:, :j] + model.offsets[:j]
+                unit = unit + F.embedding_bag(index, self.read[:, a:b].contiguous(), mode="sum")
+                unit.addmm_(hints, self.hint_read[:, a:b])
+            self.active[:, a:b] = F.silu(unit)
+        start, stop = self.offsets[j], self.offsets[j] + model.levels[j]
+        logits = torch.addmm(model.bias[start:stop], self.active[:, :b], self.write[start:stop, :b].T)
+        return logits.div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
 
 
 def _bounded(logits: Tensor) -> Tensor:
