@@ -56,11 +56,10 @@ class Provenance:
 class AugmentedDataset(Dataset):
     """Wrap a torch Dataset of (image, label) so that some of its items are synthetic, new ones each epoch.
 
-    All synthetic items of an epoch are decoded in whole batches by the process that calls
-    :meth:`set_epoch`, on the device of the augmenter, and kept in shared memory; loader
-    workers only copy bytes out of it, and never touch the model. Item i of epoch e is a pure
-    function of ``(random_state, e, i)``: the same for any number of workers, any batch
-    size and order, and after a resume.
+    The synthetic items of an epoch are decoded in whole batches by the process that calls
+    :meth:`set_epoch` and kept in shared memory; loader workers only copy them, and never
+    touch the model. Item i of epoch e is a pure function of ``(random_state, e, i)``: the same
+    for any number of workers, batch size and order, and after a resume.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ class AugmentedDataset(Dataset):
         Labels of all items, if the dataset lists them nowhere and reading all items to learn
         them takes too long.
     transform : callable, optional
-        Applied to every image, real or synthetic.
+        Applied to every image.
     method : {"prior", "posterior"}, default="prior"
         ``"prior"``: new items of the class. ``"posterior"``: variations of real items
         of the class; the dataset's items are read again to be varied.
@@ -108,8 +107,7 @@ class AugmentedDataset(Dataset):
         What ``random_state`` came to; pass it as ``random_state`` to repeat the run.
     epoch : int
     dropped_ : DataFrame
-        Per class, how many candidates of the present pool were made, and dropped for each
-        reason; empty without ``label_filter``.
+        Per class, candidates made for the present pool, kept and dropped for each reason.
 
     Raises
     ------
@@ -120,8 +118,7 @@ class AugmentedDataset(Dataset):
     Notes
     -----
     Call ``set_epoch(e)`` before each epoch, with persistent workers too; else all epochs are
-    alike. On one machine the bytes are the same in every run; another processor or
-    number of threads may round a pixel differently.
+    alike. Another processor or number of threads may round a pixel differently.
 
     Examples
     --------
@@ -209,7 +206,7 @@ class AugmentedDataset(Dataset):
         return added
 
     def _share(self, stored: str) -> None:
-        """Lay out what the worker processes see: the pool, and what each item shows."""
+        """Lay out what the worker processes see."""
         dtype = torch.from_numpy(np.zeros(0, dtype=stored)).dtype
         items = len(self._schedule.item_groups)
         self._slots = shared((items,), torch.int64, _WHO)
@@ -339,11 +336,6 @@ class AugmentedDataset(Dataset):
         """Return the provenance of all items of an epoch, one row per item.
 
         Columns as the fields of :class:`Provenance`.
-
-        Raises
-        ------
-        InputError
-            If called in a worker process.
         """
         epoch = self.epoch if epoch is None else check_number("epoch", epoch, low=0, integer=True)
         contents = self._contents_of(int(epoch))

@@ -1,0 +1,180 @@
+"""One measurement of the loader benchmark, in a process of its own: job.json -> answer.json."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _common import own_peak_mb, versions
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from vaeaug import AugmentedDataset, BatchAugment, VAEAugmenter
+
+CLASSES = 10
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text())
+    torch.set_num_threads(job["threads"])
+    images, labels = pictures(job["items"], job["size"], job["seed"])
+    augmenter = VAEAugmenter(
+        max_iter=job["augmenter_epochs"], device=job["device"], random_state=job["seed"]
+    ).fit(images[: job["augmenter_items"]], labels[: job["augmenter_items"]])
+    measure = {"epoch": measure_epochs, "throughput": measure_throughput}[job["what"]]
+    answer = measure(job, images, labels, augmenter)
+    answer["versions"] = versions(["vaeaug", "torch", "numpy"])
+    answer["peak_mb"] = own_peak_mb()
+    Path(sys.argv[2]).write_text(json.dumps(answer))
+
+
+def pictures(items: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits, blown up, as uint8 (n, size, size): timing needs no better pictures."""
+    digits = load_digits()
+    rows = np.random.default_rng(seed).integers(0, len(digits.target), items)
+    scale = size // 8
+    large = np.kron(digits.images[rows] / 16 * 255, np.ones((1, scale, scale))).astype(np.uint8)
+    margin = size - 8 * scale
+    return np.pad(
+        large, ((0, 0), (margin // 2, margin - margin // 2), (margin // 2, margin - margin // 2))
+    ), (digits.target[rows])
+
+
+class Pictures(Dataset):
+    """Items as torchvision's data sets with ToTensor give them: floats (1, H, W) and an int."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+        self.images, self.targets = images, labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.from_numpy(self.images[index])[None].float().div(255), self.targets[index]
+
+
+class OneByOne(Pictures):
+    """The obvious way: every item asks the model for itself."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, augmenter: Any) -> None:
+        super().__init__(images, labels)
+        self.augmenter = augmenter
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        label = self.targets[index]
+        made, _ = self.augmenter.sample(1, y=label, random_state=index)
+        return torch.from_numpy(np.asarray(made[0]))[None].float().div(255), label
+
+
+class Block(nn.Module):
+    """A residual block of two 3×3 convolutions."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + self.skip(x))
+
+
+def resnet() -> nn.Module:
+    """Return a small ResNet: 3 stages of one block, 16 to 64 channels, about 12 M multiply-adds at 28×28."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Block(16, 16, 1),
+        Block(16, 32, 2),
+        Block(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, CLASSES),
+    )
+
+
+def measure_epochs(
+    job: dict[str, Any], images: np.ndarray, labels: np.ndarray, augmenter: Any
+) -> dict[str, Any]:
+    """Time training epochs with plain loading and with each way of augmentation, in turns."""
+    plain = Pictures(images, labels)
+    augmented = AugmentedDataset(plain, augmenter, p=job["p"], random_state=job["seed"])
+    arms: dict[str, tuple[Any, Any]] = {
+        "plain": (plain, None),
+        "AugmentedDataset": (augmented, None),
+        "BatchAugment": (plain, BatchAugment(augmenter, p=job["p"], random_state=job["seed"])),
+    }
+    device = torch.device("cuda" if torch.cuda.is_available() and job["device"] != "cpu" else "cpu")
+    torch.manual_seed(job["seed"])
+    model = resnet().to(device)
+    optimiser = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+    loaders = {
+        name: DataLoader(
+            data,
+            batch_size=job["batch_size"],
+            shuffle=True,
+            num_workers=job["workers"],
+            persistent_workers=job["workers"] > 0,
+        )
+        for name, (data, _) in arms.items()
+    }
+    epochs: dict[str, list[float]] = {name: [] for name in arms}
+    pools: list[float] = []
+    for epoch in range(job["epochs"] + 1):
+        for name, (data, after) in arms.items():
+            began = time.perf_counter()
+            if hasattr(data, "set_epoch"):
+                data.set_epoch(epoch + 1)  # epoch 0 was made by the constructor
+                pools.append(time.perf_counter() - began)
+            for x, y in loaders[name]:
+                x, y = x.to(device), y.to(device)
+                if after is not None:
+                    x, y = after(x, y)
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimiser.step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            epochs[name].append(time.perf_counter() - began)
+    # The first turn starts workers and warms up.
+    return {"epoch_s": {name: times[1:] for name, times in epochs.items()}, "pool_s": pools[1:]}
+
+
+def measure_throughput(
+    job: dict[str, Any], images: np.ndarray, labels: np.ndarray, augmenter: Any
+) -> dict[str, Any]:
+    """Time synthetic items per second: from the pool, its making included, and one by one."""
+    data = AugmentedDataset(Pictures(images, labels), augmenter, p=1.0, random_state=job["seed"])
+    few = job["one_by_one_items"]
+    single = OneByOne(images[:few], labels[:few], augmenter)
+    found: dict[str, list[float]] = {"pool": [], "one by one": []}
+    for turn in range(job["epochs"]):
+        began = time.perf_counter()
+        data.set_epoch(turn + 1)
+        count = sum(len(y) for _, y in _loader(data, job))
+        found["pool"].append(count / (time.perf_counter() - began))
+        began = time.perf_counter()
+        count = sum(len(y) for _, y in _loader(single, job))
+        found["one by one"].append(count / (time.perf_counter() - began))
+    return {"items_per_s": {name: statistics.median(rates) for name, rates in found.items()}}
+
+
+def _loader(data: Any, job: dict[str, Any]) -> DataLoader:
+    return DataLoader(data, batch_size=job["batch_size"], shuffle=True, num_workers=job["workers"])
+
+
+if __name__ == "__main__":
+    main()
