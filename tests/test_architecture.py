@@ -16,7 +16,19 @@ ROOT = Path(__file__).parent.parent / "vaeaug"
 
 #: floor -> room -> its files or folders. Rooms of one floor do not import each other.
 HOUSE = {
-    1: {"foundations": ["layout", "recipe", "randomness", "errors", "checks", "files", "drawing", "estimators"]},
+    1: {
+        "foundations": [
+            "layout",
+            "recipe",
+            "randomness",
+            "errors",
+            "checks",
+            "files",
+            "versions",
+            "drawing",
+            "estimators",
+        ]
+    },
     2: {"evaluation": ["evaluation"]},  # judges any sampler, and knows no VAE
     3: {
         "nn": ["nn"],

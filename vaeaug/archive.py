@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -18,7 +14,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from vaeaug.errors import ArchiveError
+from vaeaug.errors import ArchiveError, InputError
+from vaeaug.files import staged
+from vaeaug.versions import installed_versions
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -60,7 +58,7 @@ def write(
         "manifest": text,
     }
     content = safetensors.numpy.save(stored, metadata={_KEY: json.dumps(header)})
-    _replace(Path(os.path.realpath(path)), content)
+    _replace(path, content)
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -127,26 +125,13 @@ def _damaged(path: Path) -> ArchiveError:
     )
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Put content at a path in one move; the temporary file never outlives the call."""
-    if path.is_dir():
-        raise ArchiveError(f"{path} is a folder; give the path of a file to write.")
-    if not path.parent.is_dir():
-        raise ArchiveError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
-    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.tmp")
+def _replace(path: str | os.PathLike[str], content: bytes) -> None:
+    """Put content at a path in one move."""
     try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        with staged(path) as temporary:
+            temporary.write_bytes(content)
+    except InputError as error:
+        raise ArchiveError(str(error)) from error
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:
@@ -191,10 +176,4 @@ def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 def _versions() -> dict[str, str]:
     """Return versions of the libraries that a model depends on, without importing them."""
-    found = {"python": python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return {"python": python_version(), **installed_versions(_LIBRARIES, absent="unknown")}

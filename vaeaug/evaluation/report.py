@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from numbers import Integral, Real
 from platform import machine, python_version, system
@@ -17,6 +16,7 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 from vaeaug.files import staged
+from vaeaug.versions import installed_versions
 
 __all__ = ["Picture", "Report", "Table", "Text", "library_versions"]
 
@@ -210,13 +210,8 @@ class Report:
 
 def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     """Return the versions of Python, of the system and of installed packages, without importing them."""
-    found = {"Python": f"{python_version()}, {system()} {machine()}"}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    python = f"{python_version()}, {system()} {machine()}"
+    return {"Python": python, **installed_versions(names, absent="not installed")}
 
 
 def _section(title: str, content: str) -> str:

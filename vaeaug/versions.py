@@ -1,0 +1,33 @@
+"""Which versions of libraries are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["installed_versions"]
+
+
+def installed_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
+    """Return the versions of installed packages by name, without importing them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As the package index knows them.
+    absent : str
+        Stands for the version of a package that is not installed.
+
+    Examples
+    --------
+    >>> from vaeaug.versions import installed_versions
+    >>> installed_versions(["surely-not-installed"], absent="unknown")
+    {'surely-not-installed': 'unknown'}
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = absent
+    return found
