@@ -40,7 +40,7 @@ HOUSE = {
         "resampling": ["resampling"],
         "archive": ["archive"],
         "plotting": ["plotting"],
-        "table files": ["tablefiles", "textcolumns"],
+        "table files": ["tablefiles", "textcolumns", "parquetfiles", "shardfolder"],
     },
     4: {"losses": ["losses"]},
     5: {"building": ["assembly", "model"]},
@@ -53,6 +53,8 @@ HOUSE = {
             "persistence",
             "fitted",
             "intake",
+            "sharding",
+            "shardworker",
             "containers",
         ]
     },

@@ -18,7 +18,7 @@ from vaeaug.errors import ArchiveError, InputError
 from vaeaug.files import staged
 from vaeaug.versions import installed_versions
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "fingerprint", "read", "write"]
 
 FORMAT = 1
 _KEY = "vaeaug"
@@ -95,6 +95,29 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     if not isinstance(text, str) or header.get("digest") != _digest(text, arrays):
         raise _damaged(path)
     return json.loads(text), arrays
+
+
+def fingerprint(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a digest of a manifest and arrays: equal content, equal digest, in every process.
+
+    Parameters
+    ----------
+    manifest, arrays : as :func:`write` takes or :func:`read` returns them
+
+    Raises
+    ------
+    ArchiveError
+        If something could not be stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.archive import fingerprint
+    >>> fingerprint({"a": (1, 2)}, {"w": np.zeros(2)}) == fingerprint({"a": [1, 2]}, {"w": np.zeros(2)})
+    True
+    """
+    text = json.dumps(_jsonable(manifest, "manifest"), ensure_ascii=False, sort_keys=True)
+    return _digest(text, {name: _storable(name, array) for name, array in arrays.items()})
 
 
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

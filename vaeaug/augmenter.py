@@ -18,7 +18,7 @@ from vaeaug.codecs.context import ContextCodec
 from vaeaug.coding import Coding
 from vaeaug.errors import ArchiveError, InputError
 from vaeaug.fitted import contexts
-from vaeaug.generating import METHODS, Generating
+from vaeaug.generating import METHODS
 from vaeaug.intake import open_intake
 from vaeaug.learning import learn, warn_if_collapsed
 from vaeaug.nn.latents import LATENTS
@@ -27,12 +27,13 @@ from vaeaug.nn.priors import PRIORS
 from vaeaug.persistence import from_state, to_state
 from vaeaug.randomness import derive_seed
 from vaeaug.recipe import Recipe
+from vaeaug.sharding import Sharding
 from vaeaug.training.runtime import Runtime
 
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 
 
-class VAEAugmenter(Generating, Coding):
+class VAEAugmenter(Sharding, Coding):
     """Learn a table or a set of images with a class-conditional VAE, and make new rows of any class.
 
     Parameters

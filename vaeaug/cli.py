@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from vaeaug import __version__
@@ -44,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not debugging:
                 warnings.showwarning = _show_warning
             options.command(options)
-    except KeyboardInterrupt:
-        _say("interrupted; no table was written")
+    except KeyboardInterrupt as stop:
+        _say(f"interrupted; {stop if stop.args else 'no table was written'}")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, which is its right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,11 +129,29 @@ def _add_sample(commands: Any) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file of a fitted model")
-    add("-n", "--rows", metavar="N", type=_count, default=1000, help="number of rows (default: 1000)")
-    add("-o", "--out", metavar="OUT", required=True, help="file to write: .csv, .tsv or .parquet")
+    add(
+        "-n",
+        "--rows",
+        metavar="N",
+        type=_count,
+        default=1000,
+        help="number of rows, also 1e9 (default: 1000)",
+    )
+    add(
+        "-o",
+        "--out",
+        metavar="OUT",
+        required=True,
+        help="file to write: .csv, .tsv or .parquet; or a folder, without a suffix or with a slash at the end, "
+        "to be filled with Parquet files by any number of processes, and to be gone on with after a stop",
+    )
     add("--label", help="the class of all rows (default: as frequent as in training)")
     add("--method", choices=_METHODS[1:], default="prior", help="how rows are made (default: prior)")
     add("--temperature", type=_positive_or_zero, default=1.0, help="below 1: more typical rows (default: 1)")
+    add("--jobs", metavar="J", type=_jobs, help="processes that fill a folder; -1: all cores (default: 1)")
+    add(
+        "--shard-size", metavar="ROWS", type=_count, help="rows per file of a folder (default: 4e6 / columns)"
+    )
     add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
     add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
     parser.set_defaults(command=_sample)
@@ -214,7 +233,20 @@ def _seed(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    return int(_number(text, int, 1, "a whole number of 1 or more"))
+    try:
+        value = Decimal(text)  # exact, so that 1e9 is a billion and 1.5 is refused
+    except ArithmeticError:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 1 or value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(value)
+
+
+def _jobs(text: str) -> int:
+    jobs: int = _number(text, int, -1, "a whole number of 1 or more, or -1")
+    if jobs == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more, or -1")
+    return jobs
 
 
 def _positive(text: str) -> float:

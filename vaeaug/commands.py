@@ -19,6 +19,7 @@ from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.files import check_writable, staged
 from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
+from vaeaug.shardworker import with_labels
 from vaeaug.tablefiles import TableFile, check_format, formula_columns, read_table, shortened, write_frame
 
 __all__ = ["augment", "interruptible", "sample"]
@@ -71,7 +72,7 @@ def augment(options: Namespace) -> None:
 
 
 def sample(options: Namespace) -> None:
-    """Write synthetic rows drawn from a saved model.
+    """Write synthetic rows drawn from a saved model to a file, or to a folder of many.
 
     Parameters
     ----------
@@ -82,7 +83,18 @@ def sample(options: Namespace) -> None:
     ------
     InputError
         For files and labels that cannot be used; then nothing was written.
+    KeyboardInterrupt
+        After Ctrl-C; the files of a folder that are written stay.
     """
+    if _is_folder(options.out):
+        _sample_to_folder(options)
+        return
+    for name in ("jobs", "shard_size"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} is for a folder of files, and {options.out} is one file; give a "
+                "folder with -o, such as rows/."
+            )
     _check_paths(options.model, options.out)
     augmenter = load(options.model, device=options.device)
     label = None if options.label is None else _find_label(options.label, augmenter.classes_)
@@ -93,13 +105,40 @@ def sample(options: Namespace) -> None:
         temperature=options.temperature,
         random_state=options.seed,
     )
-    if not isinstance(X, pd.DataFrame):
-        X = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
-    frame = X if y is None else pd.concat([X, _labelled(y, X)], axis=1)
+    frame = with_labels(X, y)
     for note in _formula_notes(options.out, frame):
         _note(note)
     write_frame(options.out, frame)
     print(f"Wrote {options.out}: {len(frame):,} synthetic rows" + ("" if label is None else f" of {label}"))
+
+
+def _is_folder(path: str) -> bool:
+    """Tell whether a path means a folder: one that is there, or a name without the suffix of a file."""
+    return os.path.isdir(path) or path.endswith(("/", os.sep)) or not os.path.splitext(path)[1]
+
+
+def _sample_to_folder(options: Namespace) -> None:
+    augmenter = load(options.model, device=options.device)
+    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
+    start = perf_counter()
+    try:
+        folder = augmenter.sample_to_parquet(
+            options.rows,
+            options.out,
+            y=label,
+            shard_size=options.shard_size or "auto",
+            random_state=options.seed,
+            n_jobs=options.jobs,
+            method=options.method,
+            temperature=options.temperature,
+            verbose=sys.stderr.isatty(),
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"the files that {options.out} holds are whole; the same command goes on from there"
+        ) from None
+    of = "" if label is None else f" of {label}"
+    print(f"Filled {folder}: {options.rows:,} synthetic rows{of}, {perf_counter() - start:.1f} s")
 
 
 def _check_paths(source: str, *written: str | None) -> None:
@@ -165,17 +204,6 @@ def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
         if str(label) == text:
             return label
     raise UnknownLabelError(f"There is no class {text!r}; there are {shortened(plain)}.")
-
-
-def _labelled(y: Any, X: pd.DataFrame) -> pd.DataFrame:
-    """Return labels as columns, with a name that X has not."""
-    if isinstance(y, pd.DataFrame):
-        return y
-    name = getattr(y, "name", None)
-    name = "y" if name is None else name
-    while name in X.columns:
-        name = f"{name}_class"
-    return pd.DataFrame({name: y})
 
 
 def _counted(y: pd.Series) -> str:

@@ -12,6 +12,7 @@ __all__ = [
     "UnknownLabelError",
     "VaeaugError",
     "VaeaugWarning",
+    "WorkerLostError",
 ]
 
 
@@ -37,6 +38,10 @@ class ArchiveError(VaeaugError, ValueError):
 
 class TrainingDivergedError(VaeaugError, RuntimeError):
     """Training produced non-finite losses that rolling back could not cure."""
+
+
+class WorkerLostError(VaeaugError, RuntimeError):
+    """Worker processes were killed so often that the work cannot be done; what is written stays valid."""
 
 
 class VaeaugWarning(UserWarning):

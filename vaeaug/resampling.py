@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 
-__all__ = ["STRATEGIES", "class_counts", "targets"]
+__all__ = ["STRATEGIES", "class_counts", "targets", "targets_of_counts"]
 
 STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 
@@ -61,13 +61,37 @@ def targets(
     {'a': 3}
     """
     counts = class_counts(y)
-    if len(counts) < 2:
-        raise InputError(
-            f"y must hold more than 1 class to be resampled, got {len(counts)} class; "
-            "add rows of another class, or use sample()."
-        )
     if callable(sampling_strategy):
+        _check_several(counts)
         return _from_totals(sampling_strategy(np.asarray(y)), counts)
+    return targets_of_counts(sampling_strategy, counts)
+
+
+def targets_of_counts(
+    sampling_strategy: str | float | Mapping[Any, int], counts: Mapping[Any, int]
+) -> Counts:
+    """Plan how many rows each class gets, as :func:`targets` does, when only the sizes of classes are known.
+
+    Parameters
+    ----------
+    sampling_strategy : str, float or mapping
+        As in :func:`targets`; a callable would need the labels themselves.
+    counts : mapping
+        Label to number of rows.
+
+    Raises
+    ------
+    InputError
+        As in :func:`targets`.
+
+    Examples
+    --------
+    >>> from vaeaug.resampling import targets_of_counts
+    >>> targets_of_counts("auto", {"no": 900_000_000, "yes": 100_000_000})
+    {'yes': 800000000}
+    """
+    counts = dict(counts)
+    _check_several(counts)
     if isinstance(sampling_strategy, Mapping):
         return _from_totals(sampling_strategy, counts)
     if isinstance(sampling_strategy, str):
@@ -98,6 +122,14 @@ def class_counts(y: Any) -> Counts:
         types = sorted({type(label).__name__ for label in labels.tolist()})
         raise InputError(f"y must hold labels of one type, got {types}; convert them to strings.") from error
     return dict(zip(found.tolist(), sizes.tolist(), strict=True))
+
+
+def _check_several(counts: Counts) -> None:
+    if len(counts) < 2:
+        raise InputError(
+            f"y must hold more than 1 class to be resampled, got {len(counts)} class; "
+            "add rows of another class, or use sample()."
+        )
 
 
 def _from_name(name: str, counts: Counts) -> Counts:

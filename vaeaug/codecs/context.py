@@ -124,12 +124,18 @@ class ContextCodec:
             return None
         if self.container != "frame":
             return self._contain(self.blocks_[0].draw(n, rng))
-        picked = self._rows[rng.choice(self._weights.size, size=n, p=self._weights)]
-        parts, start = [], 0
-        for block in self.blocks_:
-            parts.append(block.codec.decode(picked[:, start : start + block.codec.width]))
-            start += block.codec.width
-        return self._frame(parts)
+        return self._combinations(self._rows[rng.choice(self._weights.size, size=n, p=self._weights)])
+
+    def examples(self) -> Any:
+        """Return labels in the container of fit that show every class, or every kept combination of a frame.
+
+        None when fit had no ``y``; for numbers, a few of them.
+        """
+        if self.container == "frame":
+            return self._combinations(self._rows)
+        if self.classes_ is not None:
+            return self.as_labels(self.classes_, len(self.classes_))
+        return self.draw(16, np.random.default_rng(0))
 
     def groups(self, y: Any) -> np.ndarray | None:
         """Return the class number of each row, int64 (n,), or None without a class variable.
@@ -298,6 +304,14 @@ class ContextCodec:
         if self.container == "array":
             return series.to_numpy().astype(self.dtype_, copy=False)
         return series.rename(self.name_).reset_index(drop=True)
+
+    def _combinations(self, stored: np.ndarray) -> pd.DataFrame:
+        """Return rows of a frame from what is stored of them."""
+        parts, start = [], 0
+        for block in self.blocks_:
+            parts.append(block.codec.decode(stored[:, start : start + block.codec.width]))
+            start += block.codec.width
+        return self._frame(parts)
 
     def _frame(self, parts: list[pd.Series]) -> pd.DataFrame:
         frame = pd.DataFrame({j: part.reset_index(drop=True) for j, part in enumerate(parts)})

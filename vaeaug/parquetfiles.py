@@ -1,0 +1,249 @@
+"""Parquet files, one at a time or many as one table: written whole, read as a stream."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaeaug.errors import InputError
+from vaeaug.files import staged
+
+__all__ = [
+    "as_arrow",
+    "check_pyarrow",
+    "count_values",
+    "is_whole",
+    "open_parquet",
+    "schema_of",
+    "write_parquet",
+]
+
+#: A column of labels with more distinct values than this is no column of classes.
+_MOST_VALUES = 10_000
+
+
+def check_pyarrow(who: str) -> None:
+    """Raise a sentence with the remedy where pyarrow is not installed.
+
+    Raises
+    ------
+    InputError
+    """
+    if find_spec("pyarrow") is None:
+        raise InputError(f"{who} needs pyarrow, which is not installed; run: pip install vaeaug[parquet]")
+
+
+def schema_of(frame: pd.DataFrame) -> Any:
+    """Return the Arrow schema of a frame, with the notes from which pandas restores its dtypes.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With text names; every kind of value that a column can hold should occur.
+
+    Raises
+    ------
+    InputError
+        For a column that has no one type.
+    """
+    import pyarrow as pa
+
+    for name in frame.columns:
+        _as_array(frame[name])
+    return pa.Schema.from_pandas(frame, preserve_index=False)
+
+
+def as_arrow(frame: pd.DataFrame, schema: Any) -> Any:
+    """Return the columns of a frame that a schema names, in its order and types, as an Arrow table.
+
+    Raises
+    ------
+    InputError
+        For a column that cannot be turned into the type of the schema.
+    """
+    import pyarrow as pa
+
+    columns = []
+    for field in schema:
+        values = _as_array(frame[field.name])
+        columns.append(values if values.type.equals(field.type) else _cast(values, field))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_array(series: pd.Series) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.Array.from_pandas(series)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InputError(
+            f"The column {series.name!r} cannot be written to Parquet, which wants values of one type: "
+            f"{_first_line(error)} Convert it before fit, for instance with astype(str)."
+        ) from error
+
+
+def _cast(values: Any, field: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    try:
+        if pa.types.is_dictionary(field.type):
+            whole = values.cast(field.type.value_type).dictionary_encode()
+            return pa.DictionaryArray.from_arrays(
+                whole.indices.cast(field.type.index_type), whole.dictionary, ordered=field.type.ordered
+            )
+        # The resolution of times may be coarser in the file; everything else must survive.
+        return values.cast(field.type, safe=not pa.types.is_timestamp(field.type))
+    except pa.ArrowException as error:
+        raise InputError(
+            f"The column {field.name!r} is made as {values.type} and cannot be written as {field.type}: "
+            f"{_first_line(error)} Fit the model on data of the types it is to be written in."
+        ) from error
+
+
+def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
+    """Write an Arrow table to one file, whole or not at all; equal tables give equal bytes.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be written, for instance because the disk is full.
+    """
+    import pyarrow.parquet as pq
+
+    with staged(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def is_whole(path: str | os.PathLike[str], rows: int) -> bool:
+    """Tell whether a Parquet file is there, complete, and of so many rows; reads its footer only."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows) == rows
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def open_parquet(path: str | os.PathLike[str]) -> Any:
+    """Return a Parquet file, or all those of a folder, as one ``pyarrow.dataset.Dataset``.
+
+    Files and folders whose names begin with a dot or an underscore are passed over. Only footers are read.
+
+    Raises
+    ------
+    InputError
+        If there is no file, one cannot be read, or their columns or types differ.
+    """
+    check_pyarrow(f"Reading {path}")
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist; give a Parquet file or a folder of them.")
+    try:
+        dataset = ds.dataset(os.fspath(path), format="parquet", partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
+    first, schema = None, dataset.schema
+    for fragment in dataset.get_fragments():
+        with _named(fragment.path):
+            found = fragment.physical_schema
+        if first is None:
+            first, schema = fragment.path, found
+        elif not found.equals(schema):
+            raise InputError(f"{fragment.path} differs from {first}: {_difference(found, schema)}")
+    if first is None:
+        raise InputError(f"{path} holds no Parquet files; give a folder with at least one.")
+    return dataset
+
+
+def count_values(dataset: Any, column: str) -> dict[Any, int]:
+    """Count the rows of each value of one column, sorted by value, without holding the rows.
+
+    Parameters
+    ----------
+    dataset : pyarrow.dataset.Dataset
+        As :func:`open_parquet` gives it.
+    column : str
+        Of class labels.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, it has missing values, or so many different ones that it holds no
+        classes; and for a file that cannot be read, which is named.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column not in dataset.schema.names:
+        raise InputError(f"The files have no column {column!r}; they have {', '.join(dataset.schema.names)}.")
+    counts: Counter[Any] = Counter()
+    for fragment in dataset.get_fragments():
+        with _named(fragment.path):
+            for batch in fragment.to_batches(columns=[column]):
+                values = batch.column(0)
+                if pa.types.is_dictionary(values.type):
+                    values = values.dictionary_decode()
+                found = pc.value_counts(values)
+                counts.update(
+                    dict(
+                        zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+                    )
+                )
+        if len(counts) > _MOST_VALUES:
+            raise InputError(
+                f"The column {column!r} has more than {_MOST_VALUES:,} different values; name a column of "
+                "class labels."
+            )
+    missing = sum(n for value, n in counts.items() if value is None or value != value)
+    if missing:
+        raise InputError(
+            f"The column {column!r} has {missing:,} missing labels; drop these rows, or give them a label "
+            "of their own."
+        )
+    return dict(sorted(counts.items()))
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Turn failures of reading into a sentence that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} cannot be read as Parquet: {_first_line(error)} Write this file again, or move it away."
+        ) from error
+
+
+def _difference(found: Any, schema: Any) -> str:
+    """Say in which column two schemas differ."""
+    for field in schema:
+        if field.name not in found.names:
+            return f"it lacks the column {field.name!r}. Files of one folder must have the same columns."
+        if found.field(field.name).type != field.type:
+            return (
+                f"its column {field.name!r} is {found.field(field.name).type} instead of {field.type}. "
+                "Write the files anew with the same types."
+            )
+    more = [name for name in found.names if name not in schema.names]
+    if more:
+        return f"it has a column {more[0]!r} more. Files of one folder must have the same columns."
+    return "its columns come in another order. Write the files anew with the same order."
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

@@ -1,0 +1,197 @@
+"""One shard of a folder: what a worker does, in whatever process or machine it runs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug import archive
+from vaeaug.errors import InputError
+from vaeaug.fitted import Fitted
+from vaeaug.generating import Generating
+from vaeaug.parquetfiles import as_arrow, write_parquet
+from vaeaug.persistence import from_state, to_state
+from vaeaug.shardfolder import MODEL, ShardFolder
+from vaeaug.training.runtime import Runtime, limited_threads
+
+__all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels", "write_shard"]
+
+#: Entries of a saved model that change no row: how it was trained, and how long that took.
+_NO_MATTER = {"parameters", "history", "seed"}
+_MOST_MODELS = 2
+
+# A process keeps the models it has met, so that each is loaded once.
+_models: OrderedDict[str, Generating] = OrderedDict()
+# torch's global stream and number of threads, which a model sets and puts back, are for one thread at a time.
+_turn = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that decides the shards of a folder, small enough to be sent with each of them.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the augmenter.
+    fingerprint : str
+        Of the model, see :func:`fingerprint`.
+    device : str
+        Where workers run the model.
+    folder : ShardFolder
+    seed : int
+    method : str
+    temperature : float
+    schema : pyarrow.Schema
+        Columns and types of the files.
+    target : str or None
+        Name of the label column, if it is not to be that of fit.
+    """
+
+    kind: type[Generating]
+    fingerprint: str
+    device: str
+    folder: ShardFolder
+    seed: int
+    method: str
+    temperature: float
+    schema: Any
+    target: str | None = None
+
+
+def write_shard(job: Job, shard: int, y: Any) -> int:
+    """Make the rows of one shard and write them; return how many.
+
+    The rows depend on the job, the number of the shard and its labels, and on nothing else: not on the
+    process, the order, or the shards before it.
+
+    Parameters
+    ----------
+    job : Job
+    shard : int
+    y : scalar, array-like or None
+        Labels of this shard; None draws them at their training frequencies.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written; the shards written before stay valid.
+    """
+    rows, path = job.folder.rows(shard), job.folder.file(shard)
+    # Wider than an integer seed, or two of ten thousand shards would soon be the same.
+    seed = np.random.SeedSequence([job.seed, shard])
+    with _turn, limited_threads(1):
+        X, labels = _model(job).sample(
+            rows, y, method=job.method, temperature=job.temperature, random_state=seed
+        )
+    table = as_arrow(with_labels(X, labels, job.target), job.schema)
+    try:
+        write_parquet(path, table)
+    except (InputError, OSError) as error:
+        raise InputError(
+            f"{str(error).rstrip('.')}. The shards already in {job.folder.path} are whole and stay valid; "
+            "make room or mend what is wrong, then do the same call again: it goes on with the missing ones."
+        ) from error
+    return rows
+
+
+def fingerprint(augmenter: Fitted) -> str:
+    """Return a digest of all that decides the rows a model makes; a saved and loaded model has the same."""
+    manifest, arrays = to_state(augmenter)
+    return _fingerprint(manifest, arrays)
+
+
+def _fingerprint(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    return archive.fingerprint({k: v for k, v in manifest.items() if k not in _NO_MATTER}, arrays)
+
+
+def remember(key: str, augmenter: Generating) -> None:
+    """Let workers in this process use a model that is in memory already."""
+    with _turn:
+        _models[key] = augmenter
+        _models.move_to_end(key)
+        while len(_models) > _MOST_MODELS:
+            _models.popitem(last=False)
+
+
+def forget(key: str) -> None:
+    """Let go of a model."""
+    with _turn:
+        _models.pop(key, None)
+
+
+def _model(job: Job) -> Generating:
+    """Return the model of a job, from the file in its folder the first time."""
+    found = _models.get(job.fingerprint)
+    if found is None:
+        path = job.folder.path / MODEL
+        manifest, arrays = archive.read(path)
+        if _fingerprint(manifest, arrays) != job.fingerprint:
+            raise InputError(f"{path} is not the model that this folder was begun with; give another folder.")
+        found = from_state(job.kind, manifest, arrays, job.device, Runtime(job.device))
+        remember(job.fingerprint, found)
+    return found
+
+
+def with_labels(X: Any, y: Any, target: str | None = None) -> pd.DataFrame:
+    """Return rows and their labels as one frame with text names.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, d)
+        Columns of an array are named x0, x1, …
+    y : Series, DataFrame, ndarray or None
+    target : str, optional
+        Name of the label column; by default its own or "y", with "_class" behind it while X has such a
+        column.
+
+    Raises
+    ------
+    InputError
+        If two columns would have one name.
+    """
+    if not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+    frame = X if y is None else pd.concat([X, _label_frame(y, X, target)], axis=1)
+    names = [str(name) for name in frame.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"Two columns would be named {twice[0]!r} in the file; rename one of them before fit."
+        )
+    return frame.set_axis(names, axis=1)
+
+
+def _label_frame(y: Any, X: pd.DataFrame, target: str | None) -> pd.DataFrame:
+    if isinstance(y, pd.DataFrame):
+        return y
+    name = target
+    if name is None:
+        name = getattr(y, "name", None)
+        name = "y" if name is None else name
+        while name in X.columns:
+            name = f"{name}_class"
+    return pd.DataFrame({name: y})
+
+
+def examples(augmenter: Generating, target: str | None = None) -> pd.DataFrame:
+    """Return rows in which each column shows, once or more, every kind of value that it can have.
+
+    They settle the types of the files: a shard in which a text column happens to be all missing would not.
+    """
+    layout = augmenter._intake.codec.layout
+    labels = augmenter._context.examples()
+    rows = max(16, *layout.levels.tolist(), 0 if labels is None else len(labels))
+    x = np.zeros((rows, *layout.shape), dtype=np.float32)
+    x[:, layout.columns("categorical")] = np.arange(rows)[:, None] % layout.levels
+    x[:, layout.columns("position")] = 0.5
+    if labels is not None:
+        positions = np.arange(rows) % len(labels)
+        is_pandas = isinstance(labels, (pd.Series, pd.DataFrame))
+        labels = labels.iloc[positions].reset_index(drop=True) if is_pandas else labels[positions]
+    return with_labels(augmenter._intake.decode(x), labels, target)
