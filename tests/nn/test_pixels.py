@@ -54,7 +54,7 @@ def test_shapes(case):
 def test_gradients_reach_every_parameter(case):
     likelihood, shape, params = case
     params.requires_grad_()
-    likelihood(params).log_prob(grey(shape, 6)).sum().backward()
+    likelihood.train()(params).log_prob(grey(shape, 6)).sum().backward()
     assert params.grad.isfinite().all()
     assert params.grad.abs().sum() > 0
     used = likelihood.before.any() if isinstance(likelihood, TexturePixels) else True
@@ -159,18 +159,29 @@ def test_a_pixel_depends_on_the_code_and_on_pixels_drawn_before_it_only(shape):
             assert (gradient[0][later.expand(shape)] == 0).all()
 
 
-def test_relaxed_images_have_a_gradient_and_are_the_mean_of_what_is_drawn():
-    shape = (2, 1, 1)
-    likelihood = built("texture", shape)
-    params = parameters(likelihood, shape, 1).requires_grad_()
-    n = 20_000
-    drawn = likelihood(params.detach().expand(n, -1)).draw()
-    relaxed, real = likelihood(params.expand(n, -1)).relaxed(drawn)
-    assert real is drawn
-    # The second channel's mean is given the first as drawn, so the means of both agree.
-    torch.testing.assert_close(relaxed.mean(0), drawn.mean(0), atol=0.02, rtol=0)
-    relaxed.sum().backward()
+def test_the_image_without_grain_has_a_gradient():
+    likelihood = built("texture", (2, 3, 3))
+    params = parameters(likelihood, (2, 3, 3), 2).requires_grad_()
+    mean = likelihood(params).mean
+    assert mean.shape == (2, 2, 3, 3)
+    mean.sum().backward()
     assert params.grad.abs().sum() > 0
+
+
+def test_in_training_a_share_of_pixels_is_judged_by_the_code_alone():
+    likelihood = built("texture", (1, 6, 6), alone=0.5)
+    params = parameters(likelihood, (1, 6, 6), 1)
+    x = grey((1, 6, 6), 1)
+    evaluated = likelihood(params).log_prob(x)
+    assert torch.equal(evaluated, likelihood(params).log_prob(x))
+    trained = likelihood.train()(params.expand(500, -1)).log_prob(x.expand(500, -1, -1, -1))
+    likelihood.alone = 0.0
+    torch.testing.assert_close(likelihood(params).log_prob(x), evaluated)
+    # With half of the pixels each way, the mean lies half way between the two judgements.
+    likelihood.alone = 1.0
+    alone = likelihood(params).log_prob(x)
+    standard_error = trained.std() / 500**0.5
+    assert (trained.mean() - 0.5 * (alone + evaluated)).abs() < 5 * standard_error
 
 
 def test_draws_follow_the_probabilities():

@@ -55,6 +55,10 @@ class TexturePixels(nn.Module):
     that is larger. The quadratic term says from the start that a pixel is like those beside
     it, which free logits would have to learn level by level.
 
+    Neighbours tell so much that the code would be left with too little to say: a share of
+    the pixels is therefore learned from the code alone, with weights U and M of its own.
+    That second reading of the code gives the image without grain.
+
     The 256 values of 8 bits are gathered into levels, from the training pixels: frequent
     values (black paper, white ink) are levels of their own, rare ones share one. Inside a
     level the training frequencies decide. So near-binary images, 8-bit greys and
@@ -68,6 +72,8 @@ class TexturePixels(nn.Module):
         Hidden units per pixel and channel.
     levels : int
         Most levels.
+    alone : float
+        Share of pixels, in [0, 1), that are learned without their neighbours in training.
     """
 
     level: Tensor
@@ -76,19 +82,22 @@ class TexturePixels(nn.Module):
     value: Tensor
     before: Tensor
 
-    def __init__(self, layout: Layout, *, hidden: int = 24, levels: int = 32) -> None:
+    def __init__(self, layout: Layout, *, hidden: int = 24, levels: int = 32, alone: float = 0.5) -> None:
         super().__init__()
         check_number("hidden", hidden, low=1, integer=True)
         check_number("levels", levels, low=2, high=_CELLS, integer=True)
         self.layout = layout
-        self.hidden, self.levels = hidden, levels
+        check_number("alone", alone, low=0, high=0.99)
+        self.hidden, self.levels, self.alone = hidden, levels, alone
         channels = layout.shape[0]
         self.parameters_per_pixel = 8 + 8 * channels
         #: Pre-activations per channel; the last is the linear part of the centre.
         self.width = hidden + 1
-        units = torch.randn(self.parameters_per_pixel, channels, self.width)
+        units = torch.randn(2, self.parameters_per_pixel, channels, self.width)
         units[..., -1] *= 0.1
-        self.units = nn.Parameter((units / math.sqrt(self.parameters_per_pixel)).flatten(1))
+        units = (units / math.sqrt(self.parameters_per_pixel)).flatten(2)
+        self.units, self.units_alone = nn.Parameter(units[0]), nn.Parameter(units[1])
+        self.bias_alone = nn.Parameter(torch.zeros(channels * self.width))
         read = torch.randn(len(_NEIGHBOURS), channels, channels, self.width) / 6
         read[..., -1] = 0
         for beside in ((0, -1), (-1, 0)):
@@ -142,12 +151,17 @@ class TextureDistribution(Drawable):
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of images ``(B, C, H, W)``, shape ``(B,)``.
 
-        A probability of 8-bit values, spread evenly over the 2/255 that each stands for.
+        A probability of 8-bit values, spread evenly over the 2/255 that each stands for. In
+        training some pixels are judged without their neighbours.
         """
         model = self.model
         cell = cell_of(x).permute(0, 2, 3, 1)
         total = model.log_share[cell].sum((1, 2, 3))
-        for c, logits in enumerate(self._logits(x)):
+        units = self.units(x)
+        if model.training and model.alone:
+            hidden = torch.rand(units.shape[:-1], device=x.device) < model.alone
+            units = torch.where(hidden[..., None], self._alone(), units)
+        for c, logits in enumerate(self._logits(units)):
             target = model.level[cell[..., c]]
             nll = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none")
             total = total - nll.reshape(cell.shape[:-1]).sum((1, 2))
@@ -156,22 +170,18 @@ class TextureDistribution(Drawable):
 
     @property
     def mean(self) -> Tensor:
-        """Image without grain, shape ``(B, C, H, W)``; see :meth:`draw` at temperature 0. Has no gradient."""
-        return self.draw(0.0)
-
-    def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of each pixel given the code and its real neighbours, and x itself.
-
-        For losses that compare pictures: unlike a draw it has a gradient, in one pass.
-        """
-        means = [torch.softmax(logits, -1) @ self.model.value for logits in self._logits(x)]
-        return torch.stack(means, 1), x
-
-    def _logits(self, x: Tensor) -> list[Tensor]:
-        """Return the logits of each channel given the real neighbours, each ``(B, H, W, levels)``."""
+        """Image without grain: the mean of each pixel given the code alone, shape ``(B, C, H, W)``."""
         model = self.model
-        units = self.units(x).unflatten(-1, (model.layout.shape[0], model.width))
-        return [model.logits(unit, c) for c, unit in enumerate(units.unbind(-2))]
+        means = [torch.softmax(logits, -1) @ model.value for logits in self._logits(self._alone())]
+        return torch.stack(means, 1)
+
+    def _logits(self, units: Tensor) -> list[Tensor]:
+        """Turn pre-activations ``(B, H, W, C · width)`` into each channel's logits ``(B, H, W, levels)``."""
+        each = units.unflatten(-1, (self.model.layout.shape[0], self.model.width)).unbind(-2)
+        return [self.model.logits(unit, c) for c, unit in enumerate(each)]
+
+    def _alone(self) -> Tensor:
+        return self.params @ self.model.units_alone + self.model.bias_alone
 
     def units(self, x: Tensor) -> Tensor:
         """Return the pre-activations of all pixels given their neighbours, ``(B, H, W, C · width)``."""
@@ -196,8 +206,10 @@ class TextureDistribution(Drawable):
         ----------
         temperature : float, default=1.0
             Probabilities of levels are raised to ``1 / temperature`` and renormalised; 0
-            takes the mean of each pixel given the means before it, an image without grain.
+            returns :attr:`mean`, the image without grain.
         """
+        if not temperature:
+            return self.mean
         model = self.model
         channels, height, width = model.layout.shape
         batch = len(self.params)
@@ -222,10 +234,8 @@ class TextureDistribution(Drawable):
         return image[_REACH:, _REACH:-_REACH].permute(2, 3, 0, 1).contiguous()
 
     def _pick(self, logits: Tensor, temperature: float) -> Tensor:
-        """Draw one value per row of logits ``(N, levels)``, or take the mean; shape ``(N,)``."""
+        """Draw one value per row of logits ``(N, levels)``, shape ``(N,)``."""
         model = self.model
-        if not temperature:
-            return torch.softmax(logits, 1) @ model.value
         weights = torch.softmax(logits / temperature, 1).cumsum(1)
         uniform = torch.rand(2, len(logits), dtype=logits.dtype, device=logits.device)
         level = torch.searchsorted(weights, uniform[0, :, None] * weights[:, -1:], right=True).squeeze(1)
