@@ -158,18 +158,18 @@ class Model:
         weights : ndarray (n,) or None
             Importance of the rows. Contexts are drawn from the rows with these weights.
         """
-        likelihood = self.vae.likelihood
-        if not hasattr(likelihood, "calibrate"):
+        adjust: Any = getattr(self.vae.likelihood, "calibrate", None)
+        if adjust is None:
             return
         self._double = None
         rng = np.random.default_rng(_derived(seed, _CALIBRATION))
-        share = None if weights is None else weights / weights.sum()
+        share = None if weights is None else weights.astype(np.float64) / weights.sum(dtype=np.float64)
         drawn = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS)) // _CHUNK * _CHUNK
 
         def batches() -> Iterator[Tensor]:
             rows = rng.choice(len(x), drawn, p=share)
             for (contexts,) in self._chunks(c[rows]):
-                yield self.vae.decode(self.vae.latent.sample(contexts), contexts).params  # type: ignore[attr-defined]
+                yield self.vae.decoder(self.vae.latent.sample(contexts), contexts)
 
         with (
             self.runtime.session(),
@@ -180,7 +180,7 @@ class Model:
             each = None if weights is None else torch.from_numpy(weights).to(self.runtime.device)
             # Each round leaves a model in good order, so an interrupt keeps what was done.
             with contextlib.suppress(KeyboardInterrupt):
-                likelihood.calibrate(rows, each, batches)
+                adjust(rows, each, batches)
 
     def _estimate_prior(
         self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int

@@ -175,7 +175,7 @@ class RowLikelihood(nn.Module):
             step = ((counts + 0.5) / (rows * shares.double() + 0.5)).log()
             # Later rounds take smaller steps, so that the noise of their draws averages out.
             gain = 1.0 / (1.0 + 0.5 * turn)
-            self.bias += (gain * step.clamp(-_MOST_STEP, _MOST_STEP)).to(self.bias)
+            self.bias.add_((gain * step.clamp(-_MOST_STEP, _MOST_STEP)).to(self.bias))
 
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the decoder's output into hidden pre-activations and Gaussian means."""
