@@ -62,6 +62,8 @@ class Synthetic:
     @classmethod
     def parse(cls, text: str) -> Synthetic:
         method, share, guard = [*text.split(":"), ""][:3]
+        if method.removesuffix("+residual") not in ("prior", "posterior", "interpolate"):
+            raise SystemExit(f"unknown way to sample {method!r} in {text!r}.")
         if guard not in ("", "filter", "cnn"):
             raise SystemExit(f"unknown guard {guard!r} in {text!r}; known are filter and cnn.")
         return cls(method, float(share), guard)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -234,16 +235,23 @@ def _pool(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Fit vaeaug on a thinned set, once for all ways to sample, and keep what it made."""
-    words = ["pool", name, setting, str(seed), "fast" if options.fast else "full", options.name]
+    from _image_arms import Synthetic
+
+    specs = [Synthetic.parse(spec) for spec in options.vaeaug]
+    # No class gets more than its share of the largest, or of the size to which small classes grow.
+    total = max(int(np.bincount(y).max()), 10 * int(np.bincount(y).min()))
+    size = math.ceil(max(spec.share for spec in specs) * total)
+    methods = sorted({spec.method for spec in specs})
+    words = ["pool", name, setting, str(seed), "fast" if options.fast else "full", options.name, str(size)]
+    words += methods
     folder = cache_folder() / "-".join(words).replace(" ", "-")
     folder.mkdir(exist_ok=True)
     answer = folder / "answer.json"
     if not answer.exists():
         np.savez(folder / "train.npz", images=X, labels=y)
-        # As many of every class as the largest has, and at least ten times the smallest's.
-        size = max(int(np.bincount(y).max()), 10 * int(np.bincount(y).min()))
         job = dict(ENTRANTS["vaeaug"]) | {
             "settings": options.settings,
+            "methods": methods,
             "device": options.device,
             "seed": seed,
             "train": str(folder / "train.npz"),
@@ -256,8 +264,6 @@ def _pool(
             return made
         answer.write_text(json.dumps(made))
     points = {point["sampler"]: point for point in json.loads(answer.read_text())["points"]}
-    if method not in points:
-        raise SystemExit(f"unknown way to sample {method!r}; known are {', '.join(points)}.")
     return points[method]
 
 

@@ -174,6 +174,8 @@ class TestArms:
         assert made.parse("posterior+residual:1:filter") == made("posterior+residual", 1.0, "filter")
         with pytest.raises(SystemExit, match="unknown guard"):
             made.parse("prior:0.3:dog")
+        with pytest.raises(SystemExit, match="unknown way to sample"):
+            made.parse("dog:0.3")
 
 
 class TestJudge:
