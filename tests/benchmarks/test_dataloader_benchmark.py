@@ -39,12 +39,18 @@ def worker(monkeypatch):
 def made_results():
     machine = {"cpu": "Some CPU", "cores": 2, "load_average": 0.1, "gpu": None, "python": "3.12.1"}
     run = {"measured": "2026-01-01", "machine": machine, "threads": 2, "device": "cpu", "fast": False}
-    epochs = {"plain": [10.0, 20.0], "AugmentedDataset": [10.3, 20.8], "BatchAugment": [11.0, 22.0]}
+    epochs = {
+        "plain": [10.0, 20.0],
+        "AugmentedDataset": [10.3, 20.8],
+        "AugmentedDataset(refresh_every=4)": [10.0, 20.4],
+        "BatchAugment": [11.0, 22.0],
+    }
+    pools = {"AugmentedDataset": [0.5, 0.7], "AugmentedDataset(refresh_every=4)": [0.0, 0.4]}
     return {
         "run": run | {"judge": {"torch": "2.15.0"}},
         "settings": {"items": 20_000, "size": 28, "batch_size": 128, "p": 0.5},
         "records": [
-            {"what": "epoch", "workers": 0, "epoch_s": epochs, "pool_s": [0.5, 0.7]},
+            {"what": "epoch", "workers": 0, "epoch_s": epochs, "pool_s": pools},
             {"what": "throughput", "workers": 2, "items_per_s": {"pool": 50_000.0, "one by one": 500.0}},
             {"what": "epoch", "workers": 2, "error": "out of luck"},
         ],
@@ -55,6 +61,7 @@ def test_renders_every_part(bench):
     text = bench.render(json.loads(json.dumps(made_results())))
     assert "Some CPU, 2 cores, 2 threads" in text
     assert "| AugmentedDataset, 0 workers | 15.55 ± 7.42 | 0.60 | +3.5 % |" in text
+    assert "| AugmentedDataset(refresh_every=4), 0 workers | 15.20 ± 7.35 | 0.20 | +1.0 % |" in text
     assert "| BatchAugment, 0 workers | 16.50 ± 7.78 | – | +10.0 % |" in text
     assert "| 2 workers | 50,000 | 500 | 100 × |" in text
     assert "- epoch, 2 workers: out of luck" in text
@@ -92,9 +99,10 @@ def test_everything_is_measured(worker):
     assert {name: len(times) for name, times in found["epoch_s"].items()} == {
         "plain": 1,
         "AugmentedDataset": 1,
+        "AugmentedDataset(refresh_every=4)": 1,
         "BatchAugment": 1,
     }
-    assert len(found["pool_s"]) == 1
+    assert found["pool_s"].keys() == found["epoch_s"].keys()
     assert set(worker.measure_throughput(JOB, images, labels, augmenter)["items_per_s"]) == {
         "pool",
         "one by one",
