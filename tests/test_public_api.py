@@ -165,7 +165,7 @@ def test_methods_of_the_augmenter_are_as_promised(method):
 def test_parameters_of_the_sampler_are_as_promised():
     assert parameters_of(VAEOverSampler.__init__) == (
         ["augmenter"],
-        ["sampling_strategy", "method", "random_state"],
+        ["sampling_strategy", "method", "random_state", "label_filter"],
     )
     assert not hasattr(VAEOverSampler, "transform")
 

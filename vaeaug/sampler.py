@@ -16,12 +16,14 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from vaeaug.checks import check_option
 from vaeaug.containers import holds_images, joined, opened
 from vaeaug.errors import InputError
-from vaeaug.randomness import derive_seed
+from vaeaug.randomness import derive_seed, keyed_seed
 from vaeaug.resampling import class_counts, targets
 
 __all__ = ["VAEOverSampler", "class_labels"]
 
 METHODS = ("auto", "prior", "posterior", "interpolate")
+#: Times that rows are made for a label when the filter drops them.
+_ATTEMPTS = 3
 
 
 class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
@@ -47,6 +49,9 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     random_state : None, int, RandomState or Generator
         Decides the new rows; and the fit too, unless the augmenter has a
         ``random_state`` of its own.
+    label_filter : LabelFilter, optional
+        A copy is fitted on the rows, and drops new ones that look like another class or
+        copy a row. They are made anew, three times in all; then a class stays that much smaller.
 
     Attributes
     ----------
@@ -59,6 +64,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     source_indices_ : ndarray of int64 (n + m,)
         For each returned row the input row it stems from: itself for an input row, the row
         that a synthetic one varies, −1 where there is none (draws from the prior).
+    dropped_ : DataFrame
+        Only with ``label_filter``: per class, rows made, kept, and dropped for each reason.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only if the columns have names.
@@ -85,11 +92,13 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         sampling_strategy: Any = "auto",
         method: str = "auto",
         random_state: Any = None,
+        label_filter: Any = None,
     ) -> None:
         self.augmenter = augmenter
         self.sampling_strategy = sampling_strategy
         self.method = method
         self.random_state = random_state
+        self.label_filter = label_filter
 
     def fit(self, X: Any, y: Any) -> VAEOverSampler:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
@@ -143,15 +152,47 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         if len(positions):
             X_fit, y_fit = _modelled(rows), labels if _is_indicator(y) else _column(y)
             self.augmenter_.fit(X_fit, y_fit)
-            new, sources = self.augmenter_.generate(
-                _take(y_fit, positions), X_fit, y_fit, method=self.method, random_state=seed
-            )
-            X_res = _append(X, rows, new)
+            X_res, sources, positions = self._extended(X, rows, X_fit, y_fit, positions, seed)
+            if self.label_filter is not None:
+                added = zip(*np.unique(labels[positions], return_counts=True), strict=True)
+                self.sampling_strategy_ |= dict.fromkeys(self.sampling_strategy_, 0)
+                self.sampling_strategy_ |= {np.asarray(label).item(): int(count) for label, count in added}
         else:
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
         return X_res, _take(y, np.concatenate([np.arange(n), positions]))
+
+    def _extended(
+        self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return X with a new row for each position, their sources, and the positions that got one."""
+        if self.label_filter is None:
+            new, sources = self.augmenter_.generate(
+                _take(y_fit, positions), X_fit, y_fit, method=self.method, random_state=seed
+            )
+            return _append(X, rows, new), np.asarray(sources), positions
+        judge = clone(self.label_filter)
+        if judge.get_params(deep=False).get("random_state", 0) is None:
+            judge.set_params(random_state=seed)
+        judge.fit(X_fit, y_fit)
+        self.dropped_ = judge.no_counts()
+        found, kept, missing = [], [], positions
+        for attempt in range(_ATTEMPTS):
+            wanted = _take(y_fit, missing)
+            new, sources = self.augmenter_.generate(
+                wanted, X_fit, y_fit, method=self.method, random_state=keyed_seed(seed, attempt)
+            )
+            verdict = judge.judge(new, wanted)
+            self.dropped_ = self.dropped_ + verdict.counts
+            X = _append(X, rows, _chosen(new, verdict.keep))
+            rows = rows if isinstance(X, list) else X
+            found.append(np.asarray(sources)[verdict.keep])
+            kept.append(missing[verdict.keep])
+            missing = missing[~verdict.keep]
+            if not len(missing):
+                break
+        return X, np.concatenate(found), np.concatenate(kept)
 
     def _plan(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Check everything that can be checked before the work; return rows and 1-d labels."""
@@ -325,6 +366,15 @@ def _append(X: Any, rows: Any, new: Any) -> Any:
     if isinstance(X, list):
         return X + _cells(new, rows.dtype).tolist()
     return np.concatenate([rows, _cells(new, rows.dtype)])
+
+
+def _chosen(new: Any, keep: np.ndarray) -> Any:
+    """Return new rows by mask, in their container."""
+    if isinstance(new, pd.DataFrame):
+        return new[keep]
+    if isinstance(new, list):
+        return [new[i] for i in np.flatnonzero(keep).tolist()]
+    return new[np.flatnonzero(keep)]
 
 
 def _take(y: Any, positions: np.ndarray) -> Any:
