@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from made_images import blobs, fast
 from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug import Recipe, VAEAugmenter, load
@@ -59,3 +60,18 @@ def test_scores_agree_with_those_of_a_cpu(fitted, mixed, tmp_path):
 def test_a_pickle_keeps_working(fitted, mixed):
     twin = pickle.loads(pickle.dumps(fitted))
     assert_allclose(twin.transform(mixed[0]), fitted.transform(mixed[0]), rtol=1e-8, atol=1e-8)
+
+
+def test_images_on_a_gpu_come_back_there(tmp_path):
+    images, y = blobs()
+    tensor = torch.from_numpy(images)[:, None].cuda()
+    augmenter = fast(device="cuda").fit(tensor, torch.from_numpy(y).cuda())
+    for made in (augmenter.sample(3)[0], augmenter.vary(tensor)):
+        assert (made.dtype, made.device, made.shape[1:]) == (tensor.dtype, tensor.device, tensor.shape[1:])
+    augmenter.save(tmp_path / "model.safetensors")
+    assert_allclose(
+        load(tmp_path / "model.safetensors", device="cpu").transform(images),
+        augmenter.transform(tensor),
+        rtol=1e-3,
+        atol=1e-3,
+    )

@@ -254,13 +254,15 @@ def opened(X: Any, y: Any = None) -> Opened:
     ----------
     X : Dataset or any container of images
     y : labels, optional
-        Take the place of those in the Dataset.
+        Take the place of those in the Dataset. A tensor becomes an array.
 
     Raises
     ------
     InputError
         For a Dataset that is empty, has no length, raises, or holds something else than images.
     """
+    if y is not None and _is_tensor(y):
+        y = _from_tensor(y)
     if not _is_dataset(X):
         return Opened(X, y)
     name = type(X).__name__

@@ -156,7 +156,7 @@ class ImageIntake:
         return intake, codec.encode(images)
 
     def open(self, X: Any, y: Any) -> Opened:
-        """Read a Dataset, with its labels where y is None; return other images as they are."""
+        """Read a Dataset, with its labels where y is None; labels in a tensor become an array."""
         return opened(X, y)
 
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
