@@ -304,3 +304,14 @@ def test_a_file_that_may_not_be_read(saved, monkeypatch):
     monkeypatch.setattr(archive.safetensors, "safe_open", refuse)
     with pytest.raises(ArchiveError, match="cannot be read: Permission denied"):
         archive.read(pathlib.Path(saved))
+
+
+def test_a_fingerprint_is_that_of_the_content(tmp_path):
+    arrays = {"b": np.arange(6.0).reshape(2, 3), "a": np.array(3)}
+    archive.write(tmp_path / "m", MANIFEST, arrays)
+    before = archive.fingerprint(MANIFEST, arrays)
+    assert archive.fingerprint(*archive.read(tmp_path / "m")) == before
+    turned = dict(reversed(MANIFEST.items())), dict(reversed(arrays.items()))
+    assert archive.fingerprint(*turned) == before
+    assert archive.fingerprint({**MANIFEST, "more": 1}, arrays) != before
+    assert archive.fingerprint(MANIFEST, {**arrays, "a": np.array(4)}) != before

@@ -46,6 +46,23 @@ METHODS = {
     "sample": (["n_samples", "y"], ["method", "temperature", "sharp", "random_state"]),
     "generate": (["y_new", "X", "y"], ["method", "temperature", "sharp", "random_state"]),
     "resample": (["X", "y"], ["sampling_strategy", "method", "sharp", "random_state"]),
+    "sample_to_parquet": (
+        ["n_samples", "path"],
+        ["y", "shard_size", "random_state", "n_jobs", "method", "temperature", "verbose"],
+    ),
+    "resample_parquet": (
+        ["path_in", "path_out"],
+        [
+            "target",
+            "sampling_strategy",
+            "shard_size",
+            "random_state",
+            "n_jobs",
+            "method",
+            "temperature",
+            "verbose",
+        ],
+    ),
     "transform": (["X"], []),
     "inverse_transform": (["Z", "y"], []),
     "reconstruct": (["X", "y"], []),

@@ -23,6 +23,12 @@ def test_a_stream_is_advanced(make):
     assert derive_seed(make(0)) == derive_seed(make(0))
 
 
+def test_a_sequence_gives_the_same_seed_every_time_and_ten_thousand_give_as_many():
+    assert len({derive_seed(np.random.SeedSequence([3, i])) for i in range(10_000)}) == 10_000
+    sequence = np.random.SeedSequence([3, 1])
+    assert derive_seed(sequence) == derive_seed(sequence) == derive_seed(np.random.SeedSequence([3, 1]))
+
+
 def test_none_does_not_read_the_global_stream_of_numpy():
     before = np.random.get_state()[1].tobytes()  # noqa: NPY002
     derive_seed(None)

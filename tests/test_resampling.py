@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
 from vaeaug.errors import InputError
-from vaeaug.resampling import STRATEGIES, class_counts, targets
+from vaeaug.resampling import STRATEGIES, class_counts, targets, targets_of_counts
 
 LABELS = {
     "int": [0, 1, 2, 10],
@@ -137,3 +137,14 @@ def test_keys_are_plain_values():
 def test_labels_of_mixed_types_are_refused():
     with pytest.raises(InputError, match=r"labels of one type, got \['int', 'str'\]"):
         class_counts(np.array([1, "a"], dtype=object))
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES, {"a": 7, "c": 4}])
+def test_sizes_of_classes_are_enough_for_a_plan(strategy):
+    y = ["a"] * 5 + ["b"] * 9 + ["c"] * 2
+    assert targets_of_counts(strategy, class_counts(y)) == targets(strategy, y)
+
+
+def test_sizes_of_one_class_give_no_plan():
+    with pytest.raises(InputError, match="more than 1 class"):
+        targets_of_counts("auto", {"a": 10**9})

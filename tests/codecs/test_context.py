@@ -256,3 +256,16 @@ def test_a_list_of_text_is_text():
     codec = ContextCodec().fit(["b", "a", "b"])
     assert codec.classes_.tolist() == ["a", "b"]
     assert codec.encode([["a"], ["b"]]).argmax(1).tolist() == [0, 1]
+
+
+def test_examples_show_every_class_and_every_combination():
+    assert ContextCodec().fit(["b", "a", "b"]).examples().tolist() == ["a", "b"]
+    series = pd.Series([2, 1, 2], dtype="Int64", name="label")
+    assert ContextCodec().fit(series).examples().dtype == series.dtype
+    frame = pd.DataFrame({"class": ["x", "y", None, "x"], "age": [1.5, 2.5, 3.5, 1.5]})
+    found = ContextCodec().fit(frame).examples()
+    assert found.dtypes.equals(frame.dtypes)
+    assert set(found["class"].dropna()) == {"x", "y"}
+    assert len(found) == 3
+    assert ContextCodec().fit(None).examples() is None
+    assert len(ContextCodec().fit(np.linspace(0, 1, 400)).examples()) > 1
