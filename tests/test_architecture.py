@@ -42,7 +42,7 @@ HOUSE = {
         "plotting": ["plotting"],
         "table files": ["tablefiles", "textcolumns", "parquetfiles", "shardfolder"],
     },
-    4: {"losses": ["losses"]},
+    4: {"losses": ["losses"], "variants": ["variants"]},
     5: {"building": ["assembly", "model"]},
     6: {
         "augmenter": [

@@ -27,6 +27,7 @@ FACE = [
     "Recipe",
     "VAEAugmenter",
     "VAEOverSampler",
+    "VARIANTS",
     "__version__",
     "assess",
     "load",

@@ -16,6 +16,7 @@ __all__ = [
     "Recipe",
     "VAEAugmenter",
     "VAEOverSampler",
+    "VARIANTS",
     "__version__",
     "assess",
     "load",
@@ -30,6 +31,7 @@ _HOMES = {
     "Recipe": "vaeaug.recipe",
     "VAEAugmenter": "vaeaug.augmenter",
     "VAEOverSampler": "vaeaug.sampler",
+    "VARIANTS": "vaeaug.variants",
     "assess": "vaeaug.assessing",
     "load": "vaeaug.augmenter",
 }
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from vaeaug.integrations.torch import AugmentedDataset, BatchAugment
     from vaeaug.recipe import Recipe
     from vaeaug.sampler import VAEOverSampler
+    from vaeaug.variants import VARIANTS
 
 
 def __getattr__(name: str) -> Any:

@@ -43,19 +43,25 @@ class VAEAugmenter(Sharding, Coding):
     beta : float or "auto", default="auto"
         Weight of the KL term. ``"auto"`` is 0.8; smaller values keep more of each row in
         its code (better reconstructions, nearer variations) and leave more to the prior.
-    prior : {"mixture", "flow", "gaussian", "standard"} or Recipe, default="mixture"
-        What codes are drawn from, given the class. All but ``"standard"`` are fitted
-        after the networks.
-    posterior : {"gaussian"} or Recipe, default="gaussian"
-    latent : {"flat"} or Recipe, default="flat"
+    prior : {"mixture", "flow", "gaussian", "standard", "vamp", "tokens", "top_down"} or Recipe
+        What codes are drawn from, given the class; by default ``"mixture"``. The first three and
+        ``"tokens"`` (for discrete codes) are fitted after the networks, ``"vamp"`` and
+        ``"top_down"`` (for a ladder) are trained with them.
+    posterior : {"gaussian", "coupling", "planar", "iaf", "categorical", "none"} or Recipe, default="gaussian"
+        What the code of a row is drawn from: a Gaussian, one that a normalizing flow carries
+        on, discrete codes (with ``prior="tokens"``), or nothing, as in a plain autoencoder.
+    latent : {"flat", "ladder", "vlae"} or Recipe, default="flat"
+        One flat code, or levels from fine to coarse.
     network : "auto" or Recipe, default="auto"
         ``Recipe("residual", width=128, depth=2, dependence="auto")``: width and depth of
         encoder and decoder, and hidden units of the part of the decoder that models each
         column given the columns before it (0 makes columns independent given the code). For
         images ``Recipe("convolutional", width=32, depth=1)``.
-    losses : dict of str to float, optional
-        Weights of loss terms that replace the default
-        ``{"reconstruction": 1, "kl": beta}``.
+    losses : dict of str to float or Recipe, optional
+        Terms that replace the default ``{"reconstruction": 1, "kl": beta}``; add
+        ``"factor"``, ``"beta_tc"``, ``"adversarial"`` or ``"perceptual"``, or take ``"iwae"`` alone. A number
+        is a weight; a recipe may hold options too, such as ``Recipe("kl", weight=4.0,
+        free_bits=2.0, schedule=Recipe("cyclical", cycles=4))``. See ``VARIANTS``.
     categorical_features : "from_dtype", None, mask, positions or names, default="from_dtype"
         Numeric columns to treat as categories.
     image_shape : tuple, optional

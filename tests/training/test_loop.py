@@ -411,6 +411,33 @@ def test_a_critic_that_diverges_is_caught():
         fit(model, [torch.ones(8, 1)])
 
 
+class Spoilt(Duel):
+    """A game whose critic is found to have done harm at one step, once."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.steps, self.conceded = at, 0, []
+
+    def spoilt(self):
+        return self.training and self.steps == self.at and not self.conceded
+
+    def concede(self):
+        self.conceded.append(float(self.mean.detach()))
+
+    def forward(self, batch, progress):
+        self.steps += self.training
+        return super().forward(batch, progress)
+
+
+def test_a_run_that_a_critic_spoilt_goes_back_and_continues():
+    model = Spoilt(at=50)
+    result = fit(model, [torch.full((64, 1), 2.0)], max_iter=400, learning_rate=0.05, batch_size=64)
+    # Less than a hundred steps in, the last good state is the start.
+    assert model.conceded == [0.0]
+    assert result.stop_reason == "max_iter"
+    assert float(model.mean.detach()) == pytest.approx(2.0, abs=0.3)
+
+
 # --- input -----------------------------------------------------------------------------
 
 
