@@ -69,7 +69,8 @@ class TexturePixels(nn.Module):
     layout : Layout
         Of one image.
     hidden : int
-        Hidden units per pixel and channel.
+        Hidden units per pixel and channel. These products over all pixels are tall and thin, and
+        cost as much as the convolutions: one less than a multiple of 16 fits the processor best.
     levels : int
         Most levels.
     alone : float
@@ -82,7 +83,7 @@ class TexturePixels(nn.Module):
     value: Tensor
     before: Tensor
 
-    def __init__(self, layout: Layout, *, hidden: int = 24, levels: int = 32, alone: float = 0.5) -> None:
+    def __init__(self, layout: Layout, *, hidden: int = 15, levels: int = 24, alone: float = 0.5) -> None:
         super().__init__()
         check_number("hidden", hidden, low=1, integer=True)
         check_number("levels", levels, low=2, high=_CELLS, integer=True)
@@ -107,8 +108,10 @@ class TexturePixels(nn.Module):
         self.mix = nn.Parameter(torch.zeros(channels, channels * self.width))
         before = torch.arange(channels)[:, None] < torch.arange(channels).repeat_interleave(self.width)
         self.register_buffer("before", before.float(), persistent=False)
-        self.write = nn.Parameter(_SMALL * torch.randn(channels, hidden, levels + 2))
-        self.bias = nn.Parameter(torch.zeros(channels, levels + 2))
+        self.write = nn.Parameter(_SMALL * torch.randn(channels, hidden, levels))
+        self.bias = nn.Parameter(torch.zeros(channels, levels))
+        self.peak = nn.Parameter(_SMALL * torch.randn(channels, hidden, 2))
+        self.peak_bias = nn.Parameter(torch.zeros(channels, 2))
         for name, tensor in _levels(torch.ones(_CELLS), levels).items():
             self.register_buffer(name, tensor)
 
@@ -124,8 +127,7 @@ class TexturePixels(nn.Module):
         log_share = (mass / mass.sum(1, keepdim=True)).log()
         log_share[:, ~(F.one_hot(found["level"], self.levels).sum(0) > 0)] = _NEVER
         with torch.no_grad():
-            self.bias.zero_()
-            self.bias[:, : self.levels] = log_share.to(self.bias)
+            self.bias.copy_(log_share)
 
     def forward(self, params: Tensor) -> TextureDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``(C, H, W)``."""
@@ -133,10 +135,13 @@ class TexturePixels(nn.Module):
 
     def logits(self, units: Tensor, channel: int) -> Tensor:
         """Turn one channel's pre-activations ``(..., width)`` into logits ``(..., levels)``."""
-        found = F.silu(units[..., :-1]) @ self.write[channel] + self.bias[channel]
-        centre = units[..., -1:] + found[..., -2:-1]
-        precision = _PRECISION * torch.exp(_bounded(found[..., -1:]))
-        return found[..., :-2] - 0.5 * precision * (self.value - centre).square()
+        hidden = F.silu(units[..., :-1])
+        shift, log_precision = (hidden @ self.peak[channel] + self.peak_bias[channel]).split(1, dim=-1)
+        precision = _PRECISION * torch.exp(_bounded(log_precision))
+        # The square of (v − m) without m², which the softmax does not see, is linear in what stands here.
+        peak = [hidden, precision * (units[..., -1:] + shift), -0.5 * precision]
+        values = torch.stack([self.value, self.value.square()])
+        return torch.cat(peak, -1) @ torch.cat([self.write[channel], values]) + self.bias[channel]
 
 
 class TextureDistribution(Drawable):
@@ -186,14 +191,13 @@ class TextureDistribution(Drawable):
     def units(self, x: Tensor) -> Tensor:
         """Return the pre-activations of all pixels given their neighbours, ``(B, H, W, C · width)``."""
         model = self.model
-        channels = model.layout.shape[0]
-        kernel = x.new_zeros(channels * model.width, channels, _REACH + 1, 2 * _REACH + 1)
-        read = model.read.T.reshape(channels * model.width, len(_NEIGHBOURS), channels)
-        rows = [_REACH + dy for dy, _ in _NEIGHBOURS]
-        columns = [_REACH + dx for _, dx in _NEIGHBOURS]
-        kernel[:, :, rows, columns] = read.transpose(1, 2)
-        context = F.conv2d(F.pad(x, (_REACH, _REACH, _REACH, 0), value=_OUTSIDE), kernel)
-        units = self.params @ model.units + context.permute(0, 2, 3, 1)
+        channels, height, width = model.layout.shape
+        beyond = F.pad(x, (_REACH, _REACH, _REACH, 0), value=_OUTSIDE).permute(0, 2, 3, 1)
+        seen = [
+            beyond[:, _REACH + dy : _REACH + dy + height, _REACH + dx : _REACH + dx + width]
+            for dy, dx in _NEIGHBOURS
+        ]
+        units = torch.cat([self.params, *seen], -1) @ torch.cat([model.units, model.read])
         if channels > 1:
             units = units + x.permute(0, 2, 3, 1) @ (model.mix * model.before)
         return units
