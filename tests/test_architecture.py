@@ -64,6 +64,8 @@ HOUSE = {
             "classifier",
             "assessing",
             "choosing",
+            "learners",
+            "assess_command",
             "commands",
             "demo",
             "demo_pages",
@@ -86,6 +88,7 @@ ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "pandas"}
 LAZY = {
     ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
     ("vaeaug.cli", "vaeaug.commands"): "brings torch, which --help does not need",
+    ("vaeaug.cli", "vaeaug.assess_command"): "brings torch, which --help does not need",
     ("vaeaug.cli", "vaeaug.demo"): "brings torch, which --help does not need",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``vaeaug demo``, ``vaeaug augment`` and ``vaeaug sample``."""
+"""The command line: ``vaeaug demo``, ``vaeaug augment``, ``vaeaug sample`` and ``vaeaug assess``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from vaeaug.errors import VaeaugError
 __all__ = ["main"]
 
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
+_ESTIMATORS = ("hgb", "logistic", "knn", "forest")
 _METHODS = ("auto", "prior", "posterior", "interpolate")
 _EPILOG = """\
 Cells are never changed: the rows of IN are written with the characters they had, also cells that begin
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_augment(commands)
     _add_sample(commands)
+    _add_assess(commands)
     return parser
 
 
@@ -142,8 +144,8 @@ def _add_sample(commands: Any) -> None:
         "--out",
         metavar="OUT",
         required=True,
-        help="file to write: .csv, .tsv or .parquet; or a folder, without a suffix or with a slash at the end, "
-        "to be filled with Parquet files by any number of processes, and to be gone on with after a stop",
+        help="file to write: .csv, .tsv or .parquet; or a folder, without a suffix or with a slash at the "
+        "end, to be filled with Parquet files by any number of processes, and to be gone on with after a stop",
     )
     add("--label", help="the class of all rows (default: as frequent as in training)")
     add("--method", choices=_METHODS[1:], default="prior", help="how rows are made (default: prior)")
@@ -155,6 +157,49 @@ def _add_sample(commands: Any) -> None:
     add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
     add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
     parser.set_defaults(command=_sample)
+
+
+def _add_assess(commands: Any) -> None:
+    parser = commands.add_parser(
+        "assess",
+        help="say whether synthetic rows help a classifier on a table",
+        description="Cross-validate a classifier on IN as it is, with class weights, a tuned threshold, "
+        "copies, SMOTE (where imbalanced-learn is installed) and synthetic rows, and say what to use.",
+    )
+    add = parser.add_argument
+    add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
+    add("--target", metavar="NAME", required=True, help="the column that holds the class")
+    add(
+        "--estimator",
+        choices=_ESTIMATORS,
+        default="hgb",
+        help="gradient boosting (hgb, the default), logistic regression, nearest neighbours, random forest",
+    )
+    add("-o", "--out", metavar="PAGE", help="write the report as one HTML page")
+    add("--csv", metavar="FILE", help="write the table of scores")
+    add(
+        "--scoring",
+        metavar="M",
+        help="what the verdict is about: average_precision (the default), roc_auc, balanced_accuracy, f1, "
+        "tuned_f1, log_loss, brier, or a scorer of scikit-learn",
+    )
+    add("--folds", metavar="N", type=_count, default=5, help="of the cross-validation (default: 5)")
+    add("--repeats", metavar="N", type=_count, default="auto", help="of these folds (default: by the rows)")
+    add(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=1,
+        help="folds at the same time; -1: all cores (default: 1)",
+    )
+    add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
+    add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
+    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    add("--seed", type=_seed, default=0, help="same seed, same numbers (default: 0)")
+    add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of each fit of the model")
+    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    add("--verbose", action="store_true", help="show progress")
+    parser.set_defaults(command=_assess)
 
 
 # The heavy imports happen in here, so that --help is quick.
@@ -176,6 +221,12 @@ def _sample(options: argparse.Namespace) -> None:
     from vaeaug.commands import sample
 
     sample(options)
+
+
+def _assess(options: argparse.Namespace) -> None:
+    from vaeaug.assess_command import assess
+
+    assess(options)
 
 
 def _sentence(error: Exception) -> str:

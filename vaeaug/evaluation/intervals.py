@@ -14,6 +14,7 @@ __all__ = ["Intervals"]
 _STYLE = """<style>
 .intervals { width: 100%; min-width: 0; table-layout: fixed; }
 .intervals th { width: 30%; white-space: normal; overflow-wrap: anywhere; }
+.intervals th, .intervals td { vertical-align: middle; }
 .intervals td.number { width: 15rem; padding-left: .6rem; }
 .intervals .ends { color: var(--soft); }
 .intervals td.bar { padding: .1rem 0; }
@@ -24,7 +25,8 @@ _STYLE = """<style>
 .intervals .own .range { stroke: var(--worse); }
 .intervals .own .dot { fill: var(--worse); }
 .intervals .own th { font-weight: 600; }
-@media (max-width: 40rem) { .intervals th { width: 40%; } .intervals td.number { width: 3.7rem; padding: 0; }
+@media (max-width: 40rem) { .intervals th { width: 43%; font-size: .8rem; }
+  .intervals td.number { width: 3.7rem; padding: 0; }
   .intervals .ends { display: none; } }
 </style>"""
 

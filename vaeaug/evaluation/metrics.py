@@ -202,8 +202,9 @@ def calibration_slope(rare: np.ndarray, probability: np.ndarray) -> float:
     if y.min() == y.max() or np.ptp(x) == 0:
         return np.nan
     design = np.column_stack([np.ones(len(x)), x])
-    weights = np.array([0.0, 1.0])
-    for _ in range(50):
+    share = y.mean()
+    weights = np.array([np.log(share / (1 - share)), 0.0])  # from there Newton's steps do not run away
+    for _ in range(100):
         q = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         curvature = (design * (q * (1 - q))[:, None]).T @ design
         try:

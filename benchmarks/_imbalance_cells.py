@@ -1,0 +1,283 @@
+"""What ``imbalance.py`` measures on one half of one imbalanced set, a part at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _common import run_worker
+from _imbalanced_sets import LEARNERS, ImbalancedSet, learner
+from sklearn.base import BaseEstimator
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+import vaeaug.assessing
+import vaeaug.choosing
+from vaeaug import AugmentedClassifier, VAEOverSampler, assess
+from vaeaug.choosing import blended
+from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
+from vaeaug.evaluation.crossing import Fold, Outcome, Problem, cross_validate
+from vaeaug.evaluation.metrics import Predictions, calibration_slope, measure
+from vaeaug.evaluation.neighbours import Smote
+from vaeaug.evaluation.privacy import distance_to_closest
+from vaeaug.evaluation.utility import default_ratios
+
+__all__ = ["PARTS", "Cell", "halves"]
+
+_DRAWS = 200
+
+
+class Remembered(BaseEstimator):
+    """A sampler that runs once for the same rows and settings, so that the four learners share its fit."""
+
+    made: dict[str, tuple[Any, Any]] = {}
+
+    def __init__(self, sampler: Any, sampling_strategy: Any = "auto", random_state: Any = None) -> None:
+        self.sampler = sampler
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        rows = pd.util.hash_pandas_object(X).to_numpy().tobytes() + np.asarray(y).tobytes()
+        settings = repr((type(self.sampler).__name__, self.sampling_strategy, self.random_state)).encode()
+        key = hashlib.sha256(rows + settings).hexdigest()
+        if key not in self.made:
+            self.sampler.set_params(sampling_strategy=self.sampling_strategy, random_state=self.random_state)
+            self.made[key] = self.sampler.fit_resample(X, y)
+        return self.made[key]
+
+
+class Tvae(BaseEstimator):
+    """ctgan's TVAE, told the class as one more column; rows of the rare class are kept of what it draws."""
+
+    def __init__(self, python: str, sampling_strategy: Any = "auto", random_state: Any = None) -> None:
+        self.python = python
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        wanted = int(self.sampling_strategy[1] - np.sum(y == 1))
+        with tempfile.TemporaryDirectory() as folder:
+            X.assign(label=y).to_parquet(Path(folder) / "train.parquet")
+            job = {
+                "train": str(Path(folder) / "train.parquet"),
+                "made": str(Path(folder) / "made.parquet"),
+                "categorical": [name for name in X if X[name].dtype == "category"],
+                "rows": wanted,
+                "seed": int(self.random_state),
+            }
+            worker = Path(__file__).with_name("_imbalance_peer.py")
+            answer = run_worker(worker, job, python=self.python, threads=1, timeout=3600)
+            if "error" in answer:
+                raise RuntimeError(answer["error"])
+            new = pd.read_parquet(job["made"])
+        new = pd.DataFrame({name: _like(new[name], X[name]) for name in X})
+        return pd.concat([X, new], ignore_index=True), np.r_[y, np.ones(len(new), dtype=y.dtype)]
+
+
+def _like(new: pd.Series, old: pd.Series) -> pd.Series:
+    if old.dtype == "category":
+        return new.where(new != "<missing>", None).astype(old.dtype)
+    return pd.to_numeric(new).astype(old.dtype)
+
+
+def halves(data: ImbalancedSet, repeat: int) -> list[Fold]:
+    """Return the two folds of a repeat: each half is trained on once and tested on once."""
+    splits = StratifiedKFold(2, shuffle=True, random_state=repeat).split(data.X, data.y)
+    return [Fold(number, train, test) for number, (train, test) in enumerate(splits)]
+
+
+class Cell:
+    """One half of a set, with the four learners.
+
+    Parameters
+    ----------
+    data : ImbalancedSet
+    repeat : int
+    fold : Fold
+    peer_python : str
+        Of the environment with ctgan.
+    """
+
+    def __init__(self, data: ImbalancedSet, repeat: int, fold: Fold, peer_python: str) -> None:
+        self.data = data
+        self.fold = fold
+        self.seed = 1000 * repeat + fold.number
+        self.peer_python = peer_python
+        self.ratios = default_ratios(data.y)
+        self.truth = data.y[fold.test] == 1
+        Remembered.made.clear()
+
+    def measure(self, part: str) -> dict[str, Any]:
+        """Return ``{"results": {learner: {arm: numbers}}, ...}`` of a part."""
+        start = time.perf_counter()
+        found = PARTS[part](self)
+        return found | {"seconds": round(time.perf_counter() - start, 1)}
+
+    # -- parts --------------------------------------------------------------------------
+
+    def simple(self) -> dict[str, Any]:
+        smote = Resampled("SMOTE", Remembered(Smote()), [1.0])
+        results = self._compared([ClassWeights(), Duplicates([1.0]), smote])
+        return {"results": results, "dcr": {"SMOTE": self._closeness(Smote())}}
+
+    def vaeaug(self) -> dict[str, Any]:
+        ours = Resampled("VAEOverSampler", Remembered(VAEOverSampler()), self.ratios, reusable=True)
+        results = self._compared([ours])
+        return {"results": results, "dcr": {"VAEOverSampler": self._closeness(VAEOverSampler())}}
+
+    def tvae(self) -> dict[str, Any]:
+        peer = Remembered(Tvae(self.peer_python))
+        return {"results": self._compared([Resampled("ctgan TVAE", peer, [1.0], reusable=True)])}
+
+    def auto(self) -> dict[str, Any]:
+        results = {}
+        X, y = self._rows(self.fold.train)
+        X_test, _ = self._rows(self.fold.test)
+        own, vaeaug.choosing.VAEOverSampler = vaeaug.choosing.VAEOverSampler, _remembered
+        try:
+            for name in LEARNERS:
+                start = time.perf_counter()
+                base = learner(name, self.data.X, self.seed)
+                model = AugmentedClassifier(base, "auto", random_state=self.seed).fit(X, y)
+                p = model.predict_proba(X_test)
+                predictions = Predictions(np.asarray(model.predict(X_test)), p, p)
+                numbers = measure(self.truth.astype(int), predictions, 1, None)
+                numbers["calibration_slope"] = calibration_slope(self.truth, p[:, 1])
+                numbers["seconds"] = time.perf_counter() - start
+                table = model.choice_table_[["roc_auc", "average_precision", "gain", "error"]]
+                results[name] = {
+                    "auto": _plain(numbers)
+                    | {"choice": model.choice_, "table": {k: _plain(v) for k, v in table.T.items()}}
+                }
+        finally:
+            vaeaug.choosing.VAEOverSampler = own
+        return {"results": results}
+
+    def verdict(self) -> dict[str, Any]:
+        """Judge on the training half; see on the other half what came of it."""
+        X, y = self._rows(self.fold.train)
+        X_test, _ = self._rows(self.fold.test)
+        found = {}
+        own, vaeaug.assessing.VAEOverSampler = vaeaug.assessing.VAEOverSampler, _Ours
+        try:
+            for name in LEARNERS:
+                model = learner(name, self.data.X, self.seed)
+                folds = min(5, int(y.sum()))
+                judged = assess(model, X, y, cv=folds, n_repeats=1, random_state=self.seed)
+                subject = judged._judgement.subject
+                found[name] = {"verdict": judged.verdict, "subject": subject}
+                if subject is not None:
+                    gain = judged.differences().loc[subject, "difference"]
+                    found[name] |= {"inner_gain": float(gain)} | self._outer(model, subject, X, y, X_test)
+        finally:
+            vaeaug.assessing.VAEOverSampler = own
+        return {"results": found}
+
+    # -- helpers ------------------------------------------------------------------------
+
+    def _rows(self, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+        return self.data.X.iloc[rows].reset_index(drop=True), self.data.y[rows]
+
+    def _compared(self, ways: list[Way]) -> dict[str, dict[str, Any]]:
+        """Try ways beside plain training, with every learner."""
+        results = {}
+        for name in LEARNERS:
+            model = learner(name, self.data.X, self.seed)
+            tried = [
+                Nothing(),
+                *(w for w in ways if not isinstance(w, ClassWeights) or not w.obstacle(model)),
+            ]
+            problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
+            outcomes = cross_validate(problem, tried, [self.fold], seed=self.seed, n_jobs=None, verbose=False)
+            results[name] = {outcome.arm: self._numbers(outcome) for outcome in outcomes}
+            plain = next(outcome for outcome in outcomes if outcome.arm == "nothing")
+            for outcome in outcomes:
+                if outcome.arm.startswith("VAEOverSampler") and outcome.rare is not None:
+                    results[name][outcome.arm + ", blended"] = self._blended(plain, outcome)
+        return results
+
+    def _numbers(self, outcome: Outcome) -> dict[str, Any]:
+        if outcome.error:
+            return {"error": outcome.error}
+        slope = np.nan if outcome.rare is None else calibration_slope(self.truth, outcome.rare)
+        return _plain(outcome.scores | {"calibration_slope": slope, "seconds": outcome.seconds})
+
+    def _blended(self, plain: Outcome, other: Outcome) -> dict[str, Any]:
+        first, second = (np.column_stack([1 - each.rare, each.rare]) for each in (plain, other))
+        p = blended(first, second)
+        numbers = measure(self.truth.astype(int), Predictions(p.argmax(axis=1), p, p), 1, None)
+        return _plain(numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])})
+
+    def _closeness(self, sampler: Any) -> float:
+        """Return the median distance of the new rows to the closest rare row they were learned from."""
+        X, y = self._rows(self.fold.train)
+        made = [
+            rows
+            for rows, _ in Remembered.made.values()
+            if len(rows) > len(X) and rows.iloc[: len(X)].equals(X)
+        ]
+        if not made:
+            return float("nan")
+        return float(np.median(distance_to_closest(made[0].iloc[len(X) :], X[y == 1])))
+
+    def _outer(
+        self, model: Any, subject: str, X: pd.DataFrame, y: np.ndarray, X_test: pd.DataFrame
+    ) -> dict[str, Any]:
+        """Return the gain of the judged arm on the other half, with a bootstrap interval over its rows."""
+        ratio = float(subject.rsplit(" ", 1)[1].rstrip(")"))
+        ours = Resampled("VAEOverSampler", Remembered(VAEOverSampler()), [ratio])
+        problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
+        outcomes = cross_validate(
+            problem, [Nothing(), ours], [self.fold], seed=self.seed, n_jobs=None, verbose=False
+        )
+        p = {outcome.arm: outcome.rare for outcome in outcomes}
+        rng = np.random.default_rng(self.seed)
+        rows, gains = np.arange(len(self.truth)), []
+        for draw in range(_DRAWS + 1):
+            picked = rows if draw == 0 else rng.choice(rows, len(rows))
+            truth = self.truth[picked]
+            if truth.any():
+                before, after = (
+                    average_precision_score(truth, p[arm][picked]) for arm in ("nothing", ours.names[0])
+                )
+                gains.append(after - before)
+        areas = [roc_auc_score(self.truth, p[arm]) for arm in ("nothing", ours.names[0])]
+        low, high = np.quantile(gains[1:], [0.025, 0.975])
+        return {
+            "outer_gain": float(gains[0]),
+            "outer_low": float(low),
+            "outer_high": float(high),
+            "outer_gain_auc": float(areas[1] - areas[0]),
+        }
+
+
+def _remembered() -> Remembered:
+    return Remembered(VAEOverSampler())
+
+
+class _Ours(VAEOverSampler):
+    """VAEOverSampler that shares its fits over the learners."""
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        return Remembered(VAEOverSampler(), self.sampling_strategy, self.random_state).fit_resample(X, y)
+
+
+def _plain(numbers: Any) -> dict[str, Any]:
+    """Return numbers rounded for a file, NaN as None."""
+    return {k: None if pd.isna(v) else round(float(v), 5) for k, v in dict(numbers).items()}
+
+
+PARTS: dict[str, Callable[[Cell], dict[str, Any]]] = {
+    "simple": Cell.simple,
+    "vaeaug": Cell.vaeaug,
+    "auto": Cell.auto,
+    "tvae": Cell.tvae,
+    "verdict": Cell.verdict,
+}

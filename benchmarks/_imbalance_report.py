@@ -1,0 +1,262 @@
+"""The results of the imbalance benchmark as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _common import markdown_table
+from scipy import stats
+
+__all__ = ["arms_of", "frame_of", "render"]
+
+_RENAMED = {"auto": 'AugmentedClassifier "auto"', "VAEOverSampler (ratio 1)": "VAEOverSampler (default)"}
+_ORDER = (
+    "nothing",
+    "class weights",
+    "tuned threshold",
+    "duplicates (ratio 1)",
+    "SMOTE (ratio 1)",
+    "ctgan TVAE (ratio 1)",
+    "VAEOverSampler (ratio 1)",
+    "VAEOverSampler, third of the way",
+    "VAEOverSampler, two thirds of the way",
+    "VAEOverSampler, blended",
+    "auto",
+)
+
+
+def frame_of(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Return a row per set, learner, repeat, fold and arm; the last measurement of a cell counts."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in lines:
+        if line.get("part") in (None, "verdict") or "error" in line:
+            continue
+        for learner, arms in line["results"].items():
+            for arm, numbers in arms.items():
+                if "error" in numbers:
+                    continue
+                name = _uniform(arm, arms)
+                key = line["set"], learner, line["repeat"], line["fold"], name
+                known = {k: v for k, v in numbers.items() if not isinstance(v, dict)}
+                rows[key] = known
+    names = ["set", "learner", "repeat", "fold", "arm"]
+    index = pd.MultiIndex.from_tuples(list(rows), names=names)
+    return pd.DataFrame(list(rows.values()), index=index)
+
+
+def _uniform(arm: str, arms: dict[str, Any]) -> str:
+    """Name ratios, which differ from set to set, by their place on the way to balance."""
+    if not arm.startswith("VAEOverSampler"):
+        return arm
+    base, _, mixed = arm.partition(", ")
+    ratios = sorted(
+        float(a.split("ratio ")[1].rstrip(")")) for a in arms if a.startswith("VAE") and "," not in a
+    )
+    place = ratios.index(float(base.split("ratio ")[1].rstrip(")")))
+    if mixed:
+        return "VAEOverSampler, blended" if place == len(ratios) - 1 else f"blended {place}"
+    words = ("VAEOverSampler, third of the way", "VAEOverSampler, two thirds of the way")
+    return "VAEOverSampler (ratio 1)" if place == len(ratios) - 1 else words[place]
+
+
+def arms_of(frame: pd.DataFrame) -> list[str]:
+    """Return the arms that are shown, in order."""
+    found = set(frame.index.get_level_values("arm"))
+    return [arm for arm in _ORDER if arm in found]
+
+
+def render(lines: list[dict[str, Any]]) -> str:
+    """Return the results as Markdown."""
+    frame = frame_of(lines)
+    if frame.empty:
+        return "Nothing measured yet."
+    arms = arms_of(frame)
+    parts = [_conditions(lines, frame)]
+    for metric, title in (("roc_auc", "ROC AUC"), ("average_precision", "Average precision")):
+        parts += [f"### {title}", _overview(frame, arms, metric)]
+    parts += ["### Decisions and probabilities", _others(frame, arms)]
+    parts += ["### By set: ROC AUC / average precision, means over the learners", _by_set(frame, arms)]
+    parts += ["### Distance to the closest rare row, relative to SMOTE's", _closeness(lines)]
+    chosen = _choices(lines)
+    if chosen:
+        parts += ['### What "auto" chose', chosen]
+    verdicts = _verdicts(lines)
+    if verdicts:
+        parts += ["### The verdict, and what came of it", verdicts]
+    failed = [line for line in lines if "error" in line]
+    if failed:
+        listed = "\n".join(f"- {line['set']} {line['part']}: {line['error']}" for line in failed)
+        parts += ["### Not measured", listed]
+    return "\n\n".join(parts)
+
+
+def _conditions(lines: list[dict[str, Any]], frame: pd.DataFrame) -> str:
+    runs = [line for line in lines if "machine" in line]
+    used = {name: number for line in runs for name, number in line["versions"].items()}
+    sets = frame.index.get_level_values("set").nunique()
+    repeats = frame.groupby("set").apply(lambda part: part.index.get_level_values("repeat").nunique())
+    large = {line["set"]: line["all_rows"] for line in lines if line.get("all_rows", 0) > line.get("rows", 0)}
+    cut = f" Subsampled: {', '.join(f'{k} (of {v:,} rows)' for k, v in large.items())}." if large else ""
+    return (
+        f"{sets} sets, {repeats.min()} to {repeats.max()} repeats of 2 folds, "
+        f"{frame.index.droplevel('arm').nunique()} cells; {runs[0]['machine']['cpu'] if runs else ''}, "
+        "one thread; " + ", ".join(f"{name} {number}" for name, number in sorted(used.items())) + f".{cut}"
+    )
+
+
+def _paired(frame: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
+    """Return plain training and an arm side by side, where both were measured."""
+    wide = frame[metric].unstack("arm")
+    if arm == "nothing":
+        return wide[["nothing", "nothing"]].dropna()
+    return wide[["nothing", arm]].dropna()
+
+
+def _overview(frame: pd.DataFrame, arms: list[str], metric: str) -> str:
+    """Means by learner, difference to plain training, a paired test over sets, share of cells that lose."""
+    learners = list(dict.fromkeys(frame.index.get_level_values("learner")))
+    rows = []
+    for arm in arms:
+        own = frame.xs(arm, level="arm")[metric]
+        cells = [
+            f"{own.xs(name, level='learner').mean():.4f}" if name in own.index.unique("learner") else "–"
+            for name in learners
+        ]
+        if arm == "nothing":
+            rows.append([arm, *cells, f"{own.mean():.4f}", "–", "–", "–"])
+            continue
+        pair = _paired(frame, arm, metric)
+        moved = pair[arm] - pair["nothing"]
+        by_cell = moved.groupby(["set", "learner"]).mean()
+        by_set = moved.groupby("set").mean()
+        p = stats.wilcoxon(by_set).pvalue if len(by_set) > 5 and by_set.abs().max() > 0 else np.nan
+        test = "–" if np.isnan(p) else f"{p:.3f}"
+        rows.append(
+            [_RENAMED.get(arm, arm), *cells, f"{own.mean():.4f}", f"{moved.mean():+.4f}", test]
+            + [f"{100 * (by_cell < -0.005).mean():.0f} %"]
+        )
+    header = ["", *learners, "all", "− nothing", "p (Wilcoxon, sets)", "cells below −.005"]
+    note = "A difference is taken over the cells that both have; class weights are not there for 5-NN."
+    return markdown_table(header, rows) + "\n\n" + note
+
+
+def _others(frame: pd.DataFrame, arms: list[str]) -> str:
+    names = ("balanced_accuracy", "f1", "tuned_f1", "log_loss", "brier", "calibration_slope", "seconds")
+    fine = frame["calibration_slope"].unstack("arm")["nothing"].between(0.9, 1.1)
+    rows = []
+    for arm in arms:
+        own = frame.xs(arm, level="arm")
+        cells = [
+            "–"
+            if own[n].isna().all()
+            else f"{own[n].median() if n == 'calibration_slope' else own[n].mean():.3f}"
+            for n in names
+        ]
+        slopes = own["calibration_slope"].reindex(fine.index[fine]).dropna()
+        kept = f"{100 * slopes.between(0.9, 1.1).mean():.0f} %" if len(slopes) else "–"
+        rows.append([_RENAMED.get(arm, arm), *cells, kept])
+    header = [
+        "",
+        "balanced accuracy",
+        "F1",
+        "F1, tuned",
+        "log-loss",
+        "Brier",
+        "slope (median)",
+        "seconds",
+        "slope kept",
+    ]
+    note = (
+        "Probabilities are corrected for the class shares. Slope kept: share of the folds with a slope "
+        "of 0.9 to 1.1 among those where plain training has one."
+    )
+    return markdown_table(header, rows) + "\n\n" + note
+
+
+def _by_set(frame: pd.DataFrame, arms: list[str]) -> str:
+    both = frame.groupby(["set", "arm"])[["roc_auc", "average_precision"]].mean()
+    rows = []
+    for name in dict.fromkeys(frame.index.get_level_values("set")):
+        cells = []
+        for arm in arms:
+            if (name, arm) in both.index:
+                auc, ap = both.loc[(name, arm)]
+                cells.append(f"{auc:.3f} / {ap:.3f}")
+            else:
+                cells.append("–")
+        rows.append([name, *cells])
+    return markdown_table(["", *(_RENAMED.get(arm, arm) for arm in arms)], rows)
+
+
+def _closeness(lines: list[dict[str, Any]]) -> str:
+    found: dict[tuple[str, int, int], dict[str, float]] = {}
+    for line in lines:
+        if "dcr" in line:
+            found.setdefault((line["set"], line["repeat"], line["fold"]), {}).update(line["dcr"])
+    ratios: dict[str, list[float]] = {}
+    for (name, _, _), each in found.items():
+        if each.get("SMOTE") and each.get("VAEOverSampler") is not None:
+            ratios.setdefault(name, []).append(each["VAEOverSampler"] / each["SMOTE"])
+    if not ratios:
+        return "–"
+    values = [float(np.mean(each)) for each in ratios.values()]
+    listed = ", ".join(f"{name} {np.mean(each):.2f}" for name, each in ratios.items())
+    return f"Median over the sets {np.median(values):.2f}. By set: {listed}."
+
+
+def _choices(lines: list[dict[str, Any]]) -> str:
+    rows: dict[str, dict[str, int]] = {}
+    for line in lines:
+        if line.get("part") == "auto" and "results" in line:
+            for learner, arms in line["results"].items():
+                name = arms["auto"]["choice"]
+                kind = "synthetic" if name.startswith("synthetic") else name
+                kind += ", blended" if name.endswith("blended") else ""
+                rows.setdefault(kind, {}).setdefault(learner, 0)
+                rows[kind][learner] += 1
+    learners = list(dict.fromkeys(name for each in rows.values() for name in each))
+    return (
+        markdown_table(
+            ["times chosen", *learners], [[k, *(str(v.get(n, 0)) for n in learners)] for k, v in rows.items()]
+        )
+        if rows
+        else ""
+    )
+
+
+def _verdicts(lines: list[dict[str, Any]]) -> str:
+    """Verdict on one half against the outcome on the other."""
+    found = [
+        each
+        for line in lines
+        if line.get("part") == "verdict" and "results" in line
+        for each in line["results"].values()
+        if "outer_gain" in each
+    ]
+    if not found:
+        return ""
+    rows, agreed = [], 0
+    for word in ("helps", "no evidence of help", "hurts"):
+        own = [each for each in found if each["verdict"] == word]
+        right = [each for each in own if _agrees(each)]
+        agreed += len(right)
+        if own:
+            mean = np.mean([each["outer_gain"] for each in own])
+            rows.append([word, str(len(own)), str(len(right)), f"{mean:+.4f}"])
+    note = (
+        f"Agreement in {100 * agreed / len(found):.0f} % of {len(found)} cells. Right is: after *helps* "
+        "average precision rose on the other half; after *hurts* it fell; after *no evidence of help* its "
+        "95 % bootstrap interval there does not lie above 0."
+    )
+    return markdown_table(["verdict", "cells", "right", "mean gain there"], rows) + "\n\n" + note
+
+
+def _agrees(each: dict[str, Any]) -> bool:
+    if each["verdict"] == "helps":
+        return bool(each["outer_gain"] > 0)
+    if each["verdict"] == "hurts":
+        return bool(each["outer_gain"] < 0)
+    return not each["outer_low"] > 0

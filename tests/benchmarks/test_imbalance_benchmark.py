@@ -1,0 +1,182 @@
+"""The imbalance benchmark's own machinery: sets, learners, resumption, report."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def load(name, monkeypatch):
+    """Import a benchmark file as its scripts do, from their own folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def report(monkeypatch):
+    return load("_imbalance_report", monkeypatch)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    return load("imbalance", monkeypatch)
+
+
+@pytest.fixture
+def sets(monkeypatch):
+    return load("_imbalanced_sets", monkeypatch)
+
+
+def numbers(auc, **more):
+    base = {
+        "roc_auc": auc,
+        "average_precision": auc / 2,
+        "balanced_accuracy": 0.7,
+        "f1": 0.4,
+        "tuned_f1": 0.5,
+    }
+    return base | {"log_loss": 0.2, "brier": 0.1, "calibration_slope": 1.0, "seconds": 1.5} | more
+
+
+def made_lines():
+    """Make results of seven sets, two learners, two folds: synthetic rows gain .02, copies lose .01."""
+    lines = [{"run": "r", "machine": {"cpu": "made up"}, "versions": {"numpy": "2"}}]
+    for s in range(7):
+        for fold in (0, 1):
+            head = {"set": f"set_{s}", "repeat": 0, "fold": fold, "run": "r", "rows": 100, "all_rows": 100}
+            auc = 0.7 + 0.01 * s
+            simple = {"nothing": numbers(auc), "duplicates (ratio 1)": numbers(auc - 0.01)}
+            ours = {"nothing": numbers(auc), "VAEOverSampler (ratio 0.2)": numbers(auc + 0.01)}
+            ours |= {
+                "VAEOverSampler (ratio 0.5)": numbers(auc),
+                "VAEOverSampler (ratio 1)": numbers(auc + 0.02),
+            }
+            ours |= {"VAEOverSampler (ratio 1), blended": numbers(auc + 0.03)}
+            auto = {"auto": numbers(auc + 0.01) | {"choice": "nothing", "table": {"nothing": {}}}}
+            for part, arms in (("simple", simple), ("vaeaug", ours), ("auto", auto)):
+                results = dict.fromkeys(("logistic regression", "5-NN"), arms)
+                lines.append(head | {"part": part, "results": results})
+            lines[-3]["dcr"], lines[-2]["dcr"] = {"SMOTE": 0.2}, {"VAEOverSampler": 0.5}
+            judged = {
+                "verdict": "helps",
+                "outer_gain": 0.1 - 0.2 * (s == 0),
+                "outer_low": 0.0,
+                "outer_high": 0.2,
+            }
+            lines.append(head | {"part": "verdict", "results": {"5-NN": judged}})
+    return lines
+
+
+def test_ratios_that_differ_from_set_to_set_are_named_alike(report):
+    frame = report.frame_of(made_lines())
+    arms = report.arms_of(frame)
+    assert arms[0] == "nothing"
+    assert "VAEOverSampler, third of the way" in arms
+    assert "VAEOverSampler (ratio 1)" in arms
+    assert len(frame.xs("nothing", level="arm")) == 7 * 2 * 2
+
+
+def test_the_report_has_differences_and_a_paired_test(report):
+    text = report.render(made_lines())
+    line = next(line for line in text.splitlines() if line.startswith("| VAEOverSampler (default)"))
+    assert "+0.0200" in line
+    assert "| 0.016 |" in line  # Wilcoxon of seven equal signs
+    assert line.endswith("0 % |")
+    assert "100 %" in next(line for line in text.splitlines() if line.startswith("| duplicates"))
+
+
+def test_the_report_tells_choices_verdicts_and_distances(report):
+    text = report.render(made_lines())
+    assert "| nothing | 14 | 14 |" in text
+    assert "| helps | 14 | 12 |" in text
+    assert "Agreement in 86 % of 14 cells" in text
+    assert "Median over the sets 2.50" in text
+
+
+def test_cells_that_failed_are_listed(report):
+    lines = [*made_lines(), {"set": "x", "part": "tvae", "repeat": 0, "fold": 0, "error": "ValueError: no"}]
+    assert "- x tvae: ValueError: no" in report.render(lines)
+
+
+def test_without_results_the_report_says_so(report):
+    assert report.render([]) == "Nothing measured yet."
+
+
+def test_a_line_that_was_cut_short_is_measured_again(script, tmp_path):
+    path = tmp_path / "lines.jsonl"
+    script.append(path, {"a": 1})
+    with path.open("a") as file:
+        file.write('{"a": 2, "b"')
+    assert script.read_lines(path) == [{"a": 1}]
+    script.append(path, {"a": 3})
+    assert script.read_lines(path) == [{"a": 1}, {"a": 3}]
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder of data with one table of 200 rows."""
+    folder = tmp_path / "tabular" / "stroke"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    y = (np.arange(200) % 10 == 0).astype(int)
+    frame = pd.DataFrame(
+        {"id": range(200), "size": rng.normal(size=200) + 2 * y, "code": rng.integers(0, 3, 200)}
+    )
+    frame = frame.assign(town=rng.choice(["A", "B"], 200), same=1, stroke=y)
+    frame.loc[::7, "size"] = None
+    frame.to_parquet(folder / "data.parquet")
+    meta = {"target": "stroke", "task": "classification", "categorical": ["code", "town"], "source": "made"}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    monkeypatch.setenv("VAEAUG_DATA", str(tmp_path))
+
+
+def test_sets_are_read_and_learned(small, sets):
+    pytest.importorskip("pyarrow")
+    data = sets.load_set("stroke")
+    assert data.ratio == 9
+    assert list(data.X) == ["size", "code", "town"]  # neither the number of a row nor a constant
+    assert (data.X.dtypes[["code", "town"]] == "category").all()
+    for name in sets.LEARNERS:
+        model = sets.learner(name, data.X, 0).fit(data.X, data.y)
+        assert model.predict_proba(data.X).shape == (200, 2)
+
+
+def test_large_sets_are_subsampled_class_by_class(small, sets):
+    pytest.importorskip("pyarrow")
+    data = sets.load_set("stroke", most=100)
+    assert (len(data.X), int(data.y.sum()), data.rows) == (100, 10, 200)
+
+
+def test_there_are_enough_sets(sets):
+    assert len(sets.SETS) >= 16
+
+
+def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
+    pytest.importorskip("pyarrow")
+    from jitter import Jitter
+
+    from vaeaug import VAEOverSampler
+
+    cells = load("_imbalance_cells", monkeypatch)
+    monkeypatch.setattr(cells, "VAEOverSampler", lambda: VAEOverSampler(Jitter()))
+    monkeypatch.setattr(cells, "LEARNERS", ("logistic regression", "5-NN"))
+    data = sets.load_set("stroke")
+    fold = cells.halves(data, 0)[0]
+    assert not set(fold.train) & set(fold.test)
+    cell = cells.Cell(data, 0, fold, "python")
+    Jitter.fits = 0
+    found = cell.measure("vaeaug")
+    assert Jitter.fits == 1
+    arms = found["results"]["5-NN"]
+    assert len([arm for arm in arms if arm.endswith("blended")]) == 3
+    assert found["dcr"]["VAEOverSampler"] >= 0
+    Jitter.fits = 0
+    auto = cell.measure("auto")["results"]
+    assert auto["5-NN"]["auto"]["choice"] in auto["5-NN"]["auto"]["table"]
+    assert 3 <= Jitter.fits <= 3 + 3  # inner folds once, and at most one fit for each ratio chosen
+    json.dumps(auto)

@@ -1,0 +1,81 @@
+"""``vaeaug assess``: verdict on the screen, report and table in files, trouble in a sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from jitter import Jitter
+
+import vaeaug.assess_command
+from vaeaug import VAEOverSampler
+from vaeaug.cli import main
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.setattr(vaeaug.assess_command, "VAEOverSampler", lambda augmenter: VAEOverSampler(Jitter()))
+    monkeypatch.setattr(
+        "vaeaug.evaluation.utility.smote_is_there", lambda: False
+    )  # it takes most of the time
+    rng = np.random.default_rng(0)
+    y = np.repeat(["no", "<b>yes"], [90, 24])
+    frame = pd.DataFrame({"size": rng.normal(size=114) + (y != "no"), "=town()": rng.choice(["A", "B"], 114)})
+    path = tmp_path / "in.csv"
+    frame.assign(y=y).to_csv(path, index=False)
+    return path
+
+
+def run(*arguments):
+    return main(["assess", *map(str, arguments), "--repeats", "1"])
+
+
+def test_the_verdict_is_printed_and_the_files_are_written(table, capsys):
+    page, scores = table.with_name("report.html"), table.with_name("scores.csv")
+    options = ["--target", "y", "--estimator", "logistic", "--folds", "2", "-o", page, "--csv", scores]
+    assert run(table, *options) == 0
+    said = capsys.readouterr()
+    assert any(word in said.out for word in ("HELPS", "NO EVIDENCE OF HELP", "HURTS"))
+    assert "VAEOverSampler" in said.out
+    assert "&lt;b&gt;yes" in page.read_text(encoding="utf-8")
+    assert "<b>yes" not in page.read_text(encoding="utf-8")
+    assert "nothing" in set(pd.read_csv(scores)["arm"])
+
+
+@pytest.mark.parametrize("name", ["hgb", "knn"])
+def test_estimators(table, name, capsys):
+    assert run(table, "--target", "y", "--estimator", name, "--folds", "2") == 0
+    assert "avg.prec." in capsys.readouterr().out
+
+
+def test_same_seed_same_words(table, capsys):
+    said = []
+    for _ in range(2):
+        run(table, "--target", "y", "--estimator", "logistic", "--folds", "2", "--scoring", "roc_auc")
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert "ROC AUC" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", "z"], "has no column 'z'"),
+        (["--target", "y", "--folds", "30"], "fewer than the 30 folds"),
+        (["--target", "size"], "class"),
+        (["--target", "y", "--scoring", "beauty"], "scoring must be one of"),
+        (["--target", "y", "-o", "{folder}"], "is a folder"),
+        (["--target", "y", "-o", "{folder}/in.csv"], "is the input"),
+    ],
+)
+def test_trouble_in_a_sentence(table, capsys, options, says):
+    filled = [option.format(folder=table.parent) for option in options]
+    assert run(table, "--estimator", "logistic", *filled) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["--estimator", "svm"], ["--jobs", "0"], ["--folds", "x"]])
+def test_wrong_usage(table, options):
+    with pytest.raises(SystemExit) as stopped:
+        run(table, "--target", "y", *options)
+    assert stopped.value.code == 2
