@@ -145,7 +145,7 @@ def _add_sample(commands: Any) -> None:
         metavar="OUT",
         required=True,
         help="file to write: .csv, .tsv or .parquet; or a folder, without a suffix or with a slash at the "
-        "end, to be filled with Parquet files by any number of processes, and to be gone on with after a stop",
+        "end, to be filled with Parquet files by any number of processes and gone on with after a stop",
     )
     add("--label", help="the class of all rows (default: as frequent as in training)")
     add("--method", choices=_METHODS[1:], default="prior", help="how rows are made (default: prior)")
