@@ -37,10 +37,6 @@ def whole(model: VAEAugmenter, tmp_path_factory: pytest.TempPathFactory) -> Path
     return model.sample_to_parquet(250, folder, shard_size=100, random_state=7, n_jobs=1)
 
 
-def fails(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 # --- what is written -------------------------------------------------------------------
 
 
@@ -91,11 +87,36 @@ def test_arrays_and_frames_of_control_variables(tmp_path: Path) -> None:
     assert (pd.read_parquet(one)["class"] == "q").all()
 
 
+@pytest.mark.parametrize("y", [None, "yes", ["no", "yes"] * 350], ids=["drawn", "scalar", "list"])
+def test_a_large_shard_is_made_in_pieces(
+    model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, y: object
+) -> None:
+    monkeypatch.setattr(vaeaug.shardworker, "_CELLS", 1500)
+    folder = model.sample_to_parquet(700, tmp_path / "rows", y=y, shard_size=650, random_state=0)
+    first = pq.ParquetFile(folder / "part-00000.parquet")
+    assert [first.metadata.row_group(i).num_rows for i in range(first.num_row_groups)] == [500, 150]
+    groups = [first.read_row_group(i).to_pandas()[:100] for i in range(2)]
+    assert not groups[0]["size"].equals(groups[1]["size"])
+    if y is not None:
+        expected = [y] * 700 if isinstance(y, str) else y
+        assert pd.read_parquet(folder)["label"].tolist() == expected
+
+
 def test_nothing_grows_with_the_number_of_rows() -> None:
     folder = ShardFolder(Path("rows"), 10**15, 1)
     assert folder.count == 10**15
     assert folder.file(10**15 - 1).name == f"part-{10**15 - 1}.parquet"
     assert ShardFolder(Path("rows"), 0, 5).count == 0
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forbid this process to write shards, so that workers must have done it."""
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("written in the process of the test")
+
+    monkeypatch.setattr(vaeaug.shardworker, "write_parquet", forbidden)
 
 
 # --- same bytes ------------------------------------------------------------------------
@@ -132,20 +153,22 @@ def test_threads_and_streams_of_torch_are_left_alone(model: VAEAugmenter, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
 def test_processes_write_the_same_bytes_also_when_one_is_killed(
     model: VAEAugmenter, whole: Path, tmp_path: Path
 ) -> None:
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import get_reusable_executor, reusable_executor
 
     killed: list[int] = []
 
     def kill() -> None:
         until = time.monotonic() + 60
         while not killed and time.monotonic() < until:
-            for process in list(get_reusable_executor(max_workers=2, reuse=True)._processes):
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-                break
+            # As it is: get_reusable_executor would make one where there is none yet.
+            processes = list(getattr(reusable_executor._executor, "_processes", None) or [])
+            if processes:
+                os.kill(processes[0], signal.SIGKILL)
+                killed.append(processes[0])
             time.sleep(0.05)
 
     killer = Thread(target=kill)
@@ -159,6 +182,7 @@ def test_processes_write_the_same_bytes_also_when_one_is_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
 def test_dask_writes_the_same_bytes(model: VAEAugmenter, whole: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with (
@@ -174,6 +198,7 @@ def test_dask_writes_the_same_bytes(model: VAEAugmenter, whole: Path, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # its own, about files it leaves open
+@pytest.mark.usefixtures("elsewhere")
 def test_ray_writes_the_same_bytes(
     model: VAEAugmenter, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,22 +260,20 @@ def test_after_a_kill_in_the_middle_of_a_file_the_same_call_finishes(
     if not child:
         written = []
 
-        def halfway(table: object, path: Path, **options: object) -> None:
-            write(table, path, **options)
-            written.append(path)
+        def halfway(writer: object, table: object) -> None:
+            write(writer, table)
+            written.append(table)
             if len(written) == 2:
-                path.write_bytes(path.read_bytes()[:300])
                 time.sleep(60)
 
-        write, pq.write_table = pq.write_table, halfway
+        write, pq.ParquetWriter.write_table = pq.ParquetWriter.write_table, halfway
         try:
             model.sample_to_parquet(250, folder, shard_size=100, random_state=7)
         finally:
             os._exit(1)
     until = time.monotonic() + 50
     while time.monotonic() < until:
-        halves = list(folder.glob(".*.tmp"))
-        if (folder / "part-00000.parquet").exists() and halves and halves[0].stat().st_size == 300:
+        if (folder / "part-00000.parquet").exists() and list(folder.glob(".part-00001*.tmp")):
             break
         time.sleep(0.02)
     os.kill(child, signal.SIGKILL)
@@ -268,15 +291,14 @@ def test_a_full_disk_leaves_whole_shards_and_says_how_to_go_on(
 ) -> None:
     written = []
 
-    def fill(table: object, path: Path, **options: object) -> None:
-        written.append(path)
+    def fill(writer: object, table: object) -> None:
+        written.append(table)
         if len(written) == 3:
-            path.write_bytes(b"PAR1 and some more")
-            fails()
-        write(table, path, **options)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(writer, table)
 
-    write = pq.write_table
-    monkeypatch.setattr(pq, "write_table", fill)
+    write = pq.ParquetWriter.write_table
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", fill)
     folder = tmp_path / "rows"
     # So many shards that a list of them would not fit in memory either.
     with pytest.raises(InputError, match=r"No space left.*do the same call again") as caught:
@@ -285,11 +307,18 @@ def test_a_full_disk_leaves_whole_shards_and_says_how_to_go_on(
     found = sorted(folder.glob("*.parquet"))
     assert [pq.read_metadata(path).num_rows for path in found] == [5, 5]
     assert not list(folder.glob(".*"))
-    monkeypatch.setattr(pq, "write_table", write)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", write)
     stamps = [path.stat().st_mtime_ns for path in found]
     with pytest.raises(InputError, match="another number of rows"):
         model.sample_to_parquet(20, folder, shard_size=5, random_state=0)
     assert [path.stat().st_mtime_ns for path in found] == stamps
+
+
+def test_images_are_refused(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    model = VAEAugmenter(max_iter=1, random_state=0).fit(images, [0, 1] * 10)
+    with pytest.raises(InputError, match="writes tables, and this model makes images"):
+        model.sample_to_parquet(5, tmp_path / "rows")
 
 
 # --- refused ---------------------------------------------------------------------------

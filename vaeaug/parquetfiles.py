@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,14 +92,16 @@ def _as_array(series: pd.Series) -> Any:
 def _cast(values: Any, field: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
     try:
-        if pa.types.is_dictionary(field.type):
-            whole = values.cast(field.type.value_type).dictionary_encode()
-            return pa.DictionaryArray.from_arrays(
-                whole.indices.cast(field.type.index_type), whole.dictionary, ordered=field.type.ordered
-            )
+        if pa.types.is_dictionary(values.type):
+            if pa.types.is_dictionary(field.type):
+                # All categories stay, in their order, also those that do not occur here.
+                return _dictionary(values.indices, values.dictionary, field.type)
+            values = values.dictionary_decode()
+        elif pa.types.is_dictionary(field.type):
+            whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            whole = whole.cast(field.type.value_type).dictionary_encode()
+            return _dictionary(whole.indices, whole.dictionary, field.type)
         # The resolution of times may be coarser in the file; everything else must survive.
         return values.cast(field.type, safe=not pa.types.is_timestamp(field.type))
     except pa.ArrowException as error:
@@ -109,8 +111,24 @@ def _cast(values: Any, field: Any) -> Any:
         ) from error
 
 
-def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
-    """Write an Arrow table to one file, whole or not at all; equal tables give equal bytes.
+def _dictionary(indices: Any, values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(
+        indices.cast(kind.index_type), values.cast(kind.value_type), ordered=kind.ordered
+    )
+
+
+def write_parquet(path: str | os.PathLike[str], tables: Iterable[Any], schema: Any) -> None:
+    """Write Arrow tables to one file, a row group each, whole or not at all; equal tables give equal bytes.
+
+    Parameters
+    ----------
+    path : path-like
+    tables : iterable of pyarrow.Table
+        Taken one at a time.
+    schema : pyarrow.Schema
+        Of all of them.
 
     Raises
     ------
@@ -119,8 +137,9 @@ def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
     """
     import pyarrow.parquet as pq
 
-    with staged(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with staged(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
 
 
 def is_whole(path: str | os.PathLike[str], rows: int) -> bool:

@@ -28,7 +28,7 @@ from vaeaug.tablefiles import shortened
 
 __all__ = ["Sharding"]
 
-#: Cells of a shard when its size is "auto": some 100 MB while it is made.
+#: Cells of a shard when its size is "auto".
 _CELLS = 4_000_000
 _LEAST_ROWS, _MOST_ROWS = 1_000, 1_000_000
 #: Rounds without a single new shard after which workers that die are taken for a rule.
@@ -72,7 +72,8 @@ class Sharding(Generating):
         y : scalar, array-like of shape (n_samples,) or None
             Labels, as in :meth:`sample`. They go into the files as a last column, or as columns.
         shard_size : int or "auto", default="auto"
-            Rows per file, which bounds the memory of a worker; ``"auto"`` makes four million cells.
+            Rows per file, what is lost when a worker dies; ``"auto"`` makes four million cells. Rows are made
+            a million cells at a time, so memory does not grow with it.
         random_state : int, RandomState or None
             None takes the seed of the folder if it has one, and otherwise goes on with the estimator's own
             sequence.
@@ -224,12 +225,14 @@ class Sharding(Generating):
         plain = labels if isinstance(labels, (pd.Series, pd.DataFrame)) else pd.Series(labels)
         if one:
             values = plain.to_dict("records")[0] if isinstance(plain, pd.DataFrame) else plain.iloc[0]
-            return lambda start, rows: y, repr(values.item() if hasattr(values, "item") else values)
+            return lambda start, rows: plain, repr(values.item() if hasattr(values, "item") else values)
         hashed = pd.util.hash_pandas_object(plain, index=False).to_numpy(np.uint64)
         digest = hashlib.blake2b(hashed.tobytes(), digest_size=8).hexdigest()
-        return lambda start, rows: plain.iloc[start : start + rows].reset_index(
-            drop=True
-        ), f"{n} labels {digest}"
+
+        def stretch(start: int, rows: int) -> Any:
+            return plain.iloc[start : start + rows].reset_index(drop=True)
+
+        return stretch, f"{n} labels {digest}"
 
     def _shard_rows(self, shard_size: int | str, schema: Any) -> int:
         if shard_size != "auto":
@@ -327,8 +330,8 @@ def _write_missing(job: Job, labels: Labels, n_jobs: int | None, shown: bool) ->
                 if barren >= _BARREN_ROUNDS:
                     raise WorkerLostError(
                         f"Worker processes of {job.folder.path} were killed again and again, often a sign "
-                        "that memory ran out; set a smaller shard_size (in a new folder) or fewer n_jobs. "
-                        "What is written stays valid."
+                        "that memory ran out; use fewer n_jobs. What is written stays valid, and the same "
+                        "call goes on from there."
                     ) from error
     lost = next((shard for shard in range(job.folder.count) if not job.folder.file(shard).exists()), None)
     if lost is not None:

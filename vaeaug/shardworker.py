@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ __all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels"
 #: Entries of a saved model that change no row: how it was trained, and how long that took.
 _NO_MATTER = {"parameters", "history", "seed"}
 _MOST_MODELS = 2
+#: Cells that are made at a time, some 60 MB; a row group each.
+_CELLS, _LEAST_ROWS = 1_000_000, 500
 
 # A process keeps the models it has met, so that each is loaded once.
 _models: OrderedDict[str, Generating] = OrderedDict()
@@ -74,30 +77,38 @@ def write_shard(job: Job, shard: int, y: Any) -> int:
     ----------
     job : Job
     shard : int
-    y : scalar, array-like or None
-        Labels of this shard; None draws them at their training frequencies.
+    y : Series, DataFrame or None
+        Labels of the rows of this shard, or one for all; None draws them at their training frequencies.
 
     Raises
     ------
     InputError
         If the file cannot be written; the shards written before stay valid.
     """
-    rows, path = job.folder.rows(shard), job.folder.file(shard)
-    # Wider than an integer seed, or two of ten thousand shards would soon be the same.
-    seed = np.random.SeedSequence([job.seed, shard])
-    with _turn, limited_threads(1):
-        X, labels = _model(job).sample(
-            rows, y, method=job.method, temperature=job.temperature, random_state=seed
-        )
-    table = as_arrow(with_labels(X, labels, job.target), job.schema)
     try:
-        write_parquet(path, table)
+        write_parquet(job.folder.file(shard), _pieces(job, shard, y), job.schema)
     except (InputError, OSError) as error:
         raise InputError(
             f"{str(error).rstrip('.')}. The shards already in {job.folder.path} are whole and stay valid; "
             "make room or mend what is wrong, then do the same call again: it goes on with the missing ones."
         ) from error
-    return rows
+    return job.folder.rows(shard)
+
+
+def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
+    """Yield the rows of a shard as Arrow tables, each so small that memory does not grow with the shard."""
+    rows = job.folder.rows(shard)
+    size = max(_LEAST_ROWS, _CELLS // len(job.schema))
+    for piece, start in enumerate(range(0, rows, size)):
+        n = min(size, rows - start)
+        labels = y if y is None or len(y) == 1 else y.iloc[start : start + n].reset_index(drop=True)
+        # Wider than an integer seed, or two of ten thousand shards would soon be the same.
+        seed = np.random.SeedSequence([job.seed, shard, piece])
+        with _turn, limited_threads(1):
+            X, made = _model(job).sample(
+                n, labels, method=job.method, temperature=job.temperature, random_state=seed
+            )
+        yield as_arrow(with_labels(X, made, job.target), job.schema)
 
 
 def fingerprint(augmenter: Fitted) -> str:
