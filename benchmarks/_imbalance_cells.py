@@ -125,12 +125,12 @@ class Cell:
     def simple(self) -> dict[str, Any]:
         smote = Resampled("SMOTE", Remembered(Smote()), [1.0])
         results = self._compared([ClassWeights(), Duplicates([1.0]), smote])
-        return {"results": results, "dcr": {"SMOTE": self._closeness(Smote())}}
+        return {"results": results, "dcr": {"SMOTE": self._closeness()}}
 
     def vaeaug(self) -> dict[str, Any]:
         ours = Resampled("VAEOverSampler", Remembered(VAEOverSampler()), self.ratios, reusable=True)
         results = self._compared([ours])
-        return {"results": results, "dcr": {"VAEOverSampler": self._closeness(VAEOverSampler())}}
+        return {"results": results, "dcr": {"VAEOverSampler": self._closeness()}}
 
     def tvae(self) -> dict[str, Any]:
         peer = Remembered(Tvae(self.peer_python))
@@ -215,7 +215,7 @@ class Cell:
         numbers = measure(self.truth.astype(int), Predictions(p.argmax(axis=1), p, p), 1, None)
         return _plain(numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])})
 
-    def _closeness(self, sampler: Any) -> float:
+    def _closeness(self) -> float:
         """Return the median distance of the new rows to the closest rare row they were learned from."""
         X, y = self._rows(self.fold.train)
         made = [
