@@ -36,7 +36,7 @@ _SCORED_CELLS = 1 << 23
 _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
 #: Rows drawn in each round of calibration, at most.
-_CALIBRATION_ROWS = 65_536
+_CALIBRATION_ROWS = 49_152
 _INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT, _CALIBRATION = 0, 1, 2, 3, 4
 
 

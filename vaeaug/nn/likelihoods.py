@@ -21,7 +21,7 @@ _LOGIT_BOUND = 25.0
 #: The last layer starts small, so that training starts from the columns' marginals.
 _SMALL = 0.02
 #: Calibration of token shares: rounds, and the most that one round may move a bias.
-_ROUNDS, _MOST_STEP = 4, 3.0
+_ROUNDS, _MOST_STEP = 3, 3.0
 
 
 class RowLikelihood(nn.Module):
@@ -342,7 +342,8 @@ class RowDistribution(Drawable):
                 logits = torch.where(fall, other[0], logits)
             if shares is not None:
                 start = int(model.offsets[j])
-                shares[start : start + model.levels[j]] += torch.softmax(logits, 1).sum(0)
+                mass = logits.exp()
+                shares[start : start + model.levels[j]] += mass.T @ (1.0 / mass.sum(1))
             codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
             if j in numbers:
                 i = numbers[j]
