@@ -27,7 +27,7 @@ from vaeaug.evaluation.utility import default_ratios
 from vaeaug.randomness import numpy_generator
 from vaeaug.sampler import VAEOverSampler
 
-__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "choose", "train_choice"]
+__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blended", "choose", "train_choice"]
 
 PLAIN, WEIGHTED, SYNTHETIC = "nothing", "class weights", "synthetic"
 #: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
