@@ -50,7 +50,9 @@ class CriticCorrelation(Adversary):
     """Total correlation, as a critic sees it that tells codes from codes with shuffled dimensions.
 
     ``TC(z) ≈ E log D(z) / (1 − D(z))`` (Kim and Mnih 2018, *Disentangling by Factorising*, eq. 3). The
-    critic D learns to tell ``z ~ q(z)`` from codes whose dimensions were permuted over the batch.
+    critic D learns to tell ``z ~ q(z)`` from codes whose dimensions were permuted over the batch. It
+    sees codes standardised by the batch, which total correlation does not depend on: otherwise
+    the model could escape the critic by moving all codes where it has not learned.
 
     Parameters
     ----------
@@ -76,12 +78,17 @@ class CriticCorrelation(Adversary):
 
     def forward(self, passed: Pass) -> Tensor:
         """Return the critic's log-ratio of each code, shape ``(B,)``."""
-        return self.critic(passed.z).squeeze(1)
+        return self.critic(_standardised(passed.z)).squeeze(1)
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, shape ``(B,)``."""
-        found, shuffled = self.critic(passed.z).squeeze(1), self.critic(permuted(passed.z)).squeeze(1)
+        z = _standardised(passed.z)
+        found, shuffled = self.critic(z).squeeze(1), self.critic(permuted(z)).squeeze(1)
         return 0.5 * (F.softplus(-found) + F.softplus(shuffled))
+
+
+def _standardised(z: Tensor) -> Tensor:
+    return (z - z.mean(0)) / (z.std(0, correction=0) + 1e-4)
 
 
 def permuted(z: Tensor) -> Tensor:
