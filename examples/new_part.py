@@ -133,7 +133,9 @@ def main(folder: Path) -> None:
         for label, colour in zip(range(3), ("#0072B2", "#D55E00", "#009E73"), strict=True):
             ax.scatter(*codes[np.asarray(classes) == label].T, s=9, color=colour, label=f"class {label}")
         ax.set_title(title, loc="left", fontweight="bold")
+        ax.set_xlabel("first number of the code")
         ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("second number of the code")
     axes[0].legend(frameon=False)
     figure.savefig(folder / "new_part.png", dpi=110)
     bound = augmenter.score_samples(X, y).mean()
