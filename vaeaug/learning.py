@@ -184,6 +184,7 @@ def _train(
             max_iter=plan.max_iter,
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
+            weight_decay=plan.weight_decay,
             early_stopping=parameters.early_stopping,
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=shares[0],
