@@ -61,7 +61,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "iaf": _plain(posterior="iaf"),
         # Tomczak and Welling 2018: p(z) = Σ_m π_m q(z|u_m), trained with the networks.
         "vamp": _plain(prior="vamp"),
-        # A Gaussian mixture fitted to the aggregate posterior, per class (as Ghosh et al. 2020 fit one ex post).
+        # A Gaussian mixture per class, fitted to the aggregate posterior (Ghosh et al. 2020 fit one ex post).
         "mixture": _plain(prior="mixture"),
         # Lipman et al. 2023: a velocity field that carries N(0, I) to the codes, per class.
         "flow_matching": _plain(prior="flow"),
