@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-import vaeaug.augmenter
+import vaeaug.learning
 from vaeaug.cli import _parser
 
 README = Path(__file__).parents[1] / "README.md"
@@ -19,15 +19,19 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def brief(*arguments: Any, **options: Any) -> Any:
         return resolve(*arguments, **options | {"max_iter": 2})
 
-    resolve = vaeaug.augmenter.resolve
-    monkeypatch.setattr(vaeaug.augmenter, "resolve", brief)
+    resolve = vaeaug.learning.resolve
+    monkeypatch.setattr(vaeaug.learning, "resolve", brief)
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
     names: dict[str, Any] = {}
     assert len(BLOCKS) >= 5
     for i, block in enumerate(BLOCKS):
         exec(compile(block, f"README.md, block {i + 1}", "exec"), names)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["columns.png", "model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "columns.png",
+        "model.safetensors",
+        "verdict.html",
+    ]
 
 
 def test_the_two_commands_are_there() -> None:
@@ -37,8 +41,8 @@ def test_the_two_commands_are_there() -> None:
 
 
 def test_the_command_lines_are_valid() -> None:
-    lines = re.findall(r"^vaeaug (augment|sample) (.*)$", TEXT, flags=re.MULTILINE)
-    assert len(lines) >= 2
+    lines = re.findall(r"^vaeaug (augment|sample|assess) (.*)$", TEXT, flags=re.MULTILINE)
+    assert len(lines) >= 3
     for command, rest in lines:
         _parser().parse_args([command, *rest.split()])
 
