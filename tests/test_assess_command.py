@@ -7,7 +7,7 @@ from jitter import Jitter
 
 import vaeaug.assess_command
 from vaeaug import VAEOverSampler
-from vaeaug.cli import main
+from vaeaug.cli import _parser, main
 
 
 @pytest.fixture
@@ -79,3 +79,9 @@ def test_wrong_usage(table, options):
     with pytest.raises(SystemExit) as stopped:
         run(table, "--target", "y", *options)
     assert stopped.value.code == 2
+
+
+def test_options_left_out_are_chosen_by_assess():
+    options = _parser().parse_args(["assess", "table.csv", "--target", "y"])
+    assert options.repeats is None
+    assert options.estimator == "hgb"

@@ -58,7 +58,7 @@ def assess(options: Namespace) -> None:
             sampler=VAEOverSampler(augmenter),
             scoring=options.scoring,
             cv=options.folds,
-            n_repeats=options.repeats,
+            n_repeats=options.repeats or "auto",
             n_jobs=options.jobs,
             random_state=options.seed,
             verbose=options.verbose,

@@ -184,7 +184,7 @@ def _add_assess(commands: Any) -> None:
         "tuned_f1, log_loss, brier, or a scorer of scikit-learn",
     )
     add("--folds", metavar="N", type=_count, default=5, help="of the cross-validation (default: 5)")
-    add("--repeats", metavar="N", type=_count, default="auto", help="of these folds (default: by the rows)")
+    add("--repeats", metavar="N", type=_count, help="of these folds (default: by the rows)")
     add(
         "--jobs",
         metavar="N",

@@ -16,6 +16,7 @@ __all__ = [
     "PIXELS",
     "BernoulliPixels",
     "GaussianPixels",
+    "IndependentPixels",
     "IndependentPixelsDistribution",
     "LogisticPixels",
 ]

@@ -13,7 +13,7 @@ from vaeaug.checks import check_number
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
 
-__all__ = ["TextureDistribution", "TexturePixels"]
+__all__ = ["TextureDistribution", "TexturePixels", "cell_of", "diagonals"]
 
 #: Cells that the range of a pixel is cut into: the values of 8 bits.
 _CELLS = 256
