@@ -75,7 +75,8 @@ def render(results: dict[str, Any]) -> str:
     run = results["run"]
     facts = run["machine"]
     parts = [
-        f"Run of {run['started']}: {facts['cpu']}, {facts['cores']} cores, {run['threads']} threads; "
+        f"Run of {run['started']}: {facts['cpu']}, {facts['cores']} cores, {run['threads']} threads, load "
+        f"{facts['load_average']} at the start; "
         + ", ".join(f"{name} {number}" for name, number in run["versions"].items())
         + "."
     ]

@@ -38,7 +38,7 @@ def test_results_are_rendered(modules):
     results = {
         "run": {
             "started": "today",
-            "machine": {"cpu": "CPU", "cores": 2},
+            "machine": {"cpu": "CPU", "cores": 2, "load_average": 0.1},
             "threads": 1,
             "versions": {"torch": "2"},
         },
