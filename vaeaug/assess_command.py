@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from argparse import Namespace
 from contextlib import nullcontext
 
 from vaeaug.assessing import assess as judge
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.commands import interruptible
+from vaeaug.commands import check_outputs, interruptible, note
 from vaeaug.errors import InputError
-from vaeaug.files import check_writable
 from vaeaug.learners import learner
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.tablefiles import read_table, shortened
@@ -32,10 +29,7 @@ def assess(options: Namespace) -> None:
     InputError
         For files, columns and labels that cannot be used; then nothing was written.
     """
-    for path in filter(None, (options.out, options.csv)):
-        check_writable(path)
-        if os.path.exists(path) and os.path.exists(options.table) and os.path.samefile(path, options.table):
-            raise InputError(f"{path} is the input; write to another file.")
+    check_outputs(options.table, options.out, options.csv)
     table = read_table(
         options.table, parse_dates=options.parse_dates, missing=options.missing, separator=options.sep
     )
@@ -44,8 +38,8 @@ def assess(options: Namespace) -> None:
         raise InputError(f"{options.table} has no column {options.target!r}; it has {shortened(names)}.")
     if len(names) < 2 or not len(table.frame):
         raise InputError(f"{options.table} must have rows, and a column besides {options.target!r}.")
-    for note in table.notes:
-        print(f"vaeaug: note: {note}", file=sys.stderr)
+    for remark in table.notes:
+        note(remark)
     X, y = table.frame.drop(columns=[options.target]), table.frame[options.target]
     print(f"Read {len(X):,} rows and {X.shape[1]} columns; training and testing, this may take minutes ...")
     augmenter = VAEAugmenter(max_fit_seconds=options.max_fit_seconds, device=options.device)

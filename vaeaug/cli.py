@@ -88,6 +88,20 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(command=_demo)
 
 
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a table is read."""
+    add = parser.add_argument
+    add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
+    add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
+    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ..."
+    )
+
+
 def _add_augment(commands: Any) -> None:
     parser = commands.add_parser(
         "augment",
@@ -112,12 +126,10 @@ def _add_augment(commands: Any) -> None:
     add("--method", choices=_METHODS, default="auto", help="how rows are made (default: auto)")
     add("--flag-column", metavar="NAME", help="add a last column that is True for new rows")
     add("--model-out", metavar="FILE", help="save the fitted model too, for 'vaeaug sample'")
-    add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
-    add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
-    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    _add_reading(parser)
     add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of training")
-    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    _add_device(parser)
     add("--verbose", action="store_true", help="show progress")
     parser.set_defaults(command=_augment)
 
@@ -155,7 +167,7 @@ def _add_sample(commands: Any) -> None:
         "--shard-size", metavar="ROWS", type=_count, help="rows per file of a folder (default: 4e6 / columns)"
     )
     add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
-    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    _add_device(parser)
     parser.set_defaults(command=_sample)
 
 
@@ -192,12 +204,10 @@ def _add_assess(commands: Any) -> None:
         default=1,
         help="folds at the same time; -1: all cores (default: 1)",
     )
-    add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
-    add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
-    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    _add_reading(parser)
     add("--seed", type=_seed, default=0, help="same seed, same numbers (default: 0)")
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of each fit of the model")
-    add("--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ...")
+    _add_device(parser)
     add("--verbose", action="store_true", help="show progress")
     parser.set_defaults(command=_assess)
 

@@ -22,7 +22,7 @@ from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
 from vaeaug.tablefiles import TableFile, check_format, formula_columns, read_table, shortened, write_frame
 
-__all__ = ["augment", "interruptible", "sample"]
+__all__ = ["augment", "check_outputs", "interruptible", "note", "sample"]
 
 
 def augment(options: Namespace) -> None:
@@ -47,8 +47,8 @@ def augment(options: Namespace) -> None:
     _check_columns(options, table)
     X, y = table.frame.drop(columns=[options.target]), table.frame[options.target]
     strategy, counts = _plan(options, y)
-    for note in [*table.notes, *_formula_notes(options.out, table.frame)]:
-        _note(note)
+    for remark in [*table.notes, *_formula_notes(options.out, table.frame)]:
+        note(remark)
     print(f"Read {len(X):,} rows, {X.shape[1]} columns and the class {options.target!r}: {_counted(y)}")
     augmenter = VAEAugmenter(
         max_fit_seconds=options.max_fit_seconds,
@@ -106,8 +106,8 @@ def sample(options: Namespace) -> None:
         random_state=options.seed,
     )
     frame = with_labels(X, y)
-    for note in _formula_notes(options.out, frame):
-        _note(note)
+    for remark in _formula_notes(options.out, frame):
+        note(remark)
     write_frame(options.out, frame)
     print(f"Wrote {options.out}: {len(frame):,} synthetic rows" + ("" if label is None else f" of {label}"))
 
@@ -142,8 +142,26 @@ def _sample_to_folder(options: Namespace) -> None:
 
 
 def _check_paths(source: str, *written: str | None) -> None:
-    """Refuse, before the work, to write over the input, to one file twice, or where it is impossible."""
+    """Refuse a table in an unknown format, and what :func:`check_outputs` refuses."""
     check_format(written[0] or "")
+    check_outputs(source, *written)
+
+
+def check_outputs(source: str, *written: str | None) -> None:
+    """Refuse, before the work, to write over the input, to one file twice, or where it is impossible.
+
+    Parameters
+    ----------
+    source : str
+        The input.
+    *written : str or None
+        Files to write; None for those not asked for.
+
+    Raises
+    ------
+    InputError
+        For the first path that cannot be written.
+    """
     seen = {os.path.realpath(source): source}
     for path in filter(None, written):
         check_writable(path)
@@ -222,7 +240,8 @@ def _formula_notes(path: str, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
+    """Print a remark beside the results."""
     print(f"vaeaug: note: {text}", file=sys.stderr)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -122,9 +122,7 @@ def learn(
         early_stopping=parameters.early_stopping,
         shape=layout.shape,
     )
-    blueprint = _blueprint(parameters, layout, context, plan, len(x))
-    start, stop = blueprint.class_block
-    blueprint = replace(blueprint, backoff=backoff_for(groups, stop - start))
+    blueprint = _blueprint(parameters, layout, context, plan, groups, len(x))
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)
     history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, seed)
@@ -139,13 +137,19 @@ def learn(
 
 
 def _blueprint(
-    parameters: Parameters, layout: Layout, context: ContextCodec, plan: Plan, rows: int
+    parameters: Parameters,
+    layout: Layout,
+    context: ContextCodec,
+    plan: Plan,
+    groups: np.ndarray | None,
+    rows: int,
 ) -> Blueprint:
     usual = "convolutional" if layout.is_image else "residual"
     network = chosen(usual if parameters.network == "auto" else parameters.network, NETWORKS, "network")
     if parameters.network == "auto" and not layout.is_image:
         network = network.replace(dependence=units_for(rows, len(layout.levels)))
     posterior = chosen(parameters.posterior, POSTERIORS, "posterior")
+    start, stop = context.class_block
     return Blueprint(
         layout=layout,
         context_width=context.width,
@@ -157,6 +161,7 @@ def _blueprint(
         posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
         losses=weighed(parameters.losses, plan.beta, posterior),
+        backoff=backoff_for(groups, stop - start),
     )
 
 

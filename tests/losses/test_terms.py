@@ -67,7 +67,7 @@ def test_a_term_teaches_the_model(term, vae, batch):
 
 def test_a_critic_learns_from_a_pass_without_gradients(term, vae, batch):
     if not isinstance(term, Adversary):
-        pytest.skip("has no network of its own")
+        pytest.skip("only adversaries have a network of their own to train; this term is a formula")
     with torch.no_grad():
         passed = vae(*batch)
     losses = term.critic_loss(passed)

@@ -188,7 +188,10 @@ def _inner_trainings(
         else:
             try:
                 made = dict(way.trainings(X_kept, y_kept, seed))
-            except Exception:  # the arm itself worked; it only goes without a tuned threshold
+            except Exception:
+                # Any sampler may be handed in, and one that managed the whole fold may refuse a part of
+                # it (fewer rare rows than neighbours). The arm's scores stand; those at a tuned
+                # threshold stay empty.
                 return {name: [] for name in whole}
         for name, training in made.items():
             inner[name].append((training, held))

@@ -48,13 +48,13 @@ class Adversary(nn.Module):
     """
 
     def forward(self, passed: Pass) -> Tensor:
-        """Return the loss of the model, shape ``(B,)``."""
+        """Return the loss of the model, shape ``(B,)``; an adversary must define it."""
         raise NotImplementedError
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the loss of the network that is trained in turns, shape ``(B,)``.
 
-        The pass carries no gradients.
+        The pass carries no gradients. An adversary must define this.
         """
         raise NotImplementedError
 

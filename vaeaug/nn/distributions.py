@@ -41,6 +41,7 @@ class Drawable(Distribution):
             Scales the noise: 1 samples the distribution, below 1 stays nearer to its
             typical events, 0 returns the most typical one.
         """
+        # Each distribution has a way of its own.
         raise NotImplementedError
 
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
@@ -86,6 +87,7 @@ class TransportedDistribution(CodeDistribution):
 
     def transport(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Carry noise ``(..., B, D)`` to codes of that shape, with their log-densities ``(..., B)``."""
+        # The map is what a subclass is about.
         raise NotImplementedError
 
     def noise(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008

@@ -46,7 +46,7 @@ class Latent(nn.Module):
         return {"code": slice(0, self.latent_dim)}
 
     def distribution(self, h: Tensor, c: Tensor) -> Any:
-        """Return the posterior of features ``(B, H)``."""
+        """Return the posterior of features ``(B, H)``; every latent says which."""
         raise NotImplementedError
 
     def log_prior(self, z: Tensor, c: Tensor) -> Tensor:

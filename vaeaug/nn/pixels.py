@@ -87,7 +87,7 @@ class IndependentPixelsDistribution(Drawable):
         return self.pixel_log_prob(x).flatten(1).sum(1)
 
     def pixel_log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-density of every pixel, shape ``(B, C, H, W)``."""
+        """Return the log-density of every pixel, shape ``(B, C, H, W)``; each kind of pixel defines it."""
         raise NotImplementedError
 
     def draw(self, temperature: float = 1.0) -> Tensor:
