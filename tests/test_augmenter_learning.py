@@ -213,7 +213,7 @@ def test_interrupting_fit_keeps_the_model_trained_so_far(numbers, monkeypatch, s
 
 
 def test_interrupting_the_fit_of_the_prior_keeps_the_networks(numbers, monkeypatch):
-    def estimate(self, codes, contexts, draws):
+    def estimate(self, codes, contexts, draws, turns):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MixturePrior, "estimate", estimate)

@@ -24,6 +24,7 @@ from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
 from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, resolve, units_for
 from vaeaug.training.callbacks import ProgressBar
+from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
 
 __all__ = ["Learned", "Parameters", "learn", "warn_if_collapsed"]
@@ -32,6 +33,8 @@ _MOST_ANCHORS = 20_000
 #: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
 _MOST_ANCHOR_VALUES = 1 << 25
 _CHOICE = 12
+#: Share of the time of a bounded fit that has passed when the networks, and when the prior, must be done.
+_NETWORKS_DONE, _PRIOR_DONE = 0.75, 0.92
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
 
 
@@ -111,6 +114,7 @@ def learn(
     TrainingDivergedError
         When the loss stays non-finite.
     """
+    deadline = Deadline(parameters.max_fit_seconds)
     plan = resolve(
         len(x),
         latent_dim=parameters.latent_dim,
@@ -125,8 +129,8 @@ def learn(
     blueprint = _blueprint(parameters, layout, context, plan, groups, len(x))
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)
-    history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, seed)
-    model.calibrate(x, c, weights=weights, seed=seed)
+    history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, deadline, seed)
+    model.calibrate(x, c, weights=weights, seed=seed, turns=deadline.turns())
     most = _MOST_ANCHORS
     if layout.is_image:
         most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(layout.shape))))
@@ -173,10 +177,9 @@ def _train(
     held_out: np.ndarray,
     weights: np.ndarray | None,
     plan: Plan,
+    deadline: Deadline,
     seed: int,
 ) -> pd.DataFrame:
-    budget = parameters.max_fit_seconds
-    shares = (None, None) if budget is None else (0.8 * budget, 0.2 * budget)
     stages = []
     with _progress(parameters.verbose, "networks") as bars:
         result = model.train(
@@ -192,7 +195,7 @@ def _train(
             weight_decay=plan.weight_decay,
             early_stopping=parameters.early_stopping,
             n_iter_no_change=parameters.n_iter_no_change,
-            max_seconds=shares[0],
+            max_seconds=deadline.left(_NETWORKS_DONE),
         )
     stages.append(pd.DataFrame(result.history).assign(stage="network"))
     with _progress(parameters.verbose, "prior") as bars:
@@ -203,7 +206,8 @@ def _train(
             seed=seed,
             callbacks=bars,
             learning_rate=plan.learning_rate,
-            max_seconds=shares[1],
+            turns=deadline.turns(_PRIOR_DONE),
+            max_seconds=deadline.left(_PRIOR_DONE),
         )
     if fitted is not None:
         stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))

@@ -18,6 +18,7 @@ from vaeaug.assembly import Blueprint, build
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import draw
+from vaeaug.nn.prior import Turns
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
 from vaeaug.training.callbacks import Callback
@@ -119,9 +120,17 @@ class Model:
         weights: np.ndarray | None = None,
         seed: int,
         callbacks: Sequence[Callback] = (),
+        turns: Turns = range,
         **options: Any,
     ) -> TrainingResult | None:
         """Fit the prior to codes of all rows, drawn from the posterior; return its training if any.
+
+        Parameters
+        ----------
+        turns : callable
+            Gives the numbers of the rounds to go, from the number wanted: for fits in rounds.
+        **options
+            Of the training, for priors that are trained.
 
         Warns
         -----
@@ -130,7 +139,7 @@ class Model:
         """
         self._double = None
         try:
-            objective, codes = self._estimate_prior(x, c, weights, seed)
+            objective, codes = self._estimate_prior(x, c, weights, seed, turns)
         except KeyboardInterrupt:
             warnings.warn(
                 'Fitting the prior was interrupted: method="prior" draws codes from N(0, I). Fit again for '
@@ -150,13 +159,23 @@ class Model:
             **options,
         )
 
-    def calibrate(self, x: np.ndarray, c: np.ndarray, *, weights: np.ndarray | None, seed: int) -> None:
+    def calibrate(
+        self,
+        x: np.ndarray,
+        c: np.ndarray,
+        *,
+        weights: np.ndarray | None,
+        seed: int,
+        turns: Turns = range,
+    ) -> None:
         """Make drawn rows hold every token as often as rows ``(n, W)`` do, where there are tokens.
 
         Parameters
         ----------
         weights : ndarray (n,) or None
             Importance of the rows. Contexts are drawn from the rows with these weights.
+        turns : callable
+            Gives the numbers of the rounds to go, from the number wanted.
         """
         adjust: Any = getattr(self.vae.likelihood, "calibrate", None)
         if adjust is None:
@@ -180,10 +199,10 @@ class Model:
             each = None if weights is None else torch.from_numpy(weights).to(self.runtime.device)
             # Each round leaves a model in good order, so an interrupt keeps what was done.
             with contextlib.suppress(KeyboardInterrupt):
-                adjust(rows, each, batches)
+                adjust(rows, each, batches, turns)
 
     def _estimate_prior(
-        self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int
+        self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int, turns: Turns
     ) -> tuple[nn.Module | None, tuple[Tensor, Tensor]]:
         """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
         prior = self.vae.latent.prior
@@ -198,7 +217,7 @@ class Model:
             z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
             contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
             self.vae.latent.settle(z)
-            prior.estimate(z, contexts, draws)
+            prior.estimate(z, contexts, draws, turns)
             return prior.objective(z, contexts, draws), (z, contexts)
 
     def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, adamw, one_cycle
+from vaeaug.training.optimisation import Budget, Deadline, Snapshot, WeightAverage, adamw, one_cycle
 
 
 class Clock:
@@ -151,3 +151,24 @@ def test_snapshot_restores_weights_buffers_average_and_moments():
     step()
     again = [*net.state_dict().values(), *average.values]
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_rounds_end_when_the_next_would_not_fit():
+    clock = Clock()
+    deadline = Deadline(10.0, clock)
+    assert deadline.left(0.5) == 5.0
+    done = []
+    for turn in deadline.turns()(100):
+        clock.now += 3.0
+        done.append(turn)
+    assert done == [0, 1, 2]
+    assert list(deadline.turns(0.5)(100)) == []
+    assert 0 < deadline.left(0.5) < 1e-5
+
+
+def test_without_a_bound_all_rounds_are_given():
+    clock = Clock()
+    deadline = Deadline(None, clock)
+    clock.now += 1e9
+    assert list(deadline.turns(0.1)(5)) == [0, 1, 2, 3, 4]
+    assert deadline.left(0.1) is None

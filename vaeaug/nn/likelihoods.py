@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -145,7 +145,13 @@ class RowLikelihood(nn.Module):
                 self.bias[start : start + width] = share.log() - share.log().mean()
 
     @torch.no_grad()
-    def calibrate(self, x: Tensor, weights: Tensor | None, draw: Callable[[], Iterator[Tensor]]) -> None:
+    def calibrate(
+        self,
+        x: Tensor,
+        weights: Tensor | None,
+        draw: Callable[[], Iterator[Tensor]],
+        turns: Callable[[int], Iterable[int]] = range,
+    ) -> None:
         """Move the biases until drawn rows hold each token as often as the rows ``(n, W)`` do.
 
         What a category of a dozen rows is worth hardly shows in a sum over thousands of rows,
@@ -159,6 +165,8 @@ class RowLikelihood(nn.Module):
             Importance of the rows.
         draw : callable
             Returns equal batches of decoder parameters ``(m, P)`` for codes newly drawn from the prior.
+        turns : callable
+            Gives the numbers of the rounds to go, from the number wanted.
         """
         if not self.total:
             return
@@ -169,7 +177,7 @@ class RowLikelihood(nn.Module):
         counts = torch.zeros(self.total, dtype=torch.float64, device=x.device)
         counts.index_add_(0, index.flatten(), each.repeat_interleave(index.shape[1]))
         rows = float(each.sum())
-        for turn in range(_ROUNDS):
+        for turn in turns(_ROUNDS):
             shares = torch.stack([RowDistribution(self, params).token_shares() for params in draw()]).mean(0)
             # Half a row on both sides: a token of two rows moves less than one of two thousand.
             step = ((counts + 0.5) / (rows * shares.double() + 0.5)).log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,7 +11,10 @@ from torch import Tensor, nn
 from vaeaug.checks import check_number
 from vaeaug.nn.distributions import CodeDistribution, DiagonalGaussian
 
-__all__ = ["Prior", "StandardPrior", "borrowing_shares"]
+__all__ = ["Prior", "StandardPrior", "Turns", "borrowing_shares"]
+
+#: Gives the numbers of the rounds to go, from the number wanted: ``range``, or fewer when time runs out.
+Turns = Callable[[int], Iterable[int]]
 
 
 class Prior(nn.Module):
@@ -64,8 +68,11 @@ class Prior(nn.Module):
     def initialise(self, features: Tensor) -> None:
         """Look at the encoder's features ``(n, H)`` of some training rows, before training."""
 
-    def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
-        """Fit in closed form to codes ``(N, D)`` drawn from the posterior, ``draws`` per row."""
+    def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
+        """Fit in closed form to codes ``(N, D)`` drawn from the posterior, ``draws`` per row.
+
+        Whatever goes in rounds asks ``turns`` for them.
+        """
 
     def objective(self, codes: Tensor, contexts: Tensor, draws: int) -> nn.Module | None:
         """Return what to train on ``(codes, contexts)`` to fit this prior, or None."""

@@ -13,7 +13,7 @@ from vaeaug.nn.discrete import TokenPrior
 from vaeaug.nn.distributions import CodeDistribution, GaussianMixture, gaussian_log_prob
 from vaeaug.nn.flows import FlowDistribution, FlowMatchingObjective, VelocityField
 from vaeaug.nn.ladders import TopDownPrior
-from vaeaug.nn.prior import Prior, StandardPrior, borrowing_shares
+from vaeaug.nn.prior import Prior, StandardPrior, Turns, borrowing_shares
 from vaeaug.nn.vamp import VampPrior
 
 __all__ = [
@@ -91,17 +91,17 @@ class MixturePrior(Prior):
         return GaussianMixture(torch.softmax(logits, 1), self.means, self.factors)
 
     @torch.no_grad()
-    def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
+    def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
         """Run k-means, then expectation-maximisation, then weigh the components per context."""
         rows = len(codes) / draws
         wanted = math.ceil(rows / 64) if self.components == "auto" else int(self.components)
         size = max(1, min(wanted, 128 if self.components == "auto" else wanted, len(codes)))
-        responsibility = _kmeans(codes, size)
+        responsibility = _kmeans(codes, size, turns)
         pooled = (
             torch.cov(codes.T).reshape(self.latent_dim, -1) if len(codes) > 1 else torch.eye(self.latent_dim)
         )
         prior_rows = float(self.latent_dim)
-        for _ in range(self.iterations):
+        for _ in turns(self.iterations):
             weights, means, factors, pooled = _maximise(codes, responsibility, pooled, prior_rows * draws)
             responsibility = _expect(codes, weights, means, factors)
         weights, means, factors, _ = _maximise(codes, responsibility, pooled, prior_rows * draws)
@@ -140,7 +140,7 @@ class GaussianPrior(MixturePrior):
         self.log_weights.copy_(torch.where(torch.eye(self.classes + 1) > 0, 0.0, -1e4))
 
     @torch.no_grad()
-    def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
+    def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
         """Take the moments of every class and shrink them."""
         group, kappa = self.group(contexts), self.pseudo_count * draws
         overall = codes.mean(0)
@@ -224,11 +224,11 @@ class _StandardisedObjective(nn.Module):
         return self.matching((z, contexts * shown), progress)
 
 
-def _kmeans(codes: Tensor, size: int, iterations: int = 8) -> Tensor:
+def _kmeans(codes: Tensor, size: int, turns: Turns, iterations: int = 8) -> Tensor:
     """Assign codes to ``size`` centres by Lloyd's algorithm; return one-hot assignments ``(N, size)``."""
     centres = codes[torch.randperm(len(codes), device=codes.device)[:size]].clone()
     nearest = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
-    for _ in range(iterations):
+    for _ in turns(iterations):
         nearest = torch.cat([torch.cdist(block, centres).argmin(1) for block in codes.split(_EM_CHUNK)])
         sums = torch.zeros_like(centres).index_add_(0, nearest, codes)
         counts = torch.bincount(nearest, minlength=size)

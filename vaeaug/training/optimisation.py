@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Budget", "Snapshot", "WeightAverage", "adamw", "copy_state", "one_cycle"]
+__all__ = ["Budget", "Deadline", "Snapshot", "WeightAverage", "adamw", "copy_state", "one_cycle"]
 
 
 def one_cycle(progress: float, warmup: float = 0.2, start: float = 0.04) -> float:
@@ -85,6 +86,48 @@ class Budget:
             share = max(share, (self.elapsed - grace) / usable)
         self._progress = min(1.0, max(self._progress, share))
         return self._progress
+
+
+class Deadline:
+    """Divides the time of a whole fit between its stages.
+
+    Parameters
+    ----------
+    max_seconds : float or None
+        From now on; None for as long as it takes.
+    clock : callable
+        Returns seconds; it is read once here, to start the count.
+
+    Examples
+    --------
+    >>> list(Deadline(None).turns(1.0)(3))
+    [0, 1, 2]
+    """
+
+    def __init__(self, max_seconds: float | None, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.max_seconds = max_seconds
+        self._clock = clock
+        self._start = clock()
+
+    def left(self, share: float = 1.0) -> float | None:
+        """Return the seconds until a share of the time has passed, a little more than 0 at least; or None."""
+        if self.max_seconds is None:
+            return None
+        return max(1e-6, share * self.max_seconds - (self._clock() - self._start))
+
+    def turns(self, share: float = 1.0) -> Callable[[int], Iterator[int]]:
+        """Return a ``range`` that ends early when the next round would not fit into a share of the time."""
+
+        def rounds(wanted: int) -> Iterator[int]:
+            longest = 0.0
+            for turn in range(wanted):
+                left, began = self.left(share), self._clock()
+                if left is not None and left < max(longest, 1e-5):
+                    return
+                yield turn
+                longest = max(longest, self._clock() - began)
+
+        return rounds
 
 
 def adamw(
