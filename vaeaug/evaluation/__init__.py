@@ -1,5 +1,11 @@
 """Judges of any synthetic table or set of images, by whatever sampler; knows no VAE."""
 
+from vaeaug.evaluation.disentanglement import (
+    dci_scores,
+    disentanglement_scores,
+    factor_vae_score,
+    mutual_information_gap,
+)
 from vaeaug.evaluation.downstream import image_train_synthetic_test_real, train_synthetic_test_real
 from vaeaug.evaluation.fidelity import column_shapes, pair_trends, rare_category_counts, two_sample_score
 from vaeaug.evaluation.images import (
@@ -28,8 +34,11 @@ __all__ = [
     "compare_images",
     "compare_tables",
     "copying_share",
+    "dci_scores",
+    "disentanglement_scores",
     "distance_to_closest",
     "exact_copies",
+    "factor_vae_score",
     "flat_pixels",
     "frechet_distance",
     "image_features",
@@ -37,6 +46,7 @@ __all__ = [
     "image_train_synthetic_test_real",
     "manifold_scores",
     "membership_inference",
+    "mutual_information_gap",
     "near_copies",
     "pair_trends",
     "prdc",
