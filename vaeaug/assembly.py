@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from torch import nn
@@ -13,8 +13,9 @@ from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.objective import Objective
+from vaeaug.losses.term import Adversary
 from vaeaug.losses.terms import SCHEDULES, TERMS, Setting, Term
-from vaeaug.losses.views import view_shape
+from vaeaug.losses.views import value_count, view_shape
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.likelihoods import RowLikelihood
@@ -25,7 +26,7 @@ from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 
-__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "weighed"]
+__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "weighed", "without_critics"]
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,9 @@ def build(blueprint: Blueprint) -> Objective:
         decoder,
         likelihood,
     )
-    setting = Setting(vae, blueprint.latent_dim, blueprint.class_block, view_shape(blueprint.layout))
+    layout = blueprint.layout
+    shown = (view_shape(layout), value_count(layout))
+    setting = Setting(vae, blueprint.latent_dim, blueprint.class_block, *shown)
     terms = {name: _term(name, value, setting, blueprint.warmup) for name, value in blueprint.losses.items()}
     return Objective(vae, terms, blocks=blueprint.blocks, label_dropout=blueprint.label_dropout)
 
@@ -236,6 +239,21 @@ def weighed(
             f"got {losses!r}."
         )
     return found
+
+
+def without_critics(blueprint: Blueprint) -> Blueprint:
+    """Return what a trained model is rebuilt from: critics, and networks that a user gave, are not saved."""
+    kept = {
+        name: value
+        for name, value in blueprint.losses.items()
+        if not _is_adversary(value.name if isinstance(value, Recipe) else name)
+    }
+    return replace(blueprint, losses=kept)
+
+
+def _is_adversary(name: str) -> bool:
+    term = TERMS[name]
+    return isinstance(term, type) and issubclass(term, Adversary)
 
 
 def _term(name: str, value: float | Recipe, setting: Setting, warmup: float) -> tuple[Any, Term]:

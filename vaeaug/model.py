@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaeaug.assembly import Blueprint, build
+from vaeaug.assembly import Blueprint, build, without_critics
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import draw
@@ -321,7 +321,8 @@ class Model:
     @classmethod
     def from_state(cls, blueprint: Blueprint, arrays: Mapping[str, np.ndarray], runtime: Runtime) -> Model:
         """Rebuild a model from :meth:`state`."""
-        model = cls.create(blueprint, runtime, seed=0)
+        model = cls.create(without_critics(blueprint), runtime, seed=0)
+        model.blueprint = blueprint
         model.vae.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
         return model
 

@@ -1,4 +1,4 @@
-"""Networks that judge reconstructions: an adversary, and a classifier whose features are compared."""
+"""A network that learns to tell reconstructions from real rows, and whom the model learns to fool."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaeaug.checks import check_number
-from vaeaug.errors import InputError
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.views import Spectator, views
 from vaeaug.nn.vae import Pass
 
-__all__ = ["Adversarial", "Perceptual"]
+__all__ = ["Adversarial"]
 
 _DECAY = 0.98
 #: Steps before the guard judges: until then the running means are still moving.
@@ -22,11 +21,12 @@ _GRACE = 100
 class Adversarial(Adversary):
     """Fool a critic that learns to tell reconstructions from real rows.
 
-    The model minimises ``−log D(x̂)``, the critic ``−log D(x) − log(1 − D(x̂))`` (Goodfellow et al. 2014,
-    *Generative Adversarial Nets*; in a VAE, Larsen et al. 2016, *Autoencoding beyond Pixels*). Two
-    guards: the critic rests while it is right more often than ``limit``; and when the running mean of
-    the reconstruction loss has risen by more than ``tolerance`` of its lowest value, training goes
-    back to the last good weights and continues without this term.
+    The model minimises ``−N log D(x̂)``, the critic ``−log D(x) − log(1 − D(x̂))`` (Goodfellow et al. 2014,
+    *Generative Adversarial Nets*; in a VAE, Larsen et al. 2016, *Autoencoding beyond Pixels*). N is the
+    number of values in a row, over which a log-likelihood sums: without it one verdict per image has
+    no say beside hundreds of pixels. Two guards: the critic rests while it is right more often than
+    ``limit``; and when the running mean of the reconstruction loss has risen by more than ``tolerance``
+    above its lowest value, training goes back to the last good weights and continues without this term.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Adversarial(Adversary):
     limit : float
         Accuracy in (0.5, 1] above which the critic rests.
     tolerance : float
-        Share of the lowest reconstruction loss (at least of one nat), above 0.
+        Share of the lowest reconstruction loss, or nats per value where that is more; above 0.
     """
 
     accuracy: Tensor
@@ -52,6 +52,7 @@ class Adversarial(Adversary):
         check_number("width", width, low=1, integer=True)
         self.limit = check_number("limit", limit, low=0.5, high=1, open_low=True)
         self.tolerance = check_number("tolerance", tolerance, low=0, open_low=True)
+        self.values = setting.values
         self.critic = Spectator(setting.shape, 1, width)
         for name, value in (
             ("accuracy", 0.5),
@@ -65,7 +66,7 @@ class Adversarial(Adversary):
     def forward(self, passed: Pass) -> Tensor:
         """Return how far each reconstruction is from fooling the critic, shape ``(B,)``."""
         made, _ = views(passed)
-        return self.active * F.softplus(-self.critic(made).squeeze(1))
+        return self.active * self.values * F.softplus(-self.critic(made).squeeze(1))
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, zero while it rests, shape ``(B,)``."""
@@ -88,46 +89,10 @@ class Adversarial(Adversary):
         self.recent.lerp_(pieces["reconstruction"].mean(), 1.0 / self.steps.clamp(max=1 / (1 - _DECAY)))
         settled = (self.steps > _GRACE) & (self.active > 0)
         self.lowest.copy_(torch.where(settled, torch.minimum(self.lowest, self.recent), self.lowest))
-        return settled & (self.recent > self.lowest + self.tolerance * self.lowest.abs().clamp(min=1.0))
+        # A log-density may be near 0 by chance, so its size alone is no measure.
+        allowed = self.tolerance * self.lowest.abs().clamp(min=float(self.values))
+        return settled & (self.recent > self.lowest + allowed)
 
     def concede(self) -> None:
         """Weigh nothing from now on."""
         self.active.zero_()
-
-
-class Perceptual(Adversary):
-    """Distance between reconstruction and row in the features of a classifier of the same labels.
-
-    ``Σ_l ‖φ_l(x̂) − φ_l(x)‖² / n_l`` over the stages l of a small network (Johnson et al. 2016, *Perceptual
-    Losses*; in a VAE, Hou et al. 2017, *Deep Feature Consistent VAE*). The network learns to tell
-    the classes of the training rows apart, in turns with the model, so nothing is downloaded.
-
-    Parameters
-    ----------
-    setting : Setting
-    width : int
-        Of the classifier.
-    """
-
-    def __init__(self, setting: Setting, *, width: int = 32) -> None:
-        super().__init__()
-        check_number("width", width, low=1, integer=True)
-        self.block = setting.class_block
-        classes = self.block[1] - self.block[0]
-        if classes < 2:
-            raise InputError(
-                "losses='perceptual' compares features of a classifier, which needs labels of two classes or "
-                "more; call fit(X, y) with class labels."
-            )
-        self.classifier = Spectator(setting.shape, classes, width)
-
-    def forward(self, passed: Pass) -> Tensor:
-        """Return the distance of each reconstruction, shape ``(B,)``."""
-        return self.classifier.distance(*views(passed))
-
-    def critic_loss(self, passed: Pass) -> Tensor:
-        """Return the classifier's cross-entropy on real rows, zero without a label, shape ``(B,)``."""
-        with torch.no_grad():
-            _, real = views(passed)
-        wanted = passed.c[:, self.block[0] : self.block[1]]
-        return -(wanted * torch.log_softmax(self.classifier(real), 1)).sum(1)

@@ -44,7 +44,12 @@ class Objective(nn.Module):
         self.terms = dict(terms)
         # Registered, so that what terms have learned moves, is averaged and is set back with the rest.
         self.parts = nn.ModuleDict({n: term for n, (_, term) in terms.items() if isinstance(term, nn.Module)})
-        self.adversaries = {n: term for n, term in self.parts.items() if isinstance(term, Adversary)}
+        # One whose network is given and does not learn is a yardstick like any other term.
+        self.adversaries = {
+            n: term
+            for n, term in self.parts.items()
+            if isinstance(term, Adversary) and any(p.requires_grad for p in term.parameters())
+        }
         self.blocks = tuple(blocks)
         self.label_dropout = label_dropout
         self._spoilt: Tensor | None = None

@@ -27,16 +27,17 @@ class Setting:
         D.
     class_block : (int, int)
         Context columns of the one-hot class label; equal if there is none.
-    width : int
-        Numbers in what critics are shown of a row: see ``losses.views``.
     shape : tuple of int
-        Shape of what they are shown.
+        Shape of what critics are shown of a row: see ``losses.views``.
+    values : int
+        Columns of a table, or values of an image: what a log-likelihood of a row sums over.
     """
 
     vae: VAE
     latent_dim: int
     class_block: tuple[int, int]
     shape: tuple[int, ...]
+    values: int = 1
 
 
 class Adversary(nn.Module):

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler, Reconstruction
 from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation
-from vaeaug.losses.critics import Adversarial, Perceptual
+from vaeaug.losses.critics import Adversarial
+from vaeaug.losses.perceptual import Perceptual
 from vaeaug.losses.schedules import SCHEDULES, Ramp
 from vaeaug.losses.term import Setting, Term
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,12 +12,19 @@ from torch.nn import functional as F
 from vaeaug.layout import Layout
 from vaeaug.nn.vae import Pass
 
-__all__ = ["Spectator", "view_shape", "views"]
+__all__ = ["Spectator", "value_count", "view_shape", "views"]
 
 
 def view_shape(layout: Layout) -> tuple[int, ...]:
     """Return the shape of what critics are shown of one row: pixels, or one number per token."""
     return layout.shape if layout.is_image else (layout.parameters,)
+
+
+def value_count(layout: Layout) -> int:
+    """Return how many values a row has that a log-likelihood sums over: pixels, or columns."""
+    if layout.is_image:
+        return math.prod(layout.shape)
+    return sum(span.columns for span in layout.spans if span.parameters)
 
 
 def views(passed: Pass) -> tuple[Tensor, Tensor]:
