@@ -1,0 +1,314 @@
+"""The family against the plain VAE: does each part do what it is meant to, and how long does each take?
+
+python benchmarks/family.py bounds       the likelihood bound of held-out images, part by part
+python benchmarks/family.py times        seconds of fit of every variant, digits and Adult
+python benchmarks/family.py --render     write the results into benchmarks/README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from _cells import Cells, conditions
+from _common import README, RESULTS, inject, markdown_table, spread
+
+NAMES = ("part", "set", "entrant", "seed", "fast")
+#: Importance weights of each bound.
+DRAWS = 32
+#: Sides, training and test images, epochs, code and channels of each set of black-and-white images.
+SETS: dict[str, dict[str, int]] = {
+    "digits": {"side": 8, "train": 1200, "test": 597, "epochs": 40, "latent_dim": 4, "width": 12},
+    "fashion": {"side": 14, "train": 3000, "test": 1000, "epochs": 20, "latent_dim": 8, "width": 8},
+}
+#: Of `times` on Adult: epochs that are measured; the rest of them cost the same.
+MEASURED_EPOCHS = 2
+#: What a row of the table is compared with: by what it changes.
+QUESTIONS = {
+    "flow": "posterior",
+    "iaf": "posterior",
+    "planar": "posterior",
+    "mixture": "prior",
+    "flow_matching": "prior",
+    "vamp": "prior",
+    "iwae": "bound",
+    "ladder": "levels",
+    "vlae": "levels",
+}
+PLAIN, EQUAL = "vae", "vae, as many parameters as ladder"
+# 97.5 % points of Student's t for 1, 2, … degrees of freedom.
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+
+
+def main() -> None:
+    options = _options()
+    cells = Cells(options.out, NAMES)
+    if options.render:
+        inject(README, "family", render(cells.records()))
+        return
+    {"bounds": _bounds, "times": _times}[options.part](cells, options)
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def _bounds(cells: Cells, options: argparse.Namespace) -> None:
+    for seed in options.seeds:
+        for name in options.sets:
+            for entrant in options.entrants or [PLAIN, EQUAL, *QUESTIONS]:
+                cell = {"part": "bounds", "set": name, "entrant": entrant, "seed": seed, "fast": options.fast}
+                if cells.missing(cell):
+                    record = cell | bound(name, entrant, seed, options.fast)
+                    cells.store(record)
+                    print(name, entrant, seed, record["nats"], f"{record['cpu_s']} s", flush=True)
+
+
+def bound(name: str, entrant: str, seed: int, fast: bool) -> dict[str, Any]:
+    """Fit one variant to black-and-white images without labels, and bound the likelihood of others."""
+    import torch
+
+    from vaeaug import VARIANTS
+
+    torch.set_num_threads(1)
+    settings = SETS[name]
+    train, test = binary_images(name, seed)
+    if fast:
+        train, test = train[:80], test[:20]
+    variant = VARIANTS[PLAIN if entrant == EQUAL else entrant]
+    features = 128
+    if entrant == EQUAL:
+        features = features_for(_parameters(train, settings, VARIANTS["ladder"], 128), train, settings)
+    augmenter = _augmenter(settings, variant, features, seed, 1 if fast else settings["epochs"])
+    began = time.process_time()
+    augmenter.fit(train)
+    seconds = time.process_time() - began
+    scores = augmenter.score_samples(test, n_draws=2 if fast else DRAWS)
+    last = augmenter.history_.query("stage == 'network'").iloc[-1]
+    return {
+        "nats": round(float(scores.mean()), 3),
+        "kl": round(float(last.get("train_kl", math.nan)), 3),
+        "parameters": _count(augmenter),
+        "cpu_s": round(seconds, 1),
+    }
+
+
+def binary_images(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and test images of one seed, black and white, uint8 ``(n, side, side)``."""
+    settings = SETS[name]
+    rng = np.random.default_rng([seed, 81])
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        images = load_digits().images > 7
+    else:
+        from _image_sets import load_images
+
+        full = load_images("fashion_mnist").train[:20_000]
+        step = full.shape[1] // settings["side"]
+        cells = full.reshape(len(full), settings["side"], step, settings["side"], step)
+        images = cells.mean(axis=(2, 4)) > 100
+    rows = rng.permutation(len(images))[: settings["train"] + settings["test"]]
+    chosen = (255 * images[rows]).astype(np.uint8)
+    return chosen[: settings["train"]], chosen[settings["train"] :]
+
+
+def features_for(wanted: int, images: np.ndarray, settings: dict[str, int]) -> int:
+    """Return the width of the encoder's output with which the plain VAE has as many parameters as wanted."""
+    from vaeaug import VARIANTS
+
+    few, many = (_parameters(images, settings, VARIANTS[PLAIN], size) for size in (128, 256))
+    return round(128 + 128 * (wanted - few) / (many - few))
+
+
+def _parameters(images: np.ndarray, settings: dict[str, int], variant: Any, features: int) -> int:
+    augmenter = _augmenter(settings, variant, features, 0, 1).set_params(max_fit_seconds=0.01)
+    return _count(augmenter.fit(images[:64]))
+
+
+def _augmenter(settings: dict[str, int], variant: Any, features: int, seed: int, epochs: int) -> Any:
+    from vaeaug import Recipe, VAEAugmenter
+
+    network = Recipe("convolutional", width=settings["width"], features=features, likelihood="bernoulli")
+    return VAEAugmenter(
+        **variant,
+        latent_dim=settings["latent_dim"],
+        network=network,
+        max_iter=epochs,
+        batch_size=64,
+        early_stopping=False,
+        device="cpu",
+        random_state=seed,
+    )
+
+
+def _count(augmenter: Any) -> int:
+    """Return the number of trained parameters; a prior fitted afterwards is not among them."""
+    vae = augmenter._model.vae
+    fitted = (
+        set() if getattr(vae.latent.prior, "joint", False) else {id(p) for p in vae.latent.prior.parameters()}
+    )
+    return sum(p.numel() for p in vae.parameters() if id(p) not in fitted)
+
+
+# ---------------------------------------------------------------- times
+
+
+def _times(cells: Cells, options: argparse.Namespace) -> None:
+    from vaeaug import VARIANTS
+
+    for name in options.sets:
+        for entrant in options.entrants or list(VARIANTS):
+            measured = "adult" if name == "adult" else "digits"
+            cell = {"part": "times", "set": measured, "entrant": entrant, "seed": 0, "fast": options.fast}
+            if cells.missing(cell):
+                record = cell | {"adult": _adult_time, "digits": _digits_time}[measured](entrant, options)
+                cells.store(record)
+                print(measured, entrant, f"{record['cpu_s']} s", flush=True)
+
+
+def _digits_time(entrant: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Fit all digits as images, with the defaults of VAEAugmenter beside the variant's."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images * 255 / 16).astype(np.uint8)
+    return _timed(entrant, images, digits.target, options.fast, epochs=None)
+
+
+def _adult_time(entrant: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Fit two epochs of Adult and its prior; the epochs that are left out cost what the second did."""
+    from _datasets import load_table
+
+    table = load_table("adult")
+    rows = slice(None, 400) if options.fast else slice(None)
+    X = table.train.drop(columns=table.target).iloc[rows]
+    return _timed(entrant, X, table.train[table.target].iloc[rows], options.fast, epochs=MEASURED_EPOCHS)
+
+
+def _timed(entrant: str, X: Any, y: Any, fast: bool, epochs: int | None) -> dict[str, Any]:
+    import torch
+
+    from vaeaug import VARIANTS, VAEAugmenter
+    from vaeaug.settings import resolve
+
+    torch.set_num_threads(1)
+    shape = (1, *X.shape[1:]) if np.ndim(X) == 3 else ()
+    limit = {} if epochs is None else {"max_iter": epochs}
+    if fast:
+        limit = {"max_iter": 2}
+    # CPU time of one thread: what a free core takes, whoever else is on the machine.
+    augmenter = VAEAugmenter(**VARIANTS[entrant], device="cpu", random_state=0, **limit)
+    began, began_wall = time.process_time(), time.perf_counter()
+    augmenter.fit(X, y)
+    seconds, wall = time.process_time() - began, time.perf_counter() - began_wall
+    record = {"measured_s": round(seconds, 1), "epochs": augmenter.n_iter_, "rows": len(X)}
+    if epochs is None or fast:
+        return record | {"cpu_s": round(seconds, 1), "all_epochs": augmenter.n_iter_}
+    auto = dict.fromkeys(("latent_dim", "max_iter", "batch_size", "learning_rate", "beta"), "auto")
+    plan = resolve(len(X), **auto, validation_fraction=0.1, early_stopping=True, shape=shape)
+    # The history counts wall time, of which this process had a share.
+    passed = augmenter.history_.query("stage == 'network'")["seconds"]
+    each = float(passed.iloc[-1] - passed.iloc[-2]) * seconds / wall
+    return record | {
+        "epoch_s": round(each, 2),
+        "all_epochs": plan.max_iter,
+        "cpu_s": round(seconds + each * (plan.max_iter - epochs), 1),
+    }
+
+
+# ---------------------------------------------------------------- report
+
+
+def render(records: list[dict[str, Any]]) -> str:
+    """Return the results as Markdown."""
+    parts = [conditions(records, "Seconds are CPU seconds of that thread.")]
+    for name in SETS:
+        mine = [r for r in records if r["part"] == "bounds" and r["set"] == name and "nats" in r]
+        if mine:
+            parts += [f"### {name}: log-likelihood bound of held-out images, nats", _bound_table(mine)]
+    times = [r for r in records if r["part"] == "times" and "cpu_s" in r]
+    if times:
+        parts += ["### Time of fit, CPU seconds of one thread", _time_table(times)]
+    return "\n\n".join(parts)
+
+
+def _bound_table(records: list[dict[str, Any]]) -> str:
+    by_name: dict[str, dict[int, dict[str, Any]]] = {}
+    for record in records:
+        by_name.setdefault(record["entrant"], {})[record["seed"]] = record
+    rows = []
+    for name in [each for each in (PLAIN, EQUAL, *QUESTIONS) if each in by_name]:
+        mine = by_name[name]
+        opponent = EQUAL if QUESTIONS.get(name) == "levels" and EQUAL in by_name else PLAIN
+        gain = "–" if name in (PLAIN, EQUAL) else gained(mine, by_name.get(opponent, {}))
+        rows.append(
+            [
+                name,
+                QUESTIONS.get(name, ""),
+                str(len(mine)),
+                spread([r["nats"] for r in mine.values()], 2),
+                gain,
+                spread([r["kl"] for r in mine.values()], 2),
+                f"{next(iter(mine.values()))['parameters']:,}",
+                spread([r["cpu_s"] for r in mine.values()], 0),
+            ]
+        )
+    header = ["", "changes", "seeds", "bound", "gain", "KL", "parameters", "CPU s"]
+    note = (
+        f"Importance-weighted bound with {DRAWS} draws, higher is better. *Gain*: over the plain VAE of the "
+        "same seed (levels: over the plain VAE with as many parameters), mean and 95 % confidence interval."
+    )
+    return markdown_table(header, rows) + "\n\n" + note
+
+
+def gained(mine: dict[int, dict[str, Any]], other: dict[int, dict[str, Any]]) -> str:
+    """Return the mean difference over seeds that both have, with its 95 % interval."""
+    found = [mine[seed]["nats"] - other[seed]["nats"] for seed in mine if seed in other]
+    if not found:
+        return "–"
+    if len(found) == 1:
+        return f"{found[0]:+.2f}"
+    half = _T[len(found) - 2] * stdev(found) / math.sqrt(len(found))
+    return f"{fmean(found):+.2f} [{fmean(found) - half:+.2f}, {fmean(found) + half:+.2f}]"
+
+
+def _time_table(records: list[dict[str, Any]]) -> str:
+    rows = []
+    for name in dict.fromkeys(record["entrant"] for record in records):
+        found = {r["set"]: r for r in records if r["entrant"] == name}
+        cells = [f"{found[each]['cpu_s']:.0f}" if each in found else "–" for each in ("digits", "adult")]
+        adult = found.get("adult", {})
+        told = f"{adult['epoch_s']:.1f} × {adult['all_epochs']}" if "epoch_s" in adult else "–"
+        rows.append([name, *cells, told])
+    note = (
+        "Digits: the whole fit, 1,797 images with labels. Adult: 32,561 rows; "
+        f"{MEASURED_EPOCHS} epochs and the prior measured, the epochs left out added at the price of the "
+        "last one."
+    )
+    return markdown_table(["", "digits", "Adult", "of it, epochs"], rows) + "\n\n" + note
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", default="bounds", choices=["bounds", "times"])
+    parser.add_argument("--sets", nargs="+", default=None, choices=[*SETS, "adult"])
+    parser.add_argument("--entrants", nargs="*", default=None, help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=RESULTS / "family.jsonl")
+    parser.add_argument("--fast", action="store_true", help="smoke test: few rows, hardly any training")
+    parser.add_argument("--render", action="store_true", help="only write the results into the README")
+    options = parser.parse_args()
+    if options.sets is None:
+        options.sets = list(SETS) if options.part == "bounds" else ["digits", "adult"]
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Disentanglement on rendered sprites: do the dimensions of a code stand for the factors that were drawn?
+
+python benchmarks/sprites.py             measure (resumable, cell by cell; some minutes each)
+python benchmarks/sprites.py --render    write the results into benchmarks/README.md
+python benchmarks/sprites.py --fast      does everything run?
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _cells import Cells, conditions
+from _common import README, RESULTS, inject, markdown_table, spread
+from _sprites import draw_sprites
+
+SIDE, EPOCHS = 16, 60
+NAMES = ("entrant", "seed", "fast")
+SCORES = {
+    "FactorVAE score": "factor_vae",
+    "MIG": "mig",
+    "DCI disentanglement": "disentanglement",
+    "completeness": "completeness",
+    "informativeness": "informativeness",
+}
+
+
+def entrants() -> dict[str, dict[str, Any]]:
+    """Return the losses of each entrant."""
+    from vaeaug import Recipe
+
+    bound = {"reconstruction": 1.0, "kl": 1.0}
+    return {
+        "VAE": bound,
+        "β-VAE (β = 4)": {"reconstruction": 1.0, "kl": 4.0},
+        "β-TC-VAE (β = 4)": {**bound, "beta_tc": 3.0},
+        "FactorVAE (γ = 10)": {**bound, "factor": Recipe("factor", weight=10.0)},
+    }
+
+
+def main() -> None:
+    options = _options()
+    cells = Cells(options.out, NAMES)
+    if options.render:
+        inject(README, "sprites", render(cells.records()))
+        return
+    for seed in options.seeds:
+        for name, losses in entrants().items():
+            cell = {"entrant": name, "seed": seed, "fast": options.fast}
+            if options.entrants and not any(name.startswith(each) for each in options.entrants):
+                continue
+            if cells.missing(cell):
+                record = cell | measure(losses, seed, options.fast)
+                cells.store(record)
+                print(name, seed, record["scores"], f"{record['cpu_s']} s", flush=True)
+
+
+def measure(losses: dict[str, Any], seed: int, fast: bool) -> dict[str, Any]:
+    """Fit one entrant to all sprites and score its codes."""
+    import torch
+
+    from vaeaug import Recipe, VAEAugmenter
+    from vaeaug.evaluation import disentanglement_scores
+
+    torch.set_num_threads(1)
+    counts = {"shape": 2, "size": 2, "angle": 3, "column": 4, "row": 4} if fast else None
+    sprites = draw_sprites(SIDE, counts)
+    network = Recipe("convolutional", width=8, features=128, likelihood="bernoulli")
+    augmenter = VAEAugmenter(
+        prior="standard",
+        losses=losses,
+        latent_dim=8,
+        network=network,
+        max_iter=1 if fast else EPOCHS,
+        batch_size=256,
+        early_stopping=False,
+        device="cpu",
+        random_state=seed,
+    )
+    began = time.process_time()
+    augmenter.fit(sprites.images)
+    seconds = time.process_time() - began
+    codes = augmenter.transform(sprites.images)
+    scores = disentanglement_scores(codes, sprites.factors, random_state=0)
+    last = augmenter.history_.iloc[-1]
+    return {
+        "cpu_s": round(seconds, 1),
+        "images": len(codes),
+        "active": int(np.sum(codes.var(axis=0) > 0.05 * codes.var(axis=0).max())),
+        "scores": {name: round(float(value), 4) for name, value in scores.items()},
+        "reconstruction": round(float(last["train_reconstruction"]), 3),
+        "kl": round(float(last["train_kl"]), 3),
+    }
+
+
+def render(records: list[dict[str, Any]]) -> str:
+    """Return the results as Markdown."""
+    measured = [record for record in records if "scores" in record]
+    rows = []
+    for name in dict.fromkeys(record["entrant"] for record in measured):
+        mine = [record for record in measured if record["entrant"] == name]
+        cells = [spread([r["scores"][key] for r in mine], 3) for key in SCORES.values()]
+        facts = [spread([r[key] for r in mine], 1) for key in ("reconstruction", "kl", "active")]
+        rows.append([name, str(len(mine)), *cells, *facts, spread([r["cpu_s"] for r in mine], 0)])
+    header = ["", "seeds", *SCORES, "−log p(x given z)", "KL", "active dimensions", "CPU s"]
+    return (
+        conditions(measured, "Means ± standard deviations over seeds.")
+        + "\n\n"
+        + markdown_table(header, rows)
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--entrants", nargs="*", default=None, help="starts of names; default: all")
+    parser.add_argument("--out", type=Path, default=RESULTS / "sprites.jsonl")
+    parser.add_argument("--fast", action="store_true", help="smoke test: few sprites, one epoch")
+    parser.add_argument("--render", action="store_true", help="only write the results into the README")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
