@@ -8,6 +8,7 @@ from vaeaug.evaluation.images import (
     copying_share,
     flat_pixels,
     frechet_distance,
+    gradient_energy,
     image_features,
     image_membership_inference,
 )
@@ -140,3 +141,20 @@ class TestImages:
     def test_networks_that_cannot_be_used(self, network, message):
         with pytest.raises(InputError, match=message):
             image_features(np.zeros((4, 4, 4)), network, batch_size=2)
+
+
+class TestGradientEnergy:
+    def test_by_hand(self):
+        image = np.zeros((1, 3, 3))
+        image[0, 1, 1] = 1.0  # four steps of 1, of six across and six down
+        assert gradient_energy(image) == pytest.approx(4 / 6)
+
+    def test_integers_and_channels(self):
+        images = np.random.default_rng(0).integers(0, 256, size=(4, 9, 7, 3), dtype=np.uint8)
+        assert gradient_energy(images) == pytest.approx(gradient_energy(images / 255.0), rel=1e-5)
+        assert gradient_energy(images) == pytest.approx(gradient_energy(images.transpose(0, 3, 1, 2)))
+
+    def test_blur_lowers_it(self):
+        images = np.random.default_rng(0).random((5, 12, 12))
+        blurred = (images + np.roll(images, 1, 1) + np.roll(images, 1, 2)) / 3
+        assert gradient_energy(blurred) < 0.6 * gradient_energy(images)

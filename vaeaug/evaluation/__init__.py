@@ -12,6 +12,7 @@ from vaeaug.evaluation.images import (
     copying_share,
     flat_pixels,
     frechet_distance,
+    gradient_energy,
     image_features,
     image_membership_inference,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "factor_vae_score",
     "flat_pixels",
     "frechet_distance",
+    "gradient_energy",
     "image_features",
     "image_membership_inference",
     "image_train_synthetic_test_real",

@@ -17,6 +17,7 @@ __all__ = [
     "copying_share",
     "flat_pixels",
     "frechet_distance",
+    "gradient_energy",
     "image_features",
     "image_membership_inference",
 ]
@@ -204,6 +205,39 @@ def image_membership_inference(synthetic: Any, members: Any, non_members: Any) -
     """
     rows = [_feature_rows(a, name) for a, name in _named(synthetic, members, non_members)]
     return attack_scores(*(-nearest(real, rows[0])[0] for real in rows[1:]))
+
+
+def gradient_energy(images: Any) -> float:
+    """Measure how sharp a set of images is: the mean square of the step from a pixel to the next.
+
+    Blurred images have less of it than real ones, noisy images more; compare the ratio of two sets.
+
+    Parameters
+    ----------
+    images : array or tensor
+        ``(n, H, W)``, ``(n, H, W, C)`` or ``(n, C, H, W)``; integers count as shares of the largest.
+
+    Returns
+    -------
+    float
+        Mean over images, pixels and channels of the squared step to the right plus that downwards.
+
+    Raises
+    ------
+    InputError
+        Images of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> board = np.indices((8, 8)).sum(axis=0) % 2 * 1.0
+    >>> gradient_energy(board[None]), gradient_energy(np.ones((1, 8, 8)))
+    (2.0, 0.0)
+    """
+    array = channels_first(images)
+    scale = float(np.iinfo(array.dtype).max) if array.dtype.kind in "ui" else 1.0
+    pixels = array.astype(np.float32) / scale
+    return float(sum(np.square(np.diff(pixels, axis=axis)).mean(dtype=np.float64) for axis in (2, 3)))
 
 
 def flat_pixels(images: Any) -> np.ndarray:
