@@ -45,9 +45,10 @@ def test_an_untrained_flow_is_the_scaled_normal(c):
     torch.testing.assert_close(still.log_prob(z), theirs)
 
 
-def test_log_prob_is_the_change_of_variables_of_draw(c):
+@pytest.mark.parametrize("guidance", [1.0, 1.7])
+def test_log_prob_is_the_change_of_variables_of_draw(c, guidance):
     """log p(f(ε)) = log N(ε) − log |det ∂f/∂ε|, with the Jacobian of the drawing itself."""
-    moving = flow(c[:1], steps=64, gain=0.5)
+    moving = flow(c[:1], steps=64, gain=0.5, guidance=guidance)
     torch.manual_seed(1)
     noise = torch.randn(1, D, dtype=torch.float64)
 
@@ -99,3 +100,18 @@ def test_matching_an_untrained_field_costs_the_energy_of_the_paths():
     z = torch.tensor([[2.0, 1.0]], dtype=torch.float64).expand(40_000, D)
     loss = matching((z, torch.zeros(40_000, 0, dtype=torch.float64)), 0.0)["loss"].detach()
     assert abs(float(loss.mean()) - 7) < 4 * float(loss.std()) / 200
+
+
+def test_guidance_goes_on_in_the_direction_of_the_context(c):
+    z, nothing = torch.randn(4, D, dtype=torch.float64), torch.zeros_like(c)
+    known, unknown = flow(c)._velocity(z, 0.5, c), flow(c)._velocity(z, 0.5, nothing)
+    guided = flow(c, guidance=1.5)._velocity(z, 0.5, c)
+    assert (known != unknown).any()
+    torch.testing.assert_close(guided, unknown + 1.5 * (known - unknown))
+
+
+def test_guidance_changes_nothing_where_no_context_is_known(c):
+    z, nothing = torch.randn(4, D, dtype=torch.float64), torch.zeros_like(c)
+    torch.testing.assert_close(
+        flow(nothing, guidance=3.0)._velocity(z, 0.2, nothing), flow(nothing)._velocity(z, 0.2, nothing)
+    )

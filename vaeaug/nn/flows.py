@@ -88,6 +88,9 @@ class FlowDistribution(CodeDistribution):
         The codes the field was trained on were standardised with these.
     borrowing : Tensor (B,), optional
         Probability in [0, 1) that a code is drawn as if its context were unknown (all zero).
+    guidance : float
+        g of ``v(z, t, 0) + g · (v(z, t, c) − v(z, t, 0))``: above 1, codes are more typical of their context
+        than the training codes are (Ho and Salimans 2022, *Classifier-Free Diffusion Guidance*).
     """
 
     def __init__(
@@ -98,9 +101,10 @@ class FlowDistribution(CodeDistribution):
         centre: Tensor,
         spread: Tensor,
         borrowing: Tensor | None = None,
+        guidance: float = 1.0,
     ) -> None:
         self.field, self.c, self.steps = field, c, steps
-        self.centre, self.spread, self.borrowing = centre, spread, borrowing
+        self.centre, self.spread, self.borrowing, self.guidance = centre, spread, borrowing, guidance
         super().__init__(len(c), len(centre))
 
     def draw(self, temperature: float = 1.0) -> Tensor:
@@ -142,7 +146,12 @@ class FlowDistribution(CodeDistribution):
         return base.log_prob(z) + log_volume
 
     def _velocity(self, z: Tensor, time: float, c: Tensor) -> Tensor:
-        return self.field(z, torch.full((len(z),), time, dtype=z.dtype, device=z.device), c)
+        t = torch.full((len(z),), time, dtype=z.dtype, device=z.device)
+        if self.guidance == 1 or not c.shape[1]:
+            return self.field(z, t, c)
+        both = self.field(z.repeat(2, 1), t.repeat(2), torch.cat([torch.zeros_like(c), c]))
+        unknown, known = both.chunk(2)
+        return torch.lerp(unknown, known, self.guidance)
 
     def _velocity_and_trace(self, z: Tensor, time: float, c: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

@@ -169,6 +169,9 @@ class FlowPrior(Prior):
         Of the velocity network.
     steps : int
         Of Heun's method when sampling; each asks the network twice.
+    guidance : float
+        Above 1, drawn codes are more typical of their context than the training codes; below,
+        less. 1 leaves the network as it was trained.
     """
 
     def __init__(
@@ -180,11 +183,13 @@ class FlowPrior(Prior):
         width: int = 128,
         depth: int = 2,
         steps: int = 6,
+        guidance: float = 1.0,
         pseudo_count: float = 10.0,
     ) -> None:
         super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
         check_number("width", width, low=1, integer=True)
         check_number("depth", depth, low=0, integer=True)
+        self.guidance = float(check_number("guidance", guidance, low=0))
         self.steps = check_number("steps", steps, low=1, integer=True)
         self.field = VelocityField(latent_dim, context_width, width, depth)
         self.register_buffer("centre", torch.zeros(latent_dim))
@@ -198,7 +203,7 @@ class FlowPrior(Prior):
     def forward(self, c: Tensor) -> CodeDistribution:
         """Return where the flow carries noise for each context."""
         borrowing = self.borrowing[self.group(c)] if self.context_width else None
-        return FlowDistribution(self.field, c, self.steps, self.centre, self.spread, borrowing)
+        return FlowDistribution(self.field, c, self.steps, self.centre, self.spread, borrowing, self.guidance)
 
     def objective(self, codes: Tensor, contexts: Tensor, draws: int) -> nn.Module:
         """Standardise by the codes' moments and return the regression of straight paths."""
