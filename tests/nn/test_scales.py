@@ -52,13 +52,21 @@ def test_the_hint_of_a_draw_is_that_of_the_rows(scales, rows):
 
 
 def test_hats_sum_to_one_over_ranks(scales):
-    binned = scales.basis[3 : 3 + LEVELS]
-    torch.testing.assert_close(binned.sum(1), torch.ones(LEVELS, dtype=torch.float64))
+    heights = scales.heights[3 : 3 + LEVELS]
+    assert (heights >= 0).all()
+    torch.testing.assert_close(heights.sum(1), torch.ones(LEVELS, dtype=torch.float64))
+
+
+def test_smooth_weights_are_linear_between_knots(scales):
+    ranks = torch.special.ndtr(scales.value[3 : 3 + LEVELS])
+    line = torch.linspace(0, 1, scales.width, dtype=torch.float64)[:, None]  # knot k lies at rank k / (K − 1)
+    found = scales.combine(torch.zeros(3 + LEVELS + 4, 1, dtype=torch.float64), line)[3 : 3 + LEVELS, 0]
+    torch.testing.assert_close(found, ranks)
 
 
 def test_other_tokens_have_no_hats(scales):
-    assert (scales.basis[:3] == 0).all()
-    assert (scales.basis[3 + LEVELS :] == 0).all()
+    assert (scales.heights[:3] == 0).all()
+    assert (scales.heights[3 + LEVELS :] == 0).all()
 
 
 def test_smooth_weights_change_little_from_rank_to_rank(scales):
@@ -76,5 +84,5 @@ def test_a_layout_without_numbers_has_free_weights_only():
 def test_what_was_measured_is_saved(scales):
     fresh = OrderedTokens(LAYOUT).double()
     fresh.load_state_dict(scales.state_dict())
-    for name in ("basis", "value", "slope"):
+    for name in ("hats", "heights", "value", "slope"):
         torch.testing.assert_close(getattr(fresh, name), getattr(scales, name))

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 
@@ -24,7 +25,8 @@ class OrderedTokens(nn.Module):
     A categorical column that a hint follows is a number: its tokens have an order. Weights
     that belong to such tokens are written as ``freedom · free + basis @ smooth``, a smooth
     function of the token's rank plus a damped deviation, so that neighbouring bins learn
-    from each other. The basis holds linear B-splines ("hats") over the rank.
+    from each other. The basis holds linear B-splines ("hats") over the rank, of which at most two
+    neighbours differ from 0 at any token: only these are kept.
 
     The hint of a sampled value, which later columns read, is ``value + slope · (position − ½)``
     of its token; both are measured on the training rows.
@@ -35,7 +37,8 @@ class OrderedTokens(nn.Module):
         Of a flat row.
     """
 
-    basis: Tensor
+    hats: Tensor
+    heights: Tensor
     freedom: Tensor
     value: Tensor
     slope: Tensor
@@ -57,7 +60,8 @@ class OrderedTokens(nn.Module):
         self.register_buffer("owners", torch.tensor(owners, dtype=torch.int64), persistent=False)
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.register_buffer("freedom", freedom[:, None], persistent=False)
-        self.register_buffer("basis", torch.zeros(total, sum(self.knots)))
+        self.register_buffer("hats", torch.zeros(total, 2, dtype=torch.int64), persistent=False)
+        self.register_buffer("heights", torch.zeros(total, 2), persistent=False)
         self.register_buffer("value", torch.zeros(total))
         self.register_buffer("slope", torch.zeros(total))
 
@@ -73,8 +77,7 @@ class OrderedTokens(nn.Module):
 
     def measure(self, x: Tensor, codes: Tensor) -> None:
         """Measure where tokens lie from training rows ``(n, W)`` and their codes ``(n, tokens)``."""
-        start = 0
-        for i, ((first, levels), knots) in enumerate(zip(self.blocks, self.knots, strict=True)):
+        for i, (first, levels) in enumerate(self.blocks):
             code, hint = codes[:, int(self.owners[i])], x[:, int(self.columns[i])]
             known = code >= 0
             code, hint = code[known], hint[known]
@@ -86,18 +89,34 @@ class OrderedTokens(nn.Module):
                 rise = hint.new_zeros(levels).index_add_(0, code, offset * (hint - value[code]))
                 spread = hint.new_zeros(levels).index_add_(0, code, offset.square())
                 self.slope[first : first + levels] = rise / spread.clamp(min=1e-6)
-            if knots:
-                rank = 0.5 * (1 + torch.erf(value / math.sqrt(2))) * (knots - 1)
-                hats = (1 - (rank[:, None] - torch.arange(knots, device=x.device)).abs()).clamp(min=0)
-                # A hint of exactly 0 marks a missing value, which has no place in the order.
-                hats[value == 0] = 0
-                self.basis[first : first + levels, start : start + knots] = hats
+        self._place_hats()
+
+    def _place_hats(self) -> None:
+        """Find the two hats over each token's rank, and their heights there, from the values."""
+        start = 0
+        for (first, levels), knots in zip(self.blocks, self.knots, strict=True):
+            if not knots:
+                continue
+            token = slice(first, first + levels)
+            rank = 0.5 * (1 + torch.erf(self.value[token] / math.sqrt(2))) * (knots - 1)
+            left = rank.floor().clamp(0, knots - 2)
+            self.hats[token] = start + torch.stack([left, left + 1], 1).to(torch.int64)
+            # A value of exactly 0 marks a missing one, which has no place in the order.
+            right = rank - left
+            self.heights[token] = torch.stack([1 - right, right], 1) * (self.value[token] != 0)[:, None]
             start += knots
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
+        state_dict.pop(prefix + "basis", None)  # early files held the whole basis
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._place_hats()
 
     def combine(self, free: Tensor, smooth: Tensor) -> Tensor:
         """Return one weight row per token ``(tokens, r)`` from free and smooth parts."""
         free = self.freedom * free
-        return free + self.basis @ smooth if self.width else free
+        if not self.width:
+            return free
+        return free + F.embedding_bag(self.hats, smooth, mode="sum", per_sample_weights=self.heights)
 
     def hint(self, i: int, code: Tensor, position: Tensor | float) -> Tensor:
         """Return the hint of sampled codes ``(B,)`` of the i-th ordered column."""
