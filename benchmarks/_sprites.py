@@ -9,12 +9,12 @@ import numpy as np
 __all__ = ["FACTORS", "SIDE", "Sprites", "draw_sprites"]
 
 #: name -> number of values. A quarter turn of angles: a square looks the same after it.
-FACTORS: dict[str, int] = {"shape": 3, "size": 5, "angle": 8, "column": 8, "row": 8}
+FACTORS: dict[str, int] = {"shape": 3, "size": 4, "angle": 8, "column": 8, "row": 8}
 SIDE = 32
 #: Radius of the smallest and the largest sprite, and how far its centre moves, as shares of the side.
-_RADII, _REACH = (0.11, 0.20), 0.27
+_RADII, _REACH = (0.13, 0.24), 0.19
 #: Points a side that a pixel is the mean of.
-_FINE = 4
+_FINE = 6
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.square(u / 1.25) + np.square(v / 0.6) <= 1
+    return np.square(u / 1.2) + np.square(v / 0.6) <= 1
 
 
 def _heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:

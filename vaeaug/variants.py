@@ -22,6 +22,9 @@ from vaeaug.recipe import Recipe
 __all__ = ["VARIANTS"]
 
 _BOUND = {"reconstruction": 1.0, "kl": 1.0}
+#: A KL that counts from the first step, as in the papers on disentangling: codes that form
+#: without it are entangled, and what rises later does not take them apart again.
+_AT_ONCE = {"reconstruction": 1.0, "kl": Recipe("kl", schedule="constant")}
 
 
 def _plain(**changes: Any) -> Mapping[str, Any]:
@@ -36,7 +39,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Hinton and Salakhutdinov 2006: no noise, no KL; codes are drawn from a fitted mixture.
         "ae": _plain(posterior="none", prior="mixture"),
         # Higgins et al. 2017: β · KL with β > 1.
-        "beta": _plain(beta=4.0),
+        "beta": _plain(beta=4.0, losses=_AT_ONCE),
         # Fu et al. 2019: β rises from 0 again and again.
         "cyclical": _plain(
             losses={"reconstruction": 1.0, "kl": Recipe("kl", schedule=Recipe("cyclical", cycles=4))}
@@ -44,9 +47,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Kingma et al. 2016: the KL is free up to λ nats.
         "free_bits": _plain(losses={"reconstruction": 1.0, "kl": Recipe("kl", free_bits=4.0)}),
         # Chen et al. 2018: + (β − 1) · total correlation, estimated within the batch.
-        "beta_tc": _plain(losses={**_BOUND, "beta_tc": 5.0}),
+        "beta_tc": _plain(losses={**_AT_ONCE, "beta_tc": 5.0}),
         # Kim and Mnih 2018: + γ · total correlation, estimated by a critic.
-        "factor": _plain(losses={**_BOUND, "factor": 5.0}),
+        "factor": _plain(losses={**_AT_ONCE, "factor": 10.0}),
         # Burda et al. 2016: log-mean of importance weights in place of the mean of logs.
         "iwae": _plain(losses={"iwae": 1.0}),
         # Sønderby et al. 2016: levels, inferred and generated from the top down.

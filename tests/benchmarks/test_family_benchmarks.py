@@ -1,0 +1,211 @@
+"""The benchmarks of the family: made sprites, peers that do what they say, cells that are resumed."""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch, tmp_path):
+    """Import benchmark files as their scripts do, with a cache of their own."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("VAEAUG_BENCHMARK_CACHE", str(tmp_path / "cache"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 10
+    return (rng.integers(0, 30, (120, 28, 28)) + 22 * y[:, None, None]).astype(np.uint8), y
+
+
+FEWER = {"shape": 3, "size": 3, "angle": 8, "column": 3, "row": 3}
+
+
+class TestSprites:
+    @pytest.fixture
+    def drawn(self, load):
+        return load("_sprites").draw_sprites(16, FEWER)
+
+    def test_every_combination_once(self, drawn, load):
+        assert tuple(load("_sprites").FACTORS) == tuple(FEWER) == drawn.names
+        counts = tuple(FEWER.values())
+        assert drawn.images.shape == (np.prod(counts), 16, 16)
+        assert len(np.unique(drawn.factors, axis=0)) == len(drawn.factors)
+        assert tuple(drawn.factors.max(0) + 1) == counts
+
+    def test_every_combination_looks_its_own_way(self, drawn):
+        flat = drawn.images.reshape(len(drawn.images), -1)
+        assert len(np.unique(flat, axis=0)) == len(flat)
+
+    def test_factors_do_what_they_say(self, drawn):
+        mass = drawn.images.astype(float)
+        total = mass.sum((1, 2))
+        x, y = (mass.sum(axis) @ np.arange(16) / total for axis in (1, 2))
+        for found, factor in ((total, "size"), (x, "column"), (y, "row")):
+            k = drawn.names.index(factor)
+            means = [
+                found[drawn.factors[:, k] == value].mean() for value in range(drawn.factors[:, k].max() + 1)
+            ]
+            assert (np.diff(means) > 0).all()
+            other = [found[drawn.factors[:, 2] == value].mean() for value in range(8)]
+            assert np.ptp(other) < 0.1 * np.ptp(means)
+
+    def test_nothing_is_cut_off(self, drawn):
+        largest = drawn.images.sum((1, 2)).reshape(3, 3, 8, 9)[:, -1]  # the last axis: nine places
+        assert (np.ptp(largest, axis=2) < 0.08 * largest.mean(2)).all()
+
+
+class TestPixelCNN:
+    @pytest.fixture
+    def network(self, load):
+        torch.manual_seed(0)
+        return load("_pixelcnn")._Network(classes=3, width=8, depth=4, mixtures=2)
+
+    def test_a_pixel_sees_only_those_before_it(self, network):
+        x, y = torch.rand(1, 1, 6, 6), torch.tensor([1])
+        changed = x.clone()
+        changed[0, 0, 3, 2] += 0.5
+        with torch.no_grad():
+            moved = (network(changed, y) - network(x, y)).abs().sum(1)[0] > 1e-7
+        assert not moved.flatten()[: 3 * 6 + 3].any()
+        assert moved[3, 3]
+        assert moved[4].all()
+
+    def test_drawing_and_training_read_the_same_network(self, network, load, monkeypatch):
+        module, seen = load("_pixelcnn"), []
+        picked = module._picked
+
+        def watched(params):
+            seen.append(params[:, :, 0, 0].clone())
+            return picked(params)
+
+        monkeypatch.setattr(module, "_picked", watched)
+        y = torch.tensor([0, 2])
+        with torch.no_grad():
+            drawn = module._drawn(network, y, 5)
+            torch.testing.assert_close(
+                torch.stack(seen, 2).unflatten(2, (5, 5)), network(drawn[:, None], y), atol=1e-5, rtol=1e-4
+            )
+
+    def test_probabilities_add_up_to_one(self, load):
+        params = torch.randn(1, 9, 1, 1)
+        values = torch.arange(256) / 127.5 - 1
+        found = load("_pixelcnn").log_prob(params.expand(256, -1, -1, -1), values.reshape(-1, 1, 1, 1))
+        assert float(found.exp().sum()) == pytest.approx(1.0, abs=1e-3)
+
+    def test_it_learns_which_grey_belongs_to_a_class(self, load, images):
+        x, y = images[0][:, :8, :8], images[1]
+        module = load("_pixelcnn")
+        short, longer = (module.PixelCNN(steps=steps, width=8, depth=2).fit(x, y) for steps in (2, 60))
+        assert longer.bits_per_dim(x, y) < short.bits_per_dim(x, y) - 0.5
+        assert longer.sample(np.array([0, 9, 9]), 0).shape == (3, 8, 8)
+
+
+class TestGAN:
+    def test_it_trains_and_draws_what_the_seed_says(self, load, images):
+        module = load("_gan")
+        gan = module.ConditionalGAN(steps=3, batch_size=16, width=4).fit(*images)
+        labels = np.array([0, 9, 9])
+        made = gan.sample(labels, 0)
+        assert (made.shape, made.dtype) == ((3, 28, 28), np.uint8)
+        np.testing.assert_array_equal(gan.sample(labels, 0), made)
+        assert not np.array_equal(gan.sample(np.array([1, 9, 9]), 0)[0], made[0])
+
+    def test_the_critic_is_smooth_and_knows_the_class(self, load):
+        torch.manual_seed(0)
+        critic = load("_gan")._Critic(10, 4)
+        x, y = torch.randn(8, 1, 28, 28), torch.arange(8)
+        for _ in range(20):
+            critic(x, y)  # power iterations
+        critic.eval()
+        with torch.no_grad():
+            step = 0.1 * torch.randn_like(x)
+            moved = (critic(x + step, y) - critic(x, y)).abs()
+            assert (moved < 10 * step.flatten(1).norm(dim=1)).all()
+            assert (critic(x, y) != critic(x, y + 1)).all()
+
+
+class TestCells:
+    def test_the_last_line_counts_and_failures_are_tried_again(self, load, tmp_path):
+        cells = load("_cells").Cells(tmp_path / "cells.jsonl", ("entrant", "seed"))
+        assert cells.missing({"entrant": "a", "seed": 0})
+        cells.store({"entrant": "a", "seed": 0, "error": "out of luck"})
+        assert cells.missing({"entrant": "a", "seed": 0})
+        cells.store({"entrant": "a", "seed": 0, "score": 1})
+        cells.store({"entrant": "b", "seed": 0, "score": 2})
+        assert not cells.missing({"entrant": "a", "seed": 0})
+        assert [record["score"] for record in cells.records()] == [1, 2]
+
+
+class TestRuns:
+    def test_generative_is_resumed_and_rendered(self, load, images, monkeypatch, tmp_path, capsys):
+        module, sets = load("generative"), load("_image_sets")
+        X, y = (np.tile(part, (5,) + (1,) * (part.ndim - 1)) for part in images)
+        monkeypatch.setattr(
+            module, "load_images", lambda name: sets.ImageSet(name, X, y, X[:200], y[:200], "")
+        )
+
+        def worker(script, job, **kwargs):
+            held = np.load(job["data"])
+            assert (len(held["train"]), job["made"]) == (200, 100)
+            np.savez(
+                Path(job["folder"]) / "made.npz",
+                images=held["train"][:100],
+                labels=held["train_labels"][:100],
+            )
+            return {"fit_s": 1.0, "sample_s": 0.5, "parameters": 10}
+
+        monkeypatch.setattr(module, "run_worker", worker)
+        options = argparse.Namespace(
+            sets=["mnist"], entrants=["GAN"], seeds=[0], scale=1.0, fast=True, timeout=9.0,
+            out=tmp_path / "cells.jsonl", samples=tmp_path / "samples.npz", render=False,
+        )  # fmt: skip
+        monkeypatch.setattr(module, "_options", lambda: options)
+        module.main()
+        assert "mnist GAN 0" in capsys.readouterr().out
+        module.main()
+        assert capsys.readouterr().out == ""
+        records = module.Cells(options.out, module.NAMES).records()
+        report = load("_generative_report")
+        text = report.render(records)
+        assert "| *real images* | 1 |" in text
+        assert "Smoke test" in text
+        report.draw(records, options.samples, tmp_path / "picture.png")
+        assert (tmp_path / "picture.png").stat().st_size > 1000
+
+    def test_bounds_and_their_gains(self, load):
+        family = load("family")
+        record = family.bound("digits", "vae", 0, fast=True)
+        assert record["nats"] < 0
+        plain = {seed: {"nats": -20.0} for seed in range(3)}
+        better = {seed: {"nats": -19.0 + 0.1 * (seed - 1)} for seed in range(3)}
+        assert family.gained(better, plain) == "+1.00 [+0.75, +1.25]"
+
+    def test_as_many_parameters(self, load):
+        family = load("family")
+        from vaeaug import VARIANTS
+
+        images, _ = family.binary_images("digits", 0)
+        wanted = family._parameters(images, family.SETS["digits"], VARIANTS["ladder"], 128)
+        features = family.features_for(wanted, images, family.SETS["digits"])
+        found = family._parameters(images, family.SETS["digits"], VARIANTS["vae"], features)
+        assert found == pytest.approx(wanted, rel=0.01)
+
+    @pytest.mark.parametrize("name", ["sprites", "family", "generative"])
+    def test_committed_results_render(self, load, name):
+        path = FOLDER / "results" / f"{name}.jsonl"
+        if not path.exists():
+            pytest.skip(f"benchmarks/{name}.py, which takes long, has not been run: nothing to render")
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        module = load("_generative_report" if name == "generative" else name)
+        assert "Measured" in module.render(records)
+        assert load("_common").README.read_text().count(f"<!-- {name}:begin -->") == 1
