@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.settings import backoff_for, bins_for, class_weights, hold_out, resolve
+from vaeaug.recipe import Recipe
+from vaeaug.settings import backoff_for, bins_for, class_weights, hold_out, prior_for, resolve
 
 AUTO = {
     "latent_dim": "auto",
@@ -48,6 +49,34 @@ def test_auto_is_sensible_for_images(rows, shape):
     assert 32 <= found.batch_size <= 128
     assert 0 < found.beta <= 1
     assert plan(rows, shape=shape, beta=2.0, max_iter=3, latent_dim=5).beta == 2.0
+
+
+def test_few_images_keep_their_codes_together():
+    betas = [plan(rows, shape=(1, 28, 28)).beta for rows in (100, 2_000, 20_000, 60_000)]
+    assert betas == sorted(betas, reverse=True)
+    assert betas[0] > 2 * betas[-1]
+
+
+def test_a_code_holds_fewer_numbers_than_the_image():
+    for shape in [(1, 4, 4), (1, 8, 8), (3, 32, 32)]:
+        assert plan(500, shape=shape).latent_dim < np.prod(shape)
+
+
+def test_the_prior_of_many_images_is_trained_in_fewer_epochs():
+    epochs = [plan(rows, shape=(1, 28, 28)).prior_max_iter for rows in (100, 60_000, 1_000_000)]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[-1] >= 10
+
+
+def test_the_flow_of_images_is_guided_and_options_given_are_kept():
+    assert prior_for(Recipe("flow"), (1, 28, 28)).options["guidance"] > 1
+    given = Recipe("flow", guidance=1.0, steps=3)
+    assert prior_for(given, (1, 28, 28)).options.items() >= given.options.items()
+
+
+@pytest.mark.parametrize("prior", [Recipe("flow"), Recipe("mixture")])
+def test_the_priors_of_tables_are_left_as_they_are(prior):
+    assert prior_for(prior, (7,)) == prior
 
 
 def test_larger_images_are_seen_less_often():

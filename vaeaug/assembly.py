@@ -115,13 +115,13 @@ def _residual(
 def _convolutional(
     blueprint: Blueprint, *, width: int = 32, depth: int = 1, features: int = 256, likelihood: str = "auto"
 ) -> tuple[nn.Module, nn.Module, nn.Module, int]:
-    """Residual convolutions for images; ``likelihood`` names that of the pixels."""
+    """Residual convolutions for images; ``likelihood`` names that of the pixels, "auto" is "gaussian"."""
     check_number("width", width, low=1, integer=True)
     check_number("depth", depth, low=0, integer=True)
     check_number("features", features, low=1, integer=True)
     check_option("likelihood", likelihood, ["auto", *PIXELS])
     layout, context = blueprint.layout, blueprint.context_width
-    pixels = PIXELS["texture" if likelihood == "auto" else likelihood](layout)
+    pixels = PIXELS["gaussian" if likelihood == "auto" else likelihood](layout)
     encoder = ImageEncoder(layout, context, width, depth, features)
     wanted = int(pixels.parameters_per_pixel)  # type: ignore[arg-type]
     decoder = ImageDecoder(blueprint.latent_dim, context, layout, wanted, width, depth)

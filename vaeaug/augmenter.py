@@ -16,6 +16,7 @@ from vaeaug.assembly import NETWORKS
 from vaeaug.checks import check_weights, restored_on_failure
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.coding import Coding
+from vaeaug.editing import Editing
 from vaeaug.errors import ArchiveError, InputError
 from vaeaug.fitted import contexts
 from vaeaug.generating import METHODS
@@ -33,7 +34,7 @@ from vaeaug.training.runtime import Runtime
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 
 
-class VAEAugmenter(Sharding, Coding):
+class VAEAugmenter(Sharding, Editing, Coding):
     """Learn a table or a set of images with a class-conditional VAE, and make new rows of any class.
 
     Parameters

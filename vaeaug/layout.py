@@ -97,6 +97,25 @@ class Layout:
         return np.asarray(found, dtype=np.int64)
 
     @property
+    def quantities(self) -> tuple[np.ndarray, np.ndarray]:
+        """Encoded columns that tell values apart: real ones, and integer codes of categories; both int64.
+
+        A number has an integer code for its bin and a hint for its place: the hint counts.
+        """
+        real: list[int] = []
+        codes: list[int] = []
+        start = 0
+        for span in self.spans:
+            if span.kind == "categorical":
+                codes.append(start)
+            elif span.kind != "position":
+                if span.kind == "hint" and codes and (not real or codes[-1] > real[-1]):
+                    codes.pop()
+                real.extend(range(start, start + span.columns))
+            start += span.columns
+        return np.asarray(real, dtype=np.int64), np.asarray(codes, dtype=np.int64)
+
+    @property
     def levels(self) -> np.ndarray:
         """Number of levels of each categorical column, in order, int64."""
         widths = [span.width for span in self.spans if span.kind == "categorical"]

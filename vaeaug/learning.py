@@ -22,7 +22,7 @@ from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
-from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, resolve, units_for
+from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, prior_for, resolve, units_for
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
@@ -161,7 +161,7 @@ def _blueprint(
         class_block=context.class_block,
         latent_dim=plan.latent_dim,
         network=network,
-        prior=chosen(parameters.prior, PRIORS, "prior"),
+        prior=prior_for(chosen(parameters.prior, PRIORS, "prior"), layout.shape),
         posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
         losses=weighed(parameters.losses, plan.beta, posterior),
@@ -205,6 +205,8 @@ def _train(
             weights=weights,
             seed=seed,
             callbacks=bars,
+            max_iter=plan.prior_max_iter,
+            batch_size=plan.prior_batch_size,
             learning_rate=plan.learning_rate,
             turns=deadline.turns(_PRIOR_DONE),
             max_seconds=deadline.left(_PRIOR_DONE),
