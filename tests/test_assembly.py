@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_blueprint import blueprint
 
-from vaeaug.assembly import NETWORKS, Blueprint, build, chosen
+from vaeaug.assembly import NETWORKS, Blueprint, build, chosen, without_critics
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.nn.latents import LATENTS
@@ -123,3 +123,8 @@ def test_an_option_that_a_part_does_not_take_is_refused(part):
         InputError, match=re.escape(f"{part}={recipe!r}: {recipe.name!r} has no option 'colour'")
     ):
         build(blueprint(**{part: recipe}))
+
+
+def test_a_trained_model_is_rebuilt_without_critics_and_given_networks():
+    losses = {"reconstruction": 1.0, "kl": Recipe("kl", free_bits=1.0), "factor": 2.0, "tc": Recipe("factor")}
+    assert set(without_critics(blueprint(losses=losses)).losses) == {"reconstruction", "kl"}

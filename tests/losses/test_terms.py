@@ -8,12 +8,14 @@ from made_blueprint import blueprint
 
 from vaeaug.assembly import build
 from vaeaug.errors import InputError
+from vaeaug.layout import Layout, Span
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler
 from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permuted
 from vaeaug.losses.critics import Adversarial
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.terms import TERMS
+from vaeaug.losses.views import value_count
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
 from vaeaug.randomness import isolated_torch
@@ -189,6 +191,44 @@ def test_the_guard_notices_reconstructions_that_get_worse(vae):
     assert watch(13.0, 100)
     term.concede()
     assert not watch(13.0, 100)
+
+
+def test_a_verdict_counts_once_for_every_value(vae, batch):
+    passed = vae(*batch)
+    few, many = (Adversarial(Setting(vae, 4, (0, 2), (5,), values)) for values in (1, 7))
+    many.critic.load_state_dict(few.critic.state_dict())
+    few(passed)
+    # The view of a table row is drawn, so both must be shown the same.
+    with isolated_torch(0):
+        one = few(passed)
+    with isolated_torch(0):
+        seven = many(passed)
+    torch.testing.assert_close(seven, 7 * one)
+
+
+@pytest.mark.parametrize(
+    ("layout", "expected"),
+    [
+        (Layout.image(3, 4, 5), 60),
+        (
+            Layout.row([Span("categorical", 9), Span("position", 1), Span("continuous", 2), Span("hint", 1)]),
+            3,
+        ),
+    ],
+)
+def test_values_are_what_a_log_likelihood_sums_over(layout, expected):
+    assert value_count(layout) == expected
+
+
+def test_the_guard_allows_as_much_per_value_where_a_density_is_near_zero(vae):
+    term = Adversarial(Setting(vae, 4, (0, 2), (5,), 50), tolerance=0.1)
+
+    def watch(loss, steps):
+        return any(bool(term.lost({"reconstruction": torch.full((B,), loss)})) for _ in range(steps))
+
+    assert not watch(0.5, 300)
+    assert not watch(4.0, 200)
+    assert watch(8.0, 200)
 
 
 def test_a_term_that_conceded_weighs_nothing(vae, batch):
