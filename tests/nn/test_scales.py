@@ -60,7 +60,7 @@ def test_hats_sum_to_one_over_ranks(scales):
 def test_smooth_weights_are_linear_between_knots(scales):
     ranks = torch.special.ndtr(scales.value[3 : 3 + LEVELS])
     line = torch.linspace(0, 1, scales.width, dtype=torch.float64)[:, None]  # knot k lies at rank k / (K − 1)
-    found = scales.combine(torch.zeros(3 + LEVELS + 4, 1, dtype=torch.float64), line)[3 : 3 + LEVELS, 0]
+    found = scales.combine(*torch.zeros(2, 3 + LEVELS + 4, 1, dtype=torch.float64), line)[3 : 3 + LEVELS, 0]
     torch.testing.assert_close(found, ranks)
 
 
@@ -71,14 +71,15 @@ def test_other_tokens_have_no_hats(scales):
 
 def test_smooth_weights_change_little_from_rank_to_rank(scales):
     smooth = torch.randn(scales.width, 5, dtype=torch.float64)
-    weights = scales.combine(torch.zeros(3 + LEVELS + 4, 5, dtype=torch.float64), smooth)[3 : 3 + LEVELS]
+    weights = scales.combine(*torch.zeros(2, 3 + LEVELS + 4, 5, dtype=torch.float64), smooth)[3 : 3 + LEVELS]
     assert weights.diff(dim=0).abs().max() < smooth.diff(dim=0).abs().max()
 
 
 def test_a_layout_without_numbers_has_free_weights_only():
     scales = OrderedTokens(Layout.row([Span("categorical", 3)]))
     free = torch.randn(3, 5)
-    torch.testing.assert_close(scales.combine(free, torch.zeros(0, 5)), free)
+    share = torch.tensor([[1.0], [0.3], [0.0]])
+    torch.testing.assert_close(scales.combine(free, share, torch.zeros(0, 5)), share * free)
 
 
 def test_what_was_measured_is_saved(scales):

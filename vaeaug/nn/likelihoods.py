@@ -77,6 +77,9 @@ class RowLikelihood(nn.Module):
         self._register_geometry(levels)
         self.scales = OrderedTokens(layout)
         self._register_smooth_masks()
+        # One mask says which free weights there are, and how far they may go.
+        self.read_mask *= self.scales.freedom
+        self.write_mask *= self.scales.freedom
         self.bias = nn.Parameter(torch.zeros(self.total))
         if columns:
             self.read = nn.Parameter(torch.randn(self.total, self.hidden) / math.sqrt(columns))
@@ -125,8 +128,8 @@ class RowLikelihood(nn.Module):
     def weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return what hidden units read from tokens and from hints, and what they write to tokens."""
         scales = self.scales
-        read = scales.combine(self.read * self.read_mask, self.smooth_read * self.smooth_read_mask)
-        write = scales.combine(self.write * self.write_mask, self.smooth_write * self.smooth_write_mask)
+        read = scales.combine(self.read, self.read_mask, self.smooth_read * self.smooth_read_mask)
+        write = scales.combine(self.write, self.write_mask, self.smooth_write * self.smooth_write_mask)
         return read, self.hint_read * self.hint_mask, write
 
     @property
