@@ -67,7 +67,7 @@ BAD_DATA = {
     "one dimension": (NUMBERS[:, 0], None, ValueError, ["Expected 2D array, got 1D array", "reshape"]),
     "a series": (FRAME["size"], None, ValueError, ["Expected a 2-dimensional container", "Series"]),
     "nothing": (None, None, ValueError, ["Expected 2D array"]),
-    "text": ("table.csv", None, InputError, ["array of numbers or a DataFrame", "text"]),
+    "a path of nothing": ("table.csv", None, InputError, ["array of numbers or a DataFrame", "Parquet"]),
     "an array of text": (
         np.array([["a", "b"], ["c", "d"]]),
         None,

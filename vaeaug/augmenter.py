@@ -13,23 +13,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug import archive
 from vaeaug.assembly import NETWORKS
-from vaeaug.checks import check_weights, restored_on_failure
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.checks import restored_on_failure
 from vaeaug.coding import Coding
 from vaeaug.editing import Editing
-from vaeaug.errors import ArchiveError, InputError
-from vaeaug.fitted import contexts
+from vaeaug.errors import ArchiveError
 from vaeaug.generating import METHODS
-from vaeaug.intake import open_intake
 from vaeaug.learning import learn, warn_if_collapsed
+from vaeaug.lessons import agreed_seed, begun, check_whose, gathered
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.persistence import from_state, to_state
-from vaeaug.randomness import derive_seed
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import Sharding
+from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
+from vaeaug.training.team import current_team
 
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 
@@ -91,6 +90,10 @@ class VAEAugmenter(Sharding, Editing, Coding):
         None both are new each time.
     verbose : int, default=0
         1 shows a progress bar.
+    checkpoint_dir : path-like, optional
+        Folder in which ``fit`` keeps the state of training after every epoch. When the process is killed,
+        the same call on the same data goes on from there; on a CPU it ends with the weights of an unbroken
+        run. The folder of another fit is refused; delete it to begin anew.
 
     Attributes
     ----------
@@ -150,6 +153,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "checkpoint_dir": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -175,6 +179,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         device: str = "auto",
         random_state: Any = None,
         verbose: int | bool = 0,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         self.latent_dim = latent_dim
         self.beta = beta
@@ -196,6 +201,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint_dir = checkpoint_dir
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -216,9 +222,12 @@ class VAEAugmenter(Sharding, Editing, Coding):
             too. Images come as arrays or torch tensors (n, H, W), (n, H, W, C) or (n, C, H, W)
             of any numeric dtype and range, as rows with ``image_shape``, as lists of PIL
             images, or as a torch ``Dataset`` of images or (image, label).
+            A table larger than memory is the path of a Parquet file or of a folder of them, a
+            ``pyarrow.dataset.Dataset``, or an iterable of frames that can be iterated over again and again.
         y : array-like of shape (n,), DataFrame or None
             Class labels, a continuous target, or a frame of control variables. None for a
-            Dataset takes its labels.
+            Dataset takes its labels. For a table that is read piece by piece the name of its column
+            of labels, or a list of names.
         sample_weight : array-like of shape (n,), optional
             Importance of the rows in training, 0 or more.
 
@@ -227,10 +236,18 @@ class VAEAugmenter(Sharding, Editing, Coding):
         VAEAugmenter
             Itself.
 
+        Notes
+        -----
+        Under ``torchrun``, or anything that sets its environment, all processes fit one model together:
+        each has to call ``fit`` with the same parameters and the same data, trains on its share of every
+        batch or of the files, and ends with the same model. Only the first one writes to ``checkpoint_dir``.
+
         Raises
         ------
         InputError
             For data that cannot be learned from; the message names the column or the image.
+        WorkerLostError
+            When one of several processes that train together has ended.
         TrainingDivergedError
             When the loss stays non-finite.
 
@@ -246,29 +263,26 @@ class VAEAugmenter(Sharding, Editing, Coding):
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
         """Do the work of fit; return the number of rows."""
-        intake, x, y = open_intake(self, X, y)
-        context = ContextCodec().fit(y)
-        c = contexts(context, y, len(x))
-        weights = check_weights(sample_weight, len(x))
-        groups = context.groups(y) if context.width else None
-        if weights is not None and not weights.all():
-            # Rows of weight 0 are as if they were not there.
-            counted = weights > 0
-            x, c, weights = x[counted], c[counted], weights[counted]
-            groups = None if groups is None else groups[counted]
-        if len(x) < 2:
-            raise InputError(f"VAEAugmenter needs at least 2 rows to learn from, got n_samples={len(x)}.")
-        seed = derive_seed(self.random_state)
+        deadline, team = Deadline(self.max_fit_seconds), current_team()
+        checkpoints = begun(self, team)
+        seed = agreed_seed(self, team, checkpoints)
+        lesson = gathered(self, X, y, sample_weight, seed, team)
+        check_whose(self, lesson, seed, team, checkpoints)
+        intake, context = lesson.intake, lesson.context
         learned = learn(
             self,
             intake.codec.layout,
             context,
-            x,
-            c,
-            groups=groups,
-            weights=weights,
+            lesson.x,
+            lesson.c,
+            groups=lesson.groups,
+            weights=lesson.weights,
             pack=intake.pack,
             seed=seed,
+            team=team,
+            stream=lesson.stream,
+            checkpoints=checkpoints,
+            deadline=deadline,
         )
         self._intake, self._context, self._model = intake, context, learned.model
         self.classes_ = context.classes_
@@ -277,7 +291,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         self._n_features_out = learned.model.blueprint.latent_dim
         self._anchors = learned.anchors
         self._seed, self._calls = seed, 0
-        return len(x)
+        return lesson.rows
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one safetensors file, never a pickle.

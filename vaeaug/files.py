@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from vaeaug.errors import InputError
 
-__all__ = ["check_writable", "staged"]
+__all__ = ["check_writable", "clear_temporaries", "is_temporary", "staged"]
+
+_TEMPORARY = re.compile(r"^\..+\.[0-9a-f]{12}\.tmp$")
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -31,6 +34,19 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"{target} cannot be written: the folder {parent} is not yours to write to.")
     return target
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file has the name of one that :func:`staged` had not finished."""
+    return bool(_TEMPORARY.match(name))
+
+
+def clear_temporaries(folder: str | os.PathLike[str]) -> None:
+    """Remove what writers left in a folder that were killed."""
+    for name in os.listdir(folder):
+        if is_temporary(name):
+            with suppress(OSError):
+                Path(folder, name).unlink()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.assembly import NETWORKS, Blueprint, chosen, weighed
+from vaeaug.checkpoints import Checkpoints
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
 from vaeaug.fitted import Anchors, class_numbers
@@ -25,9 +26,11 @@ from vaeaug.recipe import Recipe
 from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, prior_for, resolve, units_for
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.optimisation import Deadline
+from vaeaug.training.rows import Block
 from vaeaug.training.runtime import Runtime
+from vaeaug.training.team import Team
 
-__all__ = ["Learned", "Parameters", "learn", "warn_if_collapsed"]
+__all__ = ["Learned", "Parameters", "Stream", "learn", "warn_if_collapsed"]
 
 _MOST_ANCHORS = 20_000
 #: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
@@ -36,6 +39,18 @@ _CHOICE = 12
 #: Share of the time of a bounded fit that has passed when the networks, and when the prior, must be done.
 _NETWORKS_DONE, _PRIOR_DONE = 0.75, 0.92
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
+
+
+class Stream(Protocol):
+    """Rows that are read again in every epoch."""
+
+    rows: int
+
+    def balance(self) -> np.ndarray:
+        """Return the weights of the rows of the sample, float32 (n,)."""
+
+    def training_rows(self, held_out: np.ndarray) -> tuple[Callable[..., Iterator[Block]], int]:
+        """Return how to read the rows that are not held out, and how many there are."""
 
 
 class Parameters(Protocol):
@@ -87,6 +102,10 @@ def learn(
     weights: np.ndarray | None,
     pack: Callable[[np.ndarray], np.ndarray | None],
     seed: int,
+    team: Team | None = None,
+    stream: Stream | None = None,
+    checkpoints: Checkpoints | None = None,
+    deadline: Deadline | None = None,
 ) -> Learned:
     """Build a model for encoded rows and train it.
 
@@ -106,6 +125,14 @@ def learn(
     pack : callable
         Turns encoded rows into what is kept of them beside their codes, None for nothing.
     seed : int
+    team : Team, optional
+        Processes that train together.
+    stream : Stream, optional
+        The rows, where x and c are a sample of them and weights what each row of it stands for.
+    checkpoints : Checkpoints, optional
+        Where the state of training is kept.
+    deadline : Deadline, optional
+        By default ``max_fit_seconds`` from now on.
 
     Raises
     ------
@@ -114,9 +141,11 @@ def learn(
     TrainingDivergedError
         When the loss stays non-finite.
     """
-    deadline = Deadline(parameters.max_fit_seconds)
+    deadline = deadline or Deadline(parameters.max_fit_seconds)
+    team = team or Team()
+    n = len(x) if stream is None else stream.rows
     plan = resolve(
-        len(x),
+        n,
         latent_dim=parameters.latent_dim,
         max_iter=parameters.max_iter,
         batch_size=parameters.batch_size,
@@ -126,18 +155,34 @@ def learn(
         early_stopping=parameters.early_stopping,
         shape=layout.shape,
     )
-    blueprint = _blueprint(parameters, layout, context, plan, groups, len(x))
+    blueprint = _blueprint(parameters, layout, context, plan, groups, n)
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)
-    history = _train(parameters, model, x, c, held_out, class_weights(groups, weights), plan, deadline, seed)
+    each = class_weights(groups, weights) if stream is None else stream.balance()
+    rows = None if stream is None else stream.training_rows(held_out)
+    history = _train(
+        parameters,
+        model,
+        x,
+        c,
+        held_out,
+        each,
+        plan,
+        deadline,
+        seed,
+        rows,
+        team=team,
+        checkpoints=checkpoints,
+    )
     model.calibrate(x, c, weights=weights, seed=seed, turns=deadline.turns())
+    model.agree(team)
     most = _MOST_ANCHORS
     if layout.is_image:
         most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(layout.shape))))
-    rows = _anchor_rows(class_numbers(c, context.class_block), most, seed)
-    mean, scale = model.encode(x[rows], c[rows])
-    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[rows], pack(x[rows]))
-    return Learned(model, history, anchors)
+    kept = _anchor_rows(class_numbers(c, context.class_block), most, seed)
+    mean, scale = model.encode(x[kept], c[kept])
+    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[kept], pack(x[kept]))
+    return Learned(model, team.first(history), anchors)
 
 
 def _blueprint(
@@ -179,9 +224,17 @@ def _train(
     plan: Plan,
     deadline: Deadline,
     seed: int,
+    stream: tuple[Callable[..., Iterator[Block]], int] | None,
+    *,
+    team: Team,
+    checkpoints: Checkpoints | None,
 ) -> pd.DataFrame:
     stages = []
-    with _progress(parameters.verbose, "networks") as bars:
+    verbose = parameters.verbose and team.is_first
+    keepers = {
+        name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
+    }
+    with _progress(verbose, "networks") as bars:
         result = model.train(
             x,
             c,
@@ -189,6 +242,9 @@ def _train(
             weights=weights,
             seed=seed,
             callbacks=bars,
+            stream=stream,
+            team=team,
+            keeper=keepers["network"],
             max_iter=plan.max_iter,
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
@@ -198,13 +254,15 @@ def _train(
             max_seconds=deadline.left(_NETWORKS_DONE),
         )
     stages.append(pd.DataFrame(result.history).assign(stage="network"))
-    with _progress(parameters.verbose, "prior") as bars:
+    with _progress(verbose, "prior") as bars:
         fitted = model.fit_prior(
             x,
             c,
             weights=weights,
             seed=seed,
             callbacks=bars,
+            team=team,
+            keeper=keepers["prior"],
             max_iter=plan.prior_max_iter,
             batch_size=plan.prior_batch_size,
             learning_rate=plan.learning_rate,

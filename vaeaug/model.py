@@ -22,8 +22,11 @@ from vaeaug.nn.prior import Turns
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
 from vaeaug.training.callbacks import Callback
-from vaeaug.training.loop import TrainingResult, train
+from vaeaug.training.loop import train
+from vaeaug.training.options import TrainingResult
+from vaeaug.training.rows import Block, StreamedRows
 from vaeaug.training.runtime import Runtime
+from vaeaug.training.team import Team
 
 __all__ = ["Model"]
 
@@ -78,6 +81,7 @@ class Model:
         weights: np.ndarray | None,
         seed: int,
         callbacks: Sequence[Callback] = (),
+        stream: tuple[Callable[..., Iterator[Block]], int] | None = None,
         **options: Any,
     ) -> TrainingResult:
         """Train the networks on encoded rows ``(n, W)`` and contexts ``(n, K)``.
@@ -86,6 +90,9 @@ class Model:
         ----------
         held_out : ndarray of bool, shape (n,)
             Rows for validation; may be none.
+        stream : (callable, int), optional
+            How to read the rows to train on, as :class:`vaeaug.training.rows.StreamedRows` asks for, and how
+            many there are; x and c are then a sample of them.
         """
         kept = ~held_out
         self._double = None
@@ -102,7 +109,7 @@ class Model:
         some = bool(held_out.any())
         return train(
             self.objective,
-            pick(kept),
+            pick(kept) if stream is None else StreamedRows(*stream, device),
             validation=pick(held_out) if some else None,
             weights=weigh(kept),
             validation_weights=weigh(held_out) if some else None,
@@ -313,6 +320,13 @@ class Model:
         if self._double is None:
             self._double = copy.deepcopy(self.vae).to(self._precise_device).double()
         return self._double
+
+    def agree(self, team: Team) -> None:
+        """Take the weights that the first of several processes has."""
+        if team.size > 1:
+            self._double = None
+            arrays = team.first(self.state())
+            self.vae.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all weights as arrays on the CPU."""

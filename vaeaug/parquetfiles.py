@@ -20,6 +20,7 @@ __all__ = [
     "check_pyarrow",
     "count_values",
     "is_whole",
+    "named_failures",
     "open_parquet",
     "schema_of",
     "write_parquet",
@@ -175,7 +176,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
-        with _named(fragment.path):
+        with named_failures(fragment.path):
             found = fragment.physical_schema
         if first is None:
             first, schema = fragment.path, found
@@ -209,7 +210,7 @@ def count_values(dataset: Any, column: str) -> dict[Any, int]:
         raise InputError(f"The files have no column {column!r}; they have {', '.join(dataset.schema.names)}.")
     counts: Counter[Any] = Counter()
     for fragment in dataset.get_fragments():
-        with _named(fragment.path):
+        with named_failures(fragment.path):
             for batch in fragment.to_batches(columns=[column]):
                 values = batch.column(0)
                 if pa.types.is_dictionary(values.type):
@@ -235,7 +236,7 @@ def count_values(dataset: Any, column: str) -> dict[Any, int]:
 
 
 @contextmanager
-def _named(path: str) -> Iterator[None]:
+def named_failures(path: str) -> Iterator[None]:
     """Turn failures of reading into a sentence that names the file."""
     import pyarrow as pa
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,15 @@ from sklearn.utils import check_random_state
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["derive_seed", "isolated_torch", "keyed_seed", "numpy_generator", "torch_generator"]
+__all__ = [
+    "derive_seed",
+    "isolated_torch",
+    "keyed_seed",
+    "numpy_generator",
+    "restore_torch",
+    "torch_generator",
+    "torch_state",
+]
 
 _SEED_LIMIT = 2**31 - 1
 
@@ -85,3 +93,25 @@ def isolated_torch(*key: int, device: Any = "cpu") -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed((int(state[0]) << 31) ^ int(state[1]))
         yield
+
+
+def torch_state(device: Any = "cpu") -> dict[str, np.ndarray]:
+    """Return where torch's global streams stand, of the CPU and of a GPU if that is the device."""
+    import torch
+
+    state = {"cpu": torch.random.get_rng_state().numpy().copy()}
+    if torch.device(device).type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device).numpy().copy()
+    return state
+
+
+def restore_torch(state: Mapping[str, np.ndarray], device: Any = "cpu") -> None:
+    """Let torch's global streams go on from where :func:`torch_state` found them.
+
+    To be called inside :func:`isolated_torch`, so that the caller's streams come back after it.
+    """
+    import torch
+
+    torch.random.set_rng_state(torch.from_numpy(state["cpu"]))
+    if "cuda" in state and torch.device(device).type == "cuda":
+        torch.cuda.set_rng_state(torch.from_numpy(state["cuda"]), device)

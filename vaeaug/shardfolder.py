@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.files import staged
+from vaeaug.files import clear_temporaries, is_temporary, staged
 from vaeaug.parquetfiles import is_whole
 from vaeaug.versions import installed_versions
 
@@ -23,7 +21,6 @@ FORMAT = 1
 MANIFEST = "_vaeaug.json"
 MODEL = "_model.safetensors"
 
-_TEMPORARY = re.compile(r"^\..+\.[0-9a-f]{12}\.tmp$")  # as vaeaug.files names them
 _LIBRARIES = ("vaeaug", "pyarrow", "numpy", "pandas", "torch")
 #: What a sentence calls an entry of the manifest.
 _WORDS = {
@@ -103,7 +100,7 @@ class ShardFolder:
             raise InputError(f"{self.path} is a file; give the path of a folder for the shards.")
         manifest = self.path / MANIFEST
         if not manifest.exists():
-            foreign = [name for name in os.listdir(self.path) if name != MODEL and not _TEMPORARY.match(name)]
+            foreign = [name for name in os.listdir(self.path) if name != MODEL and not is_temporary(name)]
             if foreign:
                 raise InputError(
                     f"{self.path} holds files that are no shards of vaeaug, such as {min(foreign)}; give a "
@@ -147,10 +144,7 @@ class ShardFolder:
                 )
         else:
             self._compare(found, json.loads(json.dumps(dict(plan))))
-        for name in os.listdir(self.path):
-            if _TEMPORARY.match(name):
-                with suppress(OSError):
-                    (self.path / name).unlink()
+        clear_temporaries(self.path)
 
     def _make(self) -> None:
         try:

@@ -67,8 +67,14 @@ class ColumnCodec(ABC):
         """Return when this codec can take the column; raise RejectedColumn with a sentence when not."""
 
     @abstractmethod
-    def fit(self, series: pd.Series) -> ColumnCodec:
+    def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> ColumnCodec:
         """Learn dtype, levels and bins of a column; return self.
+
+        Parameters
+        ----------
+        series : pandas.Series of shape (n,)
+        counts : ndarray of int64, shape (n,), optional
+            Rows that each entry stands for: a column too long for memory comes as its distinct values.
 
         Raises
         ------
@@ -94,6 +100,11 @@ class ColumnCodec(ABC):
     @abstractmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ColumnCodec:
         """Rebuild a codec that decodes byte for byte as the one that was saved."""
+
+    @property
+    @abstractmethod
+    def stand_in(self) -> int:
+        """Token that values unseen in fit may be trained as: the rare ones' own, or else the commonest."""
 
     @property
     def width(self) -> int:

@@ -84,9 +84,9 @@ class ClassBlock(Block):
         self.width = labels.size
 
     @classmethod
-    def fit(cls, series: pd.Series) -> ClassBlock:
-        """Learn the labels of a column."""
-        return cls(CategoricalCodec(max_levels=len(series), marked=True).fit(series))
+    def fit(cls, series: pd.Series, counts: np.ndarray | None = None) -> ClassBlock:
+        """Learn the labels of a column; ``counts`` says how many rows each entry stands for."""
+        return cls(CategoricalCodec(max_levels=len(series), marked=True).fit(series, counts))
 
     def index(self, series: pd.Series) -> np.ndarray:
         """Return class numbers, int64 (n,), −1 where missing.
@@ -151,8 +151,14 @@ class ValueBlock(Block):
         return self.codec.draw(n, rng)
 
 
-def fit_block(series: pd.Series) -> Block:
+def fit_block(series: pd.Series, counts: np.ndarray | None = None) -> Block:
     """Decide whether a variable is a class or a number, and learn it.
+
+    Parameters
+    ----------
+    series : pandas.Series
+    counts : ndarray of int64, optional
+        Rows that each entry stands for; one each by default.
 
     Raises
     ------
@@ -162,10 +168,10 @@ def fit_block(series: pd.Series) -> Block:
     if mask_of(series).all():
         raise InputError(f"y: column {series.name!r} has no value at all; drop it.")
     # Fitting as a table column first lets its codec refuse what cannot be used, in its own words.
-    codec = fit_column(series)
+    codec = fit_column(series, counts=counts)
     if isinstance(codec, TemporalCodec) or (isinstance(codec, NumericCodec) and _is_quantity(series, codec)):
         return ValueBlock(codec)
-    return ClassBlock.fit(series)
+    return ClassBlock.fit(series, counts)
 
 
 def block_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Block:

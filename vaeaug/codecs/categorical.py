@@ -74,7 +74,7 @@ class CategoricalCodec(ColumnCodec):
             return
         raise RejectedColumn(f"Column {series.name!r} holds no categories, text or booleans (dtype {dtype}).")
 
-    def fit(self, series: pd.Series) -> CategoricalCodec:
+    def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> CategoricalCodec:
         """Learn dtype, levels and which of them are rare; return self.
 
         Raises
@@ -91,18 +91,17 @@ class CategoricalCodec(ColumnCodec):
         self.marker_ = missing_marker(series.to_numpy()[missing]) if self.dtype_ == np.dtype(object) else None
         self.offset_ = int(missing.any())
         if isinstance(self.dtype_, pd.CategoricalDtype):
-            codes = series.cat.codes.to_numpy()[~missing]
-            every = np.bincount(codes, minlength=len(self.dtype_.categories))
+            every = _rows_of(series.cat.codes.to_numpy(), counts, len(self.dtype_.categories))
             used = np.flatnonzero(every)
-            self.levels_, counts = _plain(self.dtype_.categories[used]), every[used]
+            self.levels_, rows = _plain(self.dtype_.categories[used]), every[used]
         else:
             _refuse_nul(series, missing)
             codes, levels = pd.factorize(_plain(series), use_na_sentinel=True)
             order = np.argsort(_sort_key(levels), kind="stable")
             self.levels_ = levels.take(order)
-            counts = np.bincount(codes[codes >= 0], minlength=len(levels))[order]
-        refuse_infinity(self.name, int(counts[_endless(self.levels_)].sum()), missing.size)
-        self.counts_ = counts.astype(np.int64)
+            rows = _rows_of(codes, counts, len(levels))[order]
+        refuse_infinity(self.name, int(rows[_endless(self.levels_)].sum()), missing.size)
+        self.counts_ = rows
         self._describe()
         return self
 
@@ -151,6 +150,13 @@ class CategoricalCodec(ColumnCodec):
                 return self._with_missing[level]
             return self.levels_[level]
         return self.levels_.take(level, allow_fill=True)
+
+    @property
+    def stand_in(self) -> int:
+        """Token that levels unseen in fit may be trained as: that of rare ones, or else the commonest."""
+        if self.rare_.size:
+            return self.offset_ + self.level_of_.size - 1
+        return self.offset_ + int(self.token_[self.common_]) if self.counts_.size else 0
 
     @property
     def is_all_missing(self) -> bool:
@@ -224,6 +230,13 @@ class CategoricalCodec(ColumnCodec):
     @property
     def _allows_missing(self) -> bool:
         return not (isinstance(self.dtype_, np.dtype) and self.dtype_.kind in "biu")
+
+
+def _rows_of(codes: np.ndarray, counts: np.ndarray | None, levels: int) -> np.ndarray:
+    """Return how many rows have each code from 0 on, int64 of shape (levels,)."""
+    known = codes >= 0
+    weights = None if counts is None else counts[known]
+    return np.bincount(codes[known], weights=weights, minlength=levels).astype(np.int64)
 
 
 def _is_text_or_bool(dtype: Any) -> bool:

@@ -23,13 +23,17 @@ __all__ = ["REGISTRY", "ColumnCodec", "ColumnOptions", "column_from_state", "fit
 REGISTRY: tuple[type[ColumnCodec], ...] = (CategoricalCodec, TemporalCodec, NumericCodec)
 
 
-def fit_column(series: pd.Series, options: ColumnOptions | None = None) -> ColumnCodec:
+def fit_column(
+    series: pd.Series, options: ColumnOptions | None = None, counts: np.ndarray | None = None
+) -> ColumnCodec:
     """Fit the first registered codec that accepts a column.
 
     Parameters
     ----------
     series : pandas.Series
     options : ColumnOptions, optional
+    counts : ndarray of int64, optional
+        Rows that each entry stands for; one each by default.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def fit_column(series: pd.Series, options: ColumnOptions | None = None) -> Colum
             codec.accepts(series)
         except RejectedColumn:
             continue
-        return codec.fit(series)
+        return codec.fit(series, counts)
     raise refusal(series)
 
 

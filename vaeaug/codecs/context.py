@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import InputError
 
 __all__ = ["ContextCodec"]
+
+#: Values of a variable, and how many rows each stands for.
+Part = tuple[pd.Series, np.ndarray | None]
 
 _MOST_COMBINATIONS = 50_000
 
@@ -57,12 +60,19 @@ class ContextCodec:
            [1., 0.]], dtype=float32)
     """
 
-    def fit(self, y: Any) -> ContextCodec:
+    def fit(
+        self, y: Any, parts: Sequence[Part] | None = None, rows: np.ndarray | None = None
+    ) -> ContextCodec:
         """Learn the variables; return self.
 
         Parameters
         ----------
         y : None, array-like of shape (n,) or (n, 1), Series, or DataFrame
+        parts : sequence of (Series, ndarray of int64 or None), optional
+            Where y is a sample of labels too many for memory: for each variable its values, and how many
+            rows each of them stands for.
+        rows : ndarray of shape (n,), optional
+            How many rows each row of y stands for; one each by default.
 
         Raises
         ------
@@ -80,12 +90,13 @@ class ContextCodec:
             self.container = "none"
         elif isinstance(y, pd.DataFrame):
             self.container = "frame"
-            self._fit_frame(y)
+            self._fit_frame(y, parts, rows)
         else:
             self.container = "series" if isinstance(y, pd.Series) else "array"
             self.dtype_ = y.dtype
             self.name_ = y.name if isinstance(y, pd.Series) else None
-            self.blocks_ = [fit_block(_complete(_as_series(y)))]
+            series, counts = (_as_series(y), None) if parts is None else parts[0]
+            self.blocks_ = [fit_block(_complete(series), counts)]
         self._describe()
         return self
 
@@ -249,17 +260,21 @@ class ContextCodec:
     def _labels(self) -> list[Any]:
         return [] if self.columns_ is None else list(self.columns_)
 
-    def _fit_frame(self, y: pd.DataFrame) -> None:
+    def _fit_frame(self, y: pd.DataFrame, learned: Sequence[Part] | None, each: np.ndarray | None) -> None:
         self.columns_ = y.columns[:]
         if not self.columns_.is_unique or not len(self.columns_):
             raise InputError("y: a frame needs at least one column, each named once; rename or drop columns.")
         if not len(y):
             raise InputError("y has no rows; pass one row of control variables per row of X.")
         parts = [y.iloc[:, j] for j in range(y.shape[1])]
-        self.blocks_ = [fit_block(series) for series in parts]
+        self.blocks_ = [fit_block(*part) for part in learned or [(series, None) for series in parts]]
         stored = [block.codec.encode(series) for block, series in zip(self.blocks_, parts, strict=True)]
-        rows, counts = np.unique(np.concatenate(stored, axis=1), axis=0, return_counts=True)
-        if len(rows) > _MOST_COMBINATIONS:
+        rows, index, counts = np.unique(
+            np.concatenate(stored, axis=1), axis=0, return_inverse=True, return_counts=True
+        )
+        if each is not None:
+            counts = np.bincount(index.ravel(), weights=each)
+        elif len(rows) > _MOST_COMBINATIONS:
             # Rows are sorted, so even steps through them keep the joint shape.
             kept = np.linspace(0, len(y) - 1, _MOST_COMBINATIONS).astype(np.int64)
             rows, counts = np.unique(np.repeat(rows, counts, axis=0)[kept], axis=0, return_counts=True)

@@ -54,12 +54,12 @@ class NumericCodec(ColumnCodec):
         """Return when the column holds numbers; raise RejectedColumn when not."""
         self.storage_type.of(series)
 
-    def fit(self, series: pd.Series) -> NumericCodec:
+    def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> NumericCodec:
         """Learn storage, point masses and bins; return self."""
         self.name = series.name
         self.storage_: Storage = self.storage_type.of(series)
         values, missing = self.storage_.read(series)
-        distinct, counts = np.unique(values[~missing], return_counts=True)
+        distinct, counts = _tallied(values[~missing], None if counts is None else counts[~missing])
         self.offset_ = int(missing.any())
         self.axis_: Axis | None = None
         self.bins_: QuantileBins | None = None
@@ -127,6 +127,11 @@ class NumericCodec(ColumnCodec):
         x[:, 0] = rng.choice(rate.size, size=n, p=rate) + self.offset_
         x[:, 1:] = rng.random((n, self.width - 1), dtype=np.float32)
         return self.decode(x)
+
+    @property
+    def stand_in(self) -> int:
+        """Token of missing values that fit has not seen: the commonest."""
+        return self.offset_ + self.common_
 
     @property
     def is_all_missing(self) -> bool:
@@ -222,6 +227,14 @@ class NumericCodec(ColumnCodec):
         score = np.clip(ndtri(rank), -_HINT_LIMIT, _HINT_LIMIT)
         score[missing] = 0.0
         return score
+
+
+def _tallied(values: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted distinct values, and the rows of each, int64."""
+    if counts is None:
+        return np.unique(values, return_counts=True)
+    distinct, index = np.unique(values, return_inverse=True)
+    return distinct, np.bincount(index, weights=counts, minlength=distinct.size).astype(np.int64)
 
 
 def _point_masses(counts: np.ndarray) -> np.ndarray:

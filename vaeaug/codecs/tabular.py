@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,9 +85,31 @@ class TableCodec:
         """
         table = _as_table(X)
         _check_size(table)
-        self.columns_ = table.columns[:] if isinstance(table, pd.DataFrame) else None
-        self.dtype_ = None if isinstance(table, pd.DataFrame) else table.dtype
-        self.n_features_ = int(table.shape[1])
+        columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
+        dtype = None if isinstance(table, pd.DataFrame) else table.dtype
+        return self._learn(columns, dtype, [(series, None) for series in _series(table)])
+
+    def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
+        """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
+
+        Parameters
+        ----------
+        parts : sequence of (Series, ndarray of int64 or None)
+            For each column its values in its dtype, and how many rows each of them stands for (one each if
+            None).
+
+        Raises
+        ------
+        InputError
+            As in :meth:`fit`.
+        """
+        columns = pd.Index([series.name for series, _ in parts], tupleize_cols=False)
+        return self._learn(columns, None, parts)
+
+    def _learn(
+        self, columns: pd.Index | None, dtype: Any, parts: Sequence[tuple[pd.Series, np.ndarray | None]]
+    ) -> TableCodec:
+        self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
         if self.columns_ is not None and not self.columns_.is_unique:
             twice = list(dict.fromkeys(self.columns_[self.columns_.duplicated()]))
             raise InputError(
@@ -95,8 +117,8 @@ class TableCodec:
             )
         marked = self._marked()
         self.codecs_: list[ColumnCodec] = [
-            fit_column(series, ColumnOptions(bool(mark), self.max_bins, self.max_levels))
-            for series, mark in zip(_series(table), marked, strict=True)
+            fit_column(series, ColumnOptions(bool(mark), self.max_bins, self.max_levels), counts)
+            for (series, counts), mark in zip(parts, marked, strict=True)
         ]
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
@@ -104,7 +126,7 @@ class TableCodec:
                 f"X has columns without any value: {_few(empty)}. They are kept and stay missing; "
                 "drop them if they are there by mistake.",
                 VaeaugWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         self._lay_out()
         return self
@@ -124,6 +146,18 @@ class TableCodec:
             self.codecs_, _series(table, self.columns_), self._slices, strict=True
         ):
             x[:, part] = codec.encode(series)
+        return x
+
+    def encode_known(self, X: Any) -> np.ndarray:
+        """Return the encoded table like :meth:`encode`, with stand-ins for values that fit has not seen.
+
+        Rows to train on must hold no unknown token; a stream may show values that its first pass has
+        dropped or did not reach.
+        """
+        x = self.encode(X)
+        for codec, part in zip(self.codecs_, self._slices, strict=True):
+            token = x[:, part.start]
+            token[token < 0] = codec.stand_in
         return x
 
     def decode(self, x: np.ndarray) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["Budget", "Deadline", "Snapshot", "WeightAverage", "adamw", "copy_state", "one_cycle"]
 
@@ -71,6 +71,11 @@ class Budget:
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return self._clock() - self._start
+
+    def go_on(self, elapsed: float, progress: float, reserve: float) -> None:
+        """Count what a run had used up when it was broken off."""
+        self._start = self._clock() - elapsed
+        self._progress, self.reserve = progress, reserve
 
     @property
     def spent(self) -> bool:
@@ -191,15 +196,15 @@ class WeightAverage:
         """Return a copy of the average and its age."""
         return [value.clone() for value in self.values], self._updates
 
-    def load_state(self, state: tuple[list[Tensor], int]) -> None:
+    def load_state(self, state: tuple[Sequence[Tensor], int]) -> None:
         """Take back what :meth:`state` returned."""
         _copy(self.values, state[0])
         self._updates = state[1]
 
 
-def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
+def _copy(targets: list[Tensor], sources: Sequence[Tensor]) -> None:
     if targets:
-        torch._foreach_copy_(targets, sources)
+        torch._foreach_copy_(targets, list(sources))
 
 
 class Snapshot:
