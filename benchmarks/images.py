@@ -125,7 +125,7 @@ def _quality_cells(
                 job |= {"marks": options.marks, "batch": 100, "gmm_images": 10_000}
                 yield cell, job | {"last_images": options.peer_images}
                 continue
-            job["settings"] = options.settings
+            job |= {"settings": options.settings, "methods": options.methods}
             yield cell, job | {"images": options.made_images or len(images.train)}
             for budget in options.budgets:
                 limited = job | {
@@ -151,7 +151,7 @@ def _measure(
             # The curve needs distances only; the last point of each sampler is judged in full.
             full = point.get("last", "(" not in cell["entrant"])
             point |= judge.likeness(held["images"], copying=full)
-            if full and not options.no_tstr:
+            if full and job["entrant"] not in options.no_tstr:
                 point |= judge.train_synthetic(held["images"], held.get("labels"))
     _store(options, record, record.get("error") or _points_line(record["points"]))
 
@@ -319,7 +319,16 @@ def _options() -> argparse.Namespace:
     quality.add_argument("--sample", type=int, default=SAMPLE, help="made images behind each distance")
     quality.add_argument("--made-images", type=int, default=None, help="vaeaug's; default: as trained on")
     quality.add_argument("--peer-images", type=int, default=20_000, help="images of pythae's last point")
-    quality.add_argument("--no-tstr", action="store_true", help="train no classifier on made images")
+    quality.add_argument(
+        "--methods", nargs="+", default=METHODS, choices=METHODS, help="how vaeaug samples; default: all ways"
+    )
+    quality.add_argument(
+        "--no-tstr",
+        nargs="*",
+        default=(),
+        choices=("vaeaug", "pythae"),
+        help="train no classifier on images made by these",
+    )
     augmentation = parser.add_argument_group("augmentation")
     augmentation.add_argument(
         "--augment-settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS), metavar="SETTING"

@@ -35,7 +35,7 @@ _CODES_SEEN = 1_500_000
 _REFERENCE_PIXELS = 28 * 28
 _REFERENCE_IMAGES = 20_000
 #: The prior of images: codes are many, and their classes lie close together.
-_IMAGE_PRIOR = {"width": 256, "depth": 3, "guidance": 1.5}
+_IMAGE_PRIOR = {"width": 256, "depth": 3, "guidance": 1.5, "pseudo_count": 0.5}
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
 def prior_for(prior: Recipe, shape: tuple[int, ...]) -> Recipe:
     """Return a prior with the options that suit rows of that shape where none are given.
 
-    A flow of images is larger than one of tables, and guided: its codes are more typical of
-    their class than those of the training images. Without, one in eight images of a small flow looks
-    like another class.
+    A flow of images is larger than one of tables, and guided: of Fashion-MNIST, a classifier took one in
+    seven images drawn without guidance for another class, one in sixteen of guided ones, and one
+    in thirteen real ones. It borrows little from other classes, since a borrowed image is one of another class.
     """
     if len(shape) != 3 or prior.name != "flow":
         return prior
