@@ -142,7 +142,7 @@ def prior_for(prior: Recipe, shape: tuple[int, ...]) -> Recipe:
 
     A flow of images is larger than one of tables, and guided: of Fashion-MNIST, a classifier took one in
     seven images drawn without guidance for another class, one in sixteen of guided ones, and one
-    in thirteen real ones. It borrows little from other classes, since a borrowed image is one of another class.
+    in thirteen real ones. It borrows little: a borrowed image is one of another class.
     """
     if len(shape) != 3 or prior.name != "flow":
         return prior
