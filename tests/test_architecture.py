@@ -54,6 +54,7 @@ HOUSE = {
             "generating",
             "coding",
             "editing",
+            "exploring",
             "persistence",
             "fitted",
             "intake",
@@ -73,6 +74,8 @@ HOUSE = {
             "commands",
             "demo",
             "demo_pages",
+            "studio",
+            "studio_page",
             "cli",
             "__main__",
         ],
@@ -94,6 +97,7 @@ LAZY = {
     ("vaeaug.cli", "vaeaug.commands"): "brings torch, which --help does not need",
     ("vaeaug.cli", "vaeaug.assess_command"): "brings torch, which --help does not need",
     ("vaeaug.cli", "vaeaug.demo"): "brings torch, which --help does not need",
+    ("vaeaug.cli", "vaeaug.studio"): "brings torch, which --help does not need",
 }
 
 #: The one thing that is defined in an __init__.

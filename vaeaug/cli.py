@@ -1,4 +1,4 @@
-"""The command line: ``vaeaug demo``, ``vaeaug augment``, ``vaeaug sample`` and ``vaeaug assess``."""
+"""The command line: ``vaeaug demo``, ``augment``, ``sample``, ``assess`` and ``studio``."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_augment(commands)
     _add_sample(commands)
     _add_assess(commands)
+    _add_studio(commands)
     return parser
 
 
@@ -212,6 +213,21 @@ def _add_assess(commands: Any) -> None:
     parser.set_defaults(command=_assess)
 
 
+def _add_studio(commands: Any) -> None:
+    parser = commands.add_parser(
+        "studio",
+        help="make a page with sliders over the codes of a saved model",
+        description="Write one HTML page on which sliders walk through the latent space of a saved model of "
+        "a table or of images. It needs no server and nothing from outside.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file of a fitted model")
+    add("-o", "--out", metavar="PAGE", help="file to write (default: MODEL with the suffix .html, here)")
+    add("--steps", metavar="N", type=_count, default=11, help="stops of each slider (default: 11)")
+    _add_device(parser)
+    parser.set_defaults(command=_studio)
+
+
 # The heavy imports happen in here, so that --help is quick.
 
 
@@ -237,6 +253,12 @@ def _assess(options: argparse.Namespace) -> None:
     from vaeaug.assess_command import assess
 
     assess(options)
+
+
+def _studio(options: argparse.Namespace) -> None:
+    from vaeaug.studio import studio
+
+    studio(options)
 
 
 def _sentence(error: Exception) -> str:

@@ -57,11 +57,6 @@ class Editing(Fitted):
         list of ``steps`` X-likes
             Row i of each is a frame between row i of A and row i of B.
 
-        Raises
-        ------
-        InputError
-            For different numbers of rows, and arguments out of range.
-
         Examples
         --------
         >>> from sklearn.datasets import load_digits
@@ -113,9 +108,9 @@ class Editing(Fitted):
         y_to : scalar or array-like of shape (n,)
             Labels that they are to have.
         pull : float or None, default=0.55
-            Codes are never quite free of the class, so they are carried from the codes of the old class to
-            those of the new one, and then this far (from 0 to 1) towards the nearest of these: more makes the
-            class surer and keeps less of the style. None only decodes under the other label.
+            Codes are never quite free of the class, so they are carried to those of the new class, and then
+            this far (from 0 to 1) towards the nearest of these: more makes the class surer and keeps
+            less of the style. None only decodes under the other label.
 
         Returns
         -------
@@ -378,12 +373,15 @@ class Editing(Fitted):
             codes if len(codes.z) == most else Codes(codes.z.repeat(most, 0), codes.c.repeat(most, 0))
             for codes in found
         ]
-        known = Codes(self._anchors.mean, self._anchors.context)
-        slices = self._model.vae.latent.slices
-        rng = numpy_generator(seed, _STEPS)
+        return self._space(seed), found, like
+
+    def _space(self, seed: int) -> Space:
+        """Return what operations may know of the latent space."""
         kinds = [isinstance(block, ClassBlock) for block in self._context.blocks_]
         blocks = tuple((*cut, kind) for cut, kind in zip(self._context.blocks, kinds, strict=True))
-        return Space(known, slices, blocks, self._group, rng), found, like
+        known = Codes(self._anchors.mean, self._anchors.context)
+        slices = self._model.vae.latent.slices
+        return Space(known, slices, blocks, self._group, numpy_generator(seed, _STEPS))
 
     def _closed(self, codes: Codes, like: Any) -> Any:
         """Decode codes ``(..., n, D)`` into lists, one for each axis in front, of X-likes of n rows."""
