@@ -314,7 +314,7 @@ def _options() -> argparse.Namespace:
         help="seconds of training after which pythae is looked at; the last ends its training",
     )
     quality.add_argument(
-        "--budgets", nargs="+", type=float, default=[15, 30, 60, 120], help="max_fit_seconds of further fits"
+        "--budgets", nargs="*", type=float, default=[15, 30, 60, 120], help="max_fit_seconds of further fits"
     )
     quality.add_argument("--sample", type=int, default=SAMPLE, help="made images behind each distance")
     quality.add_argument("--made-images", type=int, default=None, help="vaeaug's; default: as trained on")
