@@ -221,7 +221,8 @@ class VAEAugmenter(Sharding, Editing, Coding):
             Tables hold numbers, text, categories, booleans, dates; missing values are learned
             too. Images come as arrays or torch tensors (n, H, W), (n, H, W, C) or (n, C, H, W)
             of any numeric dtype and range, as rows with ``image_shape``, as lists of PIL
-            images, or as a torch ``Dataset`` of images or (image, label).
+            images, or as a torch ``Dataset`` of images or (image, label); one of more than 1 GB of
+            values is read again in every epoch.
             A table larger than memory is the path of a Parquet file or of a folder of them, a
             ``pyarrow.dataset.Dataset``, or an iterable of frames that can be iterated over again and again.
         y : array-like of shape (n,), DataFrame or None

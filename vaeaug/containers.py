@@ -23,6 +23,8 @@ __all__ = [
     "Pictures",
     "Tensors",
     "holds_images",
+    "is_dataset",
+    "item",
     "joined",
     "opened",
     "read",
@@ -169,7 +171,7 @@ def holds_images(X: Any) -> bool:
     >>> holds_images(np.zeros((5, 8, 8))), holds_images(np.zeros((5, 64)))
     (True, False)
     """
-    if _is_dataset(X) or len(getattr(X, "shape", ())) > 2:
+    if is_dataset(X) or len(getattr(X, "shape", ())) > 2:
         return True
     listed = isinstance(X, list | tuple) or (
         isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 1
@@ -263,7 +265,7 @@ def opened(X: Any, y: Any = None) -> Opened:
     """
     if y is not None and _is_tensor(y):
         y = _from_tensor(y)
-    if not _is_dataset(X):
+    if not is_dataset(X):
         return Opened(X, y)
     name = type(X).__name__
     try:
@@ -274,7 +276,7 @@ def opened(X: Any, y: Any = None) -> Opened:
         ) from error
     if not count:
         raise InputError(f"X is a {name} without images: 0 sample(s) while a minimum of 1 is required.")
-    images, labels = zip(*(_item(X, i, name) for i in range(count)), strict=True)
+    images, labels = zip(*(item(X, i, name) for i in range(count)), strict=True)
     if y is None and not all(label is None for label in labels):
         y = _as_labels(labels, name)
     if _is_tensor(images[0]) or isinstance(images[0], np.ndarray):
@@ -284,18 +286,18 @@ def opened(X: Any, y: Any = None) -> Opened:
     return Opened(list(images), y, _class_names(X, y))
 
 
-def _item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
+def item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
     """Return image i of a Dataset and its label, None without one."""
     try:
-        item = dataset[i]
+        found = dataset[i]
     except Exception as error:
         raise InputError(
             f"X[{i}] cannot be read: the Dataset {name} raised {type(error).__name__}: {error}. Mend that "
             "item, or leave it out with torch.utils.data.Subset."
         ) from error
-    image, label = item, None
-    if isinstance(item, tuple | list) and len(item):
-        image, label = item[0], (item[1] if len(item) > 1 else None)
+    image, label = found, None
+    if isinstance(found, tuple | list) and len(found):
+        image, label = found[0], (found[1] if len(found) > 1 else None)
     if not (isinstance(image, Image.Image | np.ndarray) or _is_tensor(image)):
         raise InputError(
             f"X[{i}] of the Dataset {name} must be an image or a pair (image, label), the image a tensor, an "
@@ -315,7 +317,7 @@ def _as_labels(labels: Sequence[Any], name: str) -> np.ndarray:
 
 def _class_names(dataset: Any, y: Any) -> list[str] | None:
     """Return the names of a Dataset's classes, through Subsets, if the labels are numbers of them."""
-    while getattr(dataset, "classes", None) is None and _is_dataset(getattr(dataset, "dataset", None)):
+    while getattr(dataset, "classes", None) is None and is_dataset(getattr(dataset, "dataset", None)):
         dataset = dataset.dataset
     names, labels = getattr(dataset, "classes", None), np.asarray(y)
     if not isinstance(names, list | tuple) or labels.dtype.kind not in "iu" or not labels.size:
@@ -323,7 +325,8 @@ def _class_names(dataset: Any, y: Any) -> list[str] | None:
     return [str(name) for name in names] if labels.min() >= 0 and labels.max() < len(names) else None
 
 
-def _is_dataset(X: Any) -> bool:
+def is_dataset(X: Any) -> bool:
+    """Tell whether X is a torch Dataset."""
     if X is None or isinstance(X, np.ndarray | pd.DataFrame | list | tuple | str):
         return False
     from torch.utils.data import Dataset

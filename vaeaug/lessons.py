@@ -13,6 +13,7 @@ from vaeaug.checks import check_weights
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import InputError
 from vaeaug.fitted import contexts
+from vaeaug.imagestream import StreamedImages, is_image_stream
 from vaeaug.intake import Intake, open_intake
 from vaeaug.randomness import derive_seed
 from vaeaug.recipe import parameter_to_json
@@ -42,7 +43,7 @@ class Lesson:
         Class numbers.
     weights : ndarray of float32, shape (n,), or None
         Importance of the rows; for a sample, what each row stands for.
-    stream : StreamedTable or None
+    stream : StreamedTable, StreamedImages or None
     """
 
     intake: Intake
@@ -52,7 +53,7 @@ class Lesson:
     c: np.ndarray
     groups: np.ndarray | None
     weights: np.ndarray | None
-    stream: StreamedTable | None = None
+    stream: StreamedTable | StreamedImages | None = None
 
     def digest(self) -> str:
         """Return what tells these data from others."""
@@ -79,12 +80,15 @@ def gathered(estimator: Any, X: Any, y: Any, sample_weight: Any, seed: int, team
     InputError
         For data that cannot be learned from.
     """
-    if is_stream(X):
+    images = is_image_stream(X)
+    if images or is_stream(X):
         if sample_weight is not None:
             raise InputError(
                 "sample_weight is not taken where X is read piece by piece; leave it out, or repeat rows."
             )
-        stream = StreamedTable(estimator, X, y, seed, team)
+        stream = (
+            StreamedImages(estimator, X, y, seed) if images else StreamedTable(estimator, X, y, seed, team)
+        )
         weights = None if stream.groups is None else stream.mass
         return Lesson(
             stream.intake,
