@@ -17,7 +17,7 @@ from _cells import Cells, conditions
 from _common import README, RESULTS, inject, markdown_table, spread
 from _sprites import draw_sprites
 
-SIDE, EPOCHS = 16, 45
+SIDE, EPOCHS = 16, 60
 #: Images are small so that they train fast; this is how much larger their likelihood would be at 32×32.
 PIXEL_WEIGHT = 4.0
 NAMES = ("entrant", "seed", "fast")

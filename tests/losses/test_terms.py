@@ -11,7 +11,7 @@ from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler
 from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permuted
-from vaeaug.losses.critics import Adversarial
+from vaeaug.losses.critics import Adversarial, PatchCritic
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.terms import TERMS
@@ -170,6 +170,18 @@ def test_permuted_codes_keep_their_marginals_and_lose_their_relations():
 
 
 # --- adversaries -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 20)])
+def test_every_patch_of_an_image_is_judged_by_itself(shape):
+    critic, images = PatchCritic(shape, 4).eval(), torch.randn(2, *shape)
+    other = images.clone()
+    other[:, :, -1, -1] += 1.0
+    with torch.no_grad():
+        moved = (critic(other) - critic(images)).abs() > 1e-6
+    assert moved.shape[1] > 4
+    assert not moved[:, 0].any()
+    assert moved[:, -1].all()
 
 
 def test_the_critic_rests_while_it_is_right_too_often(vae, batch):

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from vaeaug.checks import check_number
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.views import Spectator, views
 from vaeaug.nn.vae import Pass
 
-__all__ = ["Adversarial"]
+__all__ = ["Adversarial", "PatchCritic"]
 
 _DECAY = 0.98
 #: Steps before the guard judges: until then the running means are still moving.
 _GRACE = 100
+
+
+class PatchCritic(nn.Module):
+    """Judge the patches of an image, each by the 11×11 pixels or so around it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(C, H, W)``.
+    width : int
+        Channels of the first layer; the next has twice as many.
+    """
+
+    def __init__(self, shape: Sequence[int], width: int) -> None:
+        super().__init__()
+        sizes, strides = [shape[0], width, 2 * width, 1], (2, 2 if min(shape[1:]) > 8 else 1, 1)
+        self.layers = nn.ModuleList(
+            spectral_norm(nn.Conv2d(a, b, 3, stride=stride, padding=1))
+            for a, b, stride in zip(sizes, sizes[1:], strides, strict=False)
+        )
+
+    def forward(self, view: Tensor) -> Tensor:
+        """Map images ``(B, C, H, W)`` to one verdict a patch, ``(B, patches)``."""
+        *inner, last = self.layers
+        for layer in inner:
+            view = F.leaky_relu(layer(view), 0.2)
+        return last(view).flatten(1)
 
 
 class Adversarial(Adversary):
@@ -24,9 +54,12 @@ class Adversarial(Adversary):
     The model minimises ``−N log D(x̂)``, the critic ``−log D(x) − log(1 − D(x̂))`` (Goodfellow et al. 2014,
     *Generative Adversarial Nets*; in a VAE, Larsen et al. 2016, *Autoencoding beyond Pixels*). N is the
     number of values in a row, over which a log-likelihood sums: without it one verdict per image has
-    no say beside hundreds of pixels. Two guards: the critic rests while it is right more often than
-    ``limit``; and when the running mean of the reconstruction loss has risen by more than ``tolerance``
-    above its lowest value, training goes back to the last good weights and continues without this term.
+    no say beside hundreds of pixels. Of an image the critic judges every patch by itself, with
+    spectrally normalised layers (Isola et al. 2017, *Image-to-Image Translation*; Miyato et al. 2018,
+    *Spectral Normalization*), and D stands for each patch in turn. Two guards: the critic rests while
+    it is right more often than ``limit``; and when the running mean of the reconstruction loss has
+    risen by more than ``tolerance`` above its lowest value, training goes back to the last good
+    weights and continues without this term.
 
     Parameters
     ----------
@@ -53,7 +86,8 @@ class Adversarial(Adversary):
         self.limit = check_number("limit", limit, low=0.5, high=1, open_low=True)
         self.tolerance = check_number("tolerance", tolerance, low=0, open_low=True)
         self.values = setting.values
-        self.critic = Spectator(setting.shape, 1, width)
+        rows = len(setting.shape) != 3
+        self.critic = Spectator(setting.shape, 1, width) if rows else PatchCritic(setting.shape, width)
         for name, value in (
             ("accuracy", 0.5),
             ("active", 1.0),
@@ -66,18 +100,18 @@ class Adversarial(Adversary):
     def forward(self, passed: Pass) -> Tensor:
         """Return how far each reconstruction is from fooling the critic, shape ``(B,)``."""
         made, _ = views(passed)
-        return self.active * self.values * F.softplus(-self.critic(made).squeeze(1))
+        return self.active * self.values * F.softplus(-self.critic(made)).mean(1)
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, zero while it rests, shape ``(B,)``."""
         with torch.no_grad():
             made, real = views(passed)
-        told, known = self.critic(made).squeeze(1), self.critic(real).squeeze(1)
+        told, known = self.critic(made), self.critic(real)
         with torch.no_grad():
             right = 0.5 * ((told < 0).to(told).mean() + (known > 0).to(told).mean())
             self.accuracy.lerp_(right, 1 - _DECAY)
             awake = (self.accuracy < self.limit).to(told)
-        return awake * 0.5 * (F.softplus(-known) + F.softplus(told))
+        return awake * 0.5 * (F.softplus(-known) + F.softplus(told)).mean(1)
 
     @torch.no_grad()
     def lost(self, pieces: dict[str, Tensor]) -> Tensor | None:
