@@ -39,7 +39,7 @@ HOUSE = {
         "filtering": ["filtering", "committee"],
         "resampling": ["resampling"],
         "archive": ["archive"],
-        "plotting": ["plotting", "strips"],
+        "plotting": ["plotting", "strips", "dots"],
         "table files": ["tablefiles", "textcolumns", "parquetfiles", "shardfolder", "tablestream"],
     },
     4: {"losses": ["losses"], "variants": ["variants"]},

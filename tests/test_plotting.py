@@ -161,3 +161,10 @@ def test_scores_are_dots_per_way_to_train() -> None:
     draw(display.figure_)
     assert [line.get_xdata().tolist() for line in display.ax_.get_lines()] == [[0.5, 0.6], [0.7, 0.6]]
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["tree", "forest"]
+
+
+def test_codes_of_real_rows_alone() -> None:
+    display = LatentScatterDisplay.from_codes(RNG.normal(size=(30, 4)), ["a", "b"] * 15, title="Codes")
+    draw(display.figure_)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["a", "b"]
+    assert len(display.new_codes) == 0

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from vaeaug.dots import ScoresDisplay
 from vaeaug.drawing import (
     CLASS_COLOURS,
-    GRID,
     INK,
-    REAL,
     SOFT,
     densities,
     finish,
@@ -23,11 +22,19 @@ from vaeaug.drawing import (
     thinned,
 )
 from vaeaug.errors import InputError
+from vaeaug.strips import FramesDisplay, PathDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["LatentScatterDisplay", "LossCurvesDisplay", "MarginalsDisplay", "ScoresDisplay"]
+__all__ = [
+    "FramesDisplay",
+    "LatentScatterDisplay",
+    "LossCurvesDisplay",
+    "MarginalsDisplay",
+    "PathDisplay",
+    "ScoresDisplay",
+]
 
 
 class LossCurvesDisplay:
@@ -160,7 +167,15 @@ class LatentScatterDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, X_new: Any, y_new: Any, *, ax: Axes | None = None, **options: Any
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        X_new: Any = None,
+        y_new: Any = None,
+        *,
+        ax: Axes | None = None,
+        **options: Any,
     ) -> LatentScatterDisplay:
         """Encode rows with a fitted transformer and draw their codes.
 
@@ -168,16 +183,24 @@ class LatentScatterDisplay:
         ----------
         estimator : object with ``transform(X) -> (n, D)``
         X, y : real rows and their classes
-        X_new, y_new : synthetic rows and their classes
+        X_new, y_new : synthetic rows and their classes, optional
         ax : matplotlib Axes, optional
         **options
             For :meth:`plot`.
         """
-        return cls.from_codes(estimator.transform(X), y, estimator.transform(X_new), y_new, ax=ax, **options)
+        new = None if X_new is None else estimator.transform(X_new)
+        return cls.from_codes(estimator.transform(X), y, new, y_new, ax=ax, **options)
 
     @classmethod
     def from_codes(
-        cls, codes: Any, y: Any, new_codes: Any, y_new: Any, *, ax: Axes | None = None, **options: Any
+        cls,
+        codes: Any,
+        y: Any,
+        new_codes: Any = None,
+        y_new: Any = None,
+        *,
+        ax: Axes | None = None,
+        **options: Any,
     ) -> LatentScatterDisplay:
         """Draw codes, or any numeric rows; those of more than two dimensions along their main axes.
 
@@ -185,13 +208,14 @@ class LatentScatterDisplay:
 
         Parameters
         ----------
-        codes, new_codes : array-like of shape (n, D) and (m, D)
+        codes, new_codes : array-like of shape (n, D) and (m, D); the second is optional
         y, y_new : array-like of shape (n,) and (m,)
         ax : matplotlib Axes, optional
         **options
             For :meth:`plot`.
         """
-        real, new = np.asarray(codes, dtype=np.float64), np.asarray(new_codes, dtype=np.float64)
+        real = np.asarray(codes, dtype=np.float64)
+        new = real[:0] if new_codes is None else np.asarray(new_codes, dtype=np.float64)
         names = ("code 1", "code 2")
         if real.ndim != 2 or new.ndim != 2 or real.shape[1] != new.shape[1]:
             raise InputError(f"codes must be of shapes (n, D) and (m, D); got {real.shape} and {new.shape}.")
@@ -199,12 +223,12 @@ class LatentScatterDisplay:
             axes = PCA(2, random_state=0).fit(real)
             spread = axes.explained_variance_ratio_
             names = (f"main axis 1 ({spread[0]:.0%} of spread)", f"main axis 2 ({spread[1]:.0%})")
-            real, new = axes.transform(real), axes.transform(new)
+            real, new = ((part - axes.mean_) @ axes.components_.T for part in (real, new))
         elif real.shape[1] == 1:
             real, new = (np.column_stack([part, np.zeros(len(part))]) for part in (real, new))
-        display = cls(
-            codes=real, labels=np.asarray(y), new_codes=new, new_labels=np.asarray(y_new), axis_names=names
-        )
+        labels = np.asarray(y)
+        made = labels[:0] if y_new is None else np.asarray(y_new)
+        display = cls(codes=real, labels=labels, new_codes=new, new_labels=made, axis_names=names)
         return display.plot(ax=ax, **options)
 
     def plot(self, ax: Axes | None = None, *, title: str = "Real and synthetic rows") -> LatentScatterDisplay:
@@ -220,8 +244,9 @@ class LatentScatterDisplay:
             self.ax_.scatter(new[:, 0], new[:, 1], s=26, marker="x", color=colour, alpha=0.75, lw=1, zorder=3)
             self.ax_.scatter(real[:, 0], real[:, 1], s=28, color=colour, ec="white", lw=0.6, zorder=2)
             self.ax_.scatter([], [], s=40, marker="s", color=colour, label=str(label))
-        self.ax_.scatter([], [], s=30, color=SOFT, label="real")
-        self.ax_.scatter([], [], s=30, marker="x", color=SOFT, label="synthetic")
+        if len(self.new_codes):
+            self.ax_.scatter([], [], s=30, color=SOFT, label="real")
+            self.ax_.scatter([], [], s=30, marker="x", color=SOFT, label="synthetic")
         finish(self.ax_, xlabel=self.axis_names[0], ylabel=self.axis_names[1], title=title)
         self.ax_.legend(labelcolor=INK, edgecolor="none", framealpha=0.85, fontsize=9, handletextpad=0.3)
         return self
@@ -326,61 +351,4 @@ class MarginalsDisplay:
                 handles, texts, loc="outside lower right", ncols=2, frameon=False, labelcolor=INK, fontsize=9
             )
         self.axes_ = np.array(axes, dtype=object)
-        return self
-
-
-class ScoresDisplay:
-    """Scores of several ways to train, side by side, for several classifiers.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        A row per classifier, a column per way to train.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from vaeaug.plotting import ScoresDisplay
-    >>> scores = pd.DataFrame({"before": [0.5, 0.6], "after": [0.7, 0.6]}, index=["tree", "forest"])
-    >>> ScoresDisplay(scores=scores).plot(xlabel="recall").ax_.get_xlabel()
-    'recall'
-    """
-
-    def __init__(self, *, scores: pd.DataFrame) -> None:
-        self.scores = scores
-
-    def plot(self, ax: Axes | None = None, *, xlabel: str = "score", title: str = "") -> ScoresDisplay:
-        """Draw a line of dots per classifier; a new figure is made when no axes are given."""
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
-        y = np.arange(len(self.scores))[::-1]
-        low, high = self.scores.min(axis=1), self.scores.max(axis=1)
-        self.ax_.hlines(y, low, high, color=GRID, lw=4, zorder=1)
-        between = [CLASS_COLOURS[0], *CLASS_COLOURS[2:]]  # the first is grey, the last stands out
-        count = self.scores.shape[1]
-        colours = [REAL, *(between[j % len(between)] for j in range(count - 2)), CLASS_COLOURS[1]][-count:]
-        for j, name in enumerate(self.scores.columns):
-            marker = "osD^vP"[j % 6]
-            self.ax_.plot(
-                self.scores[name],
-                y,
-                marker,
-                color=colours[j],
-                ms=9,
-                mec="white",
-                label=str(name),
-            )
-        self.ax_.set_yticks(y, [str(name) for name in self.scores.index])
-        self.ax_.set_ylim(-0.6, len(y) - 0.4)
-        finish(self.ax_, xlabel=xlabel, title=title)
-        self.ax_.grid(axis="x", color=GRID)
-        self.ax_.set_axisbelow(True)
-        self.ax_.legend(
-            frameon=False, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4
-        )
         return self

@@ -1,0 +1,72 @@
+"""Scores as dots: several ways to train, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.drawing import CLASS_COLOURS, GRID, INK, REAL, finish, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ScoresDisplay"]
+
+
+class ScoresDisplay:
+    """Scores of several ways to train, side by side, for several classifiers.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per classifier, a column per way to train.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.plotting import ScoresDisplay
+    >>> scores = pd.DataFrame({"before": [0.5, 0.6], "after": [0.7, 0.6]}, index=["tree", "forest"])
+    >>> ScoresDisplay(scores=scores).plot(xlabel="recall").ax_.get_xlabel()
+    'recall'
+    """
+
+    def __init__(self, *, scores: pd.DataFrame) -> None:
+        self.scores = scores
+
+    def plot(self, ax: Axes | None = None, *, xlabel: str = "score", title: str = "") -> ScoresDisplay:
+        """Draw a line of dots per classifier; a new figure is made when no axes are given."""
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        y = np.arange(len(self.scores))[::-1]
+        low, high = self.scores.min(axis=1), self.scores.max(axis=1)
+        self.ax_.hlines(y, low, high, color=GRID, lw=4, zorder=1)
+        between = [CLASS_COLOURS[0], *CLASS_COLOURS[2:]]  # the first is grey, the last stands out
+        count = self.scores.shape[1]
+        colours = [REAL, *(between[j % len(between)] for j in range(count - 2)), CLASS_COLOURS[1]][-count:]
+        for j, name in enumerate(self.scores.columns):
+            marker = "osD^vP"[j % 6]
+            self.ax_.plot(
+                self.scores[name],
+                y,
+                marker,
+                color=colours[j],
+                ms=9,
+                mec="white",
+                label=str(name),
+            )
+        self.ax_.set_yticks(y, [str(name) for name in self.scores.index])
+        self.ax_.set_ylim(-0.6, len(y) - 0.4)
+        finish(self.ax_, xlabel=xlabel, title=title)
+        self.ax_.grid(axis="x", color=GRID)
+        self.ax_.set_axisbelow(True)
+        self.ax_.legend(
+            frameon=False, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4
+        )
+        return self
