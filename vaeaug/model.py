@@ -17,6 +17,7 @@ from torch.distributions import Distribution
 from vaeaug.assembly import Blueprint, build, without_critics
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
+from vaeaug.nn.convolutions import reduced_precision
 from vaeaug.nn.distributions import draw
 from vaeaug.nn.prior import Turns
 from vaeaug.nn.vae import VAE
@@ -261,9 +262,13 @@ class Model:
 
     def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
+        is_image = self.blueprint.layout.is_image
 
         def run(b: Tensor) -> tuple[Tensor]:
-            return (draw(self._new_rows(self.vae.latent.sample(b, temperature), b), temperature),)
+            # New images are many, and end in 8 bits: speed counts more than the last digit.
+            with reduced_precision(b.device) if is_image else contextlib.nullcontext():
+                rows = self._new_rows(self.vae.latent.sample(b, temperature).to(b.dtype), b)
+            return (draw(rows, temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 
-__all__ = ["ImageDecoder", "ImageEncoder", "Pyramid", "ResidualConvolution"]
+__all__ = ["ImageDecoder", "ImageEncoder", "Pyramid", "ResidualConvolution", "reduced_precision"]
 
 #: No side of the coarsest grid is longer than this.
 _COARSEST = 8
@@ -126,7 +126,7 @@ class ImageEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Map images ``(B, C, H, W)`` and contexts ``(B, K)`` to features ``(B, features)``."""
         control = x.new_zeros(len(x), _CONTROL) if self.control is None else F.silu(self.control(c))
-        with _reduced_precision(self, x):
+        with _for_training(self, x):
             h = self.stem(_patches(x, self.pyramid).contiguous(memory_format=torch.channels_last))
             for i, blocks in enumerate(self.stages):
                 if i:
@@ -184,7 +184,7 @@ class ImageDecoder(nn.Module):
         both = torch.cat([z, c], 1)
         control = F.silu(self.control(both))
         rows, columns = self.pyramid.grids[-1]
-        with _reduced_precision(self, z):
+        with _for_training(self, z):
             h = self.code(both).reshape(len(z), -1, rows, columns)
             h = h.contiguous(memory_format=torch.channels_last)
             for i in reversed(range(len(self.stages))):
@@ -223,13 +223,22 @@ def _patches(x: Tensor, pyramid: Pyramid) -> Tensor:
     return F.pixel_unshuffle(x, pyramid.patch)
 
 
-def _reduced_precision(module: nn.Module, like: Tensor) -> AbstractContextManager[object]:
-    """Return a context that trains in bfloat16 where the machine multiplies it faster; nothing otherwise.
+def reduced_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context that multiplies in bfloat16 where the machine does that faster; nothing otherwise.
+
+    A product's inputs are then rounded to three digits, less than the 256 greys of 8 bits tell
+    apart in most of their range; weights and sums stay in single precision.
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16) if _has_bfloat16(device) else nullcontext()
+
+
+def _for_training(module: nn.Module, like: Tensor) -> AbstractContextManager[object]:
+    """Return :func:`reduced_precision` while a module in single precision is trained.
 
     Only the convolutions run in it; weights, codes and likelihoods stay in single precision.
     """
-    if module.training and like.dtype == torch.float32 and _has_bfloat16(like.device):
-        return torch.autocast(like.device.type, dtype=torch.bfloat16)
+    if module.training and like.dtype == torch.float32:
+        return reduced_precision(like.device)
     return nullcontext()
 
 
