@@ -55,12 +55,12 @@ def made(rows: int, seed: int) -> pd.DataFrame:
 def written(folder: str, rows: int) -> Path:
     """Return the folder of a data set of so many rows, written the first time."""
     target = Path(folder) / f"rows_{rows}"
-    if not (target / "whole").exists():
+    if not (target / "_whole").exists():
         target.mkdir(parents=True, exist_ok=True)
         for number, start in enumerate(range(0, rows, FILE_ROWS)):
             part = made(min(FILE_ROWS, rows - start), number)
             part.to_parquet(target / f"part-{number:03d}.parquet", row_group_size=GROUP_ROWS, index=False)
-        (target / "whole").touch()
+        (target / "_whole").touch()
     return target
 
 

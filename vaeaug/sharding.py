@@ -73,7 +73,7 @@ class Sharding(Generating):
             Labels, as in :meth:`sample`. They go into the files as a last column, or as columns.
         shard_size : int or "auto", default="auto"
             Rows per file, what is lost when a worker dies; ``"auto"`` makes four million cells. Rows are made
-            a million cells at a time, so memory does not grow with it.
+            a quarter of a million cells at a time, so memory does not grow with it.
         random_state : int, RandomState or None
             None takes the seed of the folder if it has one, and otherwise goes on with the estimator's own
             sequence.

@@ -25,8 +25,8 @@ __all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels"
 #: Entries of a saved model that change no row: how it was trained, and how long that took.
 _NO_MATTER = {"parameters", "history", "seed"}
 _MOST_MODELS = 2
-#: Cells that are made at a time, some 60 MB; a row group each.
-_CELLS, _LEAST_ROWS = 1_000_000, 500
+#: Cells that are made at a time, a row group each; a worker then needs 100 MB beside what it has imported.
+_CELLS, _LEAST_ROWS = 250_000, 500
 
 # A process keeps the models it has met, so that each is loaded once.
 _models: OrderedDict[str, Generating] = OrderedDict()
