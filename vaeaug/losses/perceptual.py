@@ -45,7 +45,7 @@ class Perceptual(Adversary):
         name, such as ``"vgg16"``, is that of a torchvision classifier; it needs ``weights``,
         and gets images as it was trained on, grey ones as three equal channels.
     weights : path, optional
-        File with the weights of a torchvision model: a state dict as torch or safetensors writes it.
+        File with the weights of a torchvision model: a state dict, as ``torch.save`` writes it.
     layers : sequence of str, optional
         Names of the submodules whose outputs are the stages. By default what a module
         returns; of torchvision models the first three grids.
@@ -239,15 +239,11 @@ def _torchvision(
 
 def _state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
-        if os.fspath(path).endswith(".safetensors"):
-            from safetensors.torch import load_file
-
-            return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged, missing, or no state dict
         raise InputError(
             f"losses='perceptual': weights cannot be read from {os.fspath(path)}; it needs a state dict "
-            "saved by torch.save or safetensors."
+            "saved by torch.save."
         ) from error
 
 
