@@ -23,7 +23,7 @@ NAMES = ("part", "set", "entrant", "seed", "fast")
 DRAWS = 32
 #: Sides, training and test images, epochs, code and channels of each set of black-and-white images.
 SETS: dict[str, dict[str, int]] = {
-    "digits": {"side": 8, "train": 1200, "test": 597, "epochs": 40, "latent_dim": 4, "width": 12},
+    "digits": {"side": 8, "train": 1200, "test": 597, "epochs": 25, "latent_dim": 4, "width": 12},
     "fashion": {"side": 14, "train": 3000, "test": 1000, "epochs": 20, "latent_dim": 8, "width": 8},
 }
 #: Of `times` on Adult: epochs that are measured; the rest of them cost the same.
