@@ -30,6 +30,22 @@ def test_cpu(device):
     assert resolve_device(device) == torch.device("cpu")
 
 
+def test_processes_of_one_machine_take_a_gpu_each(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for local, gpu in (("0", "cuda:0"), ("1", "cuda:1"), ("2", "cuda:0")):
+        monkeypatch.setenv("LOCAL_RANK", local)
+        assert resolve_device("auto") == torch.device(gpu)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda only_physical_cores: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with limited_threads() as used:
+        assert used == 1
+
+
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:x", 3.5, None])
 def test_unknown_device_is_refused(device):
     with pytest.raises(InputError, match="device must be"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` (the first CUDA GPU, else Apple's ``mps``, else the CPU), or any name
-        that torch knows: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"`` (the first CUDA GPU, or under ``torchrun`` that of ``LOCAL_RANK``; else Apple's ``mps``,
+        else the CPU), or any name that torch knows: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         If the name is unknown or the device is absent.
     """
     if isinstance(device, str) and device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if _mps_available() else "cpu"
+        device = _own_gpu() if torch.cuda.is_available() else "mps" if _mps_available() else "cpu"
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -64,6 +65,12 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     if found.type not in ("cpu", "mps"):
         raise InputError(f'device must be "auto", "cpu", "cuda" or "mps", got {str(device)!r}.')
     return found
+
+
+def _own_gpu() -> str:
+    """Return the GPU of this process among those that were started together on this machine."""
+    local = os.environ.get("LOCAL_RANK", "")
+    return f"cuda:{int(local) % torch.cuda.device_count()}" if local.isdigit() else "cuda"
 
 
 def _mps_available() -> bool:
@@ -88,8 +95,8 @@ def limited_threads(threads: int | None = None) -> Iterator[int]:
     Parameters
     ----------
     threads : int, optional
-        The limit; by default 1 in a worker, otherwise the number of physical cores. The
-        number of threads is only ever lowered.
+        The limit; by default 1 in a worker, otherwise the number of physical cores, shared with the
+        processes that ``torchrun`` started beside this one. The number of threads is only ever lowered.
 
     Yields
     ------
@@ -97,7 +104,8 @@ def limited_threads(threads: int | None = None) -> Iterator[int]:
         The number of threads in use inside the block.
     """
     if threads is None:
-        threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True)
+        together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True) // together
     before = torch.get_num_threads()
     used = max(1, min(before, threads))
     torch.set_num_threads(used)
