@@ -38,6 +38,8 @@ class Prior(nn.Module):
     bound = False
     #: Draws discrete codes.
     discrete = False
+    #: Draws as well with products in reduced precision.
+    tolerant = False
 
     def __init__(
         self, latent_dim: int, context_width: int, class_block: tuple[int, int], *, pseudo_count: float = 10.0

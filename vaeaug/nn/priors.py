@@ -174,6 +174,8 @@ class FlowPrior(Prior):
         less. 1 leaves the network as it was trained.
     """
 
+    tolerant = True
+
     def __init__(
         self,
         latent_dim: int,
