@@ -89,7 +89,6 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
         spent["rows"] += batch.total
         return found
 
-    vaeaug.streaming.survey, Run._improve = timed_survey, counted
     model = VAEAugmenter(
         random_state=0,
         max_fit_seconds=job["max_fit_seconds"],
@@ -97,11 +96,15 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
         device="cpu",
     )
     began = time.perf_counter()
-    if job["source"] == "memory":
-        frame = pd.read_parquet(folder)
-        model.fit(frame.drop(columns="label"), frame["label"])
-    else:
-        model.fit(folder, y="label")
+    vaeaug.streaming.survey, Run._improve = timed_survey, counted
+    try:
+        if job["source"] == "memory":
+            frame = pd.read_parquet(folder)
+            model.fit(frame.drop(columns="label"), frame["label"])
+        else:
+            model.fit(folder, y="label")
+    finally:
+        vaeaug.streaming.survey, Run._improve = survey, improve
     ended = time.perf_counter()
     team = current_team()
     answer = {

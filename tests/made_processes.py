@@ -46,3 +46,11 @@ def run_ranks(ranks: int, *arguments: str, timeout: float = 120) -> list[tuple[i
         for process in processes:
             process.kill()
     return found
+
+
+def run_torchrun(ranks: int, *arguments: str, timeout: float = 180) -> None:
+    """Run ``rank_tasks.py`` under torchrun; raise with its output if it fails."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    command += [str(TESTS / "rank_tasks.py"), *arguments]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=timeout)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

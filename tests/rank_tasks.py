@@ -136,6 +136,9 @@ def main(task, folder):
     if task == "dies":
         trained(team, [Dies(team.rank)])
         return
+    if task == "crowd":
+        np.savez(f"{out}.npz", **streamed(folder, 1000))
+        return
     found = {
         **{f"trained/{k}": v for k, v in trained(team).items()},
         **{f"exact/{k}": v for k, v in fitted_without_noise().items()},

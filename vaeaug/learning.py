@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +38,8 @@ _MOST_ANCHOR_VALUES = 1 << 25
 _CHOICE = 12
 #: Share of the time of a bounded fit that has passed when the networks, and when the prior, must be done.
 _NETWORKS_DONE, _PRIOR_DONE = 0.75, 0.92
+#: Rows for each of several processes from which "auto" batches grow with their number.
+_ROWS_FOR_LARGER_BATCHES = 50_000
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
 
 
@@ -155,6 +157,9 @@ def learn(
         early_stopping=parameters.early_stopping,
         shape=layout.shape,
     )
+    if parameters.batch_size == "auto" and n >= _ROWS_FOR_LARGER_BATCHES * team.size:
+        # Each process keeps the batch of one: with less work a step than that, talking takes the time.
+        plan = replace(plan, batch_size=plan.batch_size * team.size)
     blueprint = _blueprint(parameters, layout, context, plan, groups, n)
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     held_out = hold_out(groups, len(x), plan.held_out, seed)

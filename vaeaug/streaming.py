@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from vaeaug.codecs.blocks import ClassBlock
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.codecs.digests import ColumnDigest
 from vaeaug.codecs.promotion import cast
@@ -33,6 +36,8 @@ _RESERVOIR, _SURVEY_ORDER, _EPOCH_ORDER = 20, 21, 22
 _CELLS, _LEAST_ROWS, _MOST_ROWS = 2_400_000, 20_000, 200_000
 #: Bytes of encoded rows that are kept for the next epoch; what is beyond is read and encoded again.
 _KEPT_BYTES = 1 << 28
+#: Blocks that are read in turn.
+_TOGETHER = 4
 #: Share of a bounded fit that the first pass may take.
 _SURVEY_SHARE = 0.25
 
@@ -213,9 +218,9 @@ class StreamedTable:
             order = numpy_generator(self._seed, _EPOCH_ORDER, epoch, turn).permutation(self._stream.blocks)
             # Where there are too few blocks to go round, each process takes every ranks-th row of all.
             whole = len(order) >= ranks
-            for block in (order[rank::ranks] if whole else order).tolist():
-                for piece in self._encoded(block, held):
-                    yield piece if whole else tuple(array[rank::ranks] for array in piece)
+            mine = (order[rank::ranks] if whole else order).tolist()
+            for piece in _interleaved([self._encoded(block, held) for block in mine]):
+                yield piece if whole else tuple(array[rank::ranks] for array in piece)
 
         return read, self.rows - len(held)
 
@@ -276,26 +281,29 @@ class StreamedTable:
             yield from self._kept[block]
             return
         kept: list[Block] = []
-        size = self._bytes
+        size = 0
         for piece in self._stream.read(block):
             found = self._encode(piece, held)
             size += sum(array.nbytes for array in found)
-            if size <= _KEPT_BYTES:
+            if self._bytes + size <= _KEPT_BYTES:
                 kept.append(found)
             else:
                 kept.clear()
             yield found
-        if size <= _KEPT_BYTES:
-            self._kept[block], self._bytes = kept, size
+        if self._bytes + size <= _KEPT_BYTES:
+            self._kept[block] = kept
+            self._bytes += size
 
     def _encode(self, piece: Piece, held: np.ndarray) -> Block:
         numbers = piece.start + np.arange(len(piece.frame))
         chosen = ~np.isin(numbers, held)
         columns = {name: cast(piece.frame[name], dtype) for name, dtype in self._dtypes.items()}
         frame = pd.DataFrame(columns)
-        if not self._is_whole and self._is_single and self.context.classes_ is not None:
-            # Labels that the first pass did not reach.
-            chosen &= frame[self._targets[0]].isin(self.context.classes_).to_numpy()
+        if not self._is_whole:
+            for name, block in zip(self._targets, self.context.blocks_, strict=True):
+                if isinstance(block, ClassBlock):
+                    # Labels that the first pass did not reach.
+                    chosen &= (frame[name].isin(block.classes) | frame[name].isna()).to_numpy()
         frame = frame[chosen]
         x = self.intake.codec.encode_known(frame[self._features])
         labels = self._labels(frame)
@@ -304,6 +312,20 @@ class StreamedTable:
             return x, c, np.ones(len(x), np.float32)
         groups = self.context.groups(labels)
         return x, c, self._factors[groups]
+
+
+def _interleaved(sources: list[Iterator[Block]]) -> Iterator[Block]:
+    """Yield from a few sources in turn, so that rows of distant blocks meet in the shuffle buffer."""
+    waiting = iter(sources)
+    running = deque(islice(waiting, _TOGETHER))
+    while running:
+        source = running.popleft()
+        piece = next(source, None)
+        if piece is None:
+            running.extend(islice(waiting, 1))
+        else:
+            running.append(source)
+            yield piece
 
 
 def _targets(y: Any, stream: TableStream) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_processes import run_ranks
+from made_processes import run_ranks, run_torchrun
 from rank_tasks import fitted_without_noise, trained, write_groups
 
 from vaeaug.training.team import SharedClock, Team, current_team
@@ -82,6 +82,28 @@ def test_workers_of_joblib_train_alone(monkeypatch):
     monkeypatch.setenv("MASTER_PORT", "1")
     monkeypatch.setattr("vaeaug.training.team.inside_worker", lambda: True)
     assert current_team().size == 1
+
+
+def test_processes_can_be_told_to_train_alone(monkeypatch):
+    for name, value in (
+        ("RANK", "0"),
+        ("WORLD_SIZE", "2"),
+        ("MASTER_ADDR", "127.0.0.1"),
+        ("MASTER_PORT", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VAEAUG_ALONE", "1")
+    assert current_team().size == 1
+
+
+@pytest.mark.slow
+def test_torchrun_with_more_processes_than_row_groups(tmp_path):
+    write_groups(tmp_path / "groups_of_1000.parquet", 1000)
+    run_torchrun(3, "crowd", str(tmp_path))
+    first, *others = (dict(np.load(tmp_path / f"crowd.{rank}.npz")) for rank in range(3))
+    for other in others:
+        for name, value in first.items():
+            np.testing.assert_array_equal(other[name], value, err_msg=name)
 
 
 def test_a_clock_starts_at_zero():

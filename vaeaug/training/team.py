@@ -162,14 +162,15 @@ def current_team() -> Team:
 
     A group of processes that the program has made already is used; otherwise one is made from ``RANK``,
     ``WORLD_SIZE``, ``MASTER_ADDR`` and ``MASTER_PORT``. Workers of joblib and of data loaders work alone.
-    All processes have to call it.
+    All processes have to call it. ``VAEAUG_ALONE=1`` in the environment makes each of them work alone.
 
     Raises
     ------
     WorkerLostError
         If the other processes do not come.
     """
-    if not dist.is_available() or inside_worker() or not (dist.is_initialized() or _launched()):
+    alone = bool(os.environ.get("VAEAUG_ALONE")) or inside_worker() or not dist.is_available()
+    if alone or not (dist.is_initialized() or _launched()):
         return Team()
     patience = timedelta(seconds=_PATIENCE)
     try:
@@ -183,7 +184,7 @@ def current_team() -> Team:
     except (RuntimeError, ValueError) as error:
         raise WorkerLostError(
             f"The processes that are to train together did not meet: {_first_line(error)} Every one of them "
-            "has to call fit. To fit in one process alone, do not start the program with torchrun."
+            "has to call fit. To fit in each process alone, set VAEAUG_ALONE=1 in the environment."
         ) from error
     return Team(rank, size, group)
 
