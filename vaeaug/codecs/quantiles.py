@@ -108,8 +108,12 @@ class QuantileBins:
         """Return positions, float64 in ``[0, 1]``, of coordinates in their bins; mid-way on a flat piece."""
         t = np.clip(t, self.lower[bins], self.upper[bins])
         first, last = self.start[bins], self.start[bins + 1] - 1
-        i = np.clip(np.searchsorted(self.t, t, side="right") - 1, first, last)
-        j = np.clip(np.searchsorted(self.t, t, side="left"), first, last)
+        below = np.searchsorted(self.t, t, side="right") - 1
+        above = below + 1
+        # Only a coordinate that is a knot itself has another first knot that is not below it.
+        knots = np.flatnonzero(self.t[np.maximum(below, 0)] == t)
+        above[knots] = np.searchsorted(self.t, t[knots], side="left")
+        i, j = np.clip(below, first, last), np.clip(above, first, last)
         rise = self.t[j] - self.t[i]
         share = np.full(t.shape, 0.5)
         np.divide(t - self.t[i], rise, out=share, where=rise > 0)
