@@ -52,7 +52,10 @@ class CriticCorrelation(Adversary):
     ``TC(z) ≈ E log D(z) / (1 − D(z))`` (Kim and Mnih 2018, *Disentangling by Factorising*, eq. 3). The
     critic D learns to tell ``z ~ q(z)`` from codes whose dimensions were permuted over the batch. It
     sees codes standardised by the batch, which total correlation does not depend on: otherwise
-    the model could escape the critic by moving all codes where it has not learned.
+    the model could escape the critic by moving all codes where it has not learned. For the same
+    reason it need not learn what is linear: ``log D / (1 − D)`` is the log-ratio of Gaussians with the
+    correlations of the batch, plus what a network adds to it. A network alone lags behind, and in
+    short training the model is driven into correlations that it does not see yet.
 
     Parameters
     ----------
@@ -78,17 +81,39 @@ class CriticCorrelation(Adversary):
 
     def forward(self, passed: Pass) -> Tensor:
         """Return the critic's log-ratio of each code, shape ``(B,)``."""
-        return self.critic(_standardised(passed.z)).squeeze(1)
+        z = _standardised(passed.z)
+        return self._log_ratio(z, _excess(z))
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, shape ``(B,)``."""
         z = _standardised(passed.z)
-        found, shuffled = self.critic(z).squeeze(1), self.critic(permuted(z)).squeeze(1)
+        excess = _excess(z)
+        found, shuffled = self._log_ratio(z, excess), self._log_ratio(permuted(z), excess)
         return 0.5 * (F.softplus(-found) + F.softplus(shuffled))
+
+    def _log_ratio(self, z: Tensor, excess: tuple[Tensor, Tensor]) -> Tensor:
+        precision, constant = excess
+        return constant - 0.5 * ((z @ precision) * z).sum(1) + self.critic(z).squeeze(1)
 
 
 def _standardised(z: Tensor) -> Tensor:
     return (z - z.mean(0)) / (z.std(0, correction=0) + 1e-4)
+
+
+@torch.no_grad()
+def _excess(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the Gaussian of standardised codes ``(B, D)`` has in excess of independent ones.
+
+    Its precision less the identity, and half the log-determinant of the precision. Correlations are
+    shrunk by ``D / (B + D)``, so that few rows do not seem to depend on each other.
+    """
+    rows, dim = z.shape
+    identity = torch.eye(dim, dtype=z.dtype, device=z.device)
+    share = dim / (rows + dim)
+    correlation = torch.lerp(z.T @ z / rows, identity, share)
+    # Constant dimensions have no variance after standardising.
+    correlation.diagonal().fill_(1.0)
+    return torch.linalg.inv(correlation) - identity, -0.5 * torch.linalg.slogdet(correlation)[1]
 
 
 def permuted(z: Tensor) -> Tensor:
