@@ -304,10 +304,22 @@ def test_sources_are_rows_of_the_class(fitted, mixed, method):
     assert mixed[1].iloc[sources].tolist() == wanted
 
 
-@pytest.mark.parametrize("method", ["auto", "prior"])
-def test_draws_from_the_prior_have_no_source(fitted, mixed, method):
-    _, sources = fitted.generate(["high"] * 5, *mixed, method=method)
+def test_draws_from_the_prior_have_no_source(fitted, mixed):
+    _, sources = fitted.generate(["high"] * 5, *mixed, method="prior")
     assert_array_equal(sources, -1)
+
+
+def test_by_default_classes_of_enough_rows_are_interpolated(fitted, mixed):
+    X, y = mixed
+    few = np.concatenate([np.flatnonzero(y == "high")[:5], np.flatnonzero(y != "high")])
+    labels = [*["high", "low"] * 5]
+    _, sources = fitted.generate(labels, X.iloc[few], y.iloc[few], random_state=0)
+    assert_array_equal(sources[::2], -1)
+    assert_array_equal(y.iloc[few].iloc[sources[1::2]], "low")
+    every, same = (
+        fitted.generate(labels, X, y, method=m, random_state=0)[0] for m in ("auto", "interpolate")
+    )
+    assert_frame_equal(every, same)
 
 
 def test_sources_are_used_evenly(fitted, mixed):

@@ -7,6 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from vaeaug import VAEAugmenter, VAEOverSampler
+from vaeaug.errors import InputError
 from vaeaug.filtering import LabelFilter
 
 
@@ -53,11 +54,39 @@ def test_where_all_pass_nothing_is_missing():
     assert sampler.sampling_strategy_ == {1: 40}
 
 
-def test_without_a_filter_nothing_is_counted():
+def test_without_a_filter_everything_is_kept():
+    X, y = rows()
+    sampler = VAEOverSampler(Half(), random_state=0, label_filter=None)
+    X_res, _ = sampler.fit_resample(X, y)
+    assert X_res.shape == (120, 3)
+    assert (X_res[80:] > 3).all(axis=1).sum() == 20
+    assert not hasattr(sampler, "dropped_")
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, lambda X: pd.DataFrame(X, columns=list("abc"))])
+def test_by_default_typical_rows_are_chosen_among_more(wrap):
     X, y = rows()
     sampler = VAEOverSampler(Half(), random_state=0)
-    assert sampler.fit_resample(X, y)[0].shape == (120, 3)
+    X_res, y_res = sampler.fit_resample(wrap(X), y)
+    assert sampler.sampling_strategy_ == {1: 40}
+    assert len(X_res) == len(y_res) == len(sampler.is_synthetic_) == len(sampler.source_indices_) == 120
+    assert (np.asarray(X_res)[80:] > 3).all()
     assert not hasattr(sampler, "dropped_")
+
+
+def test_by_default_images_are_not_filtered(monkeypatch):
+    monkeypatch.setattr("vaeaug.sampler.Committee", None)
+    y = np.repeat([0, 1], [20, 8])
+    images = np.random.default_rng(0).integers(0, 255, (28, 6, 6)).astype(np.uint8)
+    flat = images.reshape(28, 36)
+    assert len(VAEOverSampler(VAEAugmenter(max_iter=1), random_state=0).fit_resample(images, y)[0]) == 40
+    wide = VAEAugmenter(max_iter=1, image_shape=(6, 6))
+    assert len(VAEOverSampler(wide, random_state=0).fit_resample(flat, y)[0]) == 40
+
+
+def test_an_unknown_filter_is_refused():
+    with pytest.raises(InputError, match="label_filter"):
+        VAEOverSampler(Half(), label_filter="strict").fit_resample(*rows())
 
 
 def test_images_in_tensors():

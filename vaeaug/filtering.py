@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.evaluation.distances import Points, distance_blocks, nearest, scale_numbers, take_rows
-from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables
+from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidied
 from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
 
 __all__ = ["REASONS", "LabelFilter", "Verdict"]
@@ -156,7 +156,7 @@ class LabelFilter(BaseEstimator):
         self.classes_, groups = np.unique(labels, return_inverse=True)
         self._seed = derive_seed(self.random_state)
         self._groups = groups.astype(np.int64)
-        self._real = _as_images(X) if _is_image(X) else _tidy(X)
+        self._real = _as_images(X) if _is_image(X) else tidied(X)
         self._shape = self._real.shape[1:]
         self._projection: Any = None
         if _is_image(X) and self._real.shape[1] > _COMPONENTS and len(self._real) > _COMPONENTS:
@@ -339,7 +339,7 @@ class LabelFilter(BaseEstimator):
 
     def _checked(self, X_new: Any, rows: int) -> Any:
         """Return samples in the form of the real rows."""
-        new = _tidy(X_new) if isinstance(self._real, pd.DataFrame) else _as_images(X_new)
+        new = tidied(X_new) if isinstance(self._real, pd.DataFrame) else _as_images(X_new)
         if new.shape[1:] != self._shape or len(new) != rows:
             raise InputError(
                 f"LabelFilter: it was fitted on rows of {self._shape[0]} values; got samples of "
@@ -370,14 +370,6 @@ def _as_images(X: Any) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise InputError("LabelFilter: images must hold finite values only; got NaN or infinite pixels.")
     return rows
-
-
-def _tidy(X: Any) -> pd.DataFrame:
-    """Return a table as a frame, without categories that no row has: they would shift the codes of others."""
-    if not isinstance(X, pd.DataFrame):
-        return pd.DataFrame(np.asarray(X))
-    names = [name for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
-    return X.assign(**{str(name): X[name].cat.remove_unused_categories() for name in names}) if names else X
 
 
 def _take(rows: Any, positions: np.ndarray) -> Any:

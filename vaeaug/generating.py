@@ -18,6 +18,8 @@ __all__ = ["METHODS", "Generating"]
 
 METHODS = ("prior", "posterior", "interpolate")
 _NEIGHBOURS = 5
+#: Rows of a class from which "auto" interpolates: a row and as many neighbours.
+_FEWEST_TO_INTERPOLATE = _NEIGHBOURS + 1
 _LABELS, _CHOICE, _NOISE = 11, 12, 13
 
 
@@ -100,7 +102,9 @@ class Generating(Fitted):
         X, y : as in fit
             The real rows that ``"posterior"`` and ``"interpolate"`` start from.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
-            ``"auto"`` is ``"prior"``.
+            ``"auto"`` is ``"interpolate"`` for a class of a table with 6 rows or more in X, otherwise
+            ``"prior"``. A prior fitted to few codes reaches beyond the rows of its class, into those of
+            others; between neighbours, decoding alone brings enough variety.
         temperature, sharp, random_state
             As in :meth:`sample`.
 
@@ -126,13 +130,25 @@ class Generating(Fitted):
         c = self._context.encode(self._context.as_labels(y_new, len(y_new)), len(y_new))
         self._check_sources(method, c, known)
         seed = self._next_seed(random_state)
-        if method in ("auto", "prior"):
-            x, sources = self._generate(c, "prior", temperature, seed, None, sharp)
-        else:
+        drawn = self._from_prior(method, c, known)
+        anchors = None
+        if not drawn.all():
             mean, scale = self._model.encode(x, known)
             anchors = Anchors(mean, scale, known, x if self._codec.layout.is_image else None)
-            x, sources = self._generate(c, method, temperature, seed, anchors, sharp)
-        return self._intake.decode(x), sources
+        varied = "interpolate" if method == "auto" else method
+        new, sources = np.empty((len(c), *x.shape[1:]), np.float32), np.full(len(c), -1, np.int64)
+        for rows, way in ((np.flatnonzero(drawn), "prior"), (np.flatnonzero(~drawn), varied)):
+            if len(rows):
+                new[rows], sources[rows] = self._generate(c[rows], way, temperature, seed, anchors, sharp)
+        return self._intake.decode(new), sources
+
+    def _from_prior(self, method: str, c: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Tell which contexts (n, K) get codes drawn from the prior, given those of the real rows."""
+        if method != "auto" or self.classes_ is None or self._codec.layout.is_image:
+            return np.full(len(c), method in ("auto", "prior"))
+        start, stop = self._context.class_block
+        counts = np.bincount(self._group(known), minlength=stop - start + 1)
+        return counts[self._group(c)] < _FEWEST_TO_INTERPOLATE
 
     def _generate(
         self,

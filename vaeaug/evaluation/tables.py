@@ -13,7 +13,7 @@ from vaeaug.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-__all__ = ["CLASSIFIER_LEVELS", "JointTables", "as_frame", "is_continuous", "join_tables"]
+__all__ = ["CLASSIFIER_LEVELS", "JointTables", "as_frame", "is_continuous", "join_tables", "tidied"]
 
 # HistGradientBoosting takes at most 255 categories a column.
 CLASSIFIER_LEVELS = 250
@@ -222,3 +222,11 @@ def _codes(columns: dict[str, pd.Series]) -> tuple[list[np.ndarray], np.ndarray]
     # Declared but unused categories do not count as levels.
     rank = np.append(np.cumsum(used[:-1]) - 1, -1)
     return [rank[codes] for codes in out], values[used[:-1]]
+
+
+def tidied(X: Any) -> pd.DataFrame:
+    """Return a table as a frame, without categories that no row has: they would shift the codes of others."""
+    if not isinstance(X, pd.DataFrame):
+        return pd.DataFrame(np.asarray(X))
+    names = [name for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    return X.assign(**{str(name): X[name].cat.remove_unused_categories() for name in names}) if names else X

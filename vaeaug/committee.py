@@ -1,0 +1,260 @@
+"""Which of many new rows to keep: those that classifiers of real rows find typical of their class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from vaeaug.checks import check_number
+from vaeaug.evaluation.arms import rows_of, stacked
+from vaeaug.evaluation.tables import join_tables, tidied
+from vaeaug.randomness import keyed_seed, numpy_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Committee", "typical_rows"]
+
+#: Classes with fewer rows are not judged: a share of their scores says nothing.
+_FEWEST = 5
+_LEVELS = 30
+_TREES = 50
+#: Probabilities of a forest are whole numbers of its trees; beyond this they say no more.
+_LEAST = 1e-3
+_FOLDS, _ROWS, _MODEL = 61, 62, 63
+#: Rows made for each one wanted, of which the typical ones are kept: at first, and in all.
+_SURPLUS, _MOST_SURPLUS = 1.5, 6.0
+
+
+class Committee(BaseEstimator):
+    """Rate new rows by how typical of their class they are, beside real rows of that class.
+
+    A random forest and a logistic regression are trained on real rows by cross-fitting. The score of
+    a row is the mean of their log-odds for its label. Real rows are scored by the models that have
+    not seen them; the ``floor`` quantile of their scores is the mark of their class.
+
+    Rows above the mark are worth more to a classifier than all rows that a generator makes: they
+    tell it, in many rows, what a forest and a linear model together can tell from the few real ones,
+    and they leave out those that lie where the other class is at home. It is these that lower the average
+    precision of a classifier trained on them.
+
+    Parameters
+    ----------
+    floor : float, default=0.25
+        Share of real rows of a class that score below its mark.
+    cv : int, default=5
+        Models of each kind; fewer where the rarest judged class has fewer rows.
+    max_rows : int, default=10000
+        Rows that a model learns from, at most.
+    random_state : int, default=0
+
+    Attributes
+    ----------
+    classes_ : ndarray (K,)
+    marks_ : ndarray (K,)
+        Log-odds that a row of each class is to reach; −inf for classes of fewer than 5 rows.
+    """
+
+    def __init__(
+        self, *, floor: float = 0.25, cv: int = 5, max_rows: int = 10_000, random_state: int = 0
+    ) -> None:
+        self.floor = floor
+        self.cv = cv
+        self.max_rows = max_rows
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Committee:
+        """Learn from real rows what their classes look like.
+
+        Parameters
+        ----------
+        X : DataFrame or array (n, d)
+        y : array-like (n,)
+            Class labels.
+
+        Returns
+        -------
+        self
+        """
+        check_number("floor", self.floor, low=0, high=1)
+        check_number("cv", self.cv, low=2, integer=True)
+        check_number("max_rows", self.max_rows, low=2, integer=True)
+        self.classes_, groups = np.unique(np.asarray(y), return_inverse=True)
+        self._real = tidied(X)
+        counts = np.bincount(groups)
+        self.marks_ = np.full(len(self.classes_), -np.inf)
+        self._models: list[tuple[Any, np.ndarray]] = []
+        judged = counts >= _FEWEST
+        if not judged.any() or len(self.classes_) < 2:
+            return self
+        folds = min(self.cv, int(counts[judged].min()))
+        rng = numpy_generator(self.random_state, _FOLDS)
+        order = np.lexsort((rng.random(len(groups)), groups))
+        fold = np.empty(len(groups), dtype=np.int64)
+        fold[order] = np.arange(len(groups)) % folds  # classes lie in a row, so folds share them evenly
+        features = self._features(X)
+        scores = np.full(len(groups), np.nan)
+        for k in range(folds):
+            rows = self._sampled(np.flatnonzero(fold != k), groups, k)
+            if len(np.unique(groups[rows])) < 2:  # the only row of the other class was left out
+                continue
+            models = self._trained(features.iloc[rows], groups[rows], k)
+            self._models += models
+            unseen = np.flatnonzero(fold == k)
+            scores[unseen] = _log_odds(models, features.iloc[unseen], groups[unseen], len(counts))
+        for group in np.flatnonzero(judged):
+            self.marks_[group] = np.nanquantile(scores[groups == group], self.floor)
+        return self
+
+    def rate(self, X_new: Any, y_new: Any) -> np.ndarray:
+        """Return how far new rows lie above the mark of their class, in log-odds (m,).
+
+        Parameters
+        ----------
+        X_new : like X in fit, (m, d)
+        y_new : array-like (m,)
+            The labels that the rows were made for.
+
+        Returns
+        -------
+        ndarray of float64 (m,)
+            Below 0 for rows that are less typical than most real ones; +inf where there is no mark.
+        """
+        check_is_fitted(self, "marks_")
+        groups = np.searchsorted(self.classes_, np.asarray(y_new))
+        above = np.full(len(groups), np.inf)
+        judged = np.flatnonzero(np.isfinite(self.marks_[groups]))
+        if len(judged) and self._models:
+            features = self._features(X_new).iloc[judged]
+            found = _log_odds(self._models, features, groups[judged], len(self.classes_))
+            above[judged] = found - self.marks_[groups[judged]]
+        return above
+
+    def _sampled(self, rows: np.ndarray, groups: np.ndarray, fold: int) -> np.ndarray:
+        """Return at most ``max_rows`` of the rows, small classes whole."""
+        if len(rows) <= self.max_rows:
+            return rows
+        order = numpy_generator(self.random_state, _ROWS, fold).permutation(rows)
+        rank = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy()
+        most = self.max_rows // len(self.classes_)
+        small = order[rank < most]
+        rest = order[rank >= most]
+        return np.sort(np.concatenate([small, rest[: max(0, self.max_rows - len(small))]]))
+
+    def _trained(self, features: pd.DataFrame, groups: np.ndarray, fold: int) -> list[tuple[Any, np.ndarray]]:
+        seed = keyed_seed(self.random_state, _MODEL, fold)
+        members = [
+            make_pipeline(
+                _prepared(features, scaled=False),
+                RandomForestClassifier(_TREES, min_samples_leaf=3, random_state=seed),
+            ),
+            make_pipeline(_prepared(features, scaled=True), LogisticRegression(C=0.3, max_iter=500)),
+        ]
+        return [(model.fit(features, groups), np.asarray(model[-1].classes_)) for model in members]
+
+    def _features(self, rows: Any) -> pd.DataFrame:
+        """Return rows as columns of float64 and categories that mean the same for all rows."""
+        frame = join_tables({"X": self._real, "X_new": tidied(rows)}).frame(1)
+        frame.columns = pd.RangeIndex(frame.shape[1])
+        return frame
+
+
+def _prepared(features: pd.DataFrame, scaled: bool) -> ColumnTransformer:
+    """Return what turns columns into numbers: medians for holes, a column for each frequent category."""
+    discrete = [name for name in features if isinstance(features[name].dtype, pd.CategoricalDtype)]
+    # A column without a single value has no median.
+    numbers = [name for name in features if name not in discrete and features[name].notna().any()]
+    steps: list[Any] = [SimpleImputer(strategy="median"), *([StandardScaler()] if scaled else [])]
+    categories = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False
+    )
+    return ColumnTransformer(
+        [("numbers", make_pipeline(*steps), numbers), ("categories", categories, discrete)]
+    )
+
+
+def _log_odds(
+    models: list[tuple[Any, np.ndarray]], features: pd.DataFrame, groups: np.ndarray, size: int
+) -> np.ndarray:
+    """Return the mean log-odds that models give to the class of each row, (m,)."""
+    total = np.zeros(len(groups))
+    for model, classes in models:
+        chances = np.zeros((len(groups), size))
+        chances[:, classes] = model.predict_proba(features)
+        own = np.clip(chances[np.arange(len(groups)), groups], _LEAST, 1 - _LEAST)
+        total += np.log(own / (1 - own))
+    return total / max(1, len(models))
+
+
+def typical_rows(
+    make: Callable[[np.ndarray, int], tuple[Any, np.ndarray]],
+    committee: Committee,
+    labels: np.ndarray,
+    positions: np.ndarray,
+) -> tuple[Any, np.ndarray]:
+    """Make more rows than are wanted, and return those that the committee finds typical.
+
+    Parameters
+    ----------
+    make : callable
+        Takes positions of labels, and the number of the attempt; returns a row for each, and where it
+        stems from.
+    committee : Committee
+        Fitted.
+    labels : ndarray (n,)
+        Of the real rows.
+    positions : ndarray of int64 (m,)
+        For each row wanted, the position of its label; one position for each class.
+
+    Returns
+    -------
+    rows : as ``make`` returns them, (m, d)
+        Where too few pass, the best of the others too.
+    sources : ndarray (m,)
+    """
+    wanted = {int(p): int((positions == p).sum()) for p in np.unique(positions)}
+    made: Any = None
+    owner, above, sources = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
+    more = {position: int(np.ceil(_SURPLUS * count)) for position, count in wanted.items()}
+    for attempt in range(2):
+        asked = np.repeat(np.array(list(more), dtype=np.int64), list(more.values()))
+        if not len(asked):
+            break
+        new, stems = make(asked, attempt)
+        made = new if made is None else stacked(made, new)
+        sources = np.concatenate([sources, np.asarray(stems)])
+        owner = np.concatenate([owner, asked])
+        above = np.concatenate([above, committee.rate(new, labels[asked])])
+        more = {position: _lacking(above[owner == position], count) for position, count in wanted.items()}
+    kept = np.empty(len(positions), dtype=np.int64)
+    for position, count in wanted.items():
+        rows = np.flatnonzero(owner == position)
+        kept[positions == position] = rows[_best(above[rows], count)]
+    return rows_of(made, kept), sources[kept]
+
+
+def _lacking(above: np.ndarray, wanted: int) -> int:
+    """Return how many more rows to make so that enough pass, judged by the share that passed."""
+    passed = int((above >= 0).sum())
+    if passed >= wanted:
+        return 0
+    most = int(np.ceil(_MOST_SURPLUS * wanted)) - len(above)
+    return min(most, int(np.ceil(1.1 * (wanted - passed) * len(above) / max(passed, 1))))
+
+
+def _best(above: np.ndarray, wanted: int) -> np.ndarray:
+    """Return the first rows that pass; where there are too few, the best of the others too."""
+    passing = np.flatnonzero(above >= 0)
+    if len(passing) >= wanted:
+        return passing[:wanted]
+    return np.argsort(-above, kind="stable")[:wanted]
