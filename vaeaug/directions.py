@@ -17,7 +17,8 @@ __all__ = ["Attribute", "Directions"]
 #: Of the ridge regression, relative to the variance of the codes.
 _RIDGE = 1e-3
 _MOST_LEVELS = 256
-_VOTERS = 8
+#: Codes that decide on a class, and codes that an edit is drawn to: the mean of more is blurred.
+_VOTERS, _NEAR = 8, 4
 
 
 @dataclass(frozen=True)
@@ -276,6 +277,7 @@ class Directions:
             pull,
             groups=(self._levels(wanted, everyone), self._levels(self.targets, known)),
             tags=(wanted[:, kinds], self.targets[:, kinds]),
+            k=_NEAR,
         )
 
     def _attribute(self, name: Any) -> Attribute:
