@@ -35,7 +35,7 @@ def test_an_interpolation_is_a_row_per_pair(augmenter):
     display = FramesDisplay.from_interpolation(augmenter, IMAGES[:3], IMAGES[3:6], steps=4)
     assert display.frames.shape == (3, 4, 8, 9)
     assert np.abs(display.frames[:, 0] - pixels(augmenter.reconstruct(IMAGES[:3]))).max() < 1e-9
-    assert sheet(display).shape == (3 * 9 - 1, 4 * 10 - 1)
+    assert sheet(display).shape == (3 * 52 - 4, 4 * 58 - 4)  # drawn six times as large, with gaps of 4
     assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["A", "B"]
 
 
@@ -48,11 +48,12 @@ def test_a_traversal_is_a_row_per_dimension(augmenter):
 def test_edits_lie_below_each_other_with_their_names():
     display = FramesDisplay.from_edits({"before": IMAGES[:6], "after": 255 - IMAGES[:6]})
     assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["before", "after"]
-    drawn = sheet(display)
+    drawn = sheet(display.plot(smooth=False))
     assert np.allclose(drawn[:8, :9], IMAGES[0] / 255)
     assert np.allclose(drawn[9:17, 10:19], 1 - IMAGES[1] / 255)
     ax = plt.figure().add_subplot()
-    assert FramesDisplay(frames=display.frames).plot(ax=ax, title="x").ax_ is ax
+    assert FramesDisplay(frames=display.frames).plot(ax=ax, title="x", marked=[(0, 0), (1, 5)]).ax_ is ax
+    assert len(ax.get_lines()) == 2
 
 
 def test_colours_are_drawn_in_colour():
@@ -60,7 +61,8 @@ def test_colours_are_drawn_in_colour():
     display = FramesDisplay.from_edits({"a": colours, "b": np.moveaxis(colours, -1, 1)})
     assert display.frames.shape == (2, 4, 8, 8, 3)
     assert np.array_equal(*display.frames)
-    assert sheet(display).shape == (17, 35, 3)
+    assert sheet(display.plot(smooth=False)).shape == (17, 35, 3)
+    assert sheet(display.plot()).shape == (2 * 52 - 4, 4 * 52 - 4, 3)
 
 
 @pytest.mark.parametrize("container", list(IMAGE_CONTAINERS))

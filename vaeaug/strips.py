@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import zoom
 
 from vaeaug.drawing import CLASS_COLOURS, GRID, INK, SOFT, finish, new_axes
 from vaeaug.errors import InputError
@@ -18,6 +19,8 @@ __all__ = ["FramesDisplay", "PathDisplay"]
 
 _INCH = 0.62  # side of one image
 _MOST_LINES = 8
+_SMALL, _ZOOM = 16, 6
+_MARK = "#E69F00"
 
 
 class FramesDisplay:
@@ -115,9 +118,30 @@ class FramesDisplay:
             raise InputError(f"edits must hold versions of the same images, as many in each; got {counts}.")
         return cls(frames=np.stack(found), row_names=list(edits)).plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None, *, title: str = "") -> FramesDisplay:
-        """Draw; a new figure is made when no axes are given."""
-        rows, columns, height, width = self.frames.shape[:4]
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        title: str = "",
+        marked: Iterable[tuple[int, int]] = (),
+        smooth: bool | None = None,
+    ) -> FramesDisplay:
+        """Draw; a new figure is made when no axes are given.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        title : str
+        marked : iterable of (row, column)
+            Images to put a frame around.
+        smooth : bool, optional
+            Draw between pixels by cubic splines, by default for images of fewer than 16 pixels a side.
+        """
+        frames = self.frames
+        if smooth or (smooth is None and max(frames.shape[2:4]) < _SMALL):
+            factors = (1, 1, _ZOOM, _ZOOM, 1)[: frames.ndim]
+            frames = np.clip(zoom(frames, factors, order=3, mode="nearest", grid_mode=True), 0, 1)
+        rows, columns, height, width = frames.shape[:4]
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -125,19 +149,24 @@ class FramesDisplay:
             ax = plt.figure(figsize=size, layout="constrained").add_subplot()
         self.ax_, self.figure_ = ax, ax.figure
         gap = max(1, height // 12)
-        tiles = np.full((rows, height + gap, columns, width + gap, *self.frames.shape[4:]), 1.0)
-        tiles[:, :height, :, :width] = np.moveaxis(self.frames, 1, 2)
-        sheet = tiles.reshape(rows * (height + gap), columns * (width + gap), *self.frames.shape[4:])
+        down, across = height + gap, width + gap
+        tiles = np.full((rows, down, columns, across, *frames.shape[4:]), 1.0)
+        tiles[:, :height, :, :width] = np.moveaxis(frames, 1, 2)
+        sheet = tiles.reshape(rows * down, columns * across, *frames.shape[4:])
         ax.imshow(sheet[:-gap, :-gap], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         finish(ax, title=title)
-        middle = (np.arange(max(rows, columns)) + 0.5) * (height + gap) - 0.5
-        ax.set_yticks(middle[: len(self.row_names)], self.row_names)
-        across = (np.arange(columns) + 0.5) * (width + gap) - 0.5
+        ax.set_yticks((np.arange(len(self.row_names)) + 0.5) * down, self.row_names)
         named = [i for i, name in enumerate(self.column_names) if name]
-        ax.set_xticks(across[named], [self.column_names[i] for i in named])
+        ax.set_xticks((np.array(named) + 0.5) * across, [self.column_names[i] for i in named])
         ax.xaxis.tick_top()
         ax.tick_params(length=0, colors=SOFT)
         ax.spines[:].set_visible(False)
+        for row, column in marked:
+            x, y = (
+                column * across + np.array([-0.5, width - 0.5]),
+                row * down + np.array([-0.5, height - 0.5]),
+            )
+            ax.plot(x[[0, 1, 1, 0, 0]], y[[0, 0, 1, 1, 0]], color=_MARK, lw=2.5, clip_on=False)
         return self
 
 
