@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import NotFittedError
 
-from vaeaug import Recipe, VAEAugmenter, load
+from vaeaug import VARIANTS, Recipe, VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.latent_operations import OPERATIONS, Codes
 
@@ -380,3 +380,19 @@ def test_a_model_without_y_has_no_control_variables(of_bars, bars):
 def test_an_unfitted_model_asks_for_fit(call):
     with pytest.raises(NotFittedError):
         call(fast())
+
+
+# --- the family ------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.VaeaugWarning")
+@pytest.mark.parametrize("variant", ["vae", "ae", "ladder", "vlae", "flow", "planar", "iaf", "discrete"])
+def test_every_kind_of_code_takes_every_operation(variant):
+    # The others of the family differ in what operations do not see: the prior, or the loss.
+    augmenter = fast(**VARIANTS[variant], max_fit_seconds=2.0).fit(IMAGES, LABELS)
+    for made in calls(augmenter, IMAGES, LABELS):
+        assert np.ptp(made) > 0
+    directions = augmenter.find_directions(IMAGES, pd.DataFrame({"mean": IMAGES.mean((1, 2))}), LABELS)
+    made = augmenter.edit(IMAGES[:3], LABELS[:3], attribute="mean", amount=1.0, directions=directions)
+    assert made.shape == (3, 8, 9)
+    assert np.isfinite(augmenter.uncertainty(IMAGES, LABELS)).all()
