@@ -53,7 +53,8 @@ def options(tmp_path, **changes):
         "budgets": [5.0],
         "made_images": None,
         "peer_images": 100,
-        "no_tstr": False,
+        "no_tstr": (),
+        "methods": ("prior", "posterior", "interpolate"),
         "augment_settings": ["50 a class"],
         "arms": ["plain", "oversampling"],
         "vaeaug": ["posterior:0.5:cnn", "prior:0.3"],
@@ -272,6 +273,30 @@ class TestReport:
         text = report._times(records)
         assert "30 s: 1/20.0 of the time" in text
         assert f"{38 / 40:.2f} |" in text  # what took 2,000 s does not count at equal time
+
+    def test_a_crowded_machine_is_told(self, load):
+        record = {"part": "quality", "set": "mnist", "entrant": "x", "seed": 0, "fast": False, "threads": 1}
+        record |= {"device": "cpu", "measured": "today", "judge": {}, "error": "out of luck"}
+        facts = {"cpu": "c", "cores": 2, "memory_gb": 8, "gpu": None, "python": "3"}
+        told = {
+            load_average: "crowded"
+            in load("_images_report").render([record | {"machine": facts | {"load_average": load_average}}])
+            for load_average in (1.0, 6.0)
+        }
+        assert told == {1.0: False, 6.0: True}
+
+    def test_the_choice_of_the_defaults_is_shown(self, load):
+        record = {
+            "part": "choice",
+            "set": "mnist",
+            "entrant": "gaussian",
+            "seed": 0,
+            "tstr": 0.5,
+            "fast": False,
+        }
+        record |= {"device": "cpu", "threads": 1, "measured": "today", "judge": {}}
+        record["machine"] = {"cpu": "c", "cores": 2, "memory_gb": 8, "gpu": None, "python": "3"}
+        assert "| mnist: gaussian | – | – | – | – | 50.00 | – |" in load("_images_report").render([record])
 
     def test_the_readme_has_the_markers(self, load):
         assert load("_common").README.read_text().count("<!-- images:begin -->") == 1
