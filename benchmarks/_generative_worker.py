@@ -31,7 +31,7 @@ def vaeaug_settings(name: str) -> dict[str, Any]:
         "perceptual": {
             "prior": "mixture",
             "network": plain,
-            "losses": {**bound, "perceptual": Recipe("perceptual", weight=1.0)},
+            "losses": {**bound, "perceptual": Recipe("perceptual", weight=5.0)},
         },
         "adversarial": {
             "prior": "mixture",

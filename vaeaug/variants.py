@@ -71,7 +71,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # Jang et al. 2017 with the two-stage prior of van den Oord et al. 2017: codes from codebooks.
         "discrete": _plain(posterior="categorical", prior="tokens"),
         # Hou et al. 2017: + distance in the features of a classifier of the same labels.
-        "perceptual": _plain(losses={**_BOUND, "perceptual": 1.0}),
+        "perceptual": _plain(losses={**_BOUND, "perceptual": 5.0}),
         # Larsen et al. 2016: + a critic that tells reconstructions from rows.
         "adversarial": _plain(losses={**_BOUND, "adversarial": 1.0}),
     }
