@@ -184,7 +184,7 @@ class TestRuns:
 
     def test_bounds_and_their_gains(self, load):
         family = load("family")
-        record = family.bound("digits", "vae", 0, fast=True)
+        record = family.bound("digits", "vae", "posterior", 0, fast=True)
         assert record["nats"] < 0
         plain = {seed: {"nats": -20.0} for seed in range(3)}
         better = {seed: {"nats": -19.0 + 0.1 * (seed - 1)} for seed in range(3)}
@@ -192,13 +192,9 @@ class TestRuns:
 
     def test_as_many_parameters(self, load):
         family = load("family")
-        from vaeaug import VARIANTS
-
-        images, _ = family.binary_images("digits", 0)
-        wanted = family._parameters(images, family.SETS["digits"], VARIANTS["ladder"], 128)
-        features = family.features_for(wanted, images, family.SETS["digits"])
-        found = family._parameters(images, family.SETS["digits"], VARIANTS["vae"], features)
-        assert found == pytest.approx(wanted, rel=0.01)
+        wanted = family._count(family._model("ladder", 40, 16, family.WIDTH, 0))
+        width = family.width_for(wanted, 40, 16)
+        assert family._count(family._model("vae", 40, 16, width, 0)) == pytest.approx(wanted, rel=0.02)
 
     @pytest.mark.parametrize("name", ["sprites", "family", "generative"])
     def test_committed_results_render(self, load, name):
