@@ -276,8 +276,8 @@ def _bound_table(records: list[dict[str, Any]]) -> str:
     header = ["", "question", "code", "seeds", "bound", "gain", "KL", "parameters", "CPU s"]
     note = (
         f"Importance-weighted bound with {DRAWS} draws, higher is better. *Gain*: over the plain VAE of the "
-        "same seed and code, mean and 95 % confidence interval. *levels*: that plain VAE is as wide as gives it "
-        "the ladder's number of parameters."
+        "same seed and code, mean and 95 % confidence interval. *levels*: that plain VAE is so wide that it "
+        "has as many parameters as the ladder."
     )
     return markdown_table(header, rows) + "\n\n" + note
 
