@@ -155,12 +155,15 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     known = space.known.z.astype(np.float64)
     wanted = _completed(space, c)
     z = source.z + (wanted - _completed(space, source.c)) @ regressed(known, space.known.c)
-    rows = (c != source.c).any(1)
-    if rows.any():
-        numbers = [start for start, _, is_class in space.blocks if not is_class]
-        groups = (_class_numbers(space, c[rows]), _class_numbers(space, space.known.c))
-        tags = (wanted[rows][:, numbers], space.known.c[:, numbers])
-        z[rows] = pulled(z[rows], known, pull, groups=groups, tags=tags)
+    numbers = [start for start, _, is_class in space.blocks if not is_class]
+    before, after, groups = (_class_numbers(space, each) for each in (source.c, c, space.known.c))
+    other_class = (before != after).any(1)
+    # A class takes the mean of many codes to be sure of; the mean of many is blurred, so a number takes few.
+    for rows, k in ((other_class, 16), (~other_class & (c != source.c).any(1), 4)):
+        if rows.any():
+            alike = {"groups": (after[rows], groups)}
+            alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
+            z[rows] = pulled(z[rows], known, pull, k=k, **alike)
     return Codes(z, c)
 
 
