@@ -27,7 +27,7 @@ NAMES = ("set", "given", "seed", "fast")
 GIVEN = ("class", "class, slant, thickness")
 #: Images the models learn from, images that are changed, epochs, and steps of the judge.
 SETS: dict[str, dict[str, int]] = {
-    "mnist": {"train": 10_000, "test": 2_000, "epochs": 10, "judge_steps": 2_000},
+    "mnist": {"train": 10_000, "test": 1_000, "epochs": 10, "judge_steps": 1_500},
     "digits": {"train": 800, "test": 300, "epochs": 30, "judge_steps": 600},
 }
 STYLE = ("slant", "thickness")
@@ -101,7 +101,6 @@ def measured(name: str, given: str, seed: int, fast: bool) -> dict[str, Any]:
     import torch
 
     from vaeaug import VAEAugmenter, load
-    from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
     torch.set_num_threads(1)
     (train, labels), (test, classes), (other, truth) = split(name, seed, fast)
@@ -115,9 +114,7 @@ def measured(name: str, given: str, seed: int, fast: bool) -> dict[str, Any]:
         VAEAugmenter(max_iter=epochs, random_state=seed).fit(train, y).save(kept)
         kept.with_suffix(".txt").write_text(f"{time.process_time() - began:.1f}")
     augmenter, seconds = load(kept), float(kept.with_suffix(".txt").read_text())
-    steps = 30 if fast else SETS[name]["judge_steps"]
-    judge = SmallConvClassifier(max_steps=steps, shift=0 if name == "digits" else 2, random_state=seed)
-    judge.fit(other, truth)
+    judge = judge_of(name, seed, fast, other, truth)
     world = World(judge, style, test, classes, style_of(test))
     wanted = (classes + np.random.default_rng([seed, 93]).integers(1, 10, len(classes))) % 10
     known: Any = classes if given == "class" else world.style.assign(digit=classes)
@@ -145,6 +142,25 @@ def measured(name: str, given: str, seed: int, fast: bool) -> dict[str, Any]:
         "judge": round(float(judge.score(test, classes)), 4),
         "rows": rows,
     }
+
+
+def judge_of(name: str, seed: int, fast: bool, images: np.ndarray, labels: np.ndarray) -> Any:
+    """Return a classifier of the images that nobody else has seen; kept for the next cell of the seed."""
+    from safetensors.torch import load_file, save_file
+
+    from vaeaug.evaluation.smallcnn import SmallConvClassifier
+
+    steps = 30 if fast else SETS[name]["judge_steps"]
+    kept = cache_folder() / f"operations-judge-{name}-{seed}-{steps}.safetensors"
+    judge = SmallConvClassifier(max_steps=steps, shift=0 if name == "digits" else 2, random_state=seed)
+    if kept.exists():
+        # Without a step, fit only builds the network.
+        judge.set_params(max_steps=0).fit(images, labels)
+        judge.network_.load_state_dict(load_file(kept))
+        return judge
+    judge.fit(images, labels)
+    save_file(judge.network_.state_dict(), kept)
+    return judge
 
 
 class World:
