@@ -61,7 +61,9 @@ class VAEAugmenter(Sharding, Editing, Coding):
         Terms that replace the default ``{"reconstruction": 1, "kl": beta}``; add
         ``"factor"``, ``"beta_tc"``, ``"adversarial"`` or ``"perceptual"``, or take ``"iwae"`` alone. A number
         is a weight; a recipe may hold options too, such as ``Recipe("kl", weight=4.0,
-        free_bits=2.0, schedule=Recipe("cyclical", cycles=4))``. See ``VARIANTS``.
+        free_bits=2.0, schedule=Recipe("cyclical", cycles=4))`` or ``Recipe("perceptual", weight=5.0,
+        network=module)``, which compares features of your network, or of a torchvision model
+        (``network="vgg16", weights="vgg16.pth"``; saving leaves networks out). See ``VARIANTS``.
     categorical_features : "from_dtype", None, mask, positions or names, default="from_dtype"
         Numeric columns to treat as categories.
     image_shape : tuple, optional
