@@ -68,6 +68,12 @@ def test_the_prior_of_many_images_is_trained_in_fewer_epochs():
     assert epochs[-1] >= 10
 
 
+def test_a_short_training_of_images_has_a_short_prior():
+    epochs = [plan(1_000, shape=(1, 28, 28), max_iter=count).prior_max_iter for count in (1, 30, 150, 600)]
+    assert epochs[0] <= 10
+    assert epochs[0] < epochs[1] < epochs[2] == epochs[3]
+
+
 def test_the_flow_of_images_is_guided_and_options_given_are_kept():
     assert prior_for(Recipe("flow"), (1, 28, 28)).options["guidance"] > 1
     given = Recipe("flow", guidance=1.0, steps=3)

@@ -31,7 +31,9 @@ _LEAST_SHARE = 0.025
 #: Of tables: a lower loss on held-out rows, and samples a little further from the training rows.
 _WEIGHT_DECAY = 0.3
 _IMAGES_SEEN = 400_000
-_CODES_SEEN = 1_500_000
+#: Codes that a prior is fitted to, at least and at most, and how often it sees them.
+_FEWEST_CODES, _MOST_CODES = 8_192, 65_536
+_CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 8, 120
 _REFERENCE_PIXELS = 28 * 28
 _REFERENCE_IMAGES = 20_000
 #: The prior of images: codes are many, and their classes lie close together.
@@ -87,11 +89,11 @@ def resolve(
     to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
     fewer for larger images, but at least 4 and at most 150. The weight of the KL is 0.1
     from 20,000 images on: the prior, which is fitted afterwards, finds codes wherever they
-    lie. Fewer images are not enough to show it where to look, so up to 0.5 keeps codes together.
+    lie. Fewer images are not enough to show it where to look, so up to 0.5 keeps codes together. With
+    less than half as many epochs as ``"auto"`` would take, the prior gets fewer, too.
     """
     prior = (50, 1024)
     if len(shape) == 3:
-        prior = (min(50, max(10, round(_CODES_SEEN / rows))), 256)
         auto = _for_images(rows, shape)
         latent_dim, max_iter, batch_size, learning_rate, beta = (
             auto[name] if value == "auto" else value
@@ -103,6 +105,7 @@ def resolve(
                 "beta": beta,
             }.items()
         )
+        prior = _prior_of_images(rows, max_iter / auto["max_iter"])
     if batch_size == "auto":
         batch_size = min(1024, max(32, 1 << max(rows // 32, 1).bit_length()))
     if max_iter == "auto":
@@ -121,6 +124,16 @@ def resolve(
         prior_max_iter=prior[0],
         prior_batch_size=prior[1],
     )
+
+
+def _prior_of_images(rows: int, share: float) -> tuple[int, int]:
+    """Return epochs and batches of the prior, of networks that are trained for a share of the usual epochs.
+
+    Some 4,000 steps or more: with half as many, samples of small sets look like other classes.
+    """
+    codes = min(max(rows, _FEWEST_CODES), _MOST_CODES)
+    epochs = min(_MOST_PRIOR_EPOCHS, round(_CODES_SEEN / codes))
+    return max(_FEWEST_PRIOR_EPOCHS, round(min(1.0, 2 * share) * epochs)), 256
 
 
 def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
