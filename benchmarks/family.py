@@ -301,8 +301,8 @@ def _time_table(records: list[dict[str, Any]]) -> str:
         rows.append([name, *cells])
     note = (
         "Digits: 1,797 images with labels. Adult: 32,561 rows. The first epochs "
-        f"({MEASURED_EPOCHS['digits']} and {MEASURED_EPOCHS['adult']}) and the prior are measured; the others, up to "
-        "the number that is trained by default, are added at the median price. Early stopping may "
+        f"({MEASURED_EPOCHS['digits']} and {MEASURED_EPOCHS['adult']}) and the prior are measured; the "
+        "others, up to the number that is trained by default, are added at the median price. Early stopping may "
         "end it sooner. With a second core a fit takes less; with other work on the machine it takes more."
     )
     return markdown_table(["", "digits", "of it, epochs", "Adult", "of it, epochs"], rows) + "\n\n" + note
