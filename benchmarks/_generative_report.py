@@ -34,7 +34,7 @@ SHOWN = (
     "vaeaug (default)",
     "flow_matching",
     "ladder",
-    "vae",
+    "vae, texture pixels",
     "vae, plain pixels",
     "perceptual",
     "adversarial",

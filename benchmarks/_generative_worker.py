@@ -28,6 +28,11 @@ def vaeaug_settings(name: str) -> dict[str, Any]:
         "vaeaug (default)": {},
         # Pixels independent given the code, as in the papers: what they blur, the two others sharpen.
         "vae, plain pixels": {"prior": "mixture", "beta": 1.0, "network": plain},
+        "vae, texture pixels": {
+            "prior": "mixture",
+            "beta": 1.0,
+            "network": Recipe("convolutional", likelihood="texture"),
+        },
         "perceptual": {
             "prior": "mixture",
             "network": plain,
@@ -101,9 +106,9 @@ def _vaeaug(job: dict[str, Any], held: Any, wanted: np.ndarray) -> tuple[dict[st
     answer = {"fit_s": fit_s, "sample_s": watch.look(), "epochs": model.n_iter_}
     vae = model._model.vae
     answer["parameters"] = sum(p.numel() for p in vae.parameters())
-    if getattr(vae.likelihood, "discrete_values", type(vae.likelihood).__name__ == "TexturePixels"):
+    if type(vae.likelihood).__name__ in ("TexturePixels", "LogisticPixels"):
         scores = model.score_samples(held["test"][:SCORED], held["test_labels"][:SCORED], n_draws=DRAWS)
-        # A density over [−1, 1], in which each of the 256 values is 2/255 wide.
+        # Probabilities of 8-bit values, given as a density over [−1, 1] in which each is 2/255 wide.
         nats = -scores.mean() / held["test"][0].size + math.log(255 / 2)
         answer["bits"] = round(float(nats / math.log(2)), 4)
     critic = getattr(model._model.objective, "adversaries", {}).get("adversarial")

@@ -299,11 +299,11 @@ def _time_table(records: list[dict[str, Any]]) -> str:
             told = f"{mine['epoch_s']:.2f} × {mine['all_epochs']}" if mine else "–"
             cells += [f"{mine['cpu_s']:.0f}" if mine else "–", told]
         rows.append([name, *cells])
+    digits, adult = MEASURED_EPOCHS["digits"], MEASURED_EPOCHS["adult"]
     note = (
-        "Digits: 1,797 images with labels. Adult: 32,561 rows. The first epochs "
-        f"({MEASURED_EPOCHS['digits']} and {MEASURED_EPOCHS['adult']}) and the prior are measured; the "
-        "others, up to the number that is trained by default, are added at the median price. Early stopping may "
-        "end it sooner. With a second core a fit takes less; with other work on the machine it takes more."
+        f"Digits: 1,797 images with labels. Adult: 32,561 rows. The first {digits} and {adult} epochs and the prior "
+        "are measured; the others, up to the number trained by default, are added at the median price. Early "
+        "stopping may end it sooner. A second core makes a fit shorter, other work on the machine longer."
     )
     return markdown_table(["", "digits", "of it, epochs", "Adult", "of it, epochs"], rows) + "\n\n" + note
 

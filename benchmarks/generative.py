@@ -25,6 +25,7 @@ ENTRANTS = (
     "GAN",
     "vaeaug (default)",
     "vae, plain pixels",
+    "vae, texture pixels",
     "perceptual",
     "adversarial",
     "vae",
