@@ -182,6 +182,8 @@ def _times(quality: list[dict[str, Any]]) -> str:
         in_time = [distance for seconds, distance in ours if seconds <= last]
         ratio = f"{min(in_time) / best:.2f}" if in_time else "–"
         lines.append([who, f"{best:.1f}", f"{at:,.0f}", f"{last:,.0f}", told, ratio])
+    if not lines:
+        return ""
     header = [
         "",
         "its best Fréchet",
