@@ -78,7 +78,7 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
     def timed_survey(*arguments: Any, **options: Any) -> Any:
         began = time.perf_counter()
         found = survey(*arguments, **options)
-        spent["survey"] = time.perf_counter() - began
+        spent["survey"], spent["seen"] = time.perf_counter() - began, found.rows
         return found
 
     def counted(run: Any, batch: Any) -> Any:
@@ -110,7 +110,8 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
     answer = {
         "fit_s": round(ended - began, 2),
         "survey_s": round(spent["survey"], 2),
-        "survey_rows_per_s": round(job["rows"] / spent["survey"]) if spent["survey"] else None,
+        "survey_rows_per_s": round(spent["seen"] / spent["survey"]) if spent["survey"] else None,
+        "survey_share": spent.get("seen", 0) / job["rows"],
         "trained_rows": int(spent["rows"]),
         "trained_rows_per_s": round(spent["rows"] / max(spent["last"] - spent["began"], 1e-9)),
         "epochs": model.n_iter_,

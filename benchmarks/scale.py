@@ -153,7 +153,7 @@ def _fit_table(records: list[dict[str, Any]]) -> str:
         [
             f"{r['job']['rows']:,} rows, {_processes(r)}",
             f"{r['fit_s']:.0f}",
-            f"{r['survey_s']:.1f}",
+            f"{r['survey_s']:.1f}" + ("" if r["survey_share"] == 1 else f" ({r['survey_share']:.0%} seen)"),
             f"{r['survey_rows_per_s']:,}",
             f"{r['trained_rows'] / r['job']['rows']:.2f}",
             f"{r['trained_rows_per_s']:,}",

@@ -48,6 +48,7 @@ def fitted(part, rows, processes, rate):
         fit_s=61.2,
         survey_s=0.5,
         survey_rows_per_s=1_234_567,
+        survey_share=1.0 if rows < 10_000_000 else 0.75,
         trained_rows=2 * rows,
         trained_rows_per_s=rate,
         two_sample_score=0.8,
@@ -78,7 +79,8 @@ def results():
 def test_renders_every_part(bench):
     text = bench.render(results())
     assert (
-        "| 10,000,000 rows, 1 process | 61 | 0.5 | 1,234,567 | 2.00 | 30,000 | 0.80 | 1,234 | 0.1 |" in text
+        "| 10,000,000 rows, 1 process | 61 | 0.5 (75% seen) | 1,234,567 | 2.00 | 30,000 | 0.80 | 1,234 | 0.1 |"
+        in text
     )
     assert "20,000 rows/s, two under torchrun 40,000 rows/s: 2.00 times" in text
     assert "**3 of 10 measurements shared the machine" in text
