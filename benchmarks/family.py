@@ -301,9 +301,10 @@ def _time_table(records: list[dict[str, Any]]) -> str:
         rows.append([name, *cells])
     digits, adult = MEASURED_EPOCHS["digits"], MEASURED_EPOCHS["adult"]
     note = (
-        f"Digits: 1,797 images with labels. Adult: 32,561 rows. The first {digits} and {adult} epochs and the "
-        "prior are measured; the others, up to the number trained by default, are added at the median price. "
-        "Early stopping may end it sooner. A second core makes a fit shorter, other work on the machine longer."
+        f"Digits: 1,797 images with labels. Adult: 32,561 rows. The first {digits} and {adult} epochs and "
+        "the prior are measured; the others, up to the number trained by default, are added at the median "
+        "price. Early stopping may end it sooner. A second core makes a fit shorter, other work on the "
+        "machine longer."
     )
     return markdown_table(["", "digits", "of it, epochs", "Adult", "of it, epochs"], rows) + "\n\n" + note
 
