@@ -26,7 +26,10 @@ __all__ = [
 ]
 
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
-CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+CLASS_COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000"),
+    *("#999999", "#7A4419"),  # for ten classes
+)
 REAL, REAL_FILL, SYNTHETIC = "#8a94a0", "#bcc4cd", "#D55E00"
 INK, SOFT, GRID = "#1c2430", "#5b6675", "#e3e7ec"
 _MOST_POINTS = 1500

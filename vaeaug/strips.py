@@ -232,7 +232,9 @@ class PathDisplay:
         for i, name in enumerate(numbers):
             low, high = (float(end) for end in usual[name].astype(float).quantile([0.0, 1.0]))
             place = (self.path[name].astype(float) - low) / ((high - low) or 1.0)
-            self.ax_.plot(place, "o-", color=CLASS_COLOURS[i % 8], lw=2, ms=4, label=str(name))
+            self.ax_.plot(
+                place, "o-", color=CLASS_COLOURS[i % len(CLASS_COLOURS)], lw=2, ms=4, label=str(name)
+            )
         finish(self.ax_, xlabel="frame", ylabel="place in the range of the column", title=title)
         self.ax_.grid(axis="y", color=GRID)
         self.ax_.locator_params(axis="x", integer=True)
