@@ -63,6 +63,12 @@ def test_the_network_of_images_is_built_and_trained_a_step(rows, likelihood):
     assert objective.vae.sample(rows[1]).shape == (2, 1, 6, 5)
 
 
+def test_pixels_are_gaussian_unless_told_otherwise():
+    for options, expected in (({}, "gaussian"), ({"likelihood": "texture"}, "texture")):
+        network = Recipe("convolutional", width=4, **options)
+        assert type(build(blueprint(layout=IMAGES, network=network)).vae.likelihood) is PIXELS[expected]
+
+
 @pytest.mark.parametrize(
     ("network", "changes", "fitting"),
     [("convolutional", {}, "take tables; use 'residual'"), ("residual", {"layout": IMAGES}, "take images")],
