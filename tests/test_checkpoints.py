@@ -122,3 +122,27 @@ def test_what_a_killed_writer_left_is_cleared_away(tmp_path):
     fit("critic", tmp_path)
     assert not left.exists()
     assert vaeaug.checkpoints.Checkpoints(tmp_path).seed() is not None
+
+
+def test_fits_on_files_go_on_too(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame, labels = table()
+    frame.assign(label=labels).to_parquet(tmp_path / "rows.parquet", row_group_size=60, index=False)
+    parameters = {"max_iter": 3, "random_state": 0, "device": "cpu"}
+    whole = VAEAugmenter(**parameters).fit(tmp_path / "rows.parquet", y="label")
+    broken = VAEAugmenter(**parameters, checkpoint_dir=tmp_path / "kept")
+    save = vaeaug.checkpoints.Stage.save
+
+    def stop(self, meta, arrays):
+        save(self, meta, arrays)
+        if meta["step"] > 10:
+            raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vaeaug.checkpoints.Stage, "save", stop)
+        with pytest.raises(SystemExit):
+            broken.fit(tmp_path / "rows.parquet", y="label")
+    assert_same(broken.fit(tmp_path / "rows.parquet", y="label"), whole)
+    frame.assign(label=labels, a=0.0).to_parquet(tmp_path / "rows.parquet", row_group_size=60, index=False)
+    with pytest.raises(InputError, match="on other data"):
+        broken.fit(tmp_path / "rows.parquet", y="label")
