@@ -96,7 +96,7 @@ def bound(name: str, entrant: str, question: str, seed: int, fast: bool) -> dict
         learning_rate=4e-3,
         early_stopping=False,
     )
-    model.fit_prior(train, nothing[0], seed=seed, max_iter=1 if fast else 10)
+    model.fit_prior(train, nothing[0], seed=seed, max_iter=1 if fast else 40)
     seconds = time.process_time() - began
     scores = model.log_likelihood(test, nothing[1], draws=2 if fast else DRAWS, seed=0)
     return {
