@@ -126,8 +126,16 @@ def test_rows_handed_in_are_not_changed_nor_the_sequence_of_samples(numbers):
     first.transfer(X, y, 1)
     first.interpolate(X[:2], X[2:4])
     first.uncertainty(X, y)
+    first.walk(X[:2], random_state=0)
     assert_array_equal(X, kept)
     assert_array_equal(first.sample(3)[0], second.sample(3)[0])
+
+
+def test_walks_differ_from_call_to_call_unless_seeded(pictures):
+    first, second = (np.array(pictures.walk(IMAGES[:3], steps=4, stride=1.0)) for _ in range(2))
+    assert not np.array_equal(first, second)
+    seeded = [np.array(pictures.walk(IMAGES[:3], steps=4, random_state=1)) for _ in range(2)]
+    assert_array_equal(*seeded)
 
 
 # --- between rows ----------------------------------------------------------------------

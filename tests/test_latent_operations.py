@@ -33,7 +33,7 @@ def space():
     labels = np.arange(300) % K
     z = rng.normal(size=(300, D)) * np.arange(1, D + 1) + 10.0 * labels[:, None] * (np.arange(D) == 1)
     known = Codes(z, np.eye(K, dtype=np.float32)[labels])
-    return Space(known, CUTS, ((0, K, True),), classes_of, np.random.default_rng(1))
+    return Space(known, CUTS, ((0, K, True),), classes_of, lambda: np.random.default_rng(1))
 
 
 def source(seed=0, label=0):

@@ -347,12 +347,11 @@ class Editing(Fitted):
                 f"{'no y' if y is None else 'y'}."
             )
         labels = [y] * len(sources) if y_each is None else list(y_each)
-        is_random = operation == "walk" or random_state is not None
-        space, codes, like = self._opened(sources, labels, self._next_seed(random_state) if is_random else 0)
+        space, codes, like = self._opened(sources, labels, random_state)
         return self._closed(run(space, *codes, **options), like)
 
     def _opened(
-        self, sources: Sequence[Any], labels: Sequence[Any], seed: int = 0
+        self, sources: Sequence[Any], labels: Sequence[Any], random_state: Any = None
     ) -> tuple[Space, list[Codes], Any]:
         """Return the latent space, the codes of every source, and the rows that give results their index."""
         found, like = [], None
@@ -373,15 +372,18 @@ class Editing(Fitted):
             codes if len(codes.z) == most else Codes(codes.z.repeat(most, 0), codes.c.repeat(most, 0))
             for codes in found
         ]
-        return self._space(seed), found, like
+        return self._space(random_state), found, like
 
-    def _space(self, seed: int) -> Space:
+    def _space(self, random_state: Any = None) -> Space:
         """Return what operations may know of the latent space."""
         kinds = [isinstance(block, ClassBlock) for block in self._context.blocks_]
         blocks = tuple((*cut, kind) for cut, kind in zip(self._context.blocks, kinds, strict=True))
+
+        def generator() -> np.random.Generator:
+            return numpy_generator(self._next_seed(random_state), _STEPS)
+
         known = Codes(self._anchors.mean, self._anchors.context)
-        slices = self._model.vae.latent.slices
-        return Space(known, slices, blocks, self._group, numpy_generator(seed, _STEPS))
+        return Space(known, self._model.vae.latent.slices, blocks, self._group, generator)
 
     def _closed(self, codes: Codes, like: Any) -> Any:
         """Decode codes ``(..., n, D)`` into lists, one for each axis in front, of X-likes of n rows."""

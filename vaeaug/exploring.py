@@ -92,7 +92,7 @@ def explored(augmenter: Editing, steps: int = 11, reach: float = 2.5) -> Explore
         images = _MOST_VALUES / (len(names) * int(np.prod(layout.shape)))
         steps = max(min(steps, int(images**0.5)), min(steps, _FEWEST_STEPS))
     options: dict[str, Any] = {"steps": int(steps), "reach": reach}
-    space = augmenter._space(0)
+    space = augmenter._space()
     groups = space.classes(space.known.c)
     scenes, chosen = [], np.argsort(-space.known.z.std(0), kind="stable")[:dims].tolist()
     for name, number, c in zip(names, numbers, contexts, strict=True):

@@ -69,14 +69,15 @@ class Space:
         number has its value and a 1; all columns are zero where a variable is unknown.
     classes : callable
         Contexts ``(n, K)`` to class numbers ``(n,)``; rows of unknown class share the number after the last.
-    rng : Generator
+    generator : callable
+        Returns the random generator of this call; only what asks for it uses up randomness.
     """
 
     known: Codes
     slices: Mapping[str, slice]
     blocks: tuple[tuple[int, int, bool], ...]
     classes: Callable[[np.ndarray], np.ndarray]
-    rng: np.random.Generator
+    generator: Callable[[], np.random.Generator]
 
 
 def interpolate(space: Space, first: Codes, second: Codes, *, steps: int = 8, path: str = "linear") -> Codes:
@@ -239,7 +240,7 @@ def walk(space: Space, source: Codes, *, steps: int = 16, stride: float = 0.3) -
         cloud = space.known.z[known == group]
         cloud = space.known.z if len(cloud) < _FEWEST_CODES else cloud
         centre[classes == group], spread[classes == group] = cloud.mean(0), cloud.std(0)
-    return Codes(wander(source.z, centre, spread, int(steps), float(stride), space.rng), source.c)
+    return Codes(wander(source.z, centre, spread, int(steps), float(stride), space.generator()), source.c)
 
 
 def _completed(space: Space, c: np.ndarray) -> np.ndarray:
