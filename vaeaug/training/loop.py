@@ -64,7 +64,7 @@ def train(
     validation : sequence of Tensor, each (m, ...), optional
         Rows held out; the same random numbers are drawn for them after each epoch.
     weights, validation_weights : Tensor (n,) and (m,), optional
-        Importance of the rows, 0 or more; only ratios count.
+        Importance of the rows, 0 or more; only ratios count. A stream brings its own.
     seed : int
         Decides order and noise; the same seed gives the same bytes on a CPU.
     runtime : Runtime, optional
@@ -105,6 +105,10 @@ def train(
     held_out = None
     if validation is not None and len(validation[0]):
         held_out = HeldRows(validation, validation_weights, runtime.device)
+    if team.size > 1:
+        # Gradients alone keep processes together only if they begin together.
+        begun = {name: value.cpu() for name, value in objective.state_dict().items()}
+        objective.load_state_dict(team.first(begun))
     shared = SharedClock(team, clock)
     run = Run(objective, rows, held_out, plan, seed, runtime, shared, team, callbacks, keeper)
     work = sum(p.numel() for p in objective.parameters()) * min(rows.n, plan.batch_size)
