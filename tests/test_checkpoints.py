@@ -13,7 +13,7 @@ from made_processes import TESTS, environment
 from rank_tasks import table
 
 import vaeaug.checkpoints
-from vaeaug import VAEAugmenter
+from vaeaug import VAEAugmenter, load
 from vaeaug.checkpoints import Checkpoints
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
 
@@ -77,6 +77,14 @@ def test_parameters_that_change_no_weight_may_differ(tmp_path):
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     again = VAEAugmenter(max_iter=1, random_state=0, checkpoint_dir=str(moved), verbose=0).fit(X, y)
     assert_same(again, first)
+
+
+def test_a_saved_model_does_not_tell_where_its_states_were(tmp_path):
+    X, y = table()
+    model = VAEAugmenter(max_iter=1, random_state=0, device="cpu", checkpoint_dir=tmp_path / "kept").fit(X, y)
+    model.save(tmp_path / "model")
+    assert str(tmp_path).encode() not in (tmp_path / "model").read_bytes()
+    assert load(tmp_path / "model", device="cpu").checkpoint_dir is None
 
 
 def test_a_damaged_state_is_refused(tmp_path):

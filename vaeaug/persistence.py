@@ -27,6 +27,8 @@ def to_state(augmenter: Fitted) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     context, context_arrays = augmenter._context.state()
     history = augmenter.history_
     parameters = augmenter.get_params(deep=False)
+    # Where a fit keeps its unfinished state is nobody's business who loads the model.
+    parameters.pop("checkpoint_dir", None)
     manifest = {
         "class": type(augmenter).__name__,
         "parameters": {name: parameter_to_json(value) for name, value in parameters.items()},
