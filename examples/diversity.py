@@ -41,7 +41,9 @@ def spread(images: np.ndarray, labels: np.ndarray) -> float:
 
 def main(folder: Path) -> None:
     images, labels = digits()
-    augmenter = VAEAugmenter(latent_dim=8, max_iter=2 if FAST else 60, random_state=0).fit(images, labels)
+    augmenter = VAEAugmenter(prior="gaussian", latent_dim=8, max_iter=2 if FAST else 60, random_state=0).fit(
+        images, labels
+    )
     reader = SVC().fit(images.reshape(len(images), -1), labels)
     wanted = np.repeat(np.arange(10), 10 if FAST else 100)
     real = np.concatenate([np.flatnonzero(labels == k)[: len(wanted) // 10] for k in range(10)])

@@ -32,9 +32,9 @@ def main(folder: Path) -> None:
     augmenter = VAEAugmenter(latent_dim=8, max_iter=2 if FAST else 60, random_state=0).fit(images, labels)
     some = slice(3, 4)
     x, y = images[some], labels[some]
-    figure = Figure(figsize=(10.5, 4.1), layout="constrained")
+    figure = Figure(figsize=(10.5, 3.9), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    FramesDisplay.from_traversal(augmenter, x, y, steps=7, reach=2.5, ax=left)
+    FramesDisplay.from_traversal(augmenter, x, y, dims=range(7), steps=7, reach=2.5, ax=left)
     left.set_title("one number of the code a row", loc="left", fontweight="bold")
     grid = np.array(augmenter.lattice(x, y, steps=7, reach=2.5))[:, :, 0]
     FramesDisplay(frames=grid / 255).plot(middle, title="two main directions")
