@@ -20,7 +20,9 @@ from vaeaug.errors import InputError
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Rows come from a stand-in that takes no time."""
-    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3)))
+    monkeypatch.setattr(
+        vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3), label_filter=None)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,23 @@ def test_of_convincing_candidates_the_largest_gain():
     assert choice.table.loc["better", "status"] == "better than nothing"
 
 
+BLEND = "other, blended"
+
+
+@pytest.mark.parametrize(
+    ("blend", "chosen"),
+    [
+        ([(0.81, 0.38), (0.80, 0.44), (0.83, 0.40)], BLEND),
+        ([(0.76, 0.35), (0.79, 0.36), (0.77, 0.36)], "nothing"),
+    ],
+)
+def test_a_blend_is_taken_unless_the_folds_speak_against_it(blend, chosen):
+    made = scores(nothing=PLAIN) | {BLEND: scores(blend=blend)["blend"]}
+    assert _chosen(made, {}, 0.5).name == chosen
+    alone = scores(nothing=PLAIN) | {"other": made[BLEND]}
+    assert _chosen(alone, {}, 0.5).name == "nothing"
+
+
 # --- the candidates --------------------------------------------------------------------
 
 
@@ -109,7 +128,9 @@ def test_a_sampler_that_fails_leaves_plain_training(rare, monkeypatch):
         def fit(self, X, y):
             raise RuntimeError("no luck")
 
-    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Broken()))
+    monkeypatch.setattr(
+        vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Broken(), label_filter=None)
+    )
     table = choose(KNeighborsClassifier(), *rare, cv=3, seed=0).table
     assert table.loc["nothing", "status"].startswith("chosen")
     assert "RuntimeError: no luck" in table.loc["synthetic (ratio 1)", "status"]
@@ -127,7 +148,8 @@ def test_a_class_of_one_row_leaves_plain_training():
 
 
 def test_where_nothing_is_chosen_it_is_the_plain_classifier(rare, monkeypatch):
-    monkeypatch.setattr(vaeaug.choosing, "CAUTION", 1e9)
+    nothing = vaeaug.choosing.Choice("nothing", pd.DataFrame({"status": ["chosen"]}, index=["nothing"]))
+    monkeypatch.setattr("vaeaug.classifier.choose", lambda *args, **kwargs: nothing)
     model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(*rare)
     plain = LogisticRegression().fit(*rare)
     assert model.choice_ == "nothing"

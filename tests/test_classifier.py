@@ -31,7 +31,7 @@ from vaeaug.sampler import VAEOverSampler
 
 
 def sampler(**options):
-    return VAEOverSampler(Jitter(), random_state=0, **options)
+    return VAEOverSampler(Jitter(), random_state=0, label_filter=None, **options)
 
 
 class Recorder(ClassifierMixin, BaseEstimator):

@@ -55,7 +55,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     sampler : object with ``fit_resample`` or "auto", optional
         A copy makes the rows. By default ``VAEOverSampler()``; any sampler of
         imbalanced-learn will do. ``"auto"`` tries plain training, class weights and
-        synthetic rows on inner folds, and stays with plain training unless another is better; see Notes.
+        synthetic rows on inner folds, and takes what is likely to be best; see Notes.
     synthetic_weight : float, default=1.0
         Weight of a synthetic row in training, where a real row weighs 1 (or, with
         ``sample_weight``, where the real rows of its class weigh their mean). Other
@@ -111,9 +111,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     *What "auto" chooses.* Candidates are the rows as they are, class weights (where the estimator takes
     them), synthetic rows up to three ratios, and blends: the normalised geometric mean of the probabilities
-    of two classifiers, trained without and with the synthetic rows. A candidate must not lower ROC AUC
-    nor average precision on the inner folds, and its mean gain must exceed half a standard error
-    (corrected for the overlap of folds); of those, the one with the largest gain is taken.
+    of two classifiers, trained without and with the synthetic rows. Of ROC AUC and average precision on
+    the inner folds, neither may fall, and the candidate with the largest gain is taken. Since few folds
+    of few rows say little, the changes are drawn towards those to be expected: a small gain for blends,
+    which are therefore taken unless the folds speak against them; none for the others, which must
+    also gain more than half a standard error (corrected for the overlap of folds).
 
     The correction knows of the rows added, not of what the estimator does
     inside: leave its ``class_weight`` alone.
