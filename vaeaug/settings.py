@@ -33,7 +33,7 @@ _WEIGHT_DECAY = 0.3
 _IMAGES_SEEN = 400_000
 #: Codes that a prior is fitted to, at least and at most, and how often it sees them.
 _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
-_CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 8, 120
+_CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 4, 120
 _REFERENCE_PIXELS = 28 * 28
 _REFERENCE_IMAGES = 20_000
 #: The prior of images: codes are many, and their classes lie close together.
