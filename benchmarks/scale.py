@@ -111,22 +111,18 @@ def render(results: dict[str, Any]) -> str:
     """Return the tables, the prediction, and where they come from."""
     done = [record for record in results["records"] if "error" not in record]
     parts = {part: [record for record in done if record["job"]["part"] == part] for part in PARTS}
-    lines = [
-        _origin(done),
-        "### Fit from Parquet files, bounded in time",
-        _fit_table(parts["fit"]),
-        "### From files and from memory",
-        _agreement(parts["agree"]),
-        "### Two processes beside one",
-        _speedup(parts["speedup"]),
-        "### Writing new rows",
-        _sample_table(parts["sample"]),
-        _prediction(parts["sample"]),
-        "### Cross-validation side by side",
-        _threads(parts["threads"]),
-    ]
+    tables = {
+        "Fit from Parquet files, bounded in time": _fit_table(parts["fit"]),
+        "From files and from memory": _agreement(parts["agree"]),
+        "Two processes beside one": _speedup(parts["speedup"]),
+        "Writing new rows": "\n\n".join(
+            filter(None, [_sample_table(parts["sample"]), _prediction(parts["sample"])])
+        ),
+        "Cross-validation side by side": _threads(parts["threads"]),
+    }
+    lines = [_origin(done), *(f"### {title}\n\n{text}" for title, text in tables.items() if text)]
     lines += [f"- {record['job']}: {record['error']}" for record in results["records"] if "error" in record]
-    return "\n\n".join(line for line in lines if line)
+    return "\n\n".join(lines)
 
 
 def _origin(records: list[dict[str, Any]]) -> str:
