@@ -53,7 +53,7 @@ def render(records: list[dict[str, Any]]) -> str:
         lines = [f"- {r['set']}, {r['entrant']}, seed {r['seed']}: {r['error']}" for r in failed]
         parts += ["### Not measured", "\n".join(lines)]
     if measured:
-        parts.append("![Images that each generator made, ten classes of two sets](figures/generative.png)")
+        parts.append("![A row of images for each generator, one of each class](figures/generative.png)")
     return "\n\n".join(parts)
 
 
@@ -83,7 +83,7 @@ def draw(records: list[dict[str, Any]], samples: Path, path: Path) -> None:
     kept = dict(np.load(samples))
     sets = [name for name in TITLES if any(key.startswith(f"{name}|") for key in kept)]
     shown = [who for who in SHOWN if any(f"{name}|{who}" in kept for name in sets)]
-    figure = Figure(figsize=(1.9 + 5.4 * len(sets), 0.62 * len(shown) + 0.9), dpi=130, layout="constrained")
+    figure = Figure(figsize=(1.6 + 6.2 * len(sets), 0.85 * len(shown) + 0.4), dpi=130, layout="constrained")
     axes = figure.subplots(len(shown), len(sets), squeeze=False)
     for column, name in enumerate(sets):
         axes[0, column].set_title(TITLES[name], fontsize=12)
@@ -95,7 +95,7 @@ def draw(records: list[dict[str, Any]], samples: Path, path: Path) -> None:
             if column == 0:
                 ax.set_ylabel(who, rotation=0, ha="right", va="center", fontsize=10)
             if f"{name}|{who}" in kept:
-                ax.imshow(np.hstack(kept[f"{name}|{who}"][:, 0]), cmap="gray", vmin=0, vmax=255)
+                ax.imshow(np.hstack(kept[f"{name}|{who}"][0]), cmap="gray", vmin=0, vmax=255)
                 ax.set_xlabel(_caption(records, name, who), fontsize=8, loc="left", labelpad=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
