@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _common import markdown_table
+from _imbalanced_sets import CHOSEN_ON
 from scipy import stats
 
 __all__ = ["arms_of", "frame_of", "render"]
@@ -77,6 +78,7 @@ def render(lines: list[dict[str, Any]]) -> str:
     parts = [_conditions(lines, frame)]
     for metric, title in (("roc_auc", "ROC AUC"), ("average_precision", "Average precision")):
         parts += [f"### {title}", _overview(frame, arms, metric)]
+    parts += ["### Sets that had no say in the defaults, and those that had", _fairness(frame, arms)]
     parts += ["### Decisions and probabilities", _others(frame, arms)]
     parts += ["### By set: ROC AUC / average precision, means over the learners", _by_set(frame, arms)]
     parts += ["### Distance to the closest rare row, relative to SMOTE's", _closeness(lines)]
@@ -141,6 +143,23 @@ def _overview(frame: pd.DataFrame, arms: list[str], metric: str) -> str:
     header = ["", *learners, "all", "− nothing", "p (Wilcoxon, sets)", "cells below −.005"]
     note = "A difference is taken over the cells that both have; class weights are not there for 5-NN."
     return markdown_table(header, rows) + "\n\n" + note
+
+
+def _fairness(frame: pd.DataFrame, arms: list[str]) -> str:
+    """Differences to plain training (ROC AUC / average precision), apart for sets that chose the defaults."""
+    chosen_on = frame.index.get_level_values("set").isin(CHOSEN_ON)
+    rows = []
+    for arm in arms[1:]:
+        cells = []
+        for part in (frame[~chosen_on], frame[chosen_on]):
+            if arm not in part.index.get_level_values("arm"):
+                cells += ["–", "–"]
+                continue
+            pairs = [_paired(part, arm, metric) for metric in ("roc_auc", "average_precision")]
+            moved = " / ".join(f"{(pair[arm] - pair['nothing']).mean():+.4f}" for pair in pairs)
+            cells += [moved, str(pairs[0].index.get_level_values("set").nunique())]
+        rows.append([_RENAMED.get(arm, arm), *cells])
+    return markdown_table(["", "no say", "sets", "chosen on", "sets"], rows)
 
 
 def _others(frame: pd.DataFrame, arms: list[str]) -> str:
