@@ -43,10 +43,11 @@ class VAEAugmenter(Sharding, Editing, Coding):
     beta : float or "auto", default="auto"
         Weight of the KL term. ``"auto"`` is 0.8; smaller values keep more of each row in
         its code (better reconstructions, nearer variations) and leave more to the prior.
-    prior : {"mixture", "flow", "gaussian", "standard", "vamp", "tokens", "top_down"} or Recipe
-        What codes are drawn from, given the class; by default ``"mixture"``. The first three and
-        ``"tokens"`` (for discrete codes) are fitted after the networks, ``"vamp"`` and
-        ``"top_down"`` (for a ladder) are trained with them.
+    prior : {"auto", "mixture", "flow", "gaussian", "standard", "vamp", "tokens", "top_down"} or Recipe
+        What codes are drawn from, given the class; ``"auto"``, the default, is ``"mixture"`` for tables
+        and ``"flow"`` for images. ``"mixture"``, ``"flow"``, ``"gaussian"`` and ``"tokens"`` (for
+        discrete codes) are fitted after the networks, ``"vamp"`` and ``"top_down"`` (for a ladder)
+        are trained with them.
     posterior : {"gaussian", "coupling", "planar", "iaf", "categorical", "none"} or Recipe, default="gaussian"
         What the code of a row is drawn from: a Gaussian, one that a normalizing flow carries
         on, discrete codes (with ``prior="tokens"``), or nothing, as in a plain autoencoder.
@@ -137,7 +138,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
     _parameter_constraints: dict = {
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "beta": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "prior": [StrOptions(set(PRIORS)), Recipe],
+        "prior": [StrOptions({"auto", *PRIORS}), Recipe],
         "posterior": [StrOptions(set(POSTERIORS)), Recipe],
         "latent": [StrOptions(set(LATENTS)), Recipe],
         "network": [StrOptions({"auto", *NETWORKS}), Recipe],
@@ -163,7 +164,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         *,
         latent_dim: int | str = "auto",
         beta: float | str = "auto",
-        prior: str | Recipe = "mixture",
+        prior: str | Recipe = "auto",
         posterior: str | Recipe = "gaussian",
         latent: str | Recipe = "flat",
         network: str | Recipe = "auto",
