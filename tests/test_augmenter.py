@@ -322,6 +322,15 @@ def test_by_default_classes_of_enough_rows_are_interpolated(fitted, mixed):
     assert_frame_equal(every, same)
 
 
+def test_classes_of_very_many_rows_are_drawn_from_their_prior(fitted, mixed):
+    X, y = mixed
+    low, high = np.flatnonzero(y == "low"), np.flatnonzero(y == "high")
+    many = np.concatenate([np.resize(low, 1000), np.resize(high, 999)])
+    _, sources = fitted.generate(["low", "high"] * 3, X.iloc[many], y.iloc[many], random_state=0)
+    assert_array_equal(sources[::2], -1)
+    assert (sources[1::2] >= 1000).all()
+
+
 def test_sources_are_used_evenly(fitted, mixed):
     rows = int((mixed[1] == "high").sum())
     _, sources = fitted.generate(["high"] * 2 * rows, *mixed, method="posterior")

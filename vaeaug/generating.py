@@ -18,8 +18,8 @@ __all__ = ["METHODS", "Generating"]
 
 METHODS = ("prior", "posterior", "interpolate")
 _NEIGHBOURS = 5
-#: Rows of a class from which "auto" interpolates: a row and as many neighbours.
-_FEWEST_TO_INTERPOLATE = _NEIGHBOURS + 1
+#: Rows of a class between which "auto" interpolates; with fewer there are no neighbours, with more the prior is good.
+_FEWEST_TO_INTERPOLATE, _FEWEST_FOR_THE_PRIOR = _NEIGHBOURS + 1, 1000
 _LABELS, _CHOICE, _NOISE = 11, 12, 13
 
 
@@ -102,7 +102,7 @@ class Generating(Fitted):
         X, y : as in fit
             The real rows that ``"posterior"`` and ``"interpolate"`` start from.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
-            ``"auto"`` is ``"interpolate"`` for a class of a table with 6 rows or more in X, otherwise
+            ``"auto"`` is ``"interpolate"`` for a class of a table with 6 to 999 rows in X, otherwise
             ``"prior"``. A prior fitted to few codes reaches beyond the rows of its class, into those of
             others; between neighbours, decoding alone brings enough variety.
         temperature, sharp, random_state
@@ -148,7 +148,8 @@ class Generating(Fitted):
             return np.full(len(c), method in ("auto", "prior"))
         start, stop = self._context.class_block
         counts = np.bincount(self._group(known), minlength=stop - start + 1)
-        return counts[self._group(c)] < _FEWEST_TO_INTERPOLATE
+        rows = counts[self._group(c)]
+        return (rows < _FEWEST_TO_INTERPOLATE) | (rows >= _FEWEST_FOR_THE_PRIOR)
 
     def _generate(
         self,
