@@ -18,7 +18,7 @@ __all__ = ["METHODS", "Generating"]
 
 METHODS = ("prior", "posterior", "interpolate")
 _NEIGHBOURS = 5
-#: Rows of a class between which "auto" interpolates; with fewer there are no neighbours, with more the prior is good.
+#: Rows of a class between which "auto" interpolates: fewer have no neighbours, of more the prior is good.
 _FEWEST_TO_INTERPOLATE, _FEWEST_FOR_THE_PRIOR = _NEIGHBOURS + 1, 1000
 _LABELS, _CHOICE, _NOISE = 11, 12, 13
 
