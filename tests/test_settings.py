@@ -75,19 +75,19 @@ def test_a_short_training_of_images_has_a_short_prior():
 
 
 def test_the_flow_of_images_is_guided_and_options_given_are_kept():
-    assert prior_for("flow", (1, 28, 28)).options["guidance"] > 1
+    assert prior_for("flow", (1, 28, 28), 500).options["guidance"] > 1
     given = Recipe("flow", guidance=1.0, steps=3)
-    assert prior_for(given, (1, 28, 28)).options.items() >= given.options.items()
+    assert prior_for(given, (1, 28, 28), 500).options.items() >= given.options.items()
 
 
-def test_the_usual_prior_is_a_mixture_for_tables_and_a_flow_for_images():
-    assert prior_for("auto", (7,)) == "mixture"
-    assert prior_for("auto", (1, 28, 28)) == prior_for("flow", (1, 28, 28))
+def test_the_usual_prior_is_a_flow_for_many_images_and_else_a_mixture():
+    assert prior_for("auto", (7,), 60_000) == prior_for("auto", (1, 28, 28), 500) == "mixture"
+    assert prior_for("auto", (1, 28, 28), 60_000) == prior_for("flow", (1, 28, 28), 60_000)
 
 
 @pytest.mark.parametrize("prior", ["flow", Recipe("flow"), Recipe("mixture")])
 def test_the_priors_of_tables_are_left_as_they_are(prior):
-    assert prior_for(prior, (7,)) == prior
+    assert prior_for(prior, (7,), 500) == prior
 
 
 def test_larger_images_are_seen_less_often():

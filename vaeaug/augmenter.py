@@ -44,8 +44,8 @@ class VAEAugmenter(Sharding, Editing, Coding):
         Weight of the KL term. ``"auto"`` is 0.8; smaller values keep more of each row in
         its code (better reconstructions, nearer variations) and leave more to the prior.
     prior : {"auto", "mixture", "flow", "gaussian", "standard", "vamp", "tokens", "top_down"} or Recipe
-        What codes are drawn from, given the class; ``"auto"``, the default, is ``"mixture"`` for tables
-        and ``"flow"`` for images. ``"mixture"``, ``"flow"``, ``"gaussian"`` and ``"tokens"`` (for
+        What codes are drawn from, given the class; ``"auto"``, the default, is ``"flow"`` for 10,000
+        images and more, else ``"mixture"``. ``"mixture"``, ``"flow"``, ``"gaussian"`` and ``"tokens"`` (for
         discrete codes) are fitted after the networks, ``"vamp"`` and ``"top_down"`` (for a ladder)
         are trained with them.
     posterior : {"gaussian", "coupling", "planar", "iaf", "categorical", "none"} or Recipe, default="gaussian"

@@ -33,10 +33,11 @@ _WEIGHT_DECAY = 0.3
 _IMAGES_SEEN = 400_000
 #: Codes that a prior is fitted to, at least and at most, and how often it sees them.
 _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
-_CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 4, 120
+_CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 1, 120
 _REFERENCE_PIXELS = 28 * 28
 _REFERENCE_IMAGES = 20_000
-#: The prior of images: codes are many, and their classes lie close together.
+_IMAGES_FOR_A_FLOW = 10_000
+#: The flow of images: codes are many, and their classes lie close together.
 _IMAGE_PRIOR = {"width": 256, "depth": 3, "steps": 4, "guidance": 1.25, "pseudo_count": 0.5}
 
 
@@ -150,17 +151,18 @@ def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
     }
 
 
-def prior_for(prior: str | Recipe, shape: tuple[int, ...]) -> str | Recipe:
+def prior_for(prior: str | Recipe, shape: tuple[int, ...], rows: int) -> str | Recipe:
     """Return what ``prior="auto"`` means for rows of that shape; a flow of images gets the options it lacks.
 
-    Tables: a mixture. Images: a flow that is larger than one of tables, and guided: of
+    Tables, and fewer than 10,000 images: a mixture; of a class of 80 images, a flow repeats one in
+    five times. More images: a flow that is larger than one of tables, and guided: of
     Fashion-MNIST, a classifier took one in four images from a mixture for another class, one in
     seven from an unguided flow, one in eleven from this one, and one in thirteen real ones. More
     guidance costs variety. It borrows little: a borrowed image is one of another class.
     """
     is_image = len(shape) == 3
     if prior == "auto":
-        prior = "flow" if is_image else "mixture"
+        prior = "flow" if is_image and rows >= _IMAGES_FOR_A_FLOW else "mixture"
     if not is_image or not isinstance(prior, (str, Recipe)) or Recipe.of(prior).name != "flow":
         return prior
     given = Recipe.of(prior)
