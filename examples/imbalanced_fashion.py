@@ -5,7 +5,8 @@
 From 2,000 T-shirts down to 30 ankle boots. One small network learns from the images as they are, one
 with the rare ones repeated, one with ``AugmentedDataset``, which adds new synthetic images of the rare
 classes in every epoch. The images come from the folder named in VAEAUG_DATA, otherwise through
-torchvision (a download of 30 MB). Writes ``imbalanced_fashion.png``.
+torchvision (a download of 30 MB). In the picture kept here repeating wins, and filling up with synthetic
+images alone loses: try before you trust. Writes ``imbalanced_fashion.png``.
 """
 
 import os
