@@ -80,8 +80,10 @@ def test_the_flow_of_images_is_guided_and_options_given_are_kept():
     assert prior_for(given, (1, 28, 28), 500).options.items() >= given.options.items()
 
 
-def test_the_usual_prior_is_a_flow_for_many_images_and_else_a_mixture():
-    assert prior_for("auto", (7,), 60_000) == prior_for("auto", (1, 28, 28), 500) == "mixture"
+def test_the_usual_prior_is_a_mixture_for_tables_and_depends_on_their_number_for_images():
+    assert prior_for("auto", (7,), 60_000) == prior_for("auto", (7,), 50) == "mixture"
+    assert prior_for("auto", (1, 28, 28), 500) == "gaussian"
+    assert prior_for("auto", (1, 28, 28), 500, labelled=False) == "mixture"
     assert prior_for("auto", (1, 28, 28), 60_000) == prior_for("flow", (1, 28, 28), 60_000)
 
 

@@ -44,10 +44,10 @@ class VAEAugmenter(Sharding, Editing, Coding):
         Weight of the KL term. ``"auto"`` is 0.8; smaller values keep more of each row in
         its code (better reconstructions, nearer variations) and leave more to the prior.
     prior : {"auto", "mixture", "flow", "gaussian", "standard", "vamp", "tokens", "top_down"} or Recipe
-        What codes are drawn from, given the class; ``"auto"``, the default, is ``"flow"`` for 10,000
-        images and more, else ``"mixture"``. ``"mixture"``, ``"flow"``, ``"gaussian"`` and ``"tokens"`` (for
-        discrete codes) are fitted after the networks, ``"vamp"`` and ``"top_down"`` (for a ladder)
-        are trained with them.
+        What codes are drawn from, given the class; ``"auto"``, the default, is ``"mixture"`` for tables,
+        ``"gaussian"`` for fewer than 10,000 images and ``"flow"`` for more. ``"vamp"`` and
+        ``"top_down"`` (for a ladder) are trained with the networks, the others (``"tokens"`` for
+        discrete codes) are fitted after them.
     posterior : {"gaussian", "coupling", "planar", "iaf", "categorical", "none"} or Recipe, default="gaussian"
         What the code of a row is drawn from: a Gaussian, one that a normalizing flow carries
         on, discrete codes (with ``prior="tokens"``), or nothing, as in a plain autoencoder.

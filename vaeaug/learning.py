@@ -211,7 +211,7 @@ def _blueprint(
         class_block=context.class_block,
         latent_dim=plan.latent_dim,
         network=network,
-        prior=chosen(prior_for(parameters.prior, layout.shape, rows), PRIORS, "prior"),
+        prior=chosen(prior_for(parameters.prior, layout.shape, rows, labelled=stop > start), PRIORS, "prior"),
         posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
         losses=weighed(parameters.losses, plan.beta, posterior),
