@@ -24,7 +24,7 @@ from vaeaug.checks import check_number
 from vaeaug.losses.term import Setting
 from vaeaug.losses.terms import TERMS
 from vaeaug.nn.distributions import CodeDistribution
-from vaeaug.nn.prior import Prior
+from vaeaug.nn.prior import Prior, Turns
 from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import Pass
 
@@ -58,7 +58,7 @@ class StudentPrior(Prior):
         group = self.group(c)
         return StudentCodes(self.centre[group], self.spread[group], self.freedom)
 
-    def estimate(self, codes: Tensor, contexts: Tensor, draws: int) -> None:
+    def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
         """Take the moments of every class; small classes lean on all rows."""
         group = self.group(contexts)
         moments = torch.stack([codes, codes.square()])

@@ -15,7 +15,7 @@ from vaeaug.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FramesDisplay", "PathDisplay"]
+__all__ = ["FramesDisplay", "PathDisplay", "pixels"]
 
 _INCH = 0.62  # side of one image
 _MOST_LINES = 8
