@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     for seed in range(1 if FAST else 3):
         X, y, X_test, y_test, left_out = imbalanced(seed)
         augmenter = VAEAugmenter(max_iter=2 if FAST else "auto")
-        # All rows that the model makes of the class: for recall. The default keeps the typical ones, for ranking.
+        # All rows that the model makes: for recall. The default keeps the typical ones, for ranking.
         sampler = VAEOverSampler(augmenter, method="prior", label_filter=None, random_state=seed)
         X_res, y_res = sampler.fit_resample(X, y)
         for name, classifier in CLASSIFIERS.items():
