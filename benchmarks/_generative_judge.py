@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 import numpy as np
-from _image_sets import ImageSet, cache_folder
-from safetensors.torch import load_file, save_file
+from _image_judge import trained_once
+from _image_sets import ImageSet
 
 from vaeaug.evaluation.images import frechet_distance, gradient_energy
 from vaeaug.evaluation.manifold import prdc
@@ -39,25 +37,9 @@ class Judge:
 
     def __init__(self, images: ImageSet, size: int, fast: bool = False) -> None:
         self.images, self.size, self.fast = images, size, fast
-        self.classifier = self._trained()
+        self.classifier = trained_once(images, FAST if fast else BUDGET, "generative")
         self.real = self.classifier.features(images.test[:size])
         self.energy = gradient_energy(images.test[:size])
-
-    def _trained(self) -> SmallConvClassifier:
-        budget = FAST if self.fast else BUDGET
-        key = json.dumps([self.images.name, len(self.images.train), budget], sort_keys=True)
-        path = cache_folder() / f"generative-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
-        classifier = SmallConvClassifier(**budget)
-        if path.exists():
-            # Without a step, fit only builds the network.
-            classifier.set_params(max_steps=0).fit(self.images.train, self.images.train_labels)
-            classifier.network_.load_state_dict(load_file(path))
-            return classifier
-        classifier.fit(self.images.train, self.images.train_labels)
-        temporary = path.with_suffix(".tmp")
-        save_file(classifier.network_.state_dict(), temporary)
-        temporary.replace(path)
-        return classifier
 
     def scores(self, made: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         """Return how like real images made ones are, and what they teach."""

@@ -14,7 +14,7 @@ from vaeaug.evaluation.images import copying_share, flat_pixels, frechet_distanc
 from vaeaug.evaluation.manifold import prdc
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
-__all__ = ["BUDGETS", "Judge"]
+__all__ = ["BUDGETS", "Judge", "trained_once"]
 
 #: The judge's settings, and those of every classifier that is trained on made images.
 BUDGETS: dict[str, dict[str, Any]] = {
@@ -24,6 +24,23 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "pneumoniamnist": {"width": 16, "max_steps": 1500, "shift": 2},
 }
 FAST = {"width": 8, "max_steps": 30}
+
+
+def trained_once(images: ImageSet, budget: dict[str, Any], purpose: str) -> SmallConvClassifier:
+    """Return a classifier of the training images; the second time the one that was kept in the cache."""
+    key = json.dumps([images.name, len(images.train), budget], sort_keys=True)
+    path = cache_folder() / f"{purpose}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    classifier = SmallConvClassifier(**budget)
+    if path.exists():
+        # Without a step, fit only builds the network.
+        classifier.set_params(max_steps=0).fit(images.train, images.train_labels)
+        classifier.network_.load_state_dict(load_file(path))
+        return classifier
+    classifier.fit(images.train, images.train_labels)
+    temporary = path.with_suffix(".tmp")
+    save_file(classifier.network_.state_dict(), temporary)
+    temporary.replace(path)
+    return classifier
 
 
 class Judge:
@@ -41,27 +58,12 @@ class Judge:
     def __init__(self, images: ImageSet, sample_size: int, fast: bool = False) -> None:
         self.images, self.size = images, sample_size
         self.budget = (FAST if fast else BUDGETS[images.name]) | {"random_state": 0}
-        self.classifier = self._trained()
+        self.classifier = trained_once(images, self.budget, "judge")
         rng = np.random.default_rng(0)
         rows = np.sort(rng.choice(len(images.train), size=min(sample_size, len(images.train)), replace=False))
         self.all_features = self.classifier.features(images.train)
         self.train_features = self.all_features[rows]
         self.test_features = self.classifier.features(images.test[:sample_size])
-
-    def _trained(self) -> SmallConvClassifier:
-        key = json.dumps([self.images.name, len(self.images.train), self.budget], sort_keys=True)
-        path = cache_folder() / f"judge-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
-        classifier = SmallConvClassifier(**self.budget)
-        if path.exists():
-            # Without a step, fit only builds the network.
-            classifier.set_params(max_steps=0).fit(self.images.train, self.images.train_labels)
-            classifier.network_.load_state_dict(load_file(path))
-            return classifier
-        classifier.fit(self.images.train, self.images.train_labels)
-        temporary = path.with_suffix(".tmp")
-        save_file(classifier.network_.state_dict(), temporary)
-        temporary.replace(path)
-        return classifier
 
     def reference(self) -> dict[str, Any]:
         """Return what held-out real images score in the place of made ones."""

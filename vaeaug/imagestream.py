@@ -13,6 +13,7 @@ from vaeaug.containers import is_dataset, item, opened, read
 from vaeaug.errors import InputError
 from vaeaug.intake import ImageIntake
 from vaeaug.randomness import numpy_generator, torch_generator
+from vaeaug.settings import class_weights
 from vaeaug.training.rows import Block
 
 __all__ = ["StreamedImages", "is_image_stream"]
@@ -108,12 +109,12 @@ class StreamedImages:
         self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names)
         self.c = contexts[self._numbers]
         self.groups = None if groups is None else groups[self._numbers]
-        self._contexts, self._weights = contexts, np.ones(self.rows, np.float32)
+        balance = class_weights(groups, None)
+        self._contexts = contexts
+        self._weights = np.ones(self.rows, np.float32) if balance is None else balance
         self.mass = np.ones(len(self.x), np.float32)
         if groups is not None:
             _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-            balance = (1.0 / np.sqrt(counts))[index]
-            self._weights = (balance / balance.mean()).astype(np.float32)
             drawn = np.bincount(index[self._numbers], minlength=len(counts))
             mass = (counts / np.maximum(drawn, 1))[index[self._numbers]]
             self.mass = (mass / mass.mean()).astype(np.float32)

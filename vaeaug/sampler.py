@@ -166,10 +166,6 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             X_fit, y_fit = _modelled(rows), labels if _is_indicator(y) else _column(y)
             self.augmenter_.fit(X_fit, y_fit)
             X_res, sources, positions = self._extended(X, rows, X_fit, y_fit, positions, seed)
-            if self.label_filter is not None and not isinstance(self.label_filter, str):
-                added = zip(*np.unique(labels[positions], return_counts=True), strict=True)
-                self.sampling_strategy_ |= dict.fromkeys(self.sampling_strategy_, 0)
-                self.sampling_strategy_ |= {np.asarray(label).item(): int(count) for label, count in added}
         else:
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
@@ -180,19 +176,24 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
     ) -> tuple[Any, np.ndarray, np.ndarray]:
         """Return X with a new row for each position, their sources, and the positions that got one."""
-        if self.label_filter is None or (isinstance(self.label_filter, str) and not self._is_table(rows)):
+        if self.label_filter is not None and not isinstance(self.label_filter, str):
+            return self._filtered(X, rows, X_fit, y_fit, positions, seed)
+        if self.label_filter is None or not self._is_table(rows):
             new, sources = self._made(X_fit, y_fit, positions, seed)
-            return _append(X, rows, new), sources, positions
-        if isinstance(self.label_filter, str):
+        else:
             labels = class_labels(y_fit)
-            committee = Committee(random_state=seed).fit(X_fit, labels)
             new, sources = typical_rows(
                 lambda asked, attempt: self._made(X_fit, y_fit, asked, keyed_seed(seed, attempt)),
-                committee,
+                Committee(random_state=seed).fit(X_fit, labels),
                 labels,
                 positions,
             )
-            return _append(X, rows, new), sources, positions
+        return _append(X, rows, new), sources, positions
+
+    def _filtered(
+        self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Do as ``_extended`` with a ``LabelFilter``: drop new rows, make others, and count them."""
         judge = clone(self.label_filter)
         if judge.get_params(deep=False).get("random_state", 0) is None:
             judge.set_params(random_state=seed)
@@ -210,7 +211,11 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             missing = missing[~verdict.keep]
             if not len(missing):
                 break
-        return X, np.concatenate(found), np.concatenate(kept)
+        filled = np.concatenate(kept)
+        added = zip(*np.unique(class_labels(y_fit)[filled], return_counts=True), strict=True)
+        self.sampling_strategy_ |= dict.fromkeys(self.sampling_strategy_, 0)
+        self.sampling_strategy_ |= {np.asarray(label).item(): int(count) for label, count in added}
+        return X, np.concatenate(found), filled
 
     def _made(self, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int) -> tuple[Any, np.ndarray]:
         """Return a new row for the label at each position, and their sources."""
