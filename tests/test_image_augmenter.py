@@ -18,6 +18,7 @@ from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import Subset, TensorDataset
 from torchvision.datasets import ImageFolder
 
+import vaeaug.assembly
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, archive, load
 from vaeaug.errors import InputError
 
@@ -305,6 +306,25 @@ def test_a_loaded_model_does_what_the_saved_one_did(tmp_path, container):
     assert one[0] == two[0]
     assert one[1].keys() == two[1].keys()
     assert all(np.array_equal(one[1][name], two[1][name]) for name in one[1])
+
+
+@pytest.mark.parametrize("written", ["all options", "likelihood auto", "no likelihood"])
+def test_a_saved_model_outlives_a_change_of_the_defaults(tmp_path, monkeypatch, written):
+    path = tmp_path / "images.safetensors"
+    augmenter = fast().fit(X, Y)
+    augmenter.save(path)
+    manifest, arrays = archive.read(path)
+    options = manifest["blueprint"]["network"]["options"]
+    assert options == {"width": 4, "depth": 1, "features": 16, "likelihood": "gaussian"}
+    if written == "likelihood auto":  # as files were written once
+        options["likelihood"] = "auto"
+    elif written == "no likelihood":
+        del options["likelihood"], options["depth"]
+    archive.write(path, manifest, arrays)
+    monkeypatch.setattr(vaeaug.assembly, "_USUAL_PIXELS", "texture")
+    assert fast().fit(X, Y)._model.blueprint.network.options["likelihood"] == "texture"
+    again = load(path, device="cpu")
+    assert_array_equal(again.sample(6, random_state=0)[0], augmenter.sample(6, random_state=0)[0])
 
 
 def test_saving_twice_writes_the_same_bytes(fitted, tmp_path):

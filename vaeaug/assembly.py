@@ -26,7 +26,7 @@ from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 
-__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "weighed", "without_critics"]
+__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "settled", "weighed", "without_critics"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class Blueprint:
         values["blocks"] = tuple((int(a), int(b)) for a, b in data["blocks"])
         for name in ("network", "prior", "posterior", "latent"):
             values[name] = Recipe.from_json(data[name])
+        values["network"] = _as_written(values["network"])
         values["losses"] = {name: parameter_from_json(value) for name, value in data["losses"].items()}
         return cls(**values)
 
@@ -121,12 +122,20 @@ def _convolutional(
     check_number("features", features, low=1, integer=True)
     check_option("likelihood", likelihood, ["auto", *PIXELS])
     layout, context = blueprint.layout, blueprint.context_width
-    pixels = PIXELS["gaussian" if likelihood == "auto" else likelihood](layout)
+    pixels = PIXELS[_USUAL_PIXELS if likelihood == "auto" else likelihood](layout)
     encoder = ImageEncoder(layout, context, width, depth, features)
     wanted = int(pixels.parameters_per_pixel)  # type: ignore[arg-type]
     decoder = ImageDecoder(blueprint.latent_dim, context, layout, wanted, width, depth)
     return encoder, decoder, pixels, features
 
+
+#: What "auto" means for the pixels of a new model.
+_USUAL_PIXELS = "gaussian"
+#: What it meant, and the options that a network had, when files did not say so yet.
+_UNWRITTEN = {
+    "residual": {"width": 128, "depth": 2, "dependence": "auto"},
+    "convolutional": {"width": 32, "depth": 1, "features": 256, "likelihood": "gaussian"},
+}
 
 #: name -> function of (blueprint, **options) that returns encoder, decoder, likelihood and
 #: the width of the encoder's output.
@@ -156,6 +165,22 @@ def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> 
             f"{parameter} must be one of {allowed} or a Recipe of one of them, got {recipe.name!r}."
         )
     return recipe
+
+
+def settled(network: Recipe) -> Recipe:
+    """Return the recipe of a network with all its options, so that it means the same under other defaults."""
+    taken = inspect.signature(NETWORKS[network.name]).parameters.values()
+    options = {option.name: option.default for option in taken if option.kind is option.KEYWORD_ONLY}
+    options |= network.options
+    if options.get("likelihood") == "auto":
+        options["likelihood"] = _USUAL_PIXELS
+    return Recipe(network.name, **options)
+
+
+def _as_written(network: Recipe) -> Recipe:
+    """Return the recipe in a file with what it meant when files did not hold all options."""
+    told = {name: value for name, value in network.options.items() if (name, value) != ("likelihood", "auto")}
+    return Recipe(network.name, **(_UNWRITTEN.get(network.name, {}) | told))
 
 
 def build(blueprint: Blueprint) -> Objective:

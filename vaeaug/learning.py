@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from vaeaug.assembly import NETWORKS, Blueprint, chosen, weighed
+from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
 from vaeaug.checkpoints import Checkpoints
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
@@ -210,7 +210,7 @@ def _blueprint(
         blocks=tuple(context.blocks),
         class_block=context.class_block,
         latent_dim=plan.latent_dim,
-        network=network,
+        network=settled(network),
         prior=chosen(prior_for(parameters.prior, layout.shape, rows, labelled=stop > start), PRIORS, "prior"),
         posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
