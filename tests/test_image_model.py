@@ -53,7 +53,10 @@ def test_samples_are_images_of_the_class_that_was_asked_for(model):
     assert (distance.argmin(1) == np.repeat(range(CLASSES), 40)).mean() > 0.8
 
 
-def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_greys(monkeypatch):
+@pytest.mark.parametrize(
+    "prior", [Recipe("flow", guidance=1.25), Recipe("gaussian")], ids=["flow", "gaussian"]
+)
+def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_greys(monkeypatch, prior):
     x, c = digits()
     plan = blueprint(
         layout=Layout.image(1, 8, 8),
@@ -62,7 +65,7 @@ def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_
         class_block=(0, CLASSES),
         latent_dim=6,
         network=Recipe("convolutional", width=8, features=32),
-        prior=Recipe("flow", guidance=1.25),
+        prior=prior,
     )
     drawn = Model.create(plan, Runtime("cpu", threads=1), seed=0)
     none = np.zeros(len(x), dtype=bool)

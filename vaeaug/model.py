@@ -263,11 +263,14 @@ class Model:
     def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
         # New images are many, and end in 8 bits: speed counts more than the last digit.
-        fast = self.blueprint.layout.is_image and getattr(self.vae.latent.prior, "tolerant", False)
+        is_image = self.blueprint.layout.is_image
+        tolerant = is_image and getattr(self.vae.latent.prior, "tolerant", False)
 
         def run(b: Tensor) -> tuple[Tensor]:
-            with reduced_precision(b.device) if fast else contextlib.nullcontext():
-                rows = self._new_rows(self.vae.latent.sample(b, temperature).to(b.dtype), b)
+            with _reduced(b, tolerant):
+                z = self.vae.latent.sample(b, temperature).to(b.dtype)
+            with _reduced(b, is_image):
+                rows = self._new_rows(z, b)
             return (draw(rows, temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
@@ -385,6 +388,10 @@ class Model:
             return tuple(np.concatenate(part) for part in zip(*found, strict=True))
         shape, dtype = empty
         return tuple(np.empty((0, *shape), dtype) for _ in range(parts))
+
+
+def _reduced(like: Tensor, wanted: bool) -> contextlib.AbstractContextManager[object]:
+    return reduced_precision(like.device) if wanted else contextlib.nullcontext()
 
 
 def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
