@@ -137,7 +137,9 @@ class SmallConvClassifier(ClassifierMixin, BaseEstimator):
         import torch
 
         scale = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
-        network, targets = self.network_.train(), np.eye(len(self.classes_), dtype=np.float32)
+        # With the channels of a pixel side by side, small convolutions take two thirds of the time.
+        network = self.network_.train().to(memory_format=torch.channels_last)
+        targets = np.eye(len(self.classes_), dtype=np.float32)
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
@@ -149,12 +151,13 @@ class SmallConvClassifier(ClassifierMixin, BaseEstimator):
                 x = _shifted(x, self.shift)
             if self.batch_transform is not None:
                 x, t = self.batch_transform(x, t)
-            loss = (w * torch.nn.functional.cross_entropy(network(x), t, reduction="none")).mean()
+            scores = network(x.contiguous(memory_format=torch.channels_last))
+            loss = (w * torch.nn.functional.cross_entropy(scores, t, reduction="none")).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             cycle.step()
-        network.eval()
+        network.eval().to(memory_format=torch.contiguous_format)  # in which weights can be saved
 
 
 def _network(images: np.ndarray, width: int, classes: int) -> nn.Sequential:
@@ -163,7 +166,8 @@ def _network(images: np.ndarray, width: int, classes: int) -> nn.Sequential:
     channels, height, breadth = images.shape[1:]
     convolutions: list[nn.Module] = []
     for taken, made in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
-        convolutions += [nn.Conv2d(taken, made, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        # A maximum of what ReLU leaves is ReLU of the maximum, which has a quarter of the values.
+        convolutions += [nn.Conv2d(taken, made, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
     cells = (height // 8) * (breadth // 8)
     return nn.Sequential(
         _standardise(images),
