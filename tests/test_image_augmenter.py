@@ -20,7 +20,7 @@ from torchvision.datasets import ImageFolder
 
 import vaeaug.assembly
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, archive, load
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, TrainingDivergedError
 
 X, Y = blobs()
 METHODS = ["prior", "posterior", "interpolate"]
@@ -517,6 +517,19 @@ def test_transform_refuses(fitted, images, message):
     for method in (fitted.transform, fitted.vary, fitted.score_samples):
         with pytest.raises(InputError, match=message):
             method(images)
+
+
+def test_weights_that_blow_up_are_an_error_and_no_model():
+    augmenter = fast(learning_rate_init=1e3, max_iter=3)
+    with pytest.raises(TrainingDivergedError, match="learning rate"):
+        augmenter.fit(X, Y)
+    assert not hasattr(augmenter, "classes_")
+
+
+def test_steps_that_are_far_too_large_leave_finite_weights():
+    augmenter = fast(learning_rate_init=1.0, max_iter=3).fit(X, Y)
+    assert all(np.isfinite(value).all() for value in augmenter._model.state().values())
+    assert np.isfinite(augmenter.sample(5, random_state=0)[0]).all()
 
 
 def test_a_network_for_tables_is_refused():

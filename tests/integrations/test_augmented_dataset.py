@@ -487,6 +487,34 @@ def test_unusable_datasets_are_refused(dataset, message):
         AugmentedDataset(dataset, MadeAugmenter())
 
 
+class Damaged(Pictures):
+    broken = 11
+
+    def __getitem__(self, index):
+        if index == self.broken:
+            raise OSError("truncated file")
+        return super().__getitem__(index)
+
+
+class DamagedBatches(Damaged):
+    def __getitems__(self, indices):
+        return [self[index] for index in indices]
+
+
+def test_an_item_that_cannot_be_read_is_named():
+    message = "AugmentedDataset: item 11 cannot be read: the Dataset Damaged raised OSError: truncated file"
+    data = AugmentedDataset(Damaged(kind="uint8"), MadeAugmenter(), p=0.0)
+    with pytest.raises(InputError, match=message):
+        data[11]
+    with pytest.raises(InputError, match=message):
+        next(iter(DataLoader(data, batch_size=16)))
+    with pytest.raises(InputError, match=message):  # labels that are not listed are read item by item
+        AugmentedDataset(Damaged(kind="uint8", listed=False), MadeAugmenter())
+    batched = AugmentedDataset(DamagedBatches(kind="uint8"), MadeAugmenter(), p=0.0)
+    with pytest.raises(InputError, match=r"one of the items \[10, 11\] cannot be read.*truncated"):
+        batched.__getitems__([10, 11])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from contracts import every_parameter_has_a_gradient, one_hot, stirred
+from torch import nn
 
 from vaeaug.layout import Layout
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder, Pyramid
@@ -73,6 +74,25 @@ def test_training_in_reduced_precision_keeps_single_precision_outside():
     assert trained.dtype == torch.float32
     assert decoder(torch.randn(2, LATENT_DIM), c).dtype == torch.float32
     torch.testing.assert_close(trained, encoder.eval()(x, c), atol=0.05, rtol=0.05)
+
+
+def test_an_image_of_28_by_28_pixels_takes_10_to_20_million_multiply_adds():
+    layout, counted = Layout.image(1, 28, 28), []
+
+    def count(layer, inputs, found):
+        cells = found.shape[2] * found.shape[3] if isinstance(layer, nn.Conv2d) else 1
+        counted.append(layer.weight.numel() * cells)
+
+    # As vaeaug.assembly builds them by default, with the codes that vaeaug.settings gives them.
+    parts = ImageEncoder(layout, 10, 32, 1, 256), ImageDecoder(64, 10, layout, 1, 32, 1)
+    for layer in (layer for part in parts for layer in part.modules()):
+        assert not isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    c = one_hot([3], 10).float()
+    parts[0](torch.zeros(1, *layout.shape), c)
+    parts[1](torch.zeros(1, 64), c)
+    assert 10e6 < sum(counted) < 20e6
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (1, 32, 32), (1, 64, 64)], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from vaeaug.errors import InputError
 
-__all__ = ["Labels", "labels_of", "pair"]
+__all__ = ["Labels", "fetched", "labels_of", "pair"]
 
 
 class Labels:
@@ -56,11 +57,11 @@ def labels_of(dataset: Any, labels: Any, who: str) -> Labels:
     InputError
         If items are no pairs, or labels are not one scalar per item.
     """
-    example = pair(dataset[0], who)[1]
+    example = _label(dataset, 0, who)
     if labels is None:
         labels = _listed(dataset)
     if labels is None:
-        labels = [_scalar(pair(dataset[i], who)[1], who) for i in range(len(dataset))]
+        labels = [_scalar(_label(dataset, i, who), who) for i in range(len(dataset))]
     found = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     if found.shape != (len(dataset),):
         raise InputError(
@@ -73,6 +74,30 @@ def labels_of(dataset: Any, labels: Any, who: str) -> Labels:
             f"itself says {example!r}. Pass labels=, one per item, as the items carry them."
         )
     return Labels(found, example)
+
+
+def fetched(dataset: Any, rows: Sequence[int], who: str) -> list[Any]:
+    """Return items of a dataset, in one call if it can do that.
+
+    Raises
+    ------
+    InputError
+        If the dataset raises; the message says at which item.
+    """
+    batched = getattr(dataset, "__getitems__", None)
+    found: list[Any] = []
+    try:
+        if batched:
+            return list(batched(rows))
+        for row in rows:
+            found.append(dataset[row])
+    except Exception as error:
+        which = f"one of the items {list(rows)}" if batched and len(rows) > 1 else f"item {rows[len(found)]}"
+        raise InputError(
+            f"{who}: {which} cannot be read: the Dataset {type(dataset).__name__} raised "
+            f"{type(error).__name__}: {error}. Mend that item, or leave it out with torch.utils.data.Subset."
+        ) from error
+    return found
 
 
 def pair(item: Any, who: str) -> tuple[Any, Any]:
@@ -90,6 +115,10 @@ def pair(item: Any, who: str) -> tuple[Any, Any]:
         f"{who}: an item of the dataset must be a pair (image, label); got a {type(item).__name__}{length}. "
         "Wrap the dataset in one whose __getitem__ returns such pairs."
     )
+
+
+def _label(dataset: Any, row: int, who: str) -> Any:
+    return pair(fetched(dataset, [row], who)[0], who)[1]
 
 
 def _listed(dataset: Any) -> Any:

@@ -19,7 +19,7 @@ from vaeaug.integrations.batches import BatchAugment
 from vaeaug.integrations.kinds import Exchange, Kind
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.targets import labels_of, pair
+from vaeaug.integrations.targets import fetched, labels_of, pair
 from vaeaug.integrations.workers import is_worker, shared
 from vaeaug.randomness import derive_seed
 from vaeaug.resampling import targets
@@ -301,9 +301,7 @@ class AugmentedDataset(Dataset):
         return [(self.transform(image), label) for image, label in found]
 
     def _fetch(self, rows: list[int]) -> list[Any]:
-        """Return items of the wrapped dataset, in one call if it can do that."""
-        batched = getattr(self.dataset, "__getitems__", None)
-        return list(batched(rows)) if batched else [self.dataset[row] for row in rows]
+        return fetched(self.dataset, rows, _WHO)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Return images of the wrapped dataset as one array (m, ...)."""
