@@ -49,8 +49,12 @@ class Vaeaug:
         if way == "prior":
             made, _ = self.model.sample(len(y), y, random_state=self.seed + 1)
         else:
-            made, sources = self.model.generate(y, images, labels, method=way, random_state=self.seed + 1)
-            if residual:
+            # Of images that are interpolated, the library adds nothing back.
+            sharp = bool(residual) and way == "posterior"
+            made, sources = self.model.generate(
+                y, images, labels, method=way, sharp=sharp, random_state=self.seed + 1
+            )
+            if residual and not sharp:
                 made = _with_residual(self.model, made, images[sources], y)
         sample_s = time.perf_counter() - began
         path = Path(self.job["folder"]) / f"{method}.npz"
