@@ -9,6 +9,7 @@ from torch import nn
 from vaeaug.losses.bounds import KullbackLeibler, Reconstruction
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.schedules import Ramp
+from vaeaug.losses.term import Adversary
 from vaeaug.randomness import isolated_torch
 
 B = 4000
@@ -86,6 +87,53 @@ def test_every_term_returns_one_number_per_row(batch, name):
 )
 def test_ramp(progress, warmup, expected):
     assert Ramp(3.0, warmup)(progress) == pytest.approx(expected)
+
+
+# --- critics ---------------------------------------------------------------------------
+
+
+class Onlooker(Adversary):
+    """A critic that notes the passes it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.seen = []
+
+    def forward(self, passed):
+        self.seen.append(passed)
+        return passed.kl
+
+    critic_loss = forward
+
+
+def test_critics_and_model_share_the_pass_of_a_batch(batch):
+    onlooker = Onlooker()
+    found = Objective(Recorder(), {"kl": (Ramp(1.0), BUILT["kl"]), "critic": (Ramp(1.0), onlooker)}).train()
+    found.critic_loss(batch)
+    found(batch, 0.5)
+    found(batch, 0.5)
+    shown, same, new = onlooker.seen
+    assert shown is same
+    assert new is not same
+
+
+def test_the_step_of_the_model_works_out_no_gradients_of_critics(batch):
+    onlooker = Onlooker()
+    found = Objective(Recorder(), {"kl": (Ramp(1.0), BUILT["kl"]), "critic": (Ramp(1.0), onlooker)}).train()
+    onlooker.forward = lambda passed: passed.x.sum(1) * found.vae.weight * onlooker.weight
+    found(batch, 0.5)["loss"].mean().backward()
+    assert found.vae.weight.grad is not None
+    assert onlooker.weight.grad is None
+    assert onlooker.weight.requires_grad
+
+
+def test_what_critics_were_shown_of_another_batch_is_not_used(batch):
+    onlooker = Onlooker()
+    found = Objective(Recorder(), {"kl": (Ramp(1.0), BUILT["kl"]), "critic": (Ramp(1.0), onlooker)}).train()
+    found.critic_loss(batch)
+    other = found((batch[0][:5].clone(), batch[1][:5]), 0.5)
+    assert other["kl"].shape == (5,)
 
 
 # --- label dropout ---------------------------------------------------------------------

@@ -15,7 +15,7 @@ from vaeaug.losses.critics import Adversarial, PatchCritic
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.terms import TERMS
-from vaeaug.losses.views import value_count
+from vaeaug.losses.views import real_view, value_count, views
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
 from vaeaug.randomness import isolated_torch
@@ -67,16 +67,24 @@ def test_a_term_teaches_the_model(term, vae, batch):
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in vae.parameters())
 
 
-def test_a_critic_learns_from_a_pass_without_gradients(term, vae, batch):
+def test_a_critic_learns_from_the_pass_of_the_model_and_leaves_it_alone(term, vae, batch):
     if not isinstance(term, Adversary):
         pytest.skip("only adversaries have a network of their own to train; this term is a formula")
-    with torch.no_grad():
-        passed = vae(*batch)
+    passed = vae(*batch)
     losses = term.critic_loss(passed)
     assert losses.shape == (B,)
     losses.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in term.parameters())
     assert all(p.grad is None for p in vae.parameters())
+    # The step of the model comes next, through the same pass.
+    (term(passed) - passed.reconstruction.log_prob(passed.x)).sum().backward()
+    assert all(p.grad is not None for p in vae.decoder.parameters())
+
+
+def test_a_real_row_is_shown_as_it_is_beside_its_reconstruction(vae, batch):
+    batch[0][0, 2] = -1.0  # an unknown token
+    passed = vae(*batch)
+    torch.testing.assert_close(real_view(passed), views(passed)[1])
 
 
 def test_a_term_of_the_model_is_built_by_name(term, vae, batch):
@@ -148,6 +156,22 @@ def exact(rho):
 def test_the_batch_estimates_the_total_correlation(vae, rho):
     found = MinibatchCorrelation(setting(vae))(passed_with(correlated(2000, rho))).mean()
     assert abs(float(found) - exact(rho)) < 0.08
+
+
+def test_the_correlation_of_a_batch_is_that_of_its_formula_and_so_are_its_gradients(vae):
+    z, mean = torch.randn(2, 7, 3, dtype=torch.float64).unbind()
+    scale = torch.rand(7, 3, dtype=torch.float64) + 0.1
+    parts = [part.requires_grad_() for part in (z, mean, scale)]
+
+    def found(z, mean, scale):
+        passed = Pass(None, None, None, None, z, None)
+        passed.__dict__["posterior"] = DiagonalGaussian(mean, scale)
+        return MinibatchCorrelation(setting(vae))(passed)
+
+    each = torch.distributions.Normal(mean, scale).log_prob(z[:, None])
+    joint = each.sum(2).logsumexp(1) - math.log(7)
+    torch.testing.assert_close(found(*parts), joint - (each.logsumexp(1) - math.log(7)).sum(1))
+    assert torch.autograd.gradcheck(found, parts)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class MinibatchCorrelation:
 
     ``log q(z) ≈ log (1/B) Σ_i q(z | x_i)``, and the same for each dimension (Chen et al. 2018, *Isolating
     Sources of Disentanglement in VAEs*, eq. 3 to 5, up to a constant). Added with weight
-    β − 1 to the bound, this is β-TC-VAE.
+    β − 1 to the bound, this is β-TC-VAE. All B² pairs count, one dimension of the code at a time.
 
     Parameters
     ----------
@@ -38,12 +39,57 @@ class MinibatchCorrelation:
     def __call__(self, passed: Pass) -> Tensor:
         """Return one estimate per row, shape ``(B,)``; their mean is that of the batch."""
         q = passed.posterior
-        error = (passed.z[:, None, :] - q.mean) / q.scale
-        each = -0.5 * error.square() - q.scale.log() - 0.5 * math.log(2 * math.pi)
-        rows, _, dim = each.shape
-        joint = torch.logsumexp(each.sum(2), 1) - math.log(rows)
-        marginals = (torch.logsumexp(each, 1) - math.log(rows)).sum(1)
-        return joint - marginals
+        found = _DensityRatio.apply(passed.z, q.mean, q.scale)
+        return found + (passed.z.shape[1] - 1) * math.log(len(passed.z))
+
+
+class _DensityRatio(torch.autograd.Function):
+    """``log Σ_i q(z | x_i) − Σ_j log Σ_i q(z_j | x_i)`` of codes ``(B, D)`` and Gaussians of that shape.
+
+    Written out, since autograd would keep half a dozen tensors of shape ``(B, B, D)``, and fill them anew
+    in every step: here one is kept, and everything else is done in the cache, dimension by dimension.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        precision = scale.reciprocal()
+        shift, height = mean * precision, -scale.log() - 0.5 * math.log(2 * math.pi)
+        joint, marginals, kept = z.new_zeros(len(z), len(z)), z.new_zeros(len(z)), []
+        for j in range(z.shape[1]):
+            error = torch.addr(-shift[:, j], z[:, j], precision[:, j])
+            each = torch.addcmul(height[:, j], error, error, value=-0.5)
+            joint.add_(each)
+            densities, size, total = _shares(each)
+            marginals.add_(size + total.log())
+            kept += [densities, total]
+        densities, size, total = _shares(joint)
+        ctx.save_for_backward(z, mean, precision, densities.div_(total[:, None]), *kept)
+        return size + total.log() - marginals
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (rate,) = gradients
+        z, mean, precision, joint, *kept = ctx.saved_tensors
+        found = [torch.empty_like(z) for _ in range(3)]
+        for j in range(z.shape[1]):
+            densities, total = kept[2 * j], kept[2 * j + 1]
+            # How much each Gaussian has to do with each code, jointly and less so by this dimension.
+            share = torch.addcmul(joint, densities, total.reciprocal()[:, None], value=-1.0)
+            code, centre, square = z[:, j], mean[:, j], precision[:, j].square()
+            pulls = share @ torch.stack([square, centre * square], 1)
+            found[0][:, j] = rate * (pulls[:, 1] - code * pulls[:, 0])
+            pushed = torch.stack([rate, rate * code]) @ share
+            found[1][:, j] = square * (pushed[1] - centre * pushed[0])
+            spread = rate @ (code[:, None] - centre).square_().mul_(share)
+            found[2][:, j] = precision[:, j] * (square * spread - pushed[0])
+        return found[0], found[1], found[2]
+
+
+def _shares(logs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``exp(logs − size)``, written over logs ``(B, B)``, the size of each row, and the rows' sums."""
+    size = logs.amax(1)
+    shares = logs.sub_(size[:, None]).exp_()
+    return shares, size, shares.sum(1)
 
 
 class CriticCorrelation(Adversary):
@@ -86,7 +132,7 @@ class CriticCorrelation(Adversary):
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, shape ``(B,)``."""
-        z = _standardised(passed.z)
+        z = _standardised(passed.z.detach())
         excess = _excess(z)
         found, shuffled = self._log_ratio(z, excess), self._log_ratio(permuted(z), excess)
         return 0.5 * (F.softplus(-found) + F.softplus(shuffled))

@@ -104,9 +104,11 @@ class Adversarial(Adversary):
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, zero while it rests, shape ``(B,)``."""
+        # The model reads these reconstructions next, so they are made with gradients, which stay with it.
+        _ = passed.reconstruction
         with torch.no_grad():
             made, real = views(passed)
-        told, known = self.critic(made), self.critic(real)
+        told, known = self.critic(torch.cat([made.detach(), real])).chunk(2)
         with torch.no_grad():
             right = 0.5 * ((told < 0).to(told).mean() + (known > 0).to(told).mean())
             self.accuracy.lerp_(right, 1 - _DECAY)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from vaeaug.losses.term import Adversary, Term
-from vaeaug.nn.vae import VAE
+from vaeaug.nn.vae import VAE, Pass
 
 __all__ = ["Objective"]
 
@@ -53,12 +54,14 @@ class Objective(nn.Module):
         self.blocks = tuple(blocks)
         self.label_dropout = label_dropout
         self._spoilt: Tensor | None = None
+        # What the critics were shown of a batch, for the step of the model that follows theirs.
+        self._shown: tuple[Tensor, Pass] | None = None
 
     def forward(self, batch: tuple[Tensor, ...], progress: float) -> dict[str, Tensor]:
         """Return the loss and its unweighted pieces for rows and contexts, each ``(B,)``."""
-        x, c = batch
-        passed = self.vae(x, self._hide(c) if self.training else c)
-        pieces = {name: term(passed) for name, (_, term) in self.terms.items()}
+        passed = self._passed(batch)
+        with _still(self.critic_parameters()):
+            pieces = {name: term(passed) for name, (_, term) in self.terms.items()}
         counted = pieces if self.training or not self.adversaries else self._without_adversaries(pieces)
         loss = torch.stack([self.terms[name][0](progress) * piece for name, piece in counted.items()]).sum(0)
         if self.training and self.adversaries:
@@ -70,9 +73,13 @@ class Objective(nn.Module):
         return [p for term in self.adversaries.values() for p in term.parameters()]
 
     def critic_loss(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Return what the critics minimise, shape ``(B,)``."""
-        with torch.no_grad():
-            passed = self.vae(*batch)
+        """Return what the critics minimise, shape ``(B,)``.
+
+        The pass they look at is kept for the next :meth:`forward` of the same batch: a step of the critics
+        changes nothing that it depends on.
+        """
+        passed = self._passed(batch)
+        self._shown = (batch[0], passed)
         return torch.stack([term.critic_loss(passed) for term in self.adversaries.values()]).sum(0)
 
     def spoilt(self) -> bool:
@@ -84,6 +91,14 @@ class Objective(nn.Module):
         self._spoilt = None
         for term in self.adversaries.values():
             term.concede()
+
+    def _passed(self, batch: tuple[Tensor, ...]) -> Pass:
+        """Return the pass of a batch: that which the critics were shown, or else a new one."""
+        shown, self._shown = self._shown, None
+        x, c = batch
+        if shown is not None and shown[0] is x:
+            return shown[1]
+        return self.vae(x, self._hide(c) if self.training else c)
 
     def _watch(self, pieces: dict[str, Tensor]) -> None:
         for term in self.adversaries.values():
@@ -100,3 +115,16 @@ class Objective(nn.Module):
         shown = torch.rand(len(c), len(self.blocks), device=c.device) >= self.label_dropout
         widths = torch.tensor([stop - start for start, stop in self.blocks], device=c.device)
         return c * torch.repeat_interleave(shown, widths, dim=1)
+
+
+@contextmanager
+def _still(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Let gradients pass through networks without being worked out for their parameters."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

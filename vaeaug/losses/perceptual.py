@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.losses.term import Adversary, Setting
-from vaeaug.losses.views import Spectator, views
+from vaeaug.losses.views import Spectator, real_view, views
 from vaeaug.nn.vae import Pass
 
 __all__ = ["Perceptual"]
@@ -107,10 +107,8 @@ class Perceptual(Adversary):
         """Return the classifier's cross-entropy on real rows, zero without a label, shape ``(B,)``."""
         if self.classifier is None:
             return passed.x.new_zeros(len(passed.x))
-        with torch.no_grad():
-            _, real = views(passed)
         wanted = passed.c[:, self.block[0] : self.block[1]]
-        return -(wanted * torch.log_softmax(self.classifier(real), 1)).sum(1)
+        return -(wanted * torch.log_softmax(self.classifier(real_view(passed)), 1)).sum(1)
 
 
 def _relative(made: Tensor, real: Tensor) -> Tensor:

@@ -55,7 +55,8 @@ class Adversary(nn.Module):
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the loss of the network that is trained in turns, shape ``(B,)``.
 
-        The pass carries no gradients. An adversary must define this.
+        The pass is that of the model's own next step: what a critic reads of it, it must detach. An
+        adversary must define this.
         """
         raise NotImplementedError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from vaeaug.layout import Layout
 from vaeaug.nn.vae import Pass
 
-__all__ = ["Spectator", "value_count", "view_shape", "views"]
+__all__ = ["Spectator", "real_view", "value_count", "view_shape", "views"]
 
 
 def view_shape(layout: Layout) -> tuple[int, ...]:
@@ -37,6 +38,18 @@ def views(passed: Pass) -> tuple[Tensor, Tensor]:
     if hasattr(made, "relaxed"):
         return made.relaxed(passed.x)
     return made.mean, passed.x
+
+
+def real_view(passed: Pass) -> Tensor:
+    """Return the real rows alone as critics see them, ``(B, ...)``, without asking for reconstructions."""
+    likelihood: Any = getattr(passed.vae, "likelihood", None)
+    x = passed.x
+    if not hasattr(likelihood, "token_columns"):
+        return x
+    codes = x[:, likelihood.token_columns].to(torch.int64)
+    tokens = x.new_zeros(len(x), likelihood.total)
+    tokens.scatter_(1, codes.clamp(min=0) + likelihood.offsets, (codes >= 0).to(x))
+    return torch.cat([tokens, x[:, likelihood.number_columns]], 1)
 
 
 class Spectator(nn.Module):
