@@ -160,6 +160,18 @@ def test_a_pull_goes_part_of_the_way(rng):
     assert_array_equal(pulled(codes, cloud, 0.5, groups=alone), codes)
 
 
+def test_slopes_reach_the_tags_that_no_near_code_has(rng):
+    tags = rng.uniform(-1, 1, size=(300, 1))
+    cloud = np.concatenate([3 * tags, rng.normal(size=(300, 1))], 1)
+    wanted = (np.full((5, 1), 1.4), tags)
+    codes = np.array([[3.0, 0.0]] * 5)
+    short = pulled(codes, cloud, 1.0, tags=wanted)
+    whole = pulled(codes, cloud, 1.0, tags=wanted, slopes=np.array([[3.0, 0.0]]))
+    assert (short[:, 0] < 3.05).all()
+    assert_allclose(whole[:, 0], 3 * 1.4)
+    assert_allclose(whole[:, 1], short[:, 1])
+
+
 def test_a_walk_has_the_moments_of_its_region(rng):
     path = wander(np.zeros((200, 1)), np.full((1, 1), 4.0), np.full((1, 1), 3.0), 300, 0.4, rng)
     assert path.shape == (300, 200, 1)

@@ -269,6 +269,9 @@ class Directions:
         kinds = np.concatenate(
             [np.repeat(each.levels is None, each.stop - each.start) for each in self.attributes]
         )
+        # The edited attribute goes as far as codes go, the others are to stay exactly where they are.
+        slopes = self.moves.T.copy()
+        slopes[own] = 0.0
         everyone = np.zeros(len(codes), dtype=np.int64) if groups is None else groups
         known = np.zeros_like(self.groups) if groups is None else self.groups
         return pulled(
@@ -277,6 +280,7 @@ class Directions:
             pull,
             groups=(self._levels(wanted, everyone), self._levels(self.targets, known)),
             tags=(wanted[:, kinds], self.targets[:, kinds]),
+            slopes=slopes[kinds],
             k=_NEAR,
         )
 

@@ -154,8 +154,8 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     if pull is None or not c.shape[-1]:
         return Codes(source.z, c)
     known = space.known.z.astype(np.float64)
-    wanted = _completed(space, c)
-    z = source.z + (wanted - _completed(space, source.c)) @ regressed(known, space.known.c)
+    wanted, slopes = _completed(space, c), regressed(known, space.known.c)
+    z = source.z + (wanted - _completed(space, source.c)) @ slopes
     numbers = [start for start, _, is_class in space.blocks if not is_class]
     before, after, groups = (_class_numbers(space, each) for each in (source.c, c, space.known.c))
     other_class = (before != after).any(1)
@@ -164,7 +164,9 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
         if rows.any():
             alike = {"groups": (after[rows], groups)}
             alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
-            z[rows] = pulled(z[rows], known, pull, k=k, **alike)
+            # What changes goes as far as codes go, what does not is to stay exactly where it is.
+            stays = (c == source.c)[rows][:, numbers, None]
+            z[rows] = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike)
     return Codes(z, c)
 
 

@@ -177,11 +177,15 @@ def nearby(
     return found
 
 
-def pulled(codes: np.ndarray, cloud: np.ndarray, share: float, **alike: Any) -> np.ndarray:
+def pulled(
+    codes: np.ndarray, cloud: np.ndarray, share: float, *, slopes: np.ndarray | None = None, **alike: Any
+) -> np.ndarray:
     """Bring codes nearer to a cloud: ``(1 − s) z + s · mean of the codes of the cloud nearest to z``.
 
     The mean of near codes lies where codes are common, as in a step of the mean shift (Comaniciu and Meer
-    2002).
+    2002). Tags of near codes are not quite those asked for, and at the edge of the cloud all are off to
+    one side; slopes make up for that, as a local line does for a local mean (Fan 1993, *Local Linear
+    Regression Smoothers*).
 
     Parameters
     ----------
@@ -189,10 +193,19 @@ def pulled(codes: np.ndarray, cloud: np.ndarray, share: float, **alike: Any) -> 
     cloud : ndarray of shape (m, D)
     share : float
         s in [0, 1].
+    slopes : ndarray of shape (t, D) or (n, t, D), optional
+        How codes change with each tag; 0 for tags that need not be reached, such as those beyond the cloud.
     **alike
         As in :func:`nearby`; a code without any like it stays.
     """
-    means = nearby(cloud, codes, cloud, **alike)
+    if slopes is None or "tags" not in alike:
+        means = nearby(cloud, codes, cloud, **alike)
+    else:
+        wanted, tags = alike["tags"]
+        found = nearby(np.concatenate([cloud, tags], 1), codes, cloud, **alike)
+        means, reached = np.split(found, [cloud.shape[1]], axis=1)
+        each = np.broadcast_to(slopes, (len(codes), *slopes.shape[-2:]))
+        means = means + np.einsum("nt,ntd->nd", wanted - reached, each)
     return np.where(np.isnan(means), codes, lerp(means, codes, share))
 
 
