@@ -114,6 +114,14 @@ def test_the_list_cannot_be_changed():
         VARIANTS["mine"] = {}
 
 
+def test_an_unknown_variant_is_refused_in_a_sentence():
+    with pytest.raises(InputError, match="^VARIANTS has no 'vqvae'; use one of 'vae', 'ae', 'beta'"):
+        VARIANTS["vqvae"]
+    assert "vqvae" not in VARIANTS
+    assert VARIANTS.get("vqvae") is None
+    assert "flow_matching" in repr(VARIANTS)
+
+
 # --- from fit to file ------------------------------------------------------------------
 
 

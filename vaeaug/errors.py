@@ -10,6 +10,7 @@ __all__ = [
     "SmallClassWarning",
     "TrainingDivergedError",
     "UnknownLabelError",
+    "UnknownVariantError",
     "VaeaugError",
     "VaeaugWarning",
     "WorkerLostError",
@@ -26,6 +27,13 @@ class InputError(VaeaugError, ValueError):
 
 class UnknownLabelError(InputError):
     """A label was requested that was not seen during ``fit``."""
+
+
+class UnknownVariantError(InputError, KeyError):
+    """A name was asked of ``VARIANTS`` that is not there; also a KeyError, as mappings raise."""
+
+    # A KeyError would show its sentence in quotes.
+    __str__ = Exception.__str__
 
 
 class RejectedColumn(InputError):

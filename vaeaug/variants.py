@@ -13,10 +13,11 @@ given the code, as in the papers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from vaeaug.errors import UnknownVariantError
 from vaeaug.recipe import Recipe
 
 __all__ = ["VARIANTS"]
@@ -31,8 +32,31 @@ def _plain(**changes: Any) -> Mapping[str, Any]:
     return MappingProxyType({"prior": "standard", "beta": 1.0, **changes})
 
 
+class _Family(Mapping[str, Mapping[str, Any]]):
+    """A mapping that cannot be changed, and says which names there are when asked for another."""
+
+    def __init__(self, variants: dict[str, Mapping[str, Any]]) -> None:
+        self._variants = variants
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        if name not in self._variants:
+            raise UnknownVariantError(
+                f"VARIANTS has no {name!r}; use one of {', '.join(map(repr, self._variants))}."
+            )
+        return self._variants[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variants)
+
+    def __len__(self) -> int:
+        return len(self._variants)
+
+    def __repr__(self) -> str:
+        return f"VARIANTS({', '.join(self._variants)})"
+
+
 #: name -> keyword arguments of VAEAugmenter.
-VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+VARIANTS: Mapping[str, Mapping[str, Any]] = _Family(
     {
         # Kingma and Welling 2014: E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)).
         "vae": _plain(),
