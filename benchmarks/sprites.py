@@ -20,7 +20,7 @@ from _sprites import draw_sprites
 SIDE, EPOCHS = 16, 60
 #: Images are small so that they train fast; this is how much larger their likelihood would be at 32×32.
 PIXEL_WEIGHT = 4.0
-NAMES = ("entrant", "seed", "fast")
+NAMES = ("entrant", "seed", "start", "fast")
 SCORES = {
     "FactorVAE score": "factor_vae",
     "MIG": "mig",
@@ -54,13 +54,16 @@ def main() -> None:
         return
     for seed in options.seeds:
         for name, losses in entrants().items():
-            cell = {"entrant": name, "seed": seed, "fast": options.fast}
             if options.entrants and not any(name.startswith(each) for each in options.entrants):
                 continue
-            if cells.missing(cell):
-                record = cell | measure(losses, seed, options.fast)
-                cells.store(record)
-                print(name, seed, record["scores"], f"{record['cpu_s']} s", flush=True)
+            for start in range(options.starts):
+                cell = {"entrant": name, "seed": seed, "fast": options.fast} | (
+                    {"start": start} if start else {}
+                )
+                if cells.missing(cell):
+                    record = cell | measure(losses, seed + 1000 * start, options.fast)
+                    cells.store(record)
+                    print(name, seed, start, record["scores"], f"{record['cpu_s']} s", flush=True)
 
 
 def measure(losses: dict[str, Any], seed: int, fast: bool) -> dict[str, Any]:
@@ -107,9 +110,10 @@ def render(records: list[dict[str, Any]]) -> str:
     rows = []
     for name in dict.fromkeys(record["entrant"] for record in measured):
         mine = [record for record in measured if record["entrant"] == name]
-        cells = [spread([r["scores"][key] for r in mine], 3) for key in SCORES.values()]
-        facts = [spread([r[key] for r in mine], 1) for key in ("reconstruction", "kl", "active")]
-        rows.append([name, str(len(mine)), *cells, *facts, spread([r["cpu_s"] for r in mine], 0)])
+        rows.append(_row(name, [record for record in mine if not record.get("start")]))
+        starts = 1 + max(record.get("start", 0) for record in mine)
+        if starts > 1:
+            rows.append(_row(f"{name}, best of {starts} starts", best_starts(mine, starts)))
     header = ["", "seeds", *SCORES, "−log p(x given z)", "KL", "active dimensions", "CPU s"]
     return (
         conditions(measured, "Means ± standard deviations over seeds.")
@@ -118,11 +122,32 @@ def render(records: list[dict[str, Any]]) -> str:
     )
 
 
+def best_starts(records: list[dict[str, Any]], starts: int) -> list[dict[str, Any]]:
+    """Return, of each seed with as many starts, the one of the lowest loss; nobody looks at factors.
+
+    The loss is that of the bound, ``−4 log p(x | z) + KL``, with the CPU time of all starts.
+    """
+    found = []
+    for seed in dict.fromkeys(record["seed"] for record in records):
+        mine = [record for record in records if record["seed"] == seed]
+        if len(mine) == starts:
+            best = min(mine, key=lambda record: PIXEL_WEIGHT * record["reconstruction"] + record["kl"])
+            found.append(best | {"cpu_s": sum(record["cpu_s"] for record in mine)})
+    return found
+
+
+def _row(name: str, records: list[dict[str, Any]]) -> list[str]:
+    cells = [spread([r["scores"][key] for r in records], 3) for key in SCORES.values()]
+    facts = [spread([r[key] for r in records], 1) for key in ("reconstruction", "kl", "active")]
+    return [name, str(len(records)), *cells, *facts, spread([r["cpu_s"] for r in records], 0)]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--starts", type=int, default=1, help="fits of each seed, from other weights")
     parser.add_argument("--entrants", nargs="*", default=None, help="starts of names; default: all")
     parser.add_argument("--out", type=Path, default=RESULTS / "sprites.jsonl")
     parser.add_argument("--fast", action="store_true", help="smoke test: few sprites, one epoch")

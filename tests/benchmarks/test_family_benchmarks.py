@@ -196,6 +196,15 @@ class TestRuns:
         width = family.width_for(wanted, 40, 16)
         assert family._count(family._model("vae", 40, 16, width, 0)) == pytest.approx(wanted, rel=0.02)
 
+    def test_the_best_of_some_starts_is_that_of_the_lowest_loss(self, load):
+        losses = {(0, 0): 20.0, (0, 1): 12.0, (0, 2): 15.0, (1, 0): 9.0}
+        records = [
+            {"seed": seed, "start": start, "reconstruction": 10.0, "kl": kl, "cpu_s": 2.0}
+            for (seed, start), kl in losses.items()
+        ]
+        (best,) = load("sprites").best_starts(records, 3)
+        assert (best["seed"], best["start"], best["cpu_s"]) == (0, 1, 6.0)
+
     @pytest.mark.parametrize("name", ["sprites", "family", "generative"])
     def test_committed_results_render(self, load, name):
         path = FOLDER / "results" / f"{name}.jsonl"
