@@ -92,6 +92,18 @@ def test_what_is_known_of_the_rows_is_kept(known, learned):
     assert (learned.read(told)["kind"].to_numpy() == rows["kind"].to_numpy()).all()
 
 
+@pytest.mark.parametrize("groups", [None, np.zeros(20, int)])
+def test_what_no_line_tells_is_read_from_near_codes_and_kept(groups):
+    rng = np.random.default_rng(3)
+    codes = rng.normal(size=(3000, 2))
+    frame = pd.DataFrame({"size": codes[:, 0], "bend": codes[:, 1] ** 2})
+    directions = Directions.learn(codes, frame)
+    moved = directions.move(codes[:20], "size", amount=0.5, groups=groups, pull=1.0)
+    assert_allclose(moved[:, 0], codes[:20, 0] + 0.5, atol=0.35)
+    # A line would take all rows to the mean, 1.
+    assert np.median(np.abs(moved[:, 1] ** 2 - frame["bend"][:20])) < 0.1
+
+
 def test_groups_take_out_what_goes_with_the_class():
     rng = np.random.default_rng(0)
     groups = np.arange(600) % 3

@@ -10,15 +10,17 @@ import pandas as pd
 
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError
-from vaeaug.operations import nearby, pulled
+from vaeaug.operations import nearby, pulled, regressed
 
 __all__ = ["Attribute", "Directions"]
 
 #: Of the ridge regression, relative to the variance of the codes.
 _RIDGE = 1e-3
 _MOST_LEVELS = 256
-#: Codes that decide on a class, and codes that an edit is drawn to: the mean of more is blurred.
-_VOTERS, _NEAR = 8, 4
+#: Codes that decide on a class, and codes that tell how much of an attribute a row has.
+_VOTERS, _TELLERS = 8, 16
+#: Codes that an edit is drawn to: the mean of two is blurred already, and blurred strokes are thicker.
+_NEAR = 1
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,8 @@ class Directions:
         value : scalar or array-like of shape (n,), optional
             Instead of an amount: where to, in the attribute's own units, or a level of a class.
         held : DataFrame of n rows, optional
-            Attributes that the rows are known to have; the others are read from the codes.
+            Attributes that the rows are known to have; the others are read from the codes, numbers from
+            those nearby.
         groups : ndarray of int, shape (n,), optional
             Class numbers, which stay.
         pull : float or None, default=0.7
@@ -266,11 +269,15 @@ class Directions:
         moved = codes + (wanted[:, own] - now) @ self.moves[:, own].T
         if not pull:
             return moved
+        told = set() if held is None else set(held.columns)
+        for each in self.attributes:
+            if each.levels is None and each is not chosen and each.name not in told:
+                wanted[:, each.columns] = self._told_nearby(codes, groups, each)
         kinds = np.concatenate(
             [np.repeat(each.levels is None, each.stop - each.start) for each in self.attributes]
         )
         # The edited attribute goes as far as codes go, the others are to stay exactly where they are.
-        slopes = self.moves.T.copy()
+        slopes = regressed(_within(self.codes, self.groups), _within(self.targets, self.groups))
         slopes[own] = 0.0
         everyone = np.zeros(len(codes), dtype=np.int64) if groups is None else groups
         known = np.zeros_like(self.groups) if groups is None else self.groups
@@ -309,6 +316,18 @@ class Directions:
             ],
             axis=1,
         )
+
+    def _told_nearby(self, codes: np.ndarray, groups: np.ndarray | None, each: Attribute) -> np.ndarray:
+        """Return an attribute as near codes of the class have it, along the line of its probe, (n, 1).
+
+        The line of a probe is the same for all classes and all of a class; its height is not.
+        """
+        known = np.concatenate([self.targets[:, each.columns], self.codes], axis=1)
+        same = {} if groups is None else {"groups": (groups[:, None], self.groups[:, None])}
+        found = nearby(known, codes, self.codes, k=_TELLERS, **same)
+        if np.isnan(found).any():
+            found = np.where(np.isnan(found), nearby(known, codes, self.codes, k=_TELLERS), found)
+        return found[:, :1] + (codes - found[:, 1:]) @ self.weights[:, each.columns]
 
     def _levels(self, columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return class numbers, of the groups and of every attribute that is a class, int64 (n, g)."""

@@ -159,8 +159,8 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     numbers = [start for start, _, is_class in space.blocks if not is_class]
     before, after, groups = (_class_numbers(space, each) for each in (source.c, c, space.known.c))
     other_class = (before != after).any(1)
-    # A class takes the mean of many codes to be sure of; the mean of many is blurred, so a number takes few.
-    for rows, k in ((other_class, 16), (~other_class & (c != source.c).any(1), 4)):
+    # A class takes the mean of many codes to be sure of; the mean of many is blurred, so a number takes one.
+    for rows, k in ((other_class, 16), (~other_class & (c != source.c).any(1), 1)):
         if rows.any():
             alike = {"groups": (after[rows], groups)}
             alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
