@@ -6,7 +6,11 @@ import pytest
 from made_images import IMAGE_CONTAINERS, blobs, digits, fast
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from vaeaug import VARIANTS, Recipe, VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
@@ -257,6 +261,34 @@ def test_uncertainty_of_tables(table, mixed):
     assert (found >= 0).all()
     assert found.max() > 0
     assert_array_equal(found, table.uncertainty(*mixed))
+
+
+# --- what codes are good for -----------------------------------------------------------
+
+
+def test_a_noisy_image_is_denoised(of_bars, bars):
+    augmenter, images = of_bars[1], bars[0][:80].astype(float)
+    noise = np.random.default_rng(2).normal(0, 40, images.shape)
+    noisy = (images + noise).clip(0, 255).round().astype(np.uint8)
+    clean = augmenter.reconstruct(noisy).astype(float)
+    assert np.square(clean - images).mean() < 0.5 * np.square(noisy - images).mean()
+
+
+def test_what_was_never_seen_ranks_last(of_bars, bars):
+    images, augmenter = bars[0][:80], of_bars[1]
+    lying = images.swapaxes(1, 2)
+    scores = augmenter.score_samples(np.concatenate([images, lying]))
+    assert roc_auc_score(np.repeat([1, 0], 80), scores) > 0.95
+
+
+def test_codes_serve_a_classifier_and_a_clustering(of_bars, bars):
+    images, known = bars
+    codes = of_bars[1].transform(images)
+    classifier = LogisticRegression(max_iter=500).fit(codes[:200], known["place"][:200])
+    assert classifier.score(codes[200:], known["place"][200:]) > 0.95
+    # The model knew no labels; its codes still lie in as many heaps as there are places.
+    heaps = KMeans(3, n_init=10, random_state=0).fit_predict(StandardScaler().fit_transform(codes))
+    assert adjusted_rand_score(known["place"], heaps) > 0.3
 
 
 # --- a new operation -------------------------------------------------------------------
