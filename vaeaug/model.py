@@ -17,8 +17,8 @@ from torch.distributions import Distribution
 from vaeaug.assembly import Blueprint, build, without_critics
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.convolutions import reduced_precision
 from vaeaug.nn.distributions import draw
+from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.prior import Turns
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
@@ -32,7 +32,7 @@ from vaeaug.training.team import Team
 __all__ = ["Model"]
 
 #: Rows per pass without gradients: small enough that activations stay in the cache.
-_CHUNK = 4096
+_CHUNK = 2048
 #: Pixels per pass without gradients: a chunk of images holds fewer rows the larger they are.
 _CHUNK_PIXELS = 1 << 18
 #: Logits held at once when rows are scored, in double precision: wide tables take fewer rows.
@@ -262,16 +262,18 @@ class Model:
 
     def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
-        # New images are many, and end in 8 bits: speed counts more than the last digit.
+        # New images are many, and end in 8 bits; new tokens are drawn: speed counts more than the last digit.
         is_image = self.blueprint.layout.is_image
         tolerant = is_image and getattr(self.vae.latent.prior, "tolerant", False)
+        tokens = getattr(self.vae.likelihood, "tolerant", False)
 
         def run(b: Tensor) -> tuple[Tensor]:
             with _reduced(b, tolerant):
                 z = self.vae.latent.sample(b, temperature).to(b.dtype)
-            with _reduced(b, is_image):
+            with _reduced(b, is_image or tokens):
                 rows = self._new_rows(z, b)
-            return (draw(rows, temperature),)
+            with _reduced(b, tokens):
+                return (draw(rows, temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 

@@ -138,9 +138,17 @@ def write_parquet(path: str | os.PathLike[str], tables: Iterable[Any], schema: A
     """
     import pyarrow.parquet as pq
 
-    with staged(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    options = {"compression": "zstd", "use_dictionary": _repeating(schema)}
+    with staged(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for table in tables:
             writer.write_table(table)
+
+
+def _repeating(schema: Any) -> list[str]:
+    """Return the columns that dictionaries make smaller: not fractions and times, which hardly repeat."""
+    from pyarrow import types
+
+    return [f.name for f in schema if not (types.is_floating(f.type) or types.is_temporal(f.type))]
 
 
 def is_whole(path: str | os.PathLike[str], rows: int) -> bool:

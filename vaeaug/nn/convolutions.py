@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
+from vaeaug.nn.precision import reduced_precision
 
-__all__ = ["ImageDecoder", "ImageEncoder", "Pyramid", "ResidualConvolution", "reduced_precision"]
+__all__ = ["ImageDecoder", "ImageEncoder", "Pyramid", "ResidualConvolution"]
 
 #: No side of the coarsest grid is longer than this.
 _COARSEST = 8
@@ -223,15 +224,6 @@ def _patches(x: Tensor, pyramid: Pyramid) -> Tensor:
     return F.pixel_unshuffle(x, pyramid.patch)
 
 
-def reduced_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context that multiplies in bfloat16 where the machine does that faster; nothing otherwise.
-
-    A product's inputs are then rounded to three digits, less than the 256 greys of 8 bits tell
-    apart in most of their range; weights and sums stay in single precision.
-    """
-    return torch.autocast(device.type, dtype=torch.bfloat16) if _has_bfloat16(device) else nullcontext()
-
-
 def _for_training(module: nn.Module, like: Tensor) -> AbstractContextManager[object]:
     """Return :func:`reduced_precision` while a module in single precision is trained.
 
@@ -240,11 +232,3 @@ def _for_training(module: nn.Module, like: Tensor) -> AbstractContextManager[obj
     if module.training and like.dtype == torch.float32:
         return reduced_precision(like.device)
     return nullcontext()
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    if device.type == "cpu":
-        # Older releases of torch do not tell what the processor can do; they train in single precision.
-        told = getattr(torch.cpu, "get_capabilities", None)
-        return told is not None and bool(told().get("avx512_bf16", False))
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

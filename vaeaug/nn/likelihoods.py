@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,16 @@ _LOGIT_BOUND = 25.0
 _SMALL = 0.02
 #: Calibration of token shares: rounds, and the most that one round may move a bias.
 _ROUNDS, _MOST_STEP = 3, 3.0
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What belongs to one column of a row: its tokens among all, what its units read, and what they write."""
+
+    tokens: slice
+    read: Tensor
+    hint_read: Tensor
+    write: Tensor
 
 
 class RowLikelihood(nn.Module):
@@ -108,6 +120,7 @@ class RowLikelihood(nn.Module):
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
         self.boundaries = torch.searchsorted(degree, torch.arange(columns + 1)).tolist()
+        self._cut: tuple[list[Any], list[_Column]] = ([], [])
 
     def _degrees(self, columns: int) -> Tensor:
         """Return the degree of each hidden unit: it reads columns before, and feeds columns from there on."""
@@ -131,6 +144,32 @@ class RowLikelihood(nn.Module):
         read = scales.combine(self.read, self.read_mask, self.smooth_read * self.smooth_read_mask)
         write = scales.combine(self.write, self.write_mask, self.smooth_write * self.smooth_write_mask)
         return read, self.hint_read * self.hint_mask, write
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether rows may be drawn in reduced precision: tokens hide it, Gaussian numbers do not."""
+        return not self.continuous
+
+    def cut_weights(self, dtype: torch.dtype) -> list[_Column]:
+        """Return the weights column by column, as drawing needs them; kept until one of them changes.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of what hidden units write.
+        """
+        parts = (self.read, self.write, self.smooth_read, self.smooth_write, self.hint_read)
+        state = [dtype, *((p.data_ptr(), p._version, p.dtype) for p in (*parts, self.scales.heights))]
+        if self._cut[0] != state:
+            read, hint_read, write = self.weights()
+            write, columns = write.to(dtype), []
+            for j, (start, levels) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
+                a, b = self.boundaries[j], self.boundaries[j + 1]
+                tokens = slice(start, start + levels)
+                own = (read[:, a:b].contiguous(), hint_read[:, a:b].contiguous(), write[tokens, :b].T)
+                columns.append(_Column(tokens, *own))
+            self._cut = (state, columns)
+        return self._cut[1]
 
     @property
     def parameters_width(self) -> int:
@@ -195,7 +234,7 @@ class RowLikelihood(nn.Module):
 
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""
-        return RowDistribution(self, params)
+        return RowDistribution(self, params.to(self.bias.dtype))
 
 
 class RowDistribution(Drawable):
@@ -369,25 +408,27 @@ class _Path:
 
     def __init__(self, model: RowLikelihood, hidden: Tensor) -> None:
         self.model, self.hidden = model, hidden
-        self.read, self.hint_read, self.write = model.weights()
-        self.active = torch.empty_like(hidden)
-        self.offsets = model.offsets.tolist()
+        # In reduced precision a log-probability is off by some hundredths, up as often as down.
+        kind = hidden.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+        self.columns = model.cut_weights(dtype)
+        self.active = torch.empty_like(hidden, dtype=dtype)
 
     def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
         """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
         model = self.model
         a, b = model.boundaries[j], model.boundaries[j + 1]
+        column = self.columns[j]
         if b > a:
             # Units of degree j have now seen all the columns they may read.
             unit = self.hidden[:, a:b]
             if j:
                 index = codes[:, :j] + model.offsets[:j]
-                unit = unit + F.embedding_bag(index, self.read[:, a:b].contiguous(), mode="sum")
-                unit.addmm_(hints, self.hint_read[:, a:b])
+                unit = unit + F.embedding_bag(index, column.read, mode="sum")
+                unit.addmm_(hints, column.hint_read)
             self.active[:, a:b] = F.silu(unit)
-        start, stop = self.offsets[j], self.offsets[j] + model.levels[j]
-        logits = torch.addmm(model.bias[start:stop], self.active[:, :b], self.write[start:stop, :b].T)
-        return logits.div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
+        written = (self.active[:, :b] @ column.write).to(self.hidden.dtype)
+        return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
 
 
 def _bounded(logits: Tensor) -> Tensor:

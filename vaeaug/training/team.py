@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -176,6 +177,8 @@ def current_team() -> Team:
     try:
         if not dist.is_initialized():
             dist.init_process_group("gloo", timeout=patience)
+            # Its threads are to end before the interpreter takes away what they stand on.
+            atexit.register(_leave)
         rank, size = dist.get_rank(), dist.get_world_size()
         if size == 1:
             return Team()
@@ -187,6 +190,13 @@ def current_team() -> Team:
             "has to call fit. To fit in each process alone, set VAEAUG_ALONE=1 in the environment."
         ) from error
     return Team(rank, size, group)
+
+
+def _leave() -> None:
+    """Leave the group of processes that was made here."""
+    if dist.is_initialized():
+        _beside.clear()
+        dist.destroy_process_group()
 
 
 def _launched() -> bool:
