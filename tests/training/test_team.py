@@ -66,6 +66,13 @@ def test_a_process_that_dies_ends_the_other_with_a_sentence(tmp_path):
     assert "WorkerLostError: Process 0 of 2 that train together has lost the others" in output
 
 
+@pytest.mark.slow
+def test_a_process_leaves_the_group_before_it_ends(tmp_path):
+    for code, output, _ in run_ranks(2, "meets", str(tmp_path)):
+        assert code == 0, output
+        assert "the group was left" in output
+
+
 def test_one_process_alone_talks_to_nobody():
     team = current_team()
     assert (team.rank, team.size, team.is_first) == (0, 1, True)
