@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -169,7 +169,7 @@ def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> 
 
 def settled(network: Recipe) -> Recipe:
     """Return the recipe of a network with all its options, so that it means the same under other defaults."""
-    network_type: Callable[..., Any] = NETWORKS[network.name]
+    network_type: Any = NETWORKS[network.name]
     taken = inspect.signature(network_type).parameters.values()
     options = {option.name: option.default for option in taken if option.kind is option.KEYWORD_ONLY}
     options |= network.options
