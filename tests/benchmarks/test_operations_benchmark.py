@@ -73,8 +73,9 @@ def test_what_is_not_changed_is_kept(operations):
 
 def test_cells_are_measured_once_and_rendered(operations, tmp_path, monkeypatch, capsys):
     options = argparse.Namespace(
-        set="digits", seeds=[0], out=tmp_path / "operations.jsonl", fast=True, render=False
-    )
+        set="digits", seeds=[0], given=list(operations.GIVEN), again=False,
+        out=tmp_path / "operations.jsonl", fast=True, render=False,
+    )  # fmt: skip
     monkeypatch.setattr(operations, "_options", lambda: options)
     operations.main()
     records = [json.loads(line) for line in options.out.read_text().splitlines()]
