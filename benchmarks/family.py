@@ -178,7 +178,7 @@ def _times(cells: Cells, options: argparse.Namespace) -> None:
         for entrant in options.entrants or list(VARIANTS):
             measured = "adult" if name == "adult" else "digits"
             cell = {"part": "times", "set": measured, "entrant": entrant, "seed": 0, "fast": options.fast}
-            if cells.missing(cell):
+            if options.again or cells.missing(cell):
                 record = cell | {"adult": _adult_time, "digits": _digits_time}[measured](entrant, options)
                 cells.store(record)
                 print(measured, entrant, f"{record['cpu_s']} s", flush=True)
@@ -318,6 +318,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--entrants", nargs="*", default=None, help="of `times`; default: all")
     parser.add_argument("--questions", nargs="+", default=list(QUESTIONS), choices=list(QUESTIONS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--again", action="store_true", help="of `times`: also what was measured before")
     parser.add_argument("--out", type=Path, default=RESULTS / "family.jsonl")
     parser.add_argument("--fast", action="store_true", help="smoke test: few rows, hardly any training")
     parser.add_argument("--render", action="store_true", help="only write the results into the README")
