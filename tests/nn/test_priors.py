@@ -192,14 +192,49 @@ def test_a_class_of_one_code_borrows_nearly_everything(name):
     assert (lone.mean(0) - unknown.mean(0)).norm() < 0.35 * (own.mean(0) - unknown.mean(0)).norm() + 0.1
 
 
+def within_classes(codes):
+    """Return the means of both classes and the covariance within them."""
+    labels = torch.tensor(LABELS)
+    means = torch.stack([codes[labels == k].mean(0) for k in range(CLASSES)])
+    return means, torch.cov((codes - means[labels]).T, correction=0)
+
+
 def test_gaussian_mean_is_shrunk_as_promised():
+    """λ = tr(within) / tr(between), the latter without what chance adds to the distance of two means."""
     codes, contexts = made_codes()
     prior = fitted("gaussian", codes, contexts, pseudo_count=25.0)
-    overall = codes.mean(0)
+    overall, (means, within) = codes.mean(0), within_classes(codes)
+    spread = (means[0] - means[1]).square().sum() / 2 - within.trace() * (1 / 150 + 1 / 50) / 2
+    ratio = within.trace() / spread
     for label, n in ((0, 150), (1, 50)):
-        own = codes[torch.tensor(LABELS) == label].mean(0)
-        expected = (n * own + 25.0 * overall) / (n + 25.0)
+        expected = (n * means[label] + ratio * overall) / (n + ratio)
         torch.testing.assert_close(prior(one_hot([label], CLASSES)).mean[0], expected)
+
+
+def test_gaussian_means_of_classes_that_lie_together_are_shared():
+    codes = torch.randn(40, D, dtype=torch.float64)
+    codes[::2] -= codes[::2].mean(0)
+    codes[1::2] -= codes[1::2].mean(0) - 0.1  # less than chance would bring about
+    prior = fitted("gaussian", codes, one_hot([0, 1] * 20, CLASSES))
+    assert (prior.means[0] - prior.means[1]).abs().max() < 0.01
+
+
+def test_a_gaussian_of_one_code_lies_near_it_and_varies_as_others_do():
+    codes, contexts = made_codes()
+    contexts = F.pad(contexts, (0, 1))
+    contexts[0] = one_hot([2], 3)[0]
+    codes[0] = torch.tensor([9.0, 9.0])
+    prior = fitted("gaussian", codes, contexts)
+    lone = draw(prior(one_hot([2], 3).expand(4000, -1)))
+    assert (lone.mean(0) - codes[0]).norm() < 0.1 * (codes.mean(0) - codes[0]).norm()
+    others = draw(prior(one_hot([0], 3).expand(4000, -1)))
+    torch.testing.assert_close(lone.std(0), others.std(0), rtol=0.2, atol=0.0)
+
+
+def test_gaussian_of_a_class_without_rows_is_that_of_all():
+    codes, contexts = made_codes()
+    prior = fitted("gaussian", codes, F.pad(contexts, (0, 1)))
+    torch.testing.assert_close(prior.means[2], codes.mean(0))
 
 
 def test_gaussian_of_all_rows_serves_unknown_labels():
@@ -214,11 +249,10 @@ def test_gaussian_covariance_is_shrunk_as_promised():
     codes, contexts = made_codes()
     kappa = 25.0
     prior = fitted("gaussian", codes, contexts, pseudo_count=kappa)
-    overall = torch.cov(codes.T, correction=0)
+    means, within = within_classes(codes)
     for label, n in ((0, 150), (1, 50)):
-        rows = codes[torch.tensor(LABELS) == label]
-        about = rows - prior.means[label]
-        expected = (about.T @ about + kappa * overall) / (n + kappa) + 1e-3 * torch.eye(D)
+        about = codes[torch.tensor(LABELS) == label] - means[label]
+        expected = (about.T @ about + kappa * within) / (n + kappa) + 1e-3 * torch.eye(D)
         torch.testing.assert_close(prior.factors[label] @ prior.factors[label].T, expected)
 
 

@@ -121,10 +121,14 @@ class MixturePrior(Prior):
 
 
 class GaussianPrior(MixturePrior):
-    """One full-covariance Gaussian per class, shrunk towards the Gaussian of all rows.
+    """One full-covariance Gaussian per class; a class of few rows borrows what the classes share.
 
-    ``μ_y = (n_y x̄_y + κ x̄) / (n_y + κ)`` and the same for the covariance, which is
-    taken about μ_y. Without classes, and for rows without a label, one Gaussian for all.
+    ``Σ_y = (S_y + κ W) / (n_y + κ)``, with S_y the scatter of the class about its own mean and W the
+    covariance within classes: few rows vary as those of other classes do, and not towards them.
+    ``μ_y = (n_y x̄_y + λ x̄) / (n_y + λ)``, with λ the variance within classes over that between
+    them, both traces, the second without what chance adds (empirical Bayes, as in Efron and Morris
+    1973): where classes lie apart, a few rows tell where theirs is. Without classes, and for rows
+    without a label, one Gaussian for all.
     """
 
     def __init__(
@@ -142,18 +146,36 @@ class GaussianPrior(MixturePrior):
     @torch.no_grad()
     def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
         """Take the moments of every class and shrink them."""
-        group, kappa = self.group(contexts), self.pseudo_count * draws
-        overall = codes.mean(0)
-        total = (codes - overall).T @ (codes - overall) / len(codes)
-        mean, covariance = overall.repeat(self.classes + 1, 1), total.repeat(self.classes + 1, 1, 1)
-        for k in range(self.classes):
-            own = codes[group == k]
-            mean[k] = (own.sum(0) + kappa * overall) / (len(own) + kappa)
-            covariance[k] = ((own - mean[k]).T @ (own - mean[k]) + kappa * total) / (len(own) + kappa)
-        covariance = covariance + _JITTER * torch.eye(self.latent_dim).to(codes)
-        self.means.copy_(mean)
-        self.factors.copy_(torch.linalg.cholesky(covariance))
+        group, overall = self.group(contexts), codes.mean(0)
+        counts = torch.bincount(group, minlength=self.classes + 1).to(codes)[:, None]
+        own = torch.zeros_like(self.means).to(codes).index_add_(0, group, codes) / counts.clamp(min=1)
+        apart = codes - own[group]
+        within = apart.T @ apart / len(codes)
+        rows, kappa = counts / draws, self.pseudo_count
+        ratio = _spread_ratio(own, within.trace(), rows)
+        self.means.copy_((rows * own + ratio * overall) / (rows + ratio))
+        self.means[-1] = overall
+        self.factors[:] = self._factor((codes - overall).T @ (codes - overall) / len(codes))
+        for k in counts[:-1, 0].nonzero()[:, 0].tolist():
+            members = apart[group == k]
+            covariance = (members.T @ members / draws + kappa * within) / (rows[k] + kappa)
+            self.factors[k] = self._factor(covariance)
         self._one_each()
+
+    def _factor(self, covariance: Tensor) -> Tensor:
+        return torch.linalg.cholesky(covariance + _JITTER * torch.eye(self.latent_dim).to(covariance))
+
+
+def _spread_ratio(means: Tensor, within: Tensor, rows: Tensor) -> Tensor:
+    """Return the variance within classes over that between them: means ``(K, D)`` of rows ``(K, 1)`` each.
+
+    At least a thousandth, so that a class without rows takes the mean of all, and at most a thousand.
+    """
+    known = rows[:, 0] > 0
+    own = means[known]
+    spread = (own - own.mean(0)).square().sum() / max(1, len(own) - 1)
+    between = spread - (within / rows[known]).mean()
+    return (within / between.clamp(min=1e-3 * float(within) + 1e-12)).clamp(min=1e-3)
 
 
 class FlowPrior(Prior):
