@@ -236,6 +236,22 @@ def test_sharp_resampling_differs_from_decoding(fitted):
     assert not np.array_equal(made[0], made[1])
 
 
+def test_new_images_are_decoded_unless_they_are_asked_for_sharp(fitted):
+    kept = np.r_[0:20, 21:40:4]
+
+    def made(**options):
+        options = {"method": "posterior", "random_state": 0} | options
+        return [
+            fitted.sample(6, **options)[0],
+            fitted.generate(Y, X, Y, **options)[0],
+            fitted.resample(X[kept], Y[kept], **options)[0],
+        ]
+
+    for default, decoded, sharp in zip(made(), made(sharp=False), made(sharp=True), strict=True):
+        assert_array_equal(default, decoded)
+        assert not np.array_equal(default, sharp)
+
+
 # --- learning --------------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ class Generating(Fitted):
         *,
         method: str = "prior",
         temperature: float = 1.0,
-        sharp: bool = True,
+        sharp: bool = False,
         random_state: Any = None,
     ) -> tuple[Any, Any]:
         """Make new rows.
@@ -52,9 +52,10 @@ class Generating(Fitted):
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse; 0 is deterministic but
             for the choice of mixture component or training row.
-        sharp : bool, default=True
-            For images, and ``method="posterior"``: change the training image itself, by the difference
-            between two decoded images, which keeps the detail that decoding blurs. False decodes only.
+        sharp : bool, default=False
+            For images, and ``method="posterior"``: True changes the training image itself, by the
+            difference between two decoded images, which keeps the detail that decoding blurs. It is
+            augmentation, as a slight rotation is, and no new image; see the notes.
         random_state : int, RandomState or None
             None continues the estimator's own sequence, so that successive calls differ.
 
@@ -63,6 +64,15 @@ class Generating(Fitted):
         X_new : as X in fit
             Same container, columns and dtypes; a fresh index.
         y_new : as y in fit, or None
+
+        Notes
+        -----
+        How new is a new image? Of models of 500 images, 50 a class, of MNIST and Fashion-MNIST, the share
+        that lay nearer to a training image than 99 of 100 held-out images do was 0.3 and 0.5 % from the
+        prior, 21 and 25 % interpolated, 48 and 37 % from ``"posterior"``, and with ``sharp`` all of them.
+        A classifier took 10 and 23 %, 0 and 17 %, 1 and 17 %, and with ``sharp`` 0 and 8 % of them for
+        another class than theirs (of real ones 1 and 7 %). So: the prior for images that nobody has
+        seen, ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
         """
         check_is_fitted(self)
         check_option("method", method, METHODS)
@@ -90,7 +100,7 @@ class Generating(Fitted):
         *,
         method: str = "auto",
         temperature: float = 1.0,
-        sharp: bool = True,
+        sharp: bool = False,
         random_state: Any = None,
     ) -> tuple[Any, np.ndarray]:
         """Make one row per label, and say which real row each of them varies.
@@ -197,7 +207,7 @@ class Generating(Fitted):
         *,
         sampling_strategy: Any = "auto",
         method: str = "auto",
-        sharp: bool = True,
+        sharp: bool = False,
         random_state: Any = None,
     ) -> tuple[Any, Any]:
         """Return the rows of X, untouched, followed by new rows that balance the classes.
@@ -210,7 +220,7 @@ class Generating(Fitted):
             size of the largest; a float is the wanted ratio minority / majority; a dict
             gives the wanted total per class.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
-        sharp : bool, default=True
+        sharp : bool, default=False
             As in :meth:`sample`.
         random_state : int, RandomState or None
 

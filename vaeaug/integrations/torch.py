@@ -83,8 +83,8 @@ class AugmentedDataset(Dataset):
     transform : callable, optional
         Applied to every image.
     method : {"prior", "posterior"}, default="prior"
-        ``"prior"``: new items of the class. ``"posterior"``: variations of real items
-        of the class; the dataset's items are read again to be varied.
+        ``"prior"``: new items of the class. ``"posterior"``: variations of real items of the
+        class, which stay close to them; the dataset's items are read again to be varied.
     temperature : float, default=1.0
         Below 1 items are more typical (``"prior"``) or closer to their source (``"posterior"``).
     label_filter : LabelFilter, optional
