@@ -92,6 +92,12 @@ def test_the_priors_of_tables_are_left_as_they_are(prior):
     assert prior_for(prior, (7,), 500) == prior
 
 
+def test_few_tiny_images_are_learned_in_fewer_epochs():
+    epochs = [plan(500, shape=(1, side, side)).max_iter for side in (4, 8, 20, 28, 32)]
+    assert epochs == sorted(epochs)
+    assert epochs[0] == epochs[1] == epochs[-1] // 2 == 75
+
+
 def test_larger_images_are_seen_less_often():
     epochs = [plan(10_000, shape=(1, side, side)).max_iter for side in (8, 28, 64, 128)]
     assert epochs == sorted(epochs, reverse=True)

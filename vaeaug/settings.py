@@ -35,6 +35,8 @@ _IMAGES_SEEN = 400_000
 _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
 _CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 1, 120
 _REFERENCE_PIXELS = 28 * 28
+#: Epochs of few images, at most: of those of the reference size and larger, and of tiny ones.
+_MOST_EPOCHS, _MOST_EPOCHS_OF_TINY = 150, 75
 _REFERENCE_IMAGES = 20_000
 _IMAGES_FOR_A_FLOW = 10_000
 #: The flow of images: codes are many, and their classes lie close together.
@@ -88,10 +90,11 @@ def resolve(
 
     Images (a ``shape`` of channels, height and width): batches hold a 32nd of the rows, 32
     to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
-    fewer for larger images, but at least 4 and at most 150. The weight of the KL is 0.1
-    from 20,000 images on: the prior, which is fitted afterwards, finds codes wherever they
-    lie. Fewer images are not enough to show it where to look, so up to 0.5 keeps codes together. With
-    less than half as many epochs as ``"auto"`` would take, the prior gets fewer, too.
+    fewer for larger images, but at least 4 and at most 150; at most 75 for 14×14 pixels and
+    less, which are learned sooner. The weight of the KL is 0.1 from 20,000 images on: the prior,
+    which is fitted afterwards, finds codes wherever they lie. Fewer images are not enough to
+    show it where to look, so up to 0.5 keeps codes together. With less than half as many epochs
+    as ``"auto"`` would take, the prior gets fewer, too.
     """
     prior = (50, 1024)
     if len(shape) == 3:
@@ -142,9 +145,11 @@ def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
     pixels = shape[1] * shape[2]
     batch_size = min(128, max(32, 1 << max(rows // 32, 1).bit_length()))
     seen = _IMAGES_SEEN * min(4.0, _REFERENCE_PIXELS / pixels)
+    most = _MOST_EPOCHS * min(1.0, (pixels / _REFERENCE_PIXELS) ** 0.5)
+    most = max(_MOST_EPOCHS_OF_TINY, round(most))
     return {
         "latent_dim": min(64, max(8, shape[0] * pixels // 2)),
-        "max_iter": min(150, max(4, round(seen / rows))),
+        "max_iter": min(most, max(4, round(seen / rows))),
         "batch_size": batch_size,
         "learning_rate": 2e-3,
         "beta": min(0.5, 0.1 * max(1.0, _REFERENCE_IMAGES / rows) ** 0.5),
