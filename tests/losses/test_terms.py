@@ -9,6 +9,7 @@ from made_blueprint import blueprint
 from vaeaug.assembly import build
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
+from vaeaug.losses import correlation
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler
 from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permuted
 from vaeaug.losses.critics import Adversarial, PatchCritic
@@ -158,7 +159,8 @@ def test_the_batch_estimates_the_total_correlation(vae, rho):
     assert abs(float(found) - exact(rho)) < 0.08
 
 
-def test_the_correlation_of_a_batch_is_that_of_its_formula_and_so_are_its_gradients(vae):
+@pytest.mark.parametrize("asked", [7, 4])
+def test_the_correlation_of_a_batch_is_that_of_its_formula_and_so_are_its_gradients(vae, asked, monkeypatch):
     z, mean = torch.randn(2, 7, 3, dtype=torch.float64).unbind()
     scale = torch.rand(7, 3, dtype=torch.float64) + 0.1
     parts = [part.requires_grad_() for part in (z, mean, scale)]
@@ -171,7 +173,16 @@ def test_the_correlation_of_a_batch_is_that_of_its_formula_and_so_are_its_gradie
     each = torch.distributions.Normal(mean, scale).log_prob(z[:, None])
     joint = each.sum(2).logsumexp(1) - math.log(7)
     torch.testing.assert_close(found(*parts), joint - (each.logsumexp(1) - math.log(7)).sum(1))
+    monkeypatch.setattr(correlation, "_ASKED", asked)
     assert torch.autograd.gradcheck(found, parts)
+
+
+def test_the_first_codes_of_a_large_batch_stand_for_the_others(vae, monkeypatch):
+    monkeypatch.setattr(correlation, "_ASKED", 3)
+    passed = passed_with(correlated(8, 0.9))
+    few = MinibatchCorrelation(setting(vae))(passed)
+    monkeypatch.undo()
+    torch.testing.assert_close(few, MinibatchCorrelation(setting(vae))(passed)[[0, 1, 2, 0, 1, 2, 0, 1]])
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])

@@ -16,13 +16,17 @@ from vaeaug.nn.vae import Pass
 
 __all__ = ["CriticCorrelation", "MinibatchCorrelation", "permuted"]
 
+#: Codes of a batch whose densities are estimated.
+_ASKED = 256
+
 
 class MinibatchCorrelation:
     """Total correlation, ``KL(q(z) ‖ Π_j q(z_j))``, with densities estimated within the batch.
 
     ``log q(z) ≈ log (1/B) Σ_i q(z | x_i)``, and the same for each dimension (Chen et al. 2018, *Isolating
     Sources of Disentanglement in VAEs*, eq. 3 to 5, up to a constant). Added with weight
-    β − 1 to the bound, this is β-TC-VAE. All B² pairs count, one dimension of the code at a time.
+    β − 1 to the bound, this is β-TC-VAE. Of a batch of more than 256, the first 256 codes are asked for
+    their densities under all B posteriors, and stand for the others: batches are in random order.
 
     Parameters
     ----------
@@ -38,15 +42,15 @@ class MinibatchCorrelation:
 
     def __call__(self, passed: Pass) -> Tensor:
         """Return one estimate per row, shape ``(B,)``; their mean is that of the batch."""
-        q = passed.posterior
-        found = _DensityRatio.apply(passed.z, q.mean, q.scale)
-        return found + (passed.z.shape[1] - 1) * math.log(len(passed.z))
+        q, (rows, dim) = passed.posterior, passed.z.shape
+        found = _DensityRatio.apply(passed.z[:_ASKED], q.mean, q.scale) + (dim - 1) * math.log(rows)
+        return found.repeat(-(-rows // len(found)))[:rows] if rows else found
 
 
 class _DensityRatio(torch.autograd.Function):
-    """``log Σ_i q(z | x_i) − Σ_j log Σ_i q(z_j | x_i)`` of codes ``(B, D)`` and Gaussians of that shape.
+    """``log Σ_i q(z | x_i) − Σ_j log Σ_i q(z_j | x_i)`` of codes ``(A, D)`` and Gaussians ``(B, D)``.
 
-    Written out, since autograd would keep half a dozen tensors of shape ``(B, B, D)``, and fill them anew
+    Written out, since autograd would keep half a dozen tensors of shape ``(A, B, D)``, and fill them anew
     in every step: here one is kept, and everything else is done in the cache, dimension by dimension.
     """
 
@@ -54,7 +58,7 @@ class _DensityRatio(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         precision = scale.reciprocal()
         shift, height = mean * precision, -scale.log() - 0.5 * math.log(2 * math.pi)
-        joint, marginals, kept = z.new_zeros(len(z), len(z)), z.new_zeros(len(z)), []
+        joint, marginals, kept = z.new_zeros(len(z), len(mean)), z.new_zeros(len(z)), []
         for j in range(z.shape[1]):
             error = torch.addr(-shift[:, j], z[:, j], precision[:, j])
             each = torch.addcmul(height[:, j], error, error, value=-0.5)
@@ -70,7 +74,7 @@ class _DensityRatio(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (rate,) = gradients
         z, mean, precision, joint, *kept = ctx.saved_tensors
-        found = [torch.empty_like(z) for _ in range(3)]
+        found = torch.empty_like(z), torch.empty_like(mean), torch.empty_like(mean)
         for j in range(z.shape[1]):
             densities, total = kept[2 * j], kept[2 * j + 1]
             # How much each Gaussian has to do with each code, jointly and less so by this dimension.
@@ -82,11 +86,11 @@ class _DensityRatio(torch.autograd.Function):
             found[1][:, j] = square * (pushed[1] - centre * pushed[0])
             spread = rate @ (code[:, None] - centre).square_().mul_(share)
             found[2][:, j] = precision[:, j] * (square * spread - pushed[0])
-        return found[0], found[1], found[2]
+        return found
 
 
 def _shares(logs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ``exp(logs − size)``, written over logs ``(B, B)``, the size of each row, and the rows' sums."""
+    """Return ``exp(logs − size)``, written over logs ``(A, B)``, the size of each row, and the rows' sums."""
     size = logs.amax(1)
     shares = logs.sub_(size[:, None]).exp_()
     return shares, size, shares.sum(1)
