@@ -15,8 +15,8 @@ from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
 __all__ = ["BUDGET", "FAST_BUDGET", "SIMPLE", "Recipe", "Synthetic", "run_arm", "safe"]
 
-#: The classifier of every arm: 1,000 steps of 128 images, whatever it learns from.
-BUDGET: dict[str, Any] = {"width": 16, "max_steps": 1000}
+#: The classifier of every arm: 500 steps of 128 images, whatever it learns from.
+BUDGET: dict[str, Any] = {"width": 16, "max_steps": 500}
 FAST_BUDGET: dict[str, Any] = {"width": 4, "max_steps": 10}
 
 #: Images of one batch that share a random transform; one for each would cost more than the network.
@@ -46,7 +46,8 @@ class Synthetic:
     Parameters
     ----------
     method : str
-        ``prior``, ``posterior`` or ``interpolate``, with ``+residual`` for the residual add-back.
+        ``prior``, ``posterior`` or ``interpolate``, with ``+residual`` for the residual add-back, and
+        ``@3`` behind it for another temperature than 1.
     share : float
         Largest share of made images in a class, in (0, 1]; a class with many real ones gets fewer.
     guard : {"", "filter", "cnn"}
@@ -62,7 +63,7 @@ class Synthetic:
     @classmethod
     def parse(cls, text: str) -> Synthetic:
         method, share, guard = [*text.split(":"), ""][:3]
-        if method.removesuffix("+residual") not in ("prior", "posterior", "interpolate"):
+        if method.partition("@")[0].removesuffix("+residual") not in ("prior", "posterior", "interpolate"):
             raise SystemExit(f"unknown way to sample {method!r} in {text!r}.")
         if guard not in ("", "filter", "cnn"):
             raise SystemExit(f"unknown guard {guard!r} in {text!r}; known are filter and cnn.")

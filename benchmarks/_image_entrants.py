@@ -44,16 +44,16 @@ class Vaeaug:
         rng = np.random.default_rng([self.seed, 5])
         drawn = np.unique(labels) if self.job.get("balanced") else labels
         y = rng.permutation(np.resize(drawn, self.job["images"]))
-        way, _, residual = method.partition("+")
+        kind, _, temperature = method.partition("@")
+        way, _, residual = kind.partition("+")
+        common = {"random_state": self.seed + 1, "temperature": float(temperature or 1.0)}
         began = time.perf_counter()
         if way == "prior":
-            made, _ = self.model.sample(len(y), y, random_state=self.seed + 1)
+            made, _ = self.model.sample(len(y), y, **common)
         else:
             # Of images that are interpolated, the library adds nothing back.
             sharp = bool(residual) and way == "posterior"
-            made, sources = self.model.generate(
-                y, images, labels, method=way, sharp=sharp, random_state=self.seed + 1
-            )
+            made, sources = self.model.generate(y, images, labels, method=way, sharp=sharp, **common)
             if residual and not sharp:
                 made = _with_residual(self.model, made, images[sources], y)
         sample_s = time.perf_counter() - began

@@ -173,6 +173,7 @@ class TestArms:
         made = load("_image_arms").Synthetic
         assert made.parse("prior:0.3") == made("prior", 0.3, "")
         assert made.parse("posterior+residual:1:filter") == made("posterior+residual", 1.0, "filter")
+        assert made.parse("posterior+residual@3:0.5") == made("posterior+residual@3", 0.5, "")
         with pytest.raises(SystemExit, match="unknown guard"):
             made.parse("prior:0.3:dog")
         with pytest.raises(SystemExit, match="unknown way to sample"):
