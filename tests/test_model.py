@@ -117,6 +117,27 @@ def test_pickle_holds_no_code_of_torch(trained):
 # --- rows for the prior ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_a_prior_is_fitted_to_the_codes_there_is_time_for(trained, data, monkeypatch, blocks):
+    monkeypatch.setattr(module, "_CHUNK", 20)
+    seen = []
+    twin = Model.from_state(trained.blueprint, trained.state(), Runtime("cpu"))
+    posteriors = twin._posteriors
+    monkeypatch.setattr(twin, "_posteriors", lambda x, c: seen.append(len(x)) or posteriors(x, c))
+    twin.fit_prior(*data, seed=0, reading=lambda wanted: range(min(blocks, wanted)))
+    assert seen == [17, 17, 16][: max(1, blocks)]
+
+
+def test_a_prior_is_fitted_to_all_codes_where_time_is_not_bounded(trained, data, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 20)
+    seen = []
+    twin = Model.from_state(trained.blueprint, trained.state(), Runtime("cpu"))
+    posteriors = twin._posteriors
+    monkeypatch.setattr(twin, "_posteriors", lambda x, c: seen.append(len(x)) or posteriors(x, c))
+    twin.fit_prior(*data, seed=0)
+    assert sum(seen) == len(data[0])
+
+
 def test_without_weights_the_prior_sees_every_row_once():
     assert_array_equal(module._spread(None, 7, np.random.default_rng(0)), np.arange(7))
 

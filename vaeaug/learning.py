@@ -32,12 +32,12 @@ from vaeaug.training.team import Team
 
 __all__ = ["Learned", "Parameters", "Stream", "learn", "warn_if_collapsed"]
 
-_MOST_ANCHORS = 20_000
+_FEWEST_ANCHORS, _MOST_ANCHORS = 1_000, 20_000
 #: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
 _MOST_ANCHOR_VALUES = 1 << 25
 _CHOICE = 12
 #: Share of the time of a bounded fit that has passed when the networks, and when the prior, must be done.
-_NETWORKS_DONE, _PRIOR_DONE = 0.75, 0.92
+_NETWORKS_DONE, _CODES_DONE, _PRIOR_DONE = 0.75, 0.82, 0.92
 #: Rows for each of several processes from which "auto" batches grow with their number.
 _ROWS_FOR_LARGER_BATCHES = 50_000
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
@@ -184,6 +184,8 @@ def learn(
     most = _MOST_ANCHORS
     if layout.is_image:
         most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(layout.shape))))
+    if team.size == 1:
+        most = deadline.affordable(lambda n: model.encode(x[:n], c[:n]), _FEWEST_ANCHORS, min(most, len(x)))
     kept = _anchor_rows(class_numbers(c, context.class_block), most, seed)
     mean, scale = model.encode(x[kept], c[kept])
     anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[kept], pack(x[kept]))
@@ -272,6 +274,8 @@ def _train(
             batch_size=plan.prior_batch_size,
             learning_rate=plan.learning_rate,
             turns=deadline.turns(_PRIOR_DONE),
+            # Processes that train together must have the same codes.
+            reading=None if deadline.max_seconds is None or team.size > 1 else deadline.turns(_CODES_DONE),
             max_seconds=deadline.left(_PRIOR_DONE),
         )
     if fitted is not None:

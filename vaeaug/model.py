@@ -17,7 +17,7 @@ from torch.distributions import Distribution
 from vaeaug.assembly import Blueprint, build, without_critics
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.distributions import draw
+from vaeaug.nn.distributions import CodeDistribution, draw
 from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.prior import Turns
 from vaeaug.nn.vae import VAE
@@ -129,6 +129,7 @@ class Model:
         seed: int,
         callbacks: Sequence[Callback] = (),
         turns: Turns = range,
+        reading: Turns | None = None,
         **options: Any,
     ) -> TrainingResult | None:
         """Fit the prior to codes of all rows, drawn from the posterior; return its training if any.
@@ -137,6 +138,9 @@ class Model:
         ----------
         turns : callable
             Gives the numbers of the rounds to go, from the number wanted: for fits in rounds.
+        reading : callable, optional
+            The same for blocks of rows whose codes are computed; where there is no time for all, those
+            of a random part are. By default of all rows.
         **options
             Of the training, for priors that are trained.
 
@@ -147,7 +151,7 @@ class Model:
         """
         self._double = None
         try:
-            objective, codes = self._estimate_prior(x, c, weights, seed, turns)
+            objective, codes = self._estimate_prior(x, c, weights, seed, turns, reading)
         except KeyboardInterrupt:
             warnings.warn(
                 'Fitting the prior was interrupted: method="prior" draws codes from N(0, I). Fit again for '
@@ -210,23 +214,41 @@ class Model:
                 adjust(rows, each, batches, turns)
 
     def _estimate_prior(
-        self, x: np.ndarray, c: np.ndarray, weights: np.ndarray | None, seed: int, turns: Turns
+        self,
+        x: np.ndarray,
+        c: np.ndarray,
+        weights: np.ndarray | None,
+        seed: int,
+        turns: Turns,
+        reading: Turns | None,
     ) -> tuple[nn.Module | None, tuple[Tensor, Tensor]]:
         """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
         prior = self.vae.latent.prior
-        draws = max(1, math.ceil(_LEAST_CODES / len(x)))
-        rows = _spread(weights, len(x), np.random.default_rng(_derived(seed, _PRIOR_DRAW)))
+        rng = np.random.default_rng(_derived(seed, _PRIOR_DRAW))
+        rows = _spread(weights, len(x), rng)
+        if reading is not None:
+            rng.shuffle(rows)
+        blocks = np.array_split(rows, math.ceil(len(rows) / _CHUNK))
         with (
             self.runtime.session(),
             isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
             torch.no_grad(),
         ):
-            parts = [(self.vae.encode(a, b), b) for a, b in self._chunks(x[rows], c[rows])]
+            parts = []
+            for turn in (range if reading is None else reading)(len(blocks)):
+                parts += self._posteriors(x[blocks[turn]], c[blocks[turn]])
+            if not parts:
+                parts = self._posteriors(x[blocks[0]], c[blocks[0]])
+            draws = max(1, math.ceil(_LEAST_CODES / sum(len(b) for _, b in parts)))
             z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
             contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
             self.vae.latent.settle(z)
             prior.estimate(z, contexts, draws, turns)
             return prior.objective(z, contexts, draws), (z, contexts)
+
+    def _posteriors(self, x: np.ndarray, c: np.ndarray) -> list[tuple[CodeDistribution, Tensor]]:
+        """Return the posteriors of rows, a chunk each, with their contexts."""
+        return [(self.vae.encode(a, b), b) for a, b in self._chunks(x, c)]
 
     def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return posterior means and standard deviations, float64, each ``(n, D)``.

@@ -172,3 +172,21 @@ def test_without_a_bound_all_rounds_are_given():
     clock.now += 1e9
     assert list(deadline.turns(0.1)(5)) == [0, 1, 2, 3, 4]
     assert deadline.left(0.1) is None
+
+
+@pytest.mark.parametrize(("left", "expected"), [(10.0, 50), (2.0, 30), (0.6, 10)])
+def test_as_much_is_done_as_the_time_that_is_left_allows(left, expected):
+    clock = Clock()
+    deadline = Deadline(left, clock)
+
+    def work(items):
+        clock.now += 0.05 * items
+
+    assert deadline.affordable(work, 10, 50) == expected
+
+
+def test_without_a_bound_nothing_is_tried():
+    def work(items):
+        raise AssertionError(items)
+
+    assert Deadline(None, Clock()).affordable(work, 10, 50) == 50

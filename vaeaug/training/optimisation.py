@@ -134,6 +134,21 @@ class Deadline:
 
         return rounds
 
+    def affordable(self, work: Callable[[int], object], least: int, most: int) -> int:
+        """Return of how many items, within least and most, the work can be done in the time that is left.
+
+        Parameters
+        ----------
+        work : callable
+            Does the work for so many items; it is tried on the least.
+        """
+        if self.max_seconds is None or most <= least:
+            return most
+        began = self._clock()
+        work(least)
+        pace = max(self._clock() - began, 1e-9) / least
+        return int(min(most, max(least, (self.left() or 0.0) / pace)))
+
 
 def adamw(
     parameters: Iterable[nn.Parameter], learning_rate: float, betas: tuple[float, float], weight_decay: float
