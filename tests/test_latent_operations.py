@@ -101,6 +101,18 @@ def test_other_contexts_carry_codes_to_their_class(space):
     assert np.linalg.norm(drawn.z - means, axis=1).mean() < np.linalg.norm(moved.z - means, axis=1).mean()
 
 
+def test_what_differs_most_within_classes_is_style_and_stays():
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % K
+    z = rng.normal(size=(600, 8)) * [1.4, *7 * [1.0]]
+    known = Codes(z, np.eye(K, dtype=np.float32)[labels])
+    space = Space(known, {}, ((0, K, True),), classes_of, lambda: np.random.default_rng(1))
+    some = Codes(2 * z[::K][:100], known.c[::K][:100])
+    kept = recondition(space, some, c=known.c[1::K][:100], pull=0.0).z
+    moved = np.abs(recondition(space, some, c=known.c[1::K][:100], pull=1.0).z - kept).mean(0)
+    assert 0 < moved[0] < 0.5 * moved[1:].min()
+
+
 def test_the_same_context_changes_nothing_and_no_pull_leaves_the_codes(space):
     same = recondition(space, source(), c=source().c)
     assert_allclose(same.z, source().z)

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.layout import Layout, Span
 from vaeaug.operations import (
+    common_axes,
     disagreement,
     lerp,
     main_axes,
@@ -158,6 +159,17 @@ def test_a_pull_goes_part_of_the_way(rng):
     assert_array_equal(pulled(codes, cloud, 0.0), codes)
     alone = (np.array([[1]] * 4), np.zeros((50, 1), int))
     assert_array_equal(pulled(codes, cloud, 0.5, groups=alone), codes)
+
+
+def test_common_axes_are_what_differs_within_groups(rng):
+    groups = np.arange(900) % 3
+    codes = rng.normal(size=(900, 4)) * [1.0, 4.0, 0.5, 2.0] + 30.0 * np.eye(4)[groups]
+    (first,) = common_axes(codes, groups, 0.8).T
+    assert_allclose(np.abs(first), [0, 1, 0, 0], atol=0.1)
+    both = common_axes(codes, groups, 0.97)
+    assert_allclose(np.abs(both).argmax(0), [1, 3])
+    assert_allclose(both.T @ both, np.eye(2), atol=1e-12)
+    assert common_axes(codes, groups, 0.1).shape == (4, 0)
 
 
 def test_slopes_reach_the_tags_that_no_near_code_has(rng):

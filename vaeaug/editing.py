@@ -97,7 +97,7 @@ class Editing(Fitted):
         """
         return self.apply("blend", *sources, y=y, y_each=y_each, weight=weight)
 
-    def transfer(self, X: Any, y_from: Any, y_to: Any, *, pull: float | None = 0.55) -> Any:
+    def transfer(self, X: Any, y_from: Any, y_to: Any, *, pull: float | None = 0.75) -> Any:
         """Return rows of another class in the same style: encoded under one label, decoded under another.
 
         Parameters
@@ -107,10 +107,11 @@ class Editing(Fitted):
             Labels that the rows have.
         y_to : scalar or array-like of shape (n,)
             Labels that they are to have.
-        pull : float or None, default=0.55
+        pull : float or None, default=0.75
             Codes are never quite free of the class, so they are carried to those of the new class, and then
-            this far (from 0 to 1) towards the nearest of these: more makes the class surer and keeps
-            less of the style. None only decodes under the other label.
+            this far (from 0 to 1) towards the nearest of these, a quarter as far along what rows of
+            any class differ in most: more makes the class surer and keeps less of the style. None
+            only decodes under the other label.
 
         Returns
         -------

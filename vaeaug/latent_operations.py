@@ -17,7 +17,7 @@ import numpy as np
 
 from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
-from vaeaug.operations import lerp, main_axes, pulled, regressed, slerp, wander
+from vaeaug.operations import common_axes, lerp, main_axes, pulled, regressed, slerp, wander
 
 __all__ = [
     "OPERATIONS",
@@ -37,6 +37,8 @@ _PATHS = {"linear": lerp, "spherical": slerp}
 _BASES = ("codes", "main")
 _MOST_DIMS = 8
 _FEWEST_CODES = 2
+#: Of the variance of codes within a class, what counts as style; how much less style is drawn to others.
+_STYLE, _SPARED = 0.3, 0.75
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,19 @@ def shift(space: Space, source: Codes, *, by: np.ndarray) -> Codes:
     return Codes(source.z + by, source.c)
 
 
-def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | None = 0.55) -> Codes:
+def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | None = 0.75) -> Codes:
     """Decode codes under other contexts ``(n, K)``: what the code says stays, what the context says changes.
 
     Codes are never quite free of what the context says, and a decoder may believe the code. So codes are
     carried along, ``z' = z + E[z | c'] − E[z | c]`` (regressed on training rows), and those whose context
-    changes are then drawn towards the nearest codes of training rows with like contexts.
+    changes are then drawn towards the nearest codes of training rows with like contexts. Where the class
+    changes, they keep three quarters of their way along the few directions in which rows of any class differ
+    most: these are style.
 
     Parameters
     ----------
     c : ndarray of float32, shape (n, K)
-    pull : float or None, default=0.55
+    pull : float or None, default=0.75
         How far towards the nearest codes, from 0 to 1. More makes the change surer and keeps less of
         the row. None leaves the codes as they are.
     """
@@ -166,7 +170,11 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
             alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
             # What changes goes as far as codes go, what does not is to stay exactly where it is.
             stays = (c == source.c)[rows][:, numbers, None]
-            z[rows] = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike)
+            moved = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike) - z[rows]
+            if rows is other_class:
+                axes = common_axes(known, np.unique(groups, axis=0, return_inverse=True)[1].ravel(), _STYLE)
+                moved -= _SPARED * (moved @ axes) @ axes.T
+            z[rows] += moved
     return Codes(z, c)
 
 

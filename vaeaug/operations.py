@@ -13,6 +13,7 @@ from vaeaug.layout import Layout
 
 __all__ = [
     "add_back",
+    "common_axes",
     "disagreement",
     "lerp",
     "main_axes",
@@ -101,6 +102,39 @@ def main_axes(codes: np.ndarray, count: int) -> np.ndarray:
     axes = (vectors * np.sqrt(np.maximum(values, 0.0))).T[::-1][:count]
     largest = np.abs(axes).argmax(1)
     return axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1.0, 1.0)[:, None]
+
+
+def common_axes(codes: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
+    """Return the directions in which codes of one group differ most, whichever group: the style of rows.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, D)
+    groups : ndarray of int, shape (n,)
+    share : float
+        Of the variance within groups, how much they hold together at most, in [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (D, m)
+        Orthonormal, the most varied first; m may be 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slant, class_ = np.tile([-2.0, 2.0], 50), np.repeat([0.0, 9.0], 50)
+    >>> codes = np.stack([slant, class_, np.random.default_rng(0).normal(size=100)], 1)
+    >>> np.abs(common_axes(codes, class_.astype(int), share=0.9)).round().ravel()
+    array([1., 0., 0.])
+    """
+    _, index = np.unique(groups, return_inverse=True)
+    sums = np.zeros((index.max(initial=0) + 1, codes.shape[1]))
+    np.add.at(sums, index, codes)
+    within = codes - (sums / np.bincount(index)[:, None])[index]
+    values, vectors = np.linalg.eigh(within.T @ within)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    held = np.cumsum(values) / max(float(values.sum()), 1e-300)
+    return vectors[:, : int(np.searchsorted(held, share, side="right"))]
 
 
 def regressed(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
