@@ -74,8 +74,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = _Family(
         "beta_tc": _plain(losses={**_AT_ONCE, "beta_tc": 5.0}),
         # Kim and Mnih 2018: + γ · total correlation, estimated by a critic.
         "factor": _plain(losses={**_AT_ONCE, "factor": 10.0}),
-        # Burda et al. 2016: log-mean of importance weights in place of the mean of logs.
-        "iwae": _plain(losses={"iwae": 1.0}),
+        # Burda et al. 2016: log-mean of importance weights in place of the mean of logs. Each draw costs a
+        # decoding, so three of them.
+        "iwae": _plain(losses={"iwae": Recipe("iwae", draws=3)}),
         # Sønderby et al. 2016: levels, inferred and generated from the top down.
         "ladder": _plain(latent="ladder", prior="top_down"),
         # Zhao et al. 2017: levels that part by the depth of the network they pass.
