@@ -27,8 +27,9 @@ SETS: dict[str, dict[str, int]] = {
     "fashion": {"side": 14, "train": 3000, "test": 1000, "epochs": 20},
 }
 WIDTH = 64
-#: Networks between levels are half as wide as the others. A ladder learns slowly: after 20 epochs of Fashion-MNIST
-#: it is behind the plain VAE by a nat, after 60, when that has begun to learn by heart, ahead (seen on seed 10).
+#: Networks between levels are half as wide as the others. A ladder learns slowly: after 20 epochs of
+#: Fashion-MNIST it is a nat behind the plain VAE, and ahead after 60, when that has begun to learn by heart
+#: (seen on seed 10).
 LEVEL_WIDTH = 32
 LEVEL_EPOCHS = {"digits": 30, "fashion": 60}
 #: Of `times`: epochs that are measured; the rest of them cost what the median of these does.
