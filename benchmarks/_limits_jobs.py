@@ -176,7 +176,35 @@ def demo(job: dict[str, Any]) -> dict[str, Any]:
         return {"seconds": round(time.perf_counter() - began, 1)}
 
 
-JOBS = {"many_strings": many_strings, "tiny_minority": tiny_minority, "importing": importing, "demo": demo}
+def assessment(job: dict[str, Any]) -> dict[str, Any]:
+    """Time ``assess`` with its defaults on a made table of numbers, and say what took it."""
+    from sklearn.datasets import make_classification
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from vaeaug import assess
+
+    rows, columns = job["rows"], job["columns"]
+    X, y = make_classification(
+        rows, columns, n_informative=8, weights=[0.95], flip_y=0.02, class_sep=0.8, random_state=job["seed"]
+    )
+    began = time.perf_counter()
+    found = assess(HistGradientBoostingClassifier(random_state=0), X, y, n_jobs=2, random_state=0)
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "rare": int(y.sum()),
+        "verdict": found.verdict,
+        "arms": len(found.differences()),
+        "folds": int(found.scores.index.get_level_values("fold").nunique()),
+    }
+
+
+JOBS = {
+    "many_strings": many_strings,
+    "tiny_minority": tiny_minority,
+    "importing": importing,
+    "demo": demo,
+    "assessment": assessment,
+}
 
 
 def main(request: str, answer: str) -> None:

@@ -25,7 +25,7 @@ from _common import (
 )
 
 WORKER = Path(__file__).with_name("_limits_jobs.py")
-PARTS = ("importing", "demo", "many_strings", "tiny_minority")
+PARTS = ("importing", "demo", "assessment", "many_strings", "tiny_minority")
 TABLES = ("adult", "magic_gamma", "online_shoppers")
 FEW = (1, 2, 5, 10)
 
@@ -52,6 +52,9 @@ def _jobs(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         sizes = (2000, 1000, 5.0) if options.fast else (200_000, 100_000, None)
         names = ("rows", "distinct", "max_fit_seconds")
         return [{"job": part, "seed": 0} | dict(zip(names, sizes, strict=True))]
+    if part == "assessment":
+        rows = 400 if options.fast else 10_000
+        return [{"job": part, "rows": rows, "columns": 20, "seed": 0}]
     if part == "tiny_minority":
         tables = TABLES[:1] if options.fast else TABLES
         few = FEW[1:2] if options.fast else FEW
@@ -91,6 +94,12 @@ def render(results: dict[str, Any]) -> str:
         )
     if results.get("demo"):
         parts.append(f"`vaeaug demo`, the whole process: {results['demo'][0]['seconds']:.0f} s.")
+    for r in results.get("assessment", []):
+        parts.append(
+            f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns ({r['rare']} of "
+            f"the rare class), {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: "
+            f"{r['seconds']:.0f} s (limit 300)."
+        )
     for r in results.get("many_strings", []):
         real, made = r["share_of_tail"]
         parts.append(
