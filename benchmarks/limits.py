@@ -96,9 +96,9 @@ def render(results: dict[str, Any]) -> str:
         parts.append(f"`vaeaug demo`, the whole process: {results['demo'][0]['seconds']:.0f} s.")
     for r in results.get("assessment", []):
         parts.append(
-            f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns ({r['rare']} of "
-            f"the rare class), {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: "
-            f"{r['seconds']:.0f} s (limit 300)."
+            f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} of "
+            f"them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: {r['seconds']:.0f} s "
+            "(limit 300)."
         )
     for r in results.get("many_strings", []):
         real, made = r["share_of_tail"]
