@@ -96,8 +96,8 @@ def render(results: dict[str, Any]) -> str:
         parts.append(f"`vaeaug demo`, the whole process: {results['demo'][0]['seconds']:.0f} s.")
     for r in results.get("assessment", []):
         parts.append(
-            f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} of "
-            f"them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: {r['seconds']:.0f} s "
+            f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} "
+            f"of them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: {r['seconds']:.0f} s "
             "(limit 300)."
         )
     for r in results.get("many_strings", []):
