@@ -97,8 +97,8 @@ def render(results: dict[str, Any]) -> str:
     for r in results.get("assessment", []):
         parts.append(
             f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} "
-            f"of them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: {r['seconds']:.0f} s "
-            "(limit 300)."
+            f"of them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: "
+            f"{r['seconds']:.0f} s (limit 300)."
         )
     for r in results.get("many_strings", []):
         real, made = r["share_of_tail"]
