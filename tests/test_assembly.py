@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_blueprint import blueprint
 
-from vaeaug.assembly import NETWORKS, Blueprint, build, chosen, without_critics
+from vaeaug.assembly import NETWORKS, Blueprint, build, chosen, settled, without_critics
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.nn.latents import LATENTS
@@ -102,8 +102,17 @@ def test_the_kl_warms_up_and_the_reconstruction_does_not(rows):
 
 
 def test_a_blueprint_fits_in_a_file():
-    original = blueprint(prior=Recipe("mixture", components=5), label_dropout=0.3)
+    network = settled(Recipe("residual", width=8))
+    original = blueprint(network=network, prior=Recipe("mixture", components=5), label_dropout=0.3)
     assert Blueprint.from_json(json.loads(json.dumps(original.to_json()))) == original
+
+
+def test_a_network_is_settled_with_all_its_options():
+    expected = Recipe("convolutional", width=4, depth=1, features=256, likelihood="gaussian")
+    assert settled(Recipe("convolutional", width=4)) == expected
+    assert settled(Recipe("convolutional", width=4, likelihood="auto")) == expected
+    assert settled(Recipe("convolutional", likelihood="texture")).options["likelihood"] == "texture"
+    assert settled(Recipe("residual", colour=3)).options["colour"] == 3  # refused by build
 
 
 def test_a_part_is_chosen_by_name_or_recipe():
