@@ -17,6 +17,8 @@ from vaeaug.nn.vae import Pass
 __all__ = ["Adversarial", "PatchCritic"]
 
 _DECAY = 0.98
+#: Of critics, and of critics of images with no side longer than this.
+_WIDTH, _WIDTH_OF_TINY, _TINY = 64, 32, 16
 #: Steps before the guard judges: until then the running means are still moving.
 _GRACE = 100
 
@@ -64,8 +66,8 @@ class Adversarial(Adversary):
     Parameters
     ----------
     setting : Setting
-    width : int
-        Of the critic.
+    width : int or "auto"
+        Of the critic; by default 64, and 32 for images of at most 16 pixels a side.
     limit : float
         Accuracy in (0.5, 1] above which the critic rests.
     tolerance : float
@@ -79,15 +81,17 @@ class Adversarial(Adversary):
     steps: Tensor
 
     def __init__(
-        self, setting: Setting, *, width: int = 64, limit: float = 0.85, tolerance: float = 0.1
+        self, setting: Setting, *, width: int | str = "auto", limit: float = 0.85, tolerance: float = 0.1
     ) -> None:
         super().__init__()
-        check_number("width", width, low=1, integer=True)
+        check_number("width", width, low=1, integer=True, also=["auto"])
         self.limit = check_number("limit", limit, low=0.5, high=1, open_low=True)
         self.tolerance = check_number("tolerance", tolerance, low=0, open_low=True)
         self.values = setting.values
         rows = len(setting.shape) != 3
-        self.critic = Spectator(setting.shape, 1, width) if rows else PatchCritic(setting.shape, width)
+        usual = _WIDTH_OF_TINY if not rows and max(setting.shape[1:]) <= _TINY else _WIDTH
+        units = usual if width == "auto" else int(width)
+        self.critic = Spectator(setting.shape, 1, units) if rows else PatchCritic(setting.shape, units)
         for name, value in (
             ("accuracy", 0.5),
             ("active", 1.0),
