@@ -144,8 +144,8 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     Codes are never quite free of what the context says, and a decoder may believe the code. So codes are
     carried along, ``z' = z + E[z | c'] − E[z | c]`` (regressed on training rows), and those whose context
     changes are then drawn towards the nearest codes of training rows with like contexts. Where the class
-    changes, they keep three quarters of their way along the few directions in which rows of any class differ
-    most: these are style.
+    changes, and no number says what the style is, they go a quarter as far along the few directions in which
+    rows of any class differ most.
 
     Parameters
     ----------
@@ -171,7 +171,8 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
             # What changes goes as far as codes go, what does not is to stay exactly where it is.
             stays = (c == source.c)[rows][:, numbers, None]
             moved = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike) - z[rows]
-            if rows is other_class:
+            # Numbers that are told hold the style themselves.
+            if rows is other_class and not numbers:
                 axes = common_axes(known, np.unique(groups, axis=0, return_inverse=True)[1].ravel(), _STYLE)
                 moved -= _SPARED * (moved @ axes) @ axes.T
             z[rows] += moved
