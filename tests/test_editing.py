@@ -241,7 +241,7 @@ def test_tables_are_edited_too(table, mixed):
     assert made.dtypes.equals(X.dtypes)
     # The y of fit is a Series named "label", so its class is a control variable.
     assert_frame_equal(
-        table.edit(X[:9], y[:9], attribute="label", value="high", pull=0.55),
+        table.edit(X[:9], y[:9], attribute="label", value="high", pull=0.75),
         table.transfer(X[:9], y[:9], "high"),
     )
 
