@@ -77,6 +77,7 @@ def test_going_back_gives_the_old_epoch():
     assert alike(before, gathered(data))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_running_workers_see_the_new_epoch():
     data, alone = pictures(), pictures()
     loader = DataLoader(data, batch_size=16, num_workers=2, persistent_workers=True, collate_fn=listed)
