@@ -83,7 +83,7 @@ def draw(records: list[dict[str, Any]], samples: Path, path: Path) -> None:
     kept = dict(np.load(samples))
     sets = [name for name in TITLES if any(key.startswith(f"{name}|") for key in kept)]
     shown = [who for who in SHOWN if any(f"{name}|{who}" in kept for name in sets)]
-    figure = Figure(figsize=(1.6 + 6.2 * len(sets), 0.85 * len(shown) + 0.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(1.6 + 6.2 * len(sets), 0.85 * len(shown) + 0.4), dpi=90, layout="constrained")
     axes = figure.subplots(len(shown), len(sets), squeeze=False)
     for column, name in enumerate(sets):
         axes[0, column].set_title(TITLES[name], fontsize=12)
