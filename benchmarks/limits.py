@@ -36,12 +36,14 @@ def main() -> None:
         inject(README, "limits", render(read_json(options.out)))
         return
     results: dict[str, Any] = read_json(options.out) if options.out.exists() else {}
-    results["run"] = {
+    run = {
         "started": now(),
         "machine": machine(),
         "threads": options.threads,
         "versions": versions(["vaeaug", "torch", "pandas", "scikit-learn", "imbalanced-learn"]),
     }
+    if "run" not in results or set(options.parts) == set(PARTS):
+        results["run"] = run
     for part in options.parts:
         results[part] = [_run(job, options) for job in _jobs(part, options)]
         write_json(options.out, results)
@@ -68,7 +70,9 @@ def _jobs(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _run(job: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    load = machine()["load_average"]
     answer = job | run_worker(WORKER, job, threads=options.threads, timeout=options.timeout)
+    answer |= {"measured": now(), "load_average": load}
     print(answer, flush=True)
     return answer
 
@@ -98,7 +102,7 @@ def render(results: dict[str, Any]) -> str:
         parts.append(
             f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} "
             f"of them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: "
-            f"{r['seconds']:.0f} s (limit 300)."
+            f"{r['seconds']:.0f} s (limit 300; until {r['measured']}, load {r['load_average']} at the start)."
         )
     for r in results.get("many_strings", []):
         real, made = r["share_of_tail"]

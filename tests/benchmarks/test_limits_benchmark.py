@@ -44,7 +44,10 @@ def test_results_are_rendered(modules):
         },
         "importing": [{"seconds": 0.01, "torch": False, "with_estimator": 2.0}],
         "demo": [{"seconds": 40.0}],
-        "assessment": [{"rows": 400, "columns": 20, "rare": 24, "arms": 7, "folds": 5, "seconds": 12.0}],
+        "assessment": [
+            {"rows": 400, "columns": 20, "rare": 24, "arms": 7, "folds": 5, "seconds": 12.0}
+            | {"measured": "today", "load_average": 0.2}
+        ],
         "many_strings": [
             {
                 "rows": 2000,
