@@ -164,17 +164,18 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     before, after, groups = (_class_numbers(space, each) for each in (source.c, c, space.known.c))
     other_class = (before != after).any(1)
     # A class takes the mean of many codes to be sure of; the mean of many is blurred, so a number takes one.
-    for rows, k in ((other_class, 16), (~other_class & (c != source.c).any(1), 1)):
+    # Numbers that are told hold the style themselves.
+    spared = 0.0 if numbers else _SPARED
+    for rows, k, spare in ((other_class, 16, spared), (~other_class & (c != source.c).any(1), 1, 0.0)):
         if rows.any():
             alike = {"groups": (after[rows], groups)}
             alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
             # What changes goes as far as codes go, what does not is to stay exactly where it is.
             stays = (c == source.c)[rows][:, numbers, None]
             moved = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike) - z[rows]
-            # Numbers that are told hold the style themselves.
-            if rows is other_class and not numbers:
+            if spare:
                 axes = common_axes(known, np.unique(groups, axis=0, return_inverse=True)[1].ravel(), _STYLE)
-                moved -= _SPARED * (moved @ axes) @ axes.T
+                moved -= spare * (moved @ axes) @ axes.T
             z[rows] += moved
     return Codes(z, c)
 

@@ -43,13 +43,7 @@ def views(passed: Pass) -> tuple[Tensor, Tensor]:
 def real_view(passed: Pass) -> Tensor:
     """Return the real rows alone as critics see them, ``(B, ...)``, without asking for reconstructions."""
     likelihood: Any = getattr(passed.vae, "likelihood", None)
-    x = passed.x
-    if not hasattr(likelihood, "token_columns"):
-        return x
-    codes = x[:, likelihood.token_columns].to(torch.int64)
-    tokens = x.new_zeros(len(x), likelihood.total)
-    tokens.scatter_(1, codes.clamp(min=0) + likelihood.offsets, (codes >= 0).to(x))
-    return torch.cat([tokens, x[:, likelihood.number_columns]], 1)
+    return likelihood.one_hot(passed.x) if hasattr(likelihood, "one_hot") else passed.x
 
 
 class Spectator(nn.Module):

@@ -232,6 +232,13 @@ class RowLikelihood(nn.Module):
         hidden, means = params.split([self.hidden, self.continuous], dim=1)
         return hidden, means
 
+    def one_hot(self, x: Tensor) -> Tensor:
+        """Return rows ``(B, W)`` as one-hot tokens (all 0 where missing) beside their continuous columns."""
+        codes = x[:, self.token_columns].to(torch.int64)
+        tokens = x.new_zeros(len(x), self.total)
+        tokens.scatter_(1, codes.clamp(min=0) + self.offsets, (codes >= 0).to(x))
+        return torch.cat([tokens, x[:, self.number_columns]], 1)
+
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""
         return RowDistribution(self, params.to(self.bias.dtype))
@@ -329,9 +336,8 @@ class RowDistribution(Drawable):
             1, owner, soft.detach(), "amax"
         )
         hard = (soft.detach() >= highest.gather(1, owner)).to(soft)
-        real = torch.zeros_like(soft).scatter_(1, index, (codes >= 0).to(soft))
         made, means = hard + soft - soft.detach(), model.split(self.params)[1]
-        return torch.cat([made, means], 1), torch.cat([real, x[:, model.number_columns]], 1)
+        return torch.cat([made, means], 1), model.one_hot(x)
 
     @torch.no_grad()
     def draw(self, temperature: float = 1.0) -> Tensor:
