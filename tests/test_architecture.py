@@ -70,6 +70,7 @@ HOUSE = {
             "classifier",
             "assessing",
             "choosing",
+            "recalibration",
             "learners",
             "assess_command",
             "commands",

@@ -7,7 +7,7 @@ from jitter import Jitter
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -173,6 +173,26 @@ def test_every_choice_can_be_trained_and_stays_calibrated(rare, monkeypatch, nam
     assert (model.sampler_ is None) == (name == "class weights")
     if name.endswith("blended"):
         np.testing.assert_array_equal(model.decision_function(X_test) > 0, model.predict(X_test) == 1)
+
+
+def test_the_chosen_candidate_is_as_sure_as_held_out_rows_allow(rare):
+    X, X_test, y, y_test = train_test_split(*rare, stratify=rare[1], random_state=0)
+    model = AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0).fit(X, y)
+    assert model.choice_ != "nothing"
+    sure = model.predict_proba(X_test)
+    assert 0 < model.recalibration_.slope < 1  # neighbours vote 0 : 5 where the truth is 1 in 20
+    model.recalibration_ = None
+    raw = model.predict_proba(X_test)
+    assert log_loss(y_test, sure) < log_loss(y_test, raw)
+    assert roc_auc_score(y_test, sure[:, 1]) == pytest.approx(roc_auc_score(y_test, raw[:, 1]))
+
+
+def test_of_uncorrected_probabilities_nothing_is_corrected(rare):
+    model = AugmentedClassifier(KNeighborsClassifier(), "auto", prior_correction=False, random_state=0).fit(
+        *rare
+    )
+    assert model.recalibration_ is not None
+    np.testing.assert_array_equal(model.predict_proba(rare[0]), model.estimator_.predict_proba(rare[0]))
 
 
 def test_what_it_chose_is_told(fitted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from vaeaug.evaluation.metrics import Predictions, measure
 from vaeaug.evaluation.statistics import Difference, corrected_interval
 from vaeaug.evaluation.utility import default_ratios
 from vaeaug.randomness import numpy_generator
+from vaeaug.recalibration import Recalibration
 from vaeaug.sampler import VAEOverSampler
 
 __all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blended", "choose", "train_choice"]
@@ -53,10 +54,14 @@ class Choice:
     table : DataFrame
         A row per candidate: means of ROC AUC and average precision over the inner folds, their ``gain``
         over plain training (mean of both), its standard ``error``, and ``status``.
+    recalibration : Recalibration, optional
+        How sure the candidate may be, as learned from what it said about held-out rows. None for plain
+        training, whose probabilities stay what the classifier says.
     """
 
     name: str
     table: pd.DataFrame
+    recalibration: Recalibration | None = None
 
 
 class Blend(ClassifierMixin, BaseEstimator):
@@ -150,7 +155,9 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
         table.loc[PLAIN, "status"] = f"chosen: class {classes.tolist()[counts.argmin()]!r} has one row only"
         return Choice(PLAIN, table)
     scores: dict[str, list[dict[str, float]]] = {PLAIN: []}
+    said: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {}
     failed: dict[str, str] = {}
+    rare = int(counts.argmin())
     state = int(numpy_generator(seed, _FOLD).integers(2**31 - 1))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
     for number, (kept, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
@@ -158,10 +165,22 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
         data = rows_of(X, kept), labels[kept], rows_of(X, held)
         found = _one_fold(estimator, data, _ways(estimator, labels, sampler), classes, seed + number, failed)
         for name, predictions in found.items():
-            rare = int(counts.argmin())
             scores.setdefault(name, []).append(measure(truth, predictions, rare, None))
+            said.setdefault(name, []).append((truth, predictions.probabilities))
     whole = {name: each for name, each in scores.items() if len(each) == folds}
-    return _chosen(whole, failed, 1 / (folds - 1))
+    choice = _chosen(whole, failed, 1 / (folds - 1))
+    return replace(choice, recalibration=_recalibrated(choice.name, said))
+
+
+def _recalibrated(
+    name: str, said: Mapping[str, list[tuple[np.ndarray, np.ndarray | None]]]
+) -> Recalibration | None:
+    """Return what the held-out rows say about the probabilities of the chosen candidate."""
+    probabilities = [p for _, p in said[name] if p is not None]
+    if name == PLAIN or not probabilities:
+        return None
+    truth = np.concatenate([truth for truth, _ in said[name]])
+    return Recalibration.fit(truth, np.concatenate(probabilities))
 
 
 def train_choice(

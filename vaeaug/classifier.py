@@ -81,6 +81,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Only with ``sampler="auto"``: a row per candidate, with its ROC AUC and average precision on the inner
         folds, the mean ``gain`` of both over plain training, its standard ``error``, and why it was
         chosen or not.
+    recalibration_ : Recalibration or None
+        Only with ``sampler="auto"``: the slope and shifts that ``predict_proba`` is corrected by; see Notes.
     classes_ : ndarray (k,)
     class_prior_ : ndarray (k,)
         Shares of the classes in the data, by weight.
@@ -116,6 +118,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     of few rows say little, the changes are drawn towards those to be expected: a small gain for blends,
     which are therefore taken unless the folds speak against them; none for the others, which must
     also gain more than half a standard error (corrected for the overlap of folds).
+
+    What the chosen candidate said about the held-out rows of the inner folds also tells how sure it may be:
+    log-probabilities are multiplied by a slope and shifted for each class, as fits these rows best, both
+    drawn towards no change where rows are few. Where plain training is chosen, nothing is corrected;
+    neither with ``prior_correction=False``.
 
     The correction knows of the rows added, not of what the estimator does
     inside: leave its ``class_weight`` alone.
@@ -213,6 +220,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         seed = derive_seed(self.random_state)
         choice = choose(self.estimator, X, labels, cv=self.cv, seed=seed)
         self.choice_, self.choice_table_ = choice.name, choice.table
+        self.recalibration_ = choice.recalibration
         trained, plain, resampled = train_choice(choice.name, self.estimator, X, labels, seed=seed)
         self.sampler_ = None if resampled is None else resampled.fitted_
         self.classes_ = trained.classes_
@@ -239,10 +247,13 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X = self._checked(X)
         trained = self.estimator_.predict_proba(X)
         odds = self.class_prior_ / self.training_prior_
-        if not self.prior_correction or np.allclose(odds, odds[0], rtol=1e-12, atol=0):
+        if not self.prior_correction:
             return trained
-        corrected = trained * odds.astype(trained.dtype)
-        return corrected / corrected.sum(axis=1, keepdims=True)
+        if not np.allclose(odds, odds[0], rtol=1e-12, atol=0):
+            trained = trained * odds.astype(trained.dtype)
+            trained = trained / trained.sum(axis=1, keepdims=True)
+        recalibration = getattr(self, "recalibration_", None)
+        return trained if recalibration is None else recalibration.apply(trained)
 
     @available_if(_estimator_has("predict_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
