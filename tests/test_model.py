@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug import model as module
 from vaeaug.model import Model
+from vaeaug.recipe import Recipe
 from vaeaug.training.runtime import Runtime
 
 N = 50
@@ -136,6 +137,15 @@ def test_a_prior_is_fitted_to_all_codes_where_time_is_not_bounded(trained, data,
     monkeypatch.setattr(twin, "_posteriors", lambda x, c: seen.append(len(x)) or posteriors(x, c))
     twin.fit_prior(*data, seed=0)
     assert sum(seen) == len(data[0])
+
+
+def test_a_prior_that_learns_soon_gets_fewer_epochs(data):
+    def fitted(**changes):
+        made = Model.create(blueprint(**changes), Runtime("cpu"), seed=1)
+        return made.fit_prior(*data, seed=0, max_iter=9, batch_size=32)
+
+    assert fitted(prior=Recipe("flow", width=8, depth=1)).n_iter == 9
+    assert fitted(prior=Recipe("tokens"), posterior=Recipe("categorical")).n_iter == 4
 
 
 def test_without_weights_the_prior_sees_every_row_once():

@@ -87,6 +87,13 @@ def test_the_usual_prior_is_a_mixture_for_tables_and_depends_on_their_number_for
     assert prior_for("auto", (1, 28, 28), 60_000) == prior_for("flow", (1, 28, 28), 60_000)
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 8), (7,)])
+def test_the_prior_of_discrete_codes_is_as_wide_as_there_are_rows_for(shape):
+    widths = [prior_for("tokens", shape, rows).options["hidden"] for rows in (50, 1_800, 60_000)]
+    assert widths[0] < widths[1] < widths[2]
+    assert prior_for(Recipe("tokens", hidden="auto"), shape, 50).options["hidden"] == "auto"
+
+
 @pytest.mark.parametrize("prior", ["flow", Recipe("flow"), Recipe("mixture")])
 def test_the_priors_of_tables_are_left_as_they_are(prior):
     assert prior_for(prior, (7,), 500) == prior

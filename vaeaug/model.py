@@ -162,6 +162,8 @@ class Model:
             return None
         if objective is None:
             return None
+        if "max_iter" in options:
+            options["max_iter"] = max(1, round(self.vae.latent.prior.epochs_share * options["max_iter"]))
         return train(
             objective,
             codes,

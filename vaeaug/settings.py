@@ -159,7 +159,7 @@ def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
 def prior_for(
     prior: str | Recipe, shape: tuple[int, ...], rows: int, *, labelled: bool = True
 ) -> str | Recipe:
-    """Return what ``prior="auto"`` means for rows of that shape; a flow of images gets the options it lacks.
+    """Return what ``prior="auto"`` means for rows of that shape; some priors get the options they lack.
 
     Tables: a mixture. Fewer than 10,000 images of known classes: a Gaussian for each class. Of 5,280 images
     of Fashion-MNIST, 2,000 to 30 a class, a classifier took one in eight from it for another class, two in
@@ -168,15 +168,22 @@ def prior_for(
     Fashion-MNIST, a classifier took one in four images from a mixture for another class, one in
     seven from an unguided flow, one in eleven from this one, and one in thirteen real ones. More
     guidance costs variety. It borrows little: a borrowed image is one of another class.
+
+    Discrete codes: a network as wide as that of tables with so many rows.
     """
     is_image = len(shape) == 3
     if prior == "auto":
         few = "gaussian" if is_image and labelled else "mixture"
         prior = "flow" if is_image and rows >= _IMAGES_FOR_A_FLOW else few
-    if not is_image or not isinstance(prior, (str, Recipe)) or Recipe.of(prior).name != "flow":
+    if not isinstance(prior, (str, Recipe)):
         return prior
-    given = Recipe.of(prior)
-    return given.replace(**{name: value for name, value in _IMAGE_PRIOR.items() if name not in given.options})
+    given, usual = Recipe.of(prior), {}
+    if given.name == "flow" and is_image:
+        usual = _IMAGE_PRIOR
+    elif given.name == "tokens":
+        usual = {"hidden": _most_units(rows)}
+    lacking = {name: value for name, value in usual.items() if name not in given.options}
+    return given.replace(**lacking) if lacking else prior
 
 
 def bins_for(rows: int) -> int:
@@ -192,8 +199,11 @@ def units_for(rows: int, columns: int) -> int:
 
     At most ``8 √rows`` units, within 256 to 768: small tables are learned by heart with more.
     """
-    most = min(768, max(256, round(8 * rows**0.5)))
-    return min(max(64 * columns, 256), most)
+    return min(max(64 * columns, 256), _most_units(rows))
+
+
+def _most_units(rows: int) -> int:
+    return min(768, max(256, round(8 * rows**0.5)))
 
 
 def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np.ndarray:

@@ -172,10 +172,13 @@ class TokenPrior(Prior):
     ----------
     width, depth : int
         Of the network that reads the context.
+    hidden : int or "auto"
+        Units of the network that reads tokens; ``"auto"`` takes 64 for each group, within 256 to 768.
     """
 
     bound = True
     discrete = True
+    epochs_share = 0.5
 
     def __init__(
         self,
@@ -185,11 +188,13 @@ class TokenPrior(Prior):
         *,
         width: int = 64,
         depth: int = 1,
+        hidden: int | str = "auto",
         pseudo_count: float = 10.0,
     ) -> None:
         super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
         self.width = check_number("width", width, low=1, integer=True)
         self.depth = check_number("depth", depth, low=0, integer=True)
+        self.hidden = check_number("hidden", hidden, low=1, integer=True, also=["auto"])
         self.register_buffer("borrowing", torch.zeros(self.classes + 1))
 
     borrowing: Tensor
@@ -201,7 +206,7 @@ class TokenPrior(Prior):
             raise InputError("prior='tokens' draws discrete codes; use it with posterior='categorical'.")
         codebook = posterior.codebook  # type: ignore[union-attr]
         layout = Layout.row([Span("categorical", codebook.levels)] * codebook.groups)
-        self.rows = RowLikelihood(layout)
+        self.rows = RowLikelihood(layout, self.hidden)
         # The code that this decoder reads is a constant: what varies is the context.
         self.reader = CodeDecoder(1, self.context_width, self.rows.parameters_width, self.width, self.depth)
         self._codebook = (codebook,)
