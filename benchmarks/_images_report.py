@@ -147,9 +147,11 @@ def _choices(tried: list[dict[str, Any]]) -> str:
 
 
 def curve(quality: list[dict[str, Any]]) -> list[tuple[float, float, str]]:
-    """Return (seconds, Fréchet distance, who) of all points: vaeaug's from its prior."""
+    """Return (seconds, Fréchet distance, who) of all points: vaeaug's from its prior, with its defaults."""
     points = []
     for record in quality:
+        if record["entrant"].startswith("vaeaug with"):
+            continue
         for point in record["points"]:
             if record["entrant"] == "held-out images" or point["sampler"] not in ("prior", "normal", "gmm"):
                 continue
