@@ -57,16 +57,20 @@ def main() -> None:
             if options.entrants and not any(name.startswith(each) for each in options.entrants):
                 continue
             for start in range(options.starts):
-                cell = {"entrant": name, "seed": seed, "fast": options.fast} | (
+                cell = {"entrant": _titled(name, options.epochs), "seed": seed, "fast": options.fast} | (
                     {"start": start} if start else {}
                 )
                 if cells.missing(cell):
-                    record = cell | measure(losses, seed + 1000 * start, options.fast)
+                    record = cell | measure(losses, seed + 1000 * start, options.epochs, options.fast)
                     cells.store(record)
                     print(name, seed, start, record["scores"], f"{record['cpu_s']} s", flush=True)
 
 
-def measure(losses: dict[str, Any], seed: int, fast: bool) -> dict[str, Any]:
+def _titled(name: str, epochs: int) -> str:
+    return name if epochs == EPOCHS else f"{name}, {epochs} epochs"
+
+
+def measure(losses: dict[str, Any], seed: int, epochs: int, fast: bool) -> dict[str, Any]:
     """Fit one entrant to all sprites and score its codes."""
     import torch
 
@@ -82,7 +86,7 @@ def measure(losses: dict[str, Any], seed: int, fast: bool) -> dict[str, Any]:
         losses=losses,
         latent_dim=6,
         network=network,
-        max_iter=1 if fast else EPOCHS,
+        max_iter=1 if fast else epochs,
         batch_size=64,
         early_stopping=False,
         device="cpu",
@@ -147,6 +151,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--starts", type=int, default=1, help="fits of each seed, from other weights")
     parser.add_argument("--entrants", nargs="*", default=None, help="starts of names; default: all")
     parser.add_argument("--out", type=Path, default=RESULTS / "sprites.jsonl")
