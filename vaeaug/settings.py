@@ -36,7 +36,7 @@ _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
 _CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 1, 120
 _REFERENCE_PIXELS = 28 * 28
 #: Epochs of few images, at most: of those of the reference size and larger, and of tiny ones.
-_MOST_EPOCHS, _MOST_EPOCHS_OF_TINY = 150, 75
+_MOST_EPOCHS, _MOST_EPOCHS_OF_TINY = 150, 65
 _REFERENCE_IMAGES = 20_000
 _IMAGES_FOR_A_FLOW = 10_000
 #: The flow of images: codes are many, and their classes lie close together.
@@ -90,7 +90,7 @@ def resolve(
 
     Images (a ``shape`` of channels, height and width): batches hold a 32nd of the rows, 32
     to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
-    fewer for larger images, but at least 4 and at most 150; at most 75 for 14×14 pixels and
+    fewer for larger images, but at least 4 and at most 150; at most 65 for 12×12 pixels and
     less, which are learned sooner. The weight of the KL is 0.1 from 20,000 images on: the prior,
     which is fitted afterwards, finds codes wherever they lie. Fewer images are not enough to
     show it where to look, so up to 0.5 keeps codes together. With less than half as many epochs

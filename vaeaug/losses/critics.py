@@ -18,7 +18,7 @@ __all__ = ["Adversarial", "PatchCritic"]
 
 _DECAY = 0.98
 #: Of critics, and of critics of images with no side longer than this.
-_WIDTH, _WIDTH_OF_TINY, _TINY = 64, 32, 16
+_WIDTH, _WIDTH_OF_TINY, _TINY = 64, 16, 16
 #: Steps before the guard judges: until then the running means are still moving.
 _GRACE = 100
 
@@ -67,7 +67,7 @@ class Adversarial(Adversary):
     ----------
     setting : Setting
     width : int or "auto"
-        Of the critic; by default 64, and 32 for images of at most 16 pixels a side.
+        Of the critic; by default 64, and 16 for images of at most 16 pixels a side.
     limit : float
         Accuracy in (0.5, 1] above which the critic rests.
     tolerance : float
