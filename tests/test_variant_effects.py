@@ -227,7 +227,7 @@ def error(extra=None, weight=0.0, seed=0):
 
 
 def test_an_adversary_sharpens_reconstructions():
-    assert sharpness("adversarial", 1.0, epochs=20) > sharpness(epochs=20) + 0.04
+    assert sharpness("adversarial", 1.0, epochs=20) > max(0.8, sharpness(epochs=20) + 0.2)
 
 
 def test_features_of_a_classifier_help_to_reconstruct():

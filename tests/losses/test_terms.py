@@ -1,6 +1,7 @@
 """The contract of every registered loss term, and what the terms of the family measure."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -276,6 +277,18 @@ def test_the_guard_allows_as_much_per_value_where_a_density_is_near_zero(vae):
     assert not watch(0.5, 300)
     assert not watch(4.0, 200)
     assert watch(8.0, 200)
+
+
+@pytest.mark.parametrize(("bias", "share"), [(-50.0, 1.0), (50.0, 0.0)])
+@pytest.mark.parametrize("error", [0.02, 0.5])
+def test_of_images_a_critic_pulls_as_hard_as_the_likelihood_until_it_is_fooled(vae, bias, share, error):
+    term = Adversarial(Setting(vae, 4, (0, 2), (1, 12, 12), 144))
+    torch.nn.init.constant_(term.critic.layers[-1].bias, bias)
+    real = torch.rand(B, 1, 12, 12)
+    made = (real + error * torch.randn_like(real).sign()).requires_grad_()
+    term(SimpleNamespace(reconstruction=SimpleNamespace(mean=made), x=real)).sum().backward()
+    # The gradient of (x̂ − x)² / 2σ² at σ = the error is 1 / error at every pixel.
+    assert made.grad.square().mean().sqrt().item() == pytest.approx(share / error, rel=0.01, abs=1e-6)
 
 
 def test_a_term_that_conceded_weighs_nothing(vae, batch):

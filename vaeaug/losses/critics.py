@@ -21,6 +21,8 @@ _DECAY = 0.98
 _WIDTH, _WIDTH_OF_TINY, _TINY = 64, 16, 16
 #: Steps before the guard judges: until then the running means are still moving.
 _GRACE = 100
+#: What errors and gradients are at least.
+_TINIEST = 1e-8
 
 
 class PatchCritic(nn.Module):
@@ -53,15 +55,18 @@ class PatchCritic(nn.Module):
 class Adversarial(Adversary):
     """Fool a critic that learns to tell reconstructions from real rows.
 
-    The model minimises ``−N log D(x̂)``, the critic ``−log D(x) − log(1 − D(x̂))`` (Goodfellow et al. 2014,
-    *Generative Adversarial Nets*; in a VAE, Larsen et al. 2016, *Autoencoding beyond Pixels*). N is the
-    number of values in a row, over which a log-likelihood sums: without it one verdict per image has
-    no say beside hundreds of pixels. Of an image the critic judges every patch by itself, with
-    spectrally normalised layers (Isola et al. 2017, *Image-to-Image Translation*; Miyato et al. 2018,
-    *Spectral Normalization*), and D stands for each patch in turn. Two guards: the critic rests while
-    it is right more often than ``limit``; and when the running mean of the reconstruction loss has
-    risen by more than ``tolerance`` above its lowest value, training goes back to the last good
-    weights and continues without this term.
+    The model minimises ``−λ log D(x̂)``, the critic ``−log D(x) − log(1 − D(x̂))`` (Goodfellow et al. 2014,
+    *Generative Adversarial Nets*; in a VAE, Larsen et al. 2016, *Autoencoding beyond Pixels*). Of a table,
+    λ is the number of columns, over which a log-likelihood sums: without it one verdict per row has no
+    say beside them. Of images, λ is such that a critic which is not fooled at all pulls at the pixels of
+    a reconstruction as hard as the likelihood of a Gaussian does whose variance is the present error,
+    ``λ ‖∇ logit D(x̂)‖ = ‖x̂ − x‖ / σ²`` (after Esser et al. 2021, *Taming Transformers*, equation 7, who
+    take gradients of weights); the more it is fooled, the less it pulls.
+    It judges every patch by itself, with spectrally normalised layers (Isola et al. 2017,
+    *Image-to-Image Translation*; Miyato et al. 2018, *Spectral Normalization*), and D stands for each
+    patch in turn. Two guards: the critic rests while it is right more often than ``limit``; and when the
+    running mean of the reconstruction loss has risen by more than ``tolerance`` above its lowest value,
+    training goes back to the last good weights and continues without this term.
 
     Parameters
     ----------
@@ -79,6 +84,7 @@ class Adversarial(Adversary):
     recent: Tensor
     lowest: Tensor
     steps: Tensor
+    balance: Tensor
 
     def __init__(
         self, setting: Setting, *, width: int | str = "auto", limit: float = 0.85, tolerance: float = 0.1
@@ -89,6 +95,7 @@ class Adversarial(Adversary):
         self.tolerance = check_number("tolerance", tolerance, low=0, open_low=True)
         self.values = setting.values
         rows = len(setting.shape) != 3
+        self.balanced = not rows
         usual = _WIDTH_OF_TINY if not rows and max(setting.shape[1:]) <= _TINY else _WIDTH
         units = usual if width == "auto" else int(width)
         self.critic = Spectator(setting.shape, 1, units) if rows else PatchCritic(setting.shape, units)
@@ -98,13 +105,24 @@ class Adversarial(Adversary):
             ("recent", 0.0),
             ("lowest", 1e30),
             ("steps", 0.0),
+            ("balance", 0.0 if not rows else float(setting.values)),
         ):
             self.register_buffer(name, torch.tensor(value))
 
     def forward(self, passed: Pass) -> Tensor:
         """Return how far each reconstruction is from fooling the critic, shape ``(B,)``."""
-        made, _ = views(passed)
-        return self.active * self.values * F.softplus(-self.critic(made)).mean(1)
+        made, real = views(passed)
+        verdicts = self.critic(made)
+        if self.balanced and made.requires_grad:
+            self._weigh(verdicts, made, real)
+        return self.active * self.balance * F.softplus(-verdicts).mean(1)
+
+    def _weigh(self, verdicts: Tensor, made: Tensor, real: Tensor) -> None:
+        """Find the weight at which a critic that is not fooled pulls as hard as the likelihood."""
+        (pull,) = torch.autograd.grad(verdicts.mean(1).sum(), made, retain_graph=True)
+        with torch.no_grad():
+            error, pull = (each.square().mean().sqrt().clamp(min=_TINIEST) for each in (made - real, pull))
+            self.balance.copy_(1.0 / (error * pull))
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, zero while it rests, shape ``(B,)``."""
