@@ -21,8 +21,8 @@ _DECAY = 0.98
 _WIDTH, _WIDTH_OF_TINY, _TINY = 64, 16, 16
 #: Steps before the guard judges: until then the running means are still moving.
 _GRACE = 100
-#: What errors and gradients are at least.
-_TINIEST = 1e-8
+#: What errors and gradients are at least: half a step of 8-bit pixels between −1 and 1, and hardly anything.
+_LEAST_ERROR, _LEAST_PULL = 1 / 255, 1e-8
 
 
 class PatchCritic(nn.Module):
@@ -121,8 +121,8 @@ class Adversarial(Adversary):
         """Find the weight at which a critic that is not fooled pulls as hard as the likelihood."""
         (pull,) = torch.autograd.grad(verdicts.mean(1).sum(), made, retain_graph=True)
         with torch.no_grad():
-            error, pull = (each.square().mean().sqrt().clamp(min=_TINIEST) for each in (made - real, pull))
-            self.balance.copy_(1.0 / (error * pull))
+            error = (made - real).square().mean().sqrt().clamp(min=_LEAST_ERROR)
+            self.balance.copy_(1.0 / (error * pull.square().mean().sqrt().clamp(min=_LEAST_PULL)))
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, zero while it rests, shape ``(B,)``."""
