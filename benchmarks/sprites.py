@@ -63,7 +63,7 @@ def main() -> None:
                 if cells.missing(cell):
                     record = cell | measure(losses, seed + 1000 * start, options.epochs, options.fast)
                     cells.store(record)
-                    print(name, seed, start, record["scores"], f"{record['cpu_s']} s", flush=True)
+                    print(cell["entrant"], seed, start, record["scores"], f"{record['cpu_s']} s", flush=True)
 
 
 def _titled(name: str, epochs: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 
 __all__ = ["Recalibration"]
 
@@ -65,25 +66,22 @@ class Recalibration:
         logs, hits = _logs(probabilities), np.eye(count)[truth]
 
         def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-            z = weights[0] * logs + weights[1:]
-            z = z - z.max(axis=1, keepdims=True)
-            normaliser = np.log(np.exp(z).sum(axis=1, keepdims=True))
-            missed = np.exp(z - normaliser) - hits
-            off = weights - np.eye(1, count + 1)[0]
-            scaled = off / np.r_[_SPREAD_OF_SLOPE, np.full(count, _SPREAD_OF_SHIFTS)] ** 2
-            value = float((normaliser - z)[hits == 1].sum() + 0.5 * off @ scaled)
-            return value, np.r_[(missed * logs).sum(), missed.sum(axis=0)] + scaled
+            said = log_softmax(weights[0] * logs + weights[1:], axis=1)
+            missed = np.exp(said) - hits
+            off = (weights - start) / spread**2
+            value = float(0.5 * off @ (weights - start) - (said * hits).sum())
+            return value, np.r_[(missed * logs).sum(), missed.sum(axis=0)] + off
 
+        start = np.r_[1.0, np.zeros(count)]
+        spread = np.r_[_SPREAD_OF_SLOPE, np.full(count, _SPREAD_OF_SHIFTS)]
         bounds = [(_FLATTEST, None)] + [(None, None)] * count
-        start = np.eye(1, count + 1)[0]
         weights = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
         return cls(float(weights[0]), tuple((weights[1:] - weights[1:].mean()).tolist()))
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Return corrected probabilities (n, k). Of two classes, the order of rows stays as it was."""
-        z = self.slope * _logs(probabilities) + np.asarray(self.shifts)
-        p = np.exp(z - z.max(axis=1, keepdims=True))
-        return (p / p.sum(axis=1, keepdims=True)).astype(probabilities.dtype, copy=False)
+        found = softmax(self.slope * _logs(probabilities) + np.asarray(self.shifts), axis=1)
+        return found.astype(probabilities.dtype, copy=False)
 
 
 def _logs(probabilities: np.ndarray) -> np.ndarray:

@@ -94,18 +94,19 @@ class Adversarial(Adversary):
         self.limit = check_number("limit", limit, low=0.5, high=1, open_low=True)
         self.tolerance = check_number("tolerance", tolerance, low=0, open_low=True)
         self.values = setting.values
-        rows = len(setting.shape) != 3
-        self.balanced = not rows
-        usual = _WIDTH_OF_TINY if not rows and max(setting.shape[1:]) <= _TINY else _WIDTH
+        self.is_image = len(setting.shape) == 3
+        usual = _WIDTH_OF_TINY if self.is_image and max(setting.shape[1:]) <= _TINY else _WIDTH
         units = usual if width == "auto" else int(width)
-        self.critic = Spectator(setting.shape, 1, units) if rows else PatchCritic(setting.shape, units)
+        self.critic = (
+            PatchCritic(setting.shape, units) if self.is_image else Spectator(setting.shape, 1, units)
+        )
         for name, value in (
             ("accuracy", 0.5),
             ("active", 1.0),
             ("recent", 0.0),
             ("lowest", 1e30),
             ("steps", 0.0),
-            ("balance", 0.0 if not rows else float(setting.values)),
+            ("balance", 0.0 if self.is_image else float(setting.values)),
         ):
             self.register_buffer(name, torch.tensor(value))
 
@@ -113,7 +114,7 @@ class Adversarial(Adversary):
         """Return how far each reconstruction is from fooling the critic, shape ``(B,)``."""
         made, real = views(passed)
         verdicts = self.critic(made)
-        if self.balanced and made.requires_grad:
+        if self.is_image and made.requires_grad:
             self._weigh(verdicts, made, real)
         return self.active * self.balance * F.softplus(-verdicts).mean(1)
 

@@ -38,7 +38,7 @@ class Prior(nn.Module):
     bound = False
     #: Draws discrete codes.
     discrete = False
-    #: How many of the usual epochs it takes; with more, it learns the codes of few rows by heart.
+    #: Share of the usual epochs that it takes; with more, it would learn the codes of few rows by heart.
     epochs_share = 1.0
     #: Draws as well with products in reduced precision.
     tolerant = False
