@@ -10,7 +10,7 @@ import numpy as np
 from _cells import conditions
 from _common import markdown_table, spread
 
-__all__ = ["draw", "render"]
+__all__ = ["draw", "render", "sample_key"]
 
 #: title, field, digits, factor.
 FIELDS = (
@@ -77,14 +77,20 @@ def _value(record: dict[str, Any], field: str) -> float | None:
     return record.get(field)
 
 
+def sample_key(cell: dict[str, Any]) -> str:
+    """Return the name that the images of a cell are kept under; those of longer training stay apart."""
+    return f"{cell['set']}|{cell['entrant']}|{cell['scale']:g}"
+
+
 def draw(records: list[dict[str, Any]], samples: Path, path: Path) -> None:
     """Write one picture: a row of images for each generator, a column for each class, set beside set."""
     from matplotlib.figure import Figure
     from PIL import Image
 
-    kept = dict(np.load(samples))
-    sets = [name for name in TITLES if any(key.startswith(f"{name}|") for key in kept)]
-    shown = [who for who in SHOWN if any(f"{name}|{who}" in kept for name in sets)]
+    held = dict(np.load(samples))
+    kept = {(r["set"], r["entrant"]): held[sample_key(r)] for r in records if sample_key(r) in held}
+    sets = [name for name in TITLES if any(name == each for each, _ in kept)]
+    shown = [who for who in SHOWN if any(who == each for _, each in kept)]
     figure = Figure(figsize=(1.6 + 6.2 * len(sets), 0.85 * len(shown) + 0.4), dpi=90, layout="constrained")
     axes = figure.subplots(len(shown), len(sets), squeeze=False)
     for column, name in enumerate(sets):
@@ -96,8 +102,8 @@ def draw(records: list[dict[str, Any]], samples: Path, path: Path) -> None:
                 edge.set_visible(False)
             if column == 0:
                 ax.set_ylabel(who, rotation=0, ha="right", va="center", fontsize=10)
-            if f"{name}|{who}" in kept:
-                ax.imshow(np.hstack(kept[f"{name}|{who}"][0]), cmap="gray", vmin=0, vmax=255)
+            if (name, who) in kept:
+                ax.imshow(np.hstack(kept[name, who][0]), cmap="gray", vmin=0, vmax=255)
                 ax.set_xlabel(_caption(records, name, who), fontsize=8, loc="left", labelpad=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = BytesIO()

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from _cells import Cells
 from _common import README, RESULTS, inject, run_worker
+from _generative_report import draw, render, sample_key
 from _image_sets import ImageSet, load_images, shrink
 
 WORKER = Path(__file__).with_name("_generative_worker.py")
@@ -44,8 +45,6 @@ def main() -> None:
     options = _options()
     cells = Cells(options.out, NAMES)
     if options.render:
-        from _generative_report import draw, render
-
         records = [r for r in cells.records() if r["scale"] in (options.scale, 0)]
         inject(README, "generative", render(records))
         draw(records, options.samples, FIGURE)
@@ -74,7 +73,7 @@ def _measure(name: str, missing: list[dict[str, Any]], cells: Cells, options: ar
     if cells.missing(real):
         # Other real images, in the place of made ones.
         rows = slice(train, train + made)
-        _keep(options.samples, name, REAL, images.train[rows], images.train_labels[rows])
+        _keep(options.samples, real, images.train[rows], images.train_labels[rows])
         cells.store(real | judge.scores(images.train[rows], images.train_labels[rows]))
     for cell in missing:
         record = cell | _run(cell, images, train, made, judge, options)
@@ -101,16 +100,16 @@ def _run(
             return answer
         held = np.load(Path(folder) / "made.npz")
         if cell["seed"] == options.seeds[0]:
-            _keep(options.samples, cell["set"], cell["entrant"], held["images"], held["labels"])
+            _keep(options.samples, cell, held["images"], held["labels"])
         return answer | judge.scores(held["images"], held["labels"])
 
 
-def _keep(path: Path, name: str, entrant: str, images: np.ndarray, labels: np.ndarray) -> None:
+def _keep(path: Path, cell: dict[str, Any], images: np.ndarray, labels: np.ndarray) -> None:
     """Keep the first two images of each class, for the picture."""
     kept = dict(np.load(path)) if path.exists() else {}
     rows = [np.flatnonzero(labels == label)[:2] for label in range(10)]
     if all(len(row) == 2 for row in rows):
-        kept[f"{name}|{entrant}"] = images[np.stack(rows, 1)]
+        kept[sample_key(cell)] = images[np.stack(rows, 1)]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, **kept)
 
