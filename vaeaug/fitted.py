@@ -16,8 +16,9 @@ from vaeaug.errors import InputError
 from vaeaug.intake import Intake
 from vaeaug.model import Model
 from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.settings import class_numbers
 
-__all__ = ["Anchors", "Fitted", "class_numbers", "contexts"]
+__all__ = ["Anchors", "Fitted", "contexts"]
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,3 @@ def contexts(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
             "label per row."
         )
     return c
-
-
-def class_numbers(c: np.ndarray, class_block: tuple[int, int]) -> np.ndarray:
-    """Return the class number of each context ``(n, K)``, int64 (n,).
-
-    Rows of unknown class share the number after the last; without classes all are 0.
-    """
-    start, stop = class_block
-    block = c[:, start:stop]
-    return np.where(block.any(1), block.argmax(1), stop - start) if stop > start else np.zeros(len(c), int)

@@ -15,7 +15,7 @@ from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
 from vaeaug.checkpoints import Checkpoints
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
-from vaeaug.fitted import Anchors, class_numbers
+from vaeaug.fitted import Anchors
 from vaeaug.layout import Layout
 from vaeaug.model import Model
 from vaeaug.nn.latents import LATENTS
@@ -23,7 +23,16 @@ from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
-from vaeaug.settings import Plan, backoff_for, class_weights, hold_out, prior_for, resolve, units_for
+from vaeaug.settings import (
+    Plan,
+    backoff_for,
+    class_numbers,
+    class_weights,
+    hold_out,
+    prior_for,
+    resolve,
+    units_for,
+)
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.rows import Block

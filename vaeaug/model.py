@@ -20,8 +20,10 @@ from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import CodeDistribution, draw
 from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.prior import Turns
+from vaeaug.nn.tilting import Classes
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch
+from vaeaug.settings import class_numbers
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train
 from vaeaug.training.options import TrainingResult
@@ -42,7 +44,10 @@ _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
 #: Rows drawn in each round of calibration, at most.
 _CALIBRATION_ROWS = 49_152
+#: Rows drawn for each small class in such a round, at least.
+_FEWEST_DRAWN = 256
 _INITIAL, _NETWORK, _PRIOR_DRAW, _PRIOR_FIT, _CALIBRATION = 0, 1, 2, 3, 4
+_CLASS_CALIBRATION = 5
 
 
 class Model:
@@ -202,7 +207,7 @@ class Model:
         def batches() -> Iterator[Tensor]:
             rows = rng.choice(len(x), drawn, p=share)
             for (contexts,) in self._chunks(c[rows]):
-                yield self.vae.decoder(self.vae.latent.sample(contexts), contexts)
+                yield self.vae.decoder(self.vae.latent.lift(self.vae.latent.sample(contexts)), contexts)
 
         with (
             self.runtime.session(),
@@ -214,6 +219,30 @@ class Model:
             # Each round leaves a model in good order, so an interrupt keeps what was done.
             with contextlib.suppress(KeyboardInterrupt):
                 adjust(rows, each, batches, turns)
+                self._calibrate_classes(rows, each, c, seed, turns)
+
+    def _calibrate_classes(
+        self, x: Tensor, weights: Tensor | None, c: np.ndarray, seed: int, turns: Turns
+    ) -> None:
+        likelihood: Any = self.vae.likelihood
+        classes = Classes(
+            class_numbers(c, self.blueprint.class_block), self.blueprint.class_block, c.shape[1]
+        )
+        small = classes.small()
+        if not len(small):
+            return
+        rng = np.random.default_rng(_derived(seed, _CLASS_CALIBRATION))
+        drawn = int(np.clip(_CALIBRATION_ROWS // len(small), _FEWEST_DRAWN, 2 * _CHUNK))
+
+        def batches(group: int) -> Iterator[tuple[Tensor, Tensor]]:
+            rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)
+            for (contexts,) in self._chunks(c[rows]):
+                yield (
+                    self.vae.decoder(self.vae.latent.lift(self.vae.latent.sample(contexts)), contexts),
+                    contexts,
+                )
+
+        likelihood.calibrate_classes(x, weights, classes, batches, turns)
 
     def _estimate_prior(
         self,

@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "backoff_for",
     "bins_for",
+    "class_numbers",
     "class_weights",
     "hold_out",
     "prior_for",
@@ -230,6 +231,16 @@ def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np
         if len(members) >= _FEWEST_OF_A_CLASS:
             mask[members[: round(wanted * len(members) / rows)]] = True
     return mask
+
+
+def class_numbers(c: np.ndarray, class_block: tuple[int, int]) -> np.ndarray:
+    """Return the class number of each context ``(n, K)``, int64 (n,).
+
+    Rows of unknown class share the number after the last; without classes all are 0.
+    """
+    start, stop = class_block
+    block = c[:, start:stop]
+    return np.where(block.any(1), block.argmax(1), stop - start) if stop > start else np.zeros(len(c), int)
 
 
 def class_weights(groups: np.ndarray | None, weights: np.ndarray | None) -> np.ndarray | None:

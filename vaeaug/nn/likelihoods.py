@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
 from vaeaug.nn.scales import OrderedTokens
+from vaeaug.nn.tilting import Classes, ClassTilts, TokenColumns
 
 __all__ = ["LIKELIHOODS", "RowDistribution", "RowLikelihood"]
 
@@ -48,6 +50,8 @@ class RowLikelihood(nn.Module):
     the code does not explain (two columns that almost determine each other, say) is so
     still modelled, and the code is free to stay small. With ``autoregressive=False`` all
     units have degree 0 and the columns are independent given the code, as in a plain VAE.
+
+    Classes of few rows may tilt the logits, see :class:`~vaeaug.nn.tilting.ClassTilts`.
 
     Bin and bucket positions are uniform given their token: they carry no parameters and
     add nothing to the log-density. Continuous columns are Gaussian with one learned scale
@@ -93,6 +97,7 @@ class RowLikelihood(nn.Module):
         self.read_mask *= self.scales.freedom
         self.write_mask *= self.scales.freedom
         self.bias = nn.Parameter(torch.zeros(self.total))
+        self.tilts = ClassTilts(self.levels)
         if columns:
             self.read = nn.Parameter(torch.randn(self.total, self.hidden) / math.sqrt(columns))
             self.write = nn.Parameter(_SMALL * torch.randn(self.total, self.hidden))
@@ -227,6 +232,47 @@ class RowLikelihood(nn.Module):
             gain = 1.0 / (1.0 + 0.5 * turn)
             self.bias.add_((gain * step.clamp(-_MOST_STEP, _MOST_STEP)).to(self.bias))
 
+    @torch.no_grad()
+    def calibrate_classes(
+        self,
+        x: Tensor,
+        weights: Tensor | None,
+        classes: Classes,
+        draw: Callable[[int], Iterator[tuple[Tensor, Tensor]]],
+        turns: Callable[[int], Iterable[int]] = range,
+    ) -> None:
+        """Tilt the logits of small classes, where columns of drawn rows lie off those of their rows.
+
+        What one column says about a class of a dozen rows hardly shows in training either, and a bias
+        for all classes does not correct it. Rounds follow one another, since columns depend on those before.
+
+        Parameters
+        ----------
+        x : Tensor (n, W)
+            Rows.
+        weights : Tensor (n,) or None
+            Importance of the rows.
+        classes : Classes
+            Of the rows.
+        draw : callable
+            Takes a class number; yields equal batches of decoder parameters ``(m, P)`` for codes newly drawn
+            for that class, and their contexts ``(m, K)``.
+        turns : callable
+            Gives the numbers of the rounds to go, from the number wanted.
+        """
+        ordered = np.isin(np.arange(len(self.levels)), self.scales.owners.cpu().numpy())
+        values = self.scales.value.double().cpu().numpy()
+        columns = TokenColumns(np.asarray(self.levels, dtype=np.int64), ordered, values)
+        codes = x[:, self.token_columns].to(torch.int64).cpu().numpy()
+        each = None if weights is None else weights.double().cpu().numpy()
+
+        def drawn(group: int) -> tuple[np.ndarray, int]:
+            batches = [RowDistribution(self, params).tilted(c) for params, c in draw(group)]
+            shares = torch.stack([batch.token_shares() for batch in batches]).double().mean(0)
+            return shares.cpu().numpy(), sum(len(batch.params) for batch in batches)
+
+        self.tilts.fit(columns, codes, each, classes, drawn, turns)
+
     def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the decoder's output into hidden pre-activations and Gaussian means."""
         hidden, means = params.split([self.hidden, self.continuous], dim=1)
@@ -253,8 +299,17 @@ class RowDistribution(Drawable):
     def __init__(self, likelihood: RowLikelihood, params: Tensor) -> None:
         self.likelihood = likelihood
         self.params = params
-        self.fallback: tuple[Tensor, Tensor] | None = None
+        self.c: Tensor | None = None
+        self.fallback: tuple[RowDistribution, Tensor] | None = None
         super().__init__(len(params), likelihood.layout.shape)
+
+    def tilted(self, c: Tensor) -> RowDistribution:
+        """Return this distribution with the tilts that contexts ``(B, K)`` ask for."""
+        if not self.likelihood.tilts.any:
+            return self
+        found = RowDistribution(self.likelihood, self.params)
+        found.c = c
+        return found
 
     def backed_off(self, other: RowDistribution, share: Tensor) -> RowDistribution:
         """Return this distribution with each column drawn from another one's conditional now and then.
@@ -270,7 +325,7 @@ class RowDistribution(Drawable):
             s, in [0, 1].
         """
         found = RowDistribution(self.likelihood, self.params)
-        found.fallback = (other.params, share)
+        found.c, found.fallback = self.c, (other, share)
         return found
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -316,7 +371,8 @@ class RowDistribution(Drawable):
         read, hint_read, write = model.weights()
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
-        return _bounded(torch.addmm(model.bias, F.silu(hidden), write.T))
+        logits = torch.addmm(model.bias, F.silu(hidden), write.T)
+        return _bounded(logits if self.c is None else logits + model.tilts(self.c))
 
     def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return drawn tokens with gradients, and those of rows ``(B, W)``, one-hot: ``(B, P)`` each.
@@ -362,7 +418,7 @@ class RowDistribution(Drawable):
             means = model.split(self.params)[1]
             if self.fallback is not None:
                 fall = torch.rand_like(means) < self.fallback[1][:, None]
-                means = torch.where(fall, model.split(self.fallback[0])[1], means)
+                means = torch.where(fall, model.split(self.fallback[0].params)[1], means)
             noise = temperature * torch.exp(model.log_scale) * torch.randn_like(means)
             x[:, model.number_columns] = means + noise
         return x
@@ -384,8 +440,8 @@ class RowDistribution(Drawable):
         """
         model = self.likelihood
         scales = model.scales
-        sources = [self.params] if self.fallback is None else [self.params, self.fallback[0]]
-        paths = [_Path(model, model.split(params)[0]) for params in sources]
+        sources = [self] if self.fallback is None else [self, self.fallback[0]]
+        paths = [_Path(model, model.split(source.params)[0], source.c) for source in sources]
         numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
         columns = len(model.levels)
         codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
@@ -412,8 +468,8 @@ class RowDistribution(Drawable):
 class _Path:
     """Hidden units of one set of parameters, made active column by column as rows are drawn."""
 
-    def __init__(self, model: RowLikelihood, hidden: Tensor) -> None:
-        self.model, self.hidden = model, hidden
+    def __init__(self, model: RowLikelihood, hidden: Tensor, c: Tensor | None) -> None:
+        self.model, self.hidden, self.c = model, hidden, c
         # In reduced precision a log-probability is off by some hundredths, up as often as down.
         kind = hidden.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
@@ -434,6 +490,8 @@ class _Path:
                 unit.addmm_(hints, column.hint_read)
             self.active[:, a:b] = F.silu(unit)
         written = (self.active[:, :b] @ column.write).to(self.hidden.dtype)
+        if self.c is not None and j in model.tilts.columns:
+            written += model.tilts(self.c, j)
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
 
 

@@ -100,7 +100,8 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor, c: Tensor) -> Any:
         """Return the likelihood of rows given codes ``(B, D)``."""
-        return self.likelihood(self.decoder(self.latent.lift(z), c))
+        rows = self.likelihood(self.decoder(self.latent.lift(z), c))
+        return rows.tilted(c) if hasattr(rows, "tilted") else rows
 
     def sample(self, c: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw one encoded row per context: code from the prior, row from the likelihood."""
