@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
-from vaeaug import VAEOverSampler
+from vaeaug import VAEAugmenter, VAEOverSampler, load
 from vaeaug.evaluation.privacy import distance_to_closest
 
 
@@ -50,3 +50,33 @@ def test_new_rows_are_no_copies(made):
     smote = SMOTE(random_state=0).fit_resample(X, y)[0][len(X) :]
     ours, theirs = (np.median(distance_to_closest(rows, X[y == 1])) for rows in (chosen, smote))
     assert ours > 1.5 * theirs
+
+
+def low_in_one_column(rows=300, columns=60, rare=12):
+    """A rare class that only one of many columns tells from the other: its values are among the lowest."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(rows, columns))
+    y = np.zeros(rows, dtype=int)
+    y[:rare] = 1
+    X[:rare, 7] = rng.normal(-1.8, 0.25, rare)
+    return X, y
+
+
+def test_a_class_that_one_column_tells_keeps_that_column(tmp_path):
+    X, y = low_in_one_column()
+    augmenter = VAEAugmenter(random_state=0).fit(X, y)
+    lows = {}
+    for method in ("prior", "interpolate"):
+        new, _ = augmenter.generate(np.ones(600, dtype=int), X, y, method=method, random_state=0)
+        lows[method] = (new[:, 7] < -1.2).mean()
+        # The other columns stay as they are: about standard normal.
+        others = np.delete(new, 7, axis=1)
+        assert abs(others.mean()) < 0.2
+        assert 0.7 < others.std() < 1.3
+    # All twelve real rows lie there, and one in nine of the others.
+    assert min(lows.values()) > 0.6, lows
+    rest, _ = augmenter.generate(np.zeros(600, dtype=int), X, y, method="prior", random_state=0)
+    assert (rest[:, 7] < -1.2).mean() < 0.2
+    augmenter.save(tmp_path / "model")
+    again, _ = load(tmp_path / "model").sample(50, y=1, random_state=3)
+    np.testing.assert_array_equal(again, augmenter.sample(50, y=1, random_state=3)[0])

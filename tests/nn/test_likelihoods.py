@@ -193,6 +193,34 @@ def test_a_fallback_gives_its_share_of_every_column(share):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("context", [0, 1])
+@pytest.mark.parametrize("name", ["tokens", "binned number"])
+def test_tilts_of_a_context_move_drawn_rows_and_their_density_alike(name, context):
+    n = 40_000
+    likelihood = built(name)
+    table = torch.zeros(2, likelihood.total, dtype=torch.float64)
+    table[1, :3] = torch.tensor([2.0, -1.0, 0.5])  # of the second context only, and not in every column
+    likelihood.load_state_dict({**likelihood.state_dict(), "tilts.table": table})
+    c = torch.eye(2, dtype=torch.float64)[context]
+    params = torch.randn(1, likelihood.parameters_width, dtype=torch.float64)
+    probability, plain = 0, 0
+    for place in (torch.arange(64.0) + 0.5).tolist():
+        rows = every_row(likelihood, place / 64)
+        found = likelihood(params.expand(len(rows), -1))
+        probability += found.tilted(c.expand(len(rows), -1)).token_log_prob(rows).sum(1).exp() / 64
+        plain += found.token_log_prob(rows).sum(1).exp() / 64
+    assert float(probability.sum()) == pytest.approx(1)
+    assert (float((probability - plain).abs().sum()) > 0.2) == bool(context)
+    mixed = likelihood(params.expand(n, -1)).tilted(c.expand(n, -1))
+    drawn = draw(mixed)[:, likelihood.token_columns].long()
+    size = torch.tensor(likelihood.levels)
+    key = (drawn * torch.cat([size.flip(0).cumprod(0).flip(0)[1:], torch.ones(1).long()])).sum(1)
+    expected = n * probability
+    counts = torch.bincount(key, minlength=len(expected)).double()
+    assert float(((counts - expected) ** 2 / expected).sum()) < stats.chi2.ppf(0.999, len(expected) - 1)
+
+
+@torch.no_grad()
 def test_a_fallback_replaces_means_too():
     likelihood = built("reals")
     params = torch.zeros(2000, likelihood.parameters_width, dtype=torch.float64)

@@ -115,7 +115,7 @@ class ClassTilts(nn.Module):
     def forward(self, c: Tensor, j: int | None = None) -> Tensor:
         """Return what contexts ``(B, K)`` add to all logits ``(B, tokens)``, or to those of column j."""
         table = self.table if j is None else self.table[:, self._ends[j] : self._ends[j + 1]]
-        return c.to(table) @ table
+        return c.to(table) @ table if len(table) else table.new_zeros(len(c), table.shape[1])
 
     def fit(
         self,
