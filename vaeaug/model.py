@@ -224,25 +224,27 @@ class Model:
     def _calibrate_classes(
         self, x: Tensor, weights: Tensor | None, c: np.ndarray, seed: int, turns: Turns
     ) -> None:
+        """Make rows drawn for small classes lie, column by column, where the rows of the class do."""
         likelihood: Any = self.vae.likelihood
-        classes = Classes(
-            class_numbers(c, self.blueprint.class_block), self.blueprint.class_block, c.shape[1]
-        )
-        small = classes.small()
+        block = self.blueprint.class_block
+        numbers = class_numbers(c, block)
+        small = Classes(numbers, block, c.shape[1]).small()
         if not len(small):
             return
+        kept = np.flatnonzero(np.isin(numbers, small))
+        c, classes = c[kept], Classes(numbers[kept], block, c.shape[1])
+        kept_rows = torch.from_numpy(kept).to(x.device)
         rng = np.random.default_rng(_derived(seed, _CLASS_CALIBRATION))
         drawn = int(np.clip(_CALIBRATION_ROWS // len(small), _FEWEST_DRAWN, 2 * _CHUNK))
 
         def batches(group: int) -> Iterator[tuple[Tensor, Tensor]]:
             rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)
             for (contexts,) in self._chunks(c[rows]):
-                yield (
-                    self.vae.decoder(self.vae.latent.lift(self.vae.latent.sample(contexts)), contexts),
-                    contexts,
-                )
+                z = self.vae.latent.lift(self.vae.latent.sample(contexts))
+                yield self.vae.decoder(z, contexts), contexts
 
-        likelihood.calibrate_classes(x, weights, classes, batches, turns)
+        each = None if weights is None else weights[kept_rows]
+        likelihood.calibrate_classes(x[kept_rows], each, classes, batches, turns)
 
     def _estimate_prior(
         self,
