@@ -215,9 +215,14 @@ class Cell:
         numbers = measure(self.truth.astype(int), Predictions(p.argmax(axis=1), p, p), 1, None)
         return _plain(numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])})
 
+    def distances(self) -> dict[str, Any]:
+        """See how far rare rows of the other half lie from those of this one."""
+        X, y = self._rows(self.fold.test)
+        return {"dcr": {"held out": self._distance(X[y == 1])}}
+
     def _closeness(self) -> float:
         """Return the median distance of the new rows to the closest rare row they were learned from."""
-        X, y = self._rows(self.fold.train)
+        X, _ = self._rows(self.fold.train)
         made = [
             rows
             for rows, _ in Remembered.made.values()
@@ -225,7 +230,15 @@ class Cell:
         ]
         if not made:
             return float("nan")
-        return float(np.median(distance_to_closest(made[0].iloc[len(X) :], X[y == 1])))
+        return self._distance(made[0].iloc[len(X) :])
+
+    def _distance(self, rows: pd.DataFrame) -> float:
+        """Return the median distance of rows to the closest rare row of the half that is trained on."""
+        X, y = self._rows(self.fold.train)
+        rare = X[y == 1]
+        # SMOTE fills holes; a hole beside a number would count as far away.
+        middle = rare.median(numeric_only=True)
+        return float(np.median(distance_to_closest(rows.fillna(middle), rare.fillna(middle))))
 
     def _outer(
         self, model: Any, subject: str, X: pd.DataFrame, y: np.ndarray, X_test: pd.DataFrame
@@ -280,4 +293,5 @@ PARTS: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "auto": Cell.auto,
     "tvae": Cell.tvae,
     "verdict": Cell.verdict,
+    "distances": Cell.distances,
 }

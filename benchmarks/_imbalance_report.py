@@ -33,7 +33,7 @@ def frame_of(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Return a row per set, learner, repeat, fold and arm; the last measurement of a cell counts."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for line in lines:
-        if line.get("part") in (None, "verdict") or "error" in line:
+        if "error" in line or line.get("part") in (None, "verdict", "distances"):
             continue
         for learner, arms in line["results"].items():
             for arm, numbers in arms.items():
@@ -228,15 +228,28 @@ def _closeness(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         if "dcr" in line:
             found.setdefault((line["set"], line["repeat"], line["fold"]), {}).update(line["dcr"])
-    ratios: dict[str, list[float]] = {}
+    rows = []
     for (name, _, _), each in found.items():
-        if each.get("SMOTE") and each.get("VAEOverSampler") is not None:
-            ratios.setdefault(name, []).append(each["VAEOverSampler"] / each["SMOTE"])
-    if not ratios:
+        if each.get("SMOTE"):
+            rows.append({"set": name} | {k: v / each["SMOTE"] for k, v in each.items() if k != "SMOTE"})
+    if not rows:
         return "–"
-    values = [float(np.mean(each)) for each in ratios.values()]
-    listed = ", ".join(f"{name} {np.mean(each):.2f}" for name, each in ratios.items())
-    return f"Median over the sets {np.median(values):.2f}. By set: {listed}."
+    ratios = (
+        pd.DataFrame(rows)
+        .groupby("set", sort=False)
+        .mean()
+        .rename(columns={"held out": "real rows held out"})
+    )
+    shown = [name for name in ("VAEOverSampler", "real rows held out") if name in ratios]
+    middle = ["**median**", *(f"**{ratios[name].median():.2f}**" for name in shown)]
+    each = [
+        [name, *("–" if np.isnan(v) else f"{v:.2f}" for v in row[shown])] for name, row in ratios.iterrows()
+    ]
+    note = (
+        "Medians over rows, divided by SMOTE's; holes are filled alike. Where half of SMOTE's rows are "
+        "copies, as in sets of a few categories, there is no quotient."
+    )
+    return markdown_table(["", *shown], [middle, *each]) + "\n\n" + note
 
 
 def _choices(lines: list[dict[str, Any]]) -> str:

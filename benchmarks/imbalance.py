@@ -23,7 +23,7 @@ from _imbalance_report import render
 from _imbalanced_sets import MOST_ROWS, SETS, load_set
 from threadpoolctl import threadpool_limits
 
-PARTS = ("simple", "vaeaug", "auto", "tvae", "verdict")
+PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict")
 KEY = ("set", "repeat", "fold", "part")
 
 
@@ -107,7 +107,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--datasets", nargs="+", default=list(SETS), choices=list(SETS), metavar="NAME")
     parser.add_argument("--repeats", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--parts", nargs="+", default=list(PARTS[:3]), choices=PARTS)
+    parser.add_argument("--parts", nargs="+", default=list(PARTS[:4]), choices=PARTS)
     parser.add_argument("--rows", type=int, default=MOST_ROWS, help="larger sets are subsampled to so many")
     parser.add_argument("--peer-python", default=sys.executable, help="python of an environment with ctgan")
     parser.add_argument("--out", type=Path, default=RESULTS / "imbalance.jsonl")

@@ -62,6 +62,7 @@ def made_lines():
                 results = dict.fromkeys(("logistic regression", "5-NN"), arms)
                 lines.append(head | {"part": part, "results": results})
             lines[-3]["dcr"], lines[-2]["dcr"] = {"SMOTE": 0.2}, {"VAEOverSampler": 0.5}
+            lines.append(head | {"part": "distances", "dcr": {"held out": 0.44}})
             judged = {
                 "verdict": "helps",
                 "outer_gain": 0.1 - 0.2 * (s == 0),
@@ -95,7 +96,7 @@ def test_the_report_tells_choices_verdicts_and_distances(report):
     assert "| nothing | 14 | 14 |" in text
     assert "| helps | 14 | 12 |" in text
     assert "Agreement in 86 % of 14 cells" in text
-    assert "Median over the sets 2.50" in text
+    assert "| **median** | **2.50** | **2.20** |" in text
 
 
 def test_cells_that_failed_are_listed(report):
@@ -175,6 +176,7 @@ def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
     arms = found["results"]["5-NN"]
     assert len([arm for arm in arms if arm.endswith("blended")]) == 3
     assert found["dcr"]["VAEOverSampler"] >= 0
+    assert 0 < cell.measure("distances")["dcr"]["held out"] < np.inf
     Jitter.fits = 0
     auto = cell.measure("auto")["results"]
     assert auto["5-NN"]["auto"]["choice"] in auto["5-NN"]["auto"]["table"]
