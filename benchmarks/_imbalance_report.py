@@ -228,26 +228,23 @@ def _closeness(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         if "dcr" in line:
             found.setdefault((line["set"], line["repeat"], line["fold"]), {}).update(line["dcr"])
-    rows = []
-    for (name, _, _), each in found.items():
-        if each.get("SMOTE"):
-            rows.append({"set": name} | {k: v / each["SMOTE"] for k, v in each.items() if k != "SMOTE"})
-    if not rows:
+    means = pd.DataFrame([{"set": key[0]} | each for key, each in found.items()])
+    means = means.groupby("set", sort=False).mean().rename(columns={"held out": "real rows held out"})
+    shown = [name for name in ("VAEOverSampler", "real rows held out") if name in means]
+    if "SMOTE" not in means or not shown:
         return "–"
-    ratios = (
-        pd.DataFrame(rows)
-        .groupby("set", sort=False)
-        .mean()
-        .rename(columns={"held out": "real rows held out"})
-    )
-    shown = [name for name in ("VAEOverSampler", "real rows held out") if name in ratios]
+    # Nothing by nothing is not a number, anything else by nothing is infinite.
+    ratios = means[shown].div(means["SMOTE"], axis=0)
+    ratios = ratios[ratios.notna().any(axis=1)]
     middle = ["**median**", *(f"**{ratios[name].median():.2f}**" for name in shown)]
+    signs = {np.inf: "∞"}
     each = [
-        [name, *("–" if np.isnan(v) else f"{v:.2f}" for v in row[shown])] for name, row in ratios.iterrows()
+        [name, *("–" if np.isnan(v) else signs.get(v, f"{v:.2f}") for v in row)]
+        for name, row in ratios.iterrows()
     ]
     note = (
-        "Medians over rows, divided by SMOTE's; holes are filled alike. Where half of SMOTE's rows are "
-        "copies, as in sets of a few categories, there is no quotient."
+        "Medians over rows, divided by SMOTE's; holes are filled alike. ∞: half of SMOTE's rows are copies; "
+        "sets where those of both are, are left out."
     )
     return markdown_table(["", *shown], [middle, *each]) + "\n\n" + note
 
