@@ -236,8 +236,8 @@ class Cell:
         """Return the median distance of rows to the closest rare row of the half that is trained on."""
         X, y = self._rows(self.fold.train)
         rare = X[y == 1]
-        # SMOTE fills holes; a hole beside a number would count as far away.
-        middle = rare.median(numeric_only=True)
+        # SMOTE fills holes so; a hole beside a number would count as far away.
+        middle = X.median(numeric_only=True)
         return float(np.median(distance_to_closest(rows.fillna(middle), rare.fillna(middle))))
 
     def _outer(
