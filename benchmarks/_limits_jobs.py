@@ -145,7 +145,10 @@ def _added(
             if levels
             else SMOTE(sampling_strategy=wanted, k_neighbors=neighbours, random_state=job["seed"])
         )
-        found["SMOTE / SMOTENC"] = sampler.fit_resample(plain, y)[0].iloc[len(X) :].replace("<missing>", None)
+        new = sampler.fit_resample(plain, y)[0].iloc[len(X) :]
+        # Categories that are no strings are given back as what they were; "<missing>" becomes a hole.
+        own = {c: {str(v): v for v in X[c].dropna().unique()} for c in levels}
+        found["SMOTE / SMOTENC"] = new.assign(**{c: new[c].map(own[c]) for c in levels})
     return found
 
 
