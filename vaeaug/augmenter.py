@@ -119,6 +119,9 @@ class VAEAugmenter(Sharding, Editing, Coding):
     -----
     Rows of a class with a share s of all rows weigh ``s^(−1/2)`` in the loss. What is learned is the
     distribution of rows given their class, so this biases nothing; it lets a rare class be heard.
+    After training, the columns of a table's classes of 6 to 999 rows are compared with rows drawn for
+    them; one that lies off by more than chance explains (5 %) is tilted for that class. New rows and
+    densities know of it, ``p(x_j | x_<j, z, c) ∝ softmax(logits_j) · exp(tilt_cj)``.
 
     The loss is ``E_q[−log p(x|z,c)] + β · KL(q(z|x,c) ‖ N(0, I))`` (Kingma and Welling
     2014; Higgins et al. 2017; conditional on c as in Sohn et al. 2015).
