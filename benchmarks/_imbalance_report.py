@@ -88,6 +88,9 @@ def render(lines: list[dict[str, Any]]) -> str:
     verdicts = _verdicts(lines)
     if verdicts:
         parts += ["### The verdict, and what came of it", verdicts]
+    lost = _failures(lines)
+    if lost:
+        parts += ["### Ways that failed", lost]
     failed = [line for line in lines if "error" in line]
     if failed:
         listed = "\n".join(f"- {line['set']} {line['part']}: {line['error']}" for line in failed)
@@ -247,6 +250,24 @@ def _closeness(lines: list[dict[str, Any]]) -> str:
         "sets where those of both are, are left out."
     )
     return markdown_table(["", *shown], [middle, *each]) + "\n\n" + note
+
+
+def _failures(lines: list[dict[str, Any]]) -> str:
+    """Say which ways could not be trained, in how many cells, and why."""
+    tried: dict[str, int] = {}
+    failed: dict[tuple[str, str], dict[str, int]] = {}
+    for line in lines:
+        if line.get("part") in ("simple", "vaeaug", "tvae"):
+            for arms in line.get("results", {}).values():
+                for arm, numbers in arms.items():
+                    tried[arm] = tried.get(arm, 0) + 1
+                    if "error" in numbers:
+                        sets = failed.setdefault((arm, numbers["error"]), {})
+                        sets[line["set"]] = sets.get(line["set"], 0) + 1
+    return "\n".join(
+        f"- {arm}: {error}, in {sum(sets.values())} of {tried[arm]} cells ({', '.join(sets)})."
+        for (arm, error), sets in failed.items()
+    )
 
 
 def _choices(lines: list[dict[str, Any]]) -> str:

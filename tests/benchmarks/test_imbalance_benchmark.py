@@ -63,6 +63,9 @@ def made_lines():
                 lines.append(head | {"part": part, "results": results})
             lines[-3]["dcr"], lines[-2]["dcr"] = {"SMOTE": 0.2}, {"VAEOverSampler": 0.5}
             lines.append(head | {"part": "distances", "dcr": {"held out": 0.44}})
+            lost = {"nothing": numbers(auc), "ctgan TVAE (ratio 1)": {"error": "RuntimeError: none drawn"}}
+            found = lost | {"ctgan TVAE (ratio 1)": numbers(auc)}
+            lines.append(head | {"part": "tvae", "results": {"5-NN": lost if s == 3 else found}})
             judged = {
                 "verdict": "helps",
                 "outer_gain": 0.1 - 0.2 * (s == 0),
@@ -101,7 +104,9 @@ def test_the_report_tells_choices_verdicts_and_distances(report):
 
 def test_cells_that_failed_are_listed(report):
     lines = [*made_lines(), {"set": "x", "part": "tvae", "repeat": 0, "fold": 0, "error": "ValueError: no"}]
-    assert "- x tvae: ValueError: no" in report.render(lines)
+    text = report.render(lines)
+    assert "- x tvae: ValueError: no" in text
+    assert "- ctgan TVAE (ratio 1): RuntimeError: none drawn, in 2 of 14 cells (set_3)." in text
 
 
 def test_without_results_the_report_says_so(report):
