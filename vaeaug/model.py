@@ -204,10 +204,8 @@ class Model:
         share = None if weights is None else weights.astype(np.float64) / weights.sum(dtype=np.float64)
         drawn = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS)) // _CHUNK * _CHUNK
 
-        def batches() -> Iterator[Tensor]:
-            rows = rng.choice(len(x), drawn, p=share)
-            for (contexts,) in self._chunks(c[rows]):
-                yield self.vae.decoder(self.vae.latent.lift(self.vae.latent.sample(contexts)), contexts)
+        def batches() -> Iterator[Any]:
+            return self._likelihoods(c[rng.choice(len(x), drawn, p=share)])
 
         with (
             self.runtime.session(),
@@ -237,14 +235,16 @@ class Model:
         rng = np.random.default_rng(_derived(seed, _CLASS_CALIBRATION))
         drawn = int(np.clip(_CALIBRATION_ROWS // len(small), _FEWEST_DRAWN, 2 * _CHUNK))
 
-        def batches(group: int) -> Iterator[tuple[Tensor, Tensor]]:
-            rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)
-            for (contexts,) in self._chunks(c[rows]):
-                z = self.vae.latent.lift(self.vae.latent.sample(contexts))
-                yield self.vae.decoder(z, contexts), contexts
+        def batches(group: int) -> Iterator[Any]:
+            return self._likelihoods(c[rng.choice(np.flatnonzero(classes.numbers == group), drawn)])
 
         each = None if weights is None else weights[kept_rows]
         likelihood.calibrate_classes(x[kept_rows], each, classes, batches, turns)
+
+    def _likelihoods(self, c: np.ndarray) -> Iterator[Any]:
+        """Yield the likelihoods of rows, a chunk each, for codes drawn from the prior given contexts."""
+        for (contexts,) in self._chunks(c):
+            yield self.vae.decode(self.vae.latent.sample(contexts), contexts)
 
     def _estimate_prior(
         self,

@@ -196,7 +196,7 @@ class RowLikelihood(nn.Module):
         self,
         x: Tensor,
         weights: Tensor | None,
-        draw: Callable[[], Iterator[Tensor]],
+        draw: Callable[[], Iterator[RowDistribution]],
         turns: Callable[[int], Iterable[int]] = range,
     ) -> None:
         """Move the biases until drawn rows hold each token as often as the rows ``(n, W)`` do.
@@ -211,10 +211,11 @@ class RowLikelihood(nn.Module):
         weights : Tensor (n,) or None
             Importance of the rows.
         draw : callable
-            Returns equal batches of decoder parameters ``(m, P)`` for codes newly drawn from the prior.
+            Returns the distributions of equal batches of rows, given codes newly drawn from the prior.
         turns : callable
             Gives the numbers of the rounds to go, from the number wanted.
         """
+        self.tilts.clear()  # they stand beside the biases that are found here
         if not self.total:
             return
         index = x[:, self.token_columns].to(torch.int64) + self.offsets
@@ -225,7 +226,7 @@ class RowLikelihood(nn.Module):
         counts.index_add_(0, index.flatten(), each.repeat_interleave(index.shape[1]))
         rows = float(each.sum())
         for turn in turns(_ROUNDS):
-            shares = torch.stack([RowDistribution(self, params).token_shares() for params in draw()]).mean(0)
+            shares = torch.stack([drawn.token_shares() for drawn in draw()]).mean(0)
             # Half a row on both sides: a token of two rows moves less than one of two thousand.
             step = ((counts + 0.5) / (rows * shares.double() + 0.5)).log()
             # Later rounds take smaller steps, so that the noise of their draws averages out.
@@ -238,7 +239,7 @@ class RowLikelihood(nn.Module):
         x: Tensor,
         weights: Tensor | None,
         classes: Classes,
-        draw: Callable[[int], Iterator[tuple[Tensor, Tensor]]],
+        draw: Callable[[int], Iterator[RowDistribution]],
         turns: Callable[[int], Iterable[int]] = range,
     ) -> None:
         """Tilt the logits of small classes, where columns of drawn rows lie off those of their rows.
@@ -255,8 +256,8 @@ class RowLikelihood(nn.Module):
         classes : Classes
             Of the rows.
         draw : callable
-            Takes a class number; yields equal batches of decoder parameters ``(m, P)`` for codes newly drawn
-            for that class, and their contexts ``(m, K)``.
+            Takes a class number; returns the distributions of equal batches of rows, given codes newly drawn
+            for that class.
         turns : callable
             Gives the numbers of the rounds to go, from the number wanted.
         """
@@ -267,9 +268,9 @@ class RowLikelihood(nn.Module):
         each = None if weights is None else weights.double().cpu().numpy()
 
         def drawn(group: int) -> tuple[np.ndarray, int]:
-            batches = [RowDistribution(self, params).tilted(c) for params, c in draw(group)]
-            shares = torch.stack([batch.token_shares() for batch in batches]).double().mean(0)
-            return shares.cpu().numpy(), sum(len(batch.params) for batch in batches)
+            batches = [(rows.token_shares(), len(rows.params)) for rows in draw(group)]
+            shares = torch.stack([share for share, _ in batches]).double().mean(0)
+            return shares.cpu().numpy(), sum(size for _, size in batches)
 
         self.tilts.fit(columns, codes, each, classes, drawn, turns)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor, nn
 
 __all__ = ["ClassTilts", "Classes", "TokenColumns", "column_tilts"]
@@ -28,6 +28,8 @@ _NEWTON_STEPS, _LONGEST_STEP, _CLOSE = 50, 1.0, 1e-6
 #: The most that a round moves a log-odds.
 _MOST = 3.0
 _TINY = 1e-12
+#: Shares are kept this far off 0 and 1, where log-odds end.
+_RAREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class ClassTilts(nn.Module):
         turns : callable
             Gives the numbers of the rounds to go, from the number wanted.
         """
-        self._set(self.table[:0])
+        self.clear()
         small = classes.small() if len(columns.levels) else np.zeros(0, dtype=np.int64)
         each = np.ones(len(codes)) if weights is None else weights
         counts = {
@@ -170,6 +172,10 @@ class ClassTilts(nn.Module):
         each = np.broadcast_to(weights[rows, None], known.shape)[known]
         counts = np.bincount(index, each, minlength=self._ends[-1])
         return counts, float(weights.sum() ** 2 / np.square(weights).sum())
+
+    def clear(self) -> None:
+        """Tilt nothing."""
+        self._set(self.table[:0])
 
     def _set(self, table: Tensor) -> None:
         self.table = table
@@ -276,10 +282,5 @@ def _of_categories(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: fl
     beyond = np.minimum(stats.binom.cdf(observed, n, p), stats.binom.sf(observed - 1, n, p))
     wrong = 2 * beyond * columns.levels[columns.owners] < _LEVEL
     share = (q * rows + _SHRINKAGE * p) / (rows + _SHRINKAGE)
-    moved = _log_odds(share) - _log_odds(p)
-    return np.where(wrong, np.clip(moved, -_MOST, _MOST), 0.0)
-
-
-def _log_odds(share: np.ndarray) -> np.ndarray:
-    kept = np.clip(share, 1e-6, 1 - 1e-6)
-    return np.log(kept / (1 - kept))
+    after, before = special.logit(np.clip([share, p], _RAREST, 1 - _RAREST))
+    return np.where(wrong, np.clip(after - before, -_MOST, _MOST), 0.0)
