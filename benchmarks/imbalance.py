@@ -51,7 +51,7 @@ def _measure(options: argparse.Namespace, cell_type: Any, halves: Any) -> None:
         for name in options.datasets:
             wanted = [
                 (fold, part)
-                for fold in (0, 1)
+                for fold in options.folds
                 for part in options.parts
                 if (name, repeat, fold, part) not in done
             ]
@@ -107,6 +107,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--datasets", nargs="+", default=list(SETS), choices=list(SETS), metavar="NAME")
     parser.add_argument("--repeats", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--folds", nargs="+", type=int, default=[0, 1], choices=[0, 1])
     parser.add_argument("--parts", nargs="+", default=list(PARTS[:4]), choices=PARTS)
     parser.add_argument("--rows", type=int, default=MOST_ROWS, help="larger sets are subsampled to so many")
     parser.add_argument("--peer-python", default=sys.executable, help="python of an environment with ctgan")
