@@ -13,9 +13,10 @@ from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import CodeDistribution, TransportedDistribution
-from vaeaug.nn.likelihoods import RowDistribution, RowLikelihood
+from vaeaug.nn.likelihoods import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder
 from vaeaug.nn.prior import Prior, borrowing_shares
+from vaeaug.nn.rowdistribution import RowDistribution
 
 __all__ = ["CategoricalCodes", "CategoricalPosterior", "Codebook", "TokenDistribution", "TokenPrior"]
 

@@ -1,0 +1,238 @@
+"""The distribution of encoded rows: density, drawing column by column, and drawing with gradients."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaeaug.nn.distributions import Drawable
+from vaeaug.nn.rowweights import RowWeights
+
+__all__ = ["RowDistribution"]
+
+#: Logits are softly bounded to ±_LOGIT_BOUND, so that exp() of any of them is finite and
+#: the log-normalisers of all columns are one matrix product without a maximum to subtract.
+_LOGIT_BOUND = 25.0
+
+
+class RowDistribution(Drawable):
+    """Distribution of encoded rows given decoder parameters, shape ``(B, P)``.
+
+    Event columns follow the layout. ``log_prob`` skips unknown tokens (code −1).
+    """
+
+    def __init__(self, likelihood: RowWeights, params: Tensor) -> None:
+        self.likelihood = likelihood
+        self.params = params
+        self.c: Tensor | None = None
+        self.fallback: tuple[RowDistribution, Tensor] | None = None
+        super().__init__(len(params), likelihood.layout.shape)
+
+    def tilted(self, c: Tensor) -> RowDistribution:
+        """Return this distribution with the tilts that contexts ``(B, K)`` ask for."""
+        if not self.likelihood.tilts.any:
+            return self
+        found = RowDistribution(self.likelihood, self.params)
+        found.c = c
+        return found
+
+    def backed_off(self, other: RowDistribution, share: Tensor) -> RowDistribution:
+        """Return this distribution with each column drawn from another one's conditional now and then.
+
+        Every column of a drawn row comes from ``(1 − s) p(x_j | x_<j) + s p'(x_j | x_<j)``.
+        Only drawing knows the fallback; ``log_prob`` does not.
+
+        Parameters
+        ----------
+        other : RowDistribution
+            p', of the same batch.
+        share : Tensor (B,)
+            s, in [0, 1].
+        """
+        found = RowDistribution(self.likelihood, self.params)
+        found.c, found.fallback = self.c, (other, share)
+        return found
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density of rows ``(B, W)``, shape ``(B,)``."""
+        model = self.likelihood
+        total = x.new_zeros(len(x))
+        if model.total:
+            total = total + self.token_log_prob(x).sum(1)
+        if model.continuous:
+            means = model.split(self.params)[1]
+            error = (x[:, model.number_columns] - means) * torch.exp(-model.log_scale)
+            total = total - (0.5 * error.square() + model.log_scale + 0.5 * math.log(2 * math.pi)).sum(1)
+        return total
+
+    def token_log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-probability of every token of rows ``(B, W)``, shape ``(B, tokens)``."""
+        model = self.likelihood
+        codes = x[:, model.token_columns].to(torch.int64)
+        known = codes >= 0
+        index = codes.clamp(min=0) + model.offsets
+        logits = self.token_logits(x, index, known)
+        normalisers = torch.log(torch.exp(logits) @ model.segments)
+        return (logits.gather(1, index) - normalisers) * known
+
+    def token_logits(self, x: Tensor, index: Tensor, known: Tensor) -> Tensor:
+        """Return the logits of all levels of all columns, each column given those before it in x.
+
+        Parameters
+        ----------
+        x : Tensor (B, W)
+        index : Tensor (B, tokens), int64
+            Where the tokens of x lie among all levels.
+        known : Tensor (B, tokens), bool
+
+        Returns
+        -------
+        Tensor (B, total levels)
+        """
+        model = self.likelihood
+        hidden, _ = model.split(self.params)
+        # Training rows hold no unknown token; only new rows pay for the weighted sum.
+        weights = None if model.training else known.to(hidden.dtype)
+        read, hint_read, write = model.weights()
+        hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
+        hidden = hidden + x[:, model.scales.columns] @ hint_read
+        logits = torch.addmm(model.bias, F.silu(hidden), write.T)
+        return _bounded(logits if self.c is None else logits + model.tilts(self.c))
+
+    def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return drawn tokens with gradients, and those of rows ``(B, W)``, one-hot: ``(B, P)`` each.
+
+        Each column is drawn given the columns before it in x, by the straight-through
+        Gumbel-softmax estimator (Jang et al. 2017). Means of continuous columns are appended.
+        """
+        model = self.likelihood
+        codes = x[:, model.token_columns].to(torch.int64)
+        index = codes.clamp(min=0) + model.offsets
+        logits = self.token_logits(x, index, codes >= 0)
+        noise = torch.empty_like(logits).exponential_().clamp(min=1e-30).log()
+        shares = torch.exp(_bounded(logits - noise))
+        soft = shares / (shares @ model.segments @ model.segments.T)
+        owner = model.segments.argmax(1).expand_as(logits)
+        highest = torch.full_like(index, -1.0, dtype=soft.dtype).scatter_reduce(
+            1, owner, soft.detach(), "amax"
+        )
+        hard = (soft.detach() >= highest.gather(1, owner)).to(soft)
+        made, means = hard + soft - soft.detach(), model.split(self.params)[1]
+        return torch.cat([made, means], 1), model.one_hot(x)
+
+    @torch.no_grad()
+    def draw(self, temperature: float = 1.0) -> Tensor:
+        """Draw one row per batch entry, shape ``(B, W)``.
+
+        Parameters
+        ----------
+        temperature : float, default=1.0
+            Token probabilities are raised to ``1 / temperature`` and renormalised; 0
+            takes the most probable token of each column and the middle of its bin.
+        """
+        model = self.likelihood
+        x = self.params.new_zeros(len(self.params), model.layout.shape[0])
+        places = (len(x), len(model.position_columns))
+        if temperature:
+            x[:, model.position_columns] = torch.rand(places, dtype=x.dtype, device=x.device)
+        else:
+            x[:, model.position_columns] = 0.5
+        if model.total:
+            self._fill_tokens(x, temperature)
+        if model.continuous:
+            means = model.split(self.params)[1]
+            if self.fallback is not None:
+                fall = torch.rand_like(means) < self.fallback[1][:, None]
+                means = torch.where(fall, model.split(self.fallback[0].params)[1], means)
+            noise = temperature * torch.exp(model.log_scale) * torch.randn_like(means)
+            x[:, model.number_columns] = means + noise
+        return x
+
+    @torch.no_grad()
+    def token_shares(self) -> Tensor:
+        """Return the mean probability of each token over one draw of the batch, shape ``(tokens,)``."""
+        model = self.likelihood
+        x = self.params.new_zeros(len(self.params), model.layout.shape[0])
+        x[:, model.position_columns] = torch.rand_like(x[:, model.position_columns])
+        shares = self.params.new_zeros(model.total)
+        self._fill_tokens(x, 1.0, shares)
+        return shares / max(1, len(x))
+
+    def _fill_tokens(self, x: Tensor, temperature: float, shares: Tensor | None = None) -> None:
+        """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers.
+
+        Adds each token's probability, summed over the rows, to ``shares`` if it is given.
+        """
+        model = self.likelihood
+        scales = model.scales
+        sources = [self] if self.fallback is None else [self, self.fallback[0]]
+        paths = [_Path(model, model.split(source.params)[0], source.c) for source in sources]
+        numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
+        columns = len(model.levels)
+        codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
+        hints = x.new_zeros(len(x), len(numbers))
+        uniform = torch.rand(columns, len(x), 1, device=x.device) if temperature else None
+        for j in range(columns):
+            logits, *other = (path.logits(j, codes, hints) for path in paths)
+            if self.fallback is not None:
+                fall = torch.rand(len(x), 1, device=x.device) < self.fallback[1][:, None]
+                logits = torch.where(fall, other[0], logits)
+            if shares is not None:
+                start = int(model.offsets[j])
+                mass = logits.exp()
+                shares[start : start + model.levels[j]] += mass.T @ (1.0 / mass.sum(1))
+            codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
+            if j in numbers:
+                i = numbers[j]
+                position = x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5
+                hints[:, i] = scales.hint(i, codes[:, j], position)
+        x[:, model.token_columns] = codes.to(x.dtype)
+        x[:, scales.columns] = hints
+
+
+class _Path:
+    """Hidden units of one set of parameters, made active column by column as rows are drawn."""
+
+    def __init__(self, model: RowWeights, hidden: Tensor, c: Tensor | None) -> None:
+        self.model, self.hidden, self.c = model, hidden, c
+        # In reduced precision a log-probability is off by some hundredths, up as often as down.
+        kind = hidden.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+        self.columns = model.cut_weights(dtype)
+        self.active = torch.empty_like(hidden, dtype=dtype)
+
+    def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
+        """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
+        model = self.model
+        a, b = model.boundaries[j], model.boundaries[j + 1]
+        column = self.columns[j]
+        if b > a:
+            # Units of degree j have now seen all the columns they may read.
+            unit = self.hidden[:, a:b]
+            if j:
+                index = codes[:, :j] + model.offsets[:j]
+                unit = unit + F.embedding_bag(index, column.read, mode="sum")
+                unit.addmm_(hints, column.hint_read)
+            self.active[:, a:b] = F.silu(unit)
+        written = (self.active[:, :b] @ column.write).to(self.hidden.dtype)
+        if self.c is not None and j in model.tilts.columns:
+            written += model.tilts(self.c, j)
+        return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
+
+
+def _bounded(logits: Tensor) -> Tensor:
+    return _LOGIT_BOUND * torch.tanh(logits / _LOGIT_BOUND)
+
+
+def _pick(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
+    """Draw one level per row by inverting the cumulative distribution, shape ``(B,)``."""
+    if uniform is None:
+        return logits.argmax(1)
+    # Bounded logits need no maximum subtracted, unless the temperature is very low.
+    weights = logits.exp_() if temperature == 1 else torch.softmax(logits / temperature, 1)
+    cumulative = weights.cumsum(1)
+    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
+    return drawn.clamp(max=logits.shape[1] - 1)

@@ -1,0 +1,174 @@
+"""Weights of a masked autoregressive network over the columns of a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaeaug.layout import Layout
+from vaeaug.nn.scales import OrderedTokens
+from vaeaug.nn.tilting import ClassTilts
+
+__all__ = ["RowColumn", "RowWeights"]
+
+#: The last layer starts small, so that training starts from the columns' marginals.
+_SMALL = 0.02
+
+
+@dataclass(frozen=True)
+class RowColumn:
+    """What belongs to one column of a row: its tokens among all, what its units read, and what they write."""
+
+    tokens: slice
+    read: Tensor
+    hint_read: Tensor
+    write: Tensor
+
+
+class RowWeights(nn.Module):
+    """Who reads and feeds what in a row: weights, their masks, and where the columns lie.
+
+    Each hidden unit has a degree i: it reads the tokens of columns before i and feeds columns
+    from i on (Germain et al. 2015, *MADE*). A quarter of the units has degree 0 and reads no token.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a flat row.
+    hidden : int or "auto", default="auto"
+        Hidden units; ``"auto"`` takes 64 per column, within 256 to 768.
+    autoregressive : bool, default=True
+        If not, all units have degree 0.
+    """
+
+    token_columns: Tensor
+    number_columns: Tensor
+    position_columns: Tensor
+    offsets: Tensor
+    level_counts: Tensor
+    segments: Tensor
+    read_mask: Tensor
+    write_mask: Tensor
+    smooth_read_mask: Tensor
+    smooth_write_mask: Tensor
+    hint_mask: Tensor
+
+    def __init__(self, layout: Layout, hidden: int | str = "auto", autoregressive: bool = True) -> None:
+        super().__init__()
+        levels = torch.as_tensor(layout.levels)
+        columns = len(levels)
+        if hidden == "auto":
+            hidden = min(max(64 * columns, 256), 768)
+        self.autoregressive = autoregressive
+        self.layout = layout
+        self.levels = [int(k) for k in levels]
+        self.total = int(levels.sum())
+        self.hidden = int(hidden) if columns else 0
+        self.continuous = len(layout.columns("continuous"))
+        self._register_geometry(levels)
+        self.scales = OrderedTokens(layout)
+        self._register_smooth_masks()
+        # One mask says which free weights there are, and how far they may go.
+        self.read_mask *= self.scales.freedom
+        self.write_mask *= self.scales.freedom
+        self.bias = nn.Parameter(torch.zeros(self.total))
+        self.tilts = ClassTilts(self.levels)
+        if columns:
+            self.read = nn.Parameter(torch.randn(self.total, self.hidden) / math.sqrt(columns))
+            self.write = nn.Parameter(_SMALL * torch.randn(self.total, self.hidden))
+            self.smooth_read = nn.Parameter(torch.randn(self.scales.width, self.hidden) / math.sqrt(columns))
+            self.smooth_write = nn.Parameter(_SMALL * torch.randn(self.scales.width, self.hidden))
+            self.hint_read = nn.Parameter(torch.zeros(len(self.scales.owners), self.hidden))
+        if self.continuous:
+            self.log_scale = nn.Parameter(torch.zeros(self.continuous))
+
+    def _register_geometry(self, levels: Tensor) -> None:
+        columns = len(levels)
+        owner = torch.repeat_interleave(torch.arange(columns), levels)
+        segments = F.one_hot(owner, max(columns, 1)).float() if columns else torch.zeros(0, 1)
+        degree = self._degrees(columns)
+        constants = {
+            "token_columns": torch.as_tensor(self.layout.columns("categorical")),
+            "number_columns": torch.as_tensor(self.layout.columns("continuous")),
+            "position_columns": torch.as_tensor(self.layout.columns("position")),
+            "offsets": torch.cumsum(levels, 0) - levels,
+            "level_counts": levels,
+            "segments": segments,
+            "read_mask": (owner[:, None] < degree[None, :]).float(),
+            "write_mask": (degree[None, :] <= owner[:, None]).float(),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+        self.boundaries = torch.searchsorted(degree, torch.arange(columns + 1)).tolist()
+        self._cut: tuple[list[Any], list[RowColumn]] = ([], [])
+
+    def _degrees(self, columns: int) -> Tensor:
+        """Return the degree of each hidden unit: it reads columns before, and feeds columns from there on."""
+        if columns < 2 or not self.autoregressive:
+            return torch.zeros(self.hidden, dtype=torch.int64)
+        first = self.hidden // 4
+        rest = self.hidden - first
+        later = 1 + torch.arange(rest) * (columns - 1) // rest
+        return torch.cat([torch.zeros(first, dtype=torch.int64), later])
+
+    def _register_smooth_masks(self) -> None:
+        degree = self._degrees(len(self.levels))[None, :]
+        knots, owners = self.scales.knot_owners[:, None], self.scales.owners[:, None]
+        self.register_buffer("smooth_read_mask", (knots < degree).float(), persistent=False)
+        self.register_buffer("smooth_write_mask", (degree <= knots).float(), persistent=False)
+        self.register_buffer("hint_mask", (owners < degree).float(), persistent=False)
+
+    def weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what hidden units read from tokens and from hints, and what they write to tokens."""
+        scales = self.scales
+        read = scales.combine(self.read, self.read_mask, self.smooth_read * self.smooth_read_mask)
+        write = scales.combine(self.write, self.write_mask, self.smooth_write * self.smooth_write_mask)
+        return read, self.hint_read * self.hint_mask, write
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether rows may be drawn in reduced precision: tokens hide it, Gaussian numbers do not."""
+        return not self.continuous
+
+    def cut_weights(self, dtype: torch.dtype) -> list[RowColumn]:
+        """Return the weights column by column, as drawing needs them; kept until one of them changes.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of what hidden units write.
+        """
+        parts = (self.read, self.write, self.smooth_read, self.smooth_write, self.hint_read)
+        state = [dtype, *((p.data_ptr(), p._version, p.dtype) for p in (*parts, self.scales.heights))]
+        if self._cut[0] != state:
+            read, hint_read, write = self.weights()
+            write, columns = write.to(dtype), []
+            for j, (start, levels) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
+                a, b = self.boundaries[j], self.boundaries[j + 1]
+                tokens = slice(start, start + levels)
+                own = (read[:, a:b].contiguous(), hint_read[:, a:b].contiguous(), write[tokens, :b].T)
+                columns.append(RowColumn(tokens, *own))
+            self._cut = (state, columns)
+        return self._cut[1]
+
+    @property
+    def parameters_width(self) -> int:
+        """P: how many numbers the decoder must deliver per row."""
+        return self.hidden + self.continuous
+
+    def split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the decoder's output into hidden pre-activations and Gaussian means."""
+        hidden, means = params.split([self.hidden, self.continuous], dim=1)
+        return hidden, means
+
+    def one_hot(self, x: Tensor) -> Tensor:
+        """Return rows ``(B, W)`` as one-hot tokens (all 0 where missing) beside their continuous columns."""
+        codes = x[:, self.token_columns].to(torch.int64)
+        tokens = x.new_zeros(len(x), self.total)
+        tokens.scatter_(1, codes.clamp(min=0) + self.offsets, (codes >= 0).to(x))
+        return torch.cat([tokens, x[:, self.number_columns]], 1)
