@@ -11,7 +11,7 @@ from _common import markdown_table
 from _imbalanced_sets import CHOSEN_ON
 from scipy import stats
 
-__all__ = ["arms_of", "frame_of", "render"]
+__all__ = ["arms_of", "by_cell", "frame_of", "render"]
 
 _RENAMED = {"auto": 'AugmentedClassifier "auto"', "VAEOverSampler (ratio 1)": "VAEOverSampler (default)"}
 _ORDER = (
@@ -63,6 +63,11 @@ def _uniform(arm: str, arms: dict[str, Any]) -> str:
     return "VAEOverSampler (ratio 1)" if place == len(ratios) - 1 else words[place]
 
 
+def by_cell(values: pd.Series) -> pd.Series:
+    """Average the folds of each set and learner: a set of more repeats weighs no more than another."""
+    return values.groupby(["set", "learner"], sort=False).mean()
+
+
 def arms_of(frame: pd.DataFrame) -> list[str]:
     """Return the arms that are shown, in order."""
     found = set(frame.index.get_level_values("arm"))
@@ -102,14 +107,31 @@ def _conditions(lines: list[dict[str, Any]], frame: pd.DataFrame) -> str:
     runs = [line for line in lines if "machine" in line]
     used = {name: number for line in runs for name, number in line["versions"].items()}
     sets = frame.index.get_level_values("set").nunique()
-    repeats = frame.groupby("set").apply(lambda part: part.index.get_level_values("repeat").nunique())
     large = {line["set"]: line["all_rows"] for line in lines if line.get("all_rows", 0) > line.get("rows", 0)}
     cut = f" Subsampled: {', '.join(f'{k} (of {v:,} rows)' for k, v in large.items())}." if large else ""
     return (
-        f"{sets} sets, {repeats.min()} to {repeats.max()} repeats of 2 folds, "
-        f"{frame.index.droplevel('arm').nunique()} cells; {runs[0]['machine']['cpu'] if runs else ''}, "
-        "one thread; " + ", ".join(f"{name} {number}" for name, number in sorted(used.items())) + f".{cut}"
+        f"{sets} sets, {_repeats(frame)} of 2 folds; {runs[0]['machine']['cpu'] if runs else ''}, "
+        + "one thread; "
+        + ", ".join(f"{name} {number}" for name, number in sorted(used.items()))
+        + f".{cut}"
     )
+
+
+def _repeats(frame: pd.DataFrame) -> str:
+    """Say how often the ways were measured; those of one part were measured alike."""
+    seen = frame.index.to_frame(index=False).drop_duplicates(["set", "arm", "repeat"])
+    counts = seen.groupby(["arm", "set"]).size().groupby("arm").agg(["min", "max"])
+    said = []
+    for arm, name in (
+        ("SMOTE (ratio 1)", "simple ways"),
+        ("VAEOverSampler (ratio 1)", "VAEOverSampler"),
+        ("auto", '"auto"'),
+        ("ctgan TVAE (ratio 1)", "ctgan TVAE"),
+    ):
+        if arm in counts.index:
+            low, high = counts.loc[arm]
+            said.append(f"{name} {low}" if low == high else f"{name} {low} to {high}")
+    return "repeats: " + ", ".join(said)
 
 
 def _paired(frame: pd.DataFrame, arm: str, metric: str) -> pd.DataFrame:
@@ -127,24 +149,28 @@ def _overview(frame: pd.DataFrame, arms: list[str], metric: str) -> str:
     for arm in arms:
         own = frame.xs(arm, level="arm")[metric]
         cells = [
-            f"{own.xs(name, level='learner').mean():.4f}" if name in own.index.unique("learner") else "–"
+            f"{by_cell(own.xs(name, level='learner', drop_level=False)).mean():.4f}"
+            if name in own.index.unique("learner")
+            else "–"
             for name in learners
         ]
         if arm == "nothing":
-            rows.append([arm, *cells, f"{own.mean():.4f}", "–", "–", "–"])
+            rows.append([arm, *cells, f"{by_cell(own).mean():.4f}", "–", "–", "–"])
             continue
         pair = _paired(frame, arm, metric)
-        moved = pair[arm] - pair["nothing"]
-        by_cell = moved.groupby(["set", "learner"]).mean()
+        moved = by_cell(pair[arm] - pair["nothing"])
         by_set = moved.groupby("set").mean()
         p = stats.wilcoxon(by_set).pvalue if len(by_set) > 5 and by_set.abs().max() > 0 else np.nan
         test = "–" if np.isnan(p) else f"{p:.3f}"
         rows.append(
-            [_RENAMED.get(arm, arm), *cells, f"{own.mean():.4f}", f"{moved.mean():+.4f}", test]
-            + [f"{100 * (by_cell < -0.005).mean():.0f} %"]
+            [_RENAMED.get(arm, arm), *cells, f"{by_cell(own).mean():.4f}", f"{moved.mean():+.4f}", test]
+            + [f"{100 * (moved < -0.005).mean():.0f} %"]
         )
     header = ["", *learners, "all", "− nothing", "p (Wilcoxon, sets)", "cells below −.005"]
-    note = "A difference is taken over the cells that both have; class weights are not there for 5-NN."
+    note = (
+        "Folds are averaged for each cell, a set and a learner, and cells for the table. A difference is "
+        "taken over the folds that both have; class weights are not there for 5-NN."
+    )
     return markdown_table(header, rows) + "\n\n" + note
 
 
@@ -159,43 +185,46 @@ def _fairness(frame: pd.DataFrame, arms: list[str]) -> str:
                 cells += ["–", "–"]
                 continue
             pairs = [_paired(part, arm, metric) for metric in ("roc_auc", "average_precision")]
-            moved = " / ".join(f"{(pair[arm] - pair['nothing']).mean():+.4f}" for pair in pairs)
+            moved = " / ".join(f"{by_cell(pair[arm] - pair['nothing']).mean():+.4f}" for pair in pairs)
             cells += [moved, str(pairs[0].index.get_level_values("set").nunique())]
         rows.append([_RENAMED.get(arm, arm), *cells])
     return markdown_table(["", "no say", "sets", "chosen on", "sets"], rows)
 
 
 def _others(frame: pd.DataFrame, arms: list[str]) -> str:
-    names = ("balanced_accuracy", "f1", "tuned_f1", "log_loss", "brier", "calibration_slope", "seconds")
-    fine = frame["calibration_slope"].unstack("arm")["nothing"].between(0.9, 1.1)
+    names = ("balanced_accuracy", "f1", "tuned_f1", "log_loss", "brier", "seconds")
+    folds = frame["calibration_slope"].unstack("arm")
+    cells = folds.groupby(["set", "learner"], sort=False).median()
     rows = []
     for arm in arms:
-        own = frame.xs(arm, level="arm")
-        cells = [
-            "–"
-            if own[n].isna().all()
-            else f"{own[n].median() if n == 'calibration_slope' else own[n].mean():.3f}"
-            for n in names
-        ]
-        slopes = own["calibration_slope"].reindex(fine.index[fine]).dropna()
-        kept = f"{100 * slopes.between(0.9, 1.1).mean():.0f} %" if len(slopes) else "–"
-        rows.append([_RENAMED.get(arm, arm), *cells, kept])
-    header = [
-        "",
-        "balanced accuracy",
-        "F1",
-        "F1, tuned",
-        "log-loss",
-        "Brier",
-        "slope (median)",
-        "seconds",
-        "slope kept",
-    ]
+        means = [by_cell(frame.xs(arm, level="arm")[name]).mean() for name in names]
+        row = ["–" if np.isnan(mean) else f"{mean:.3f}" for mean in means]
+        known = cells[arm].dropna()
+        row += [f"{known.median():.2f}", _share(_fine(known))]
+        rows.append([_RENAMED.get(arm, arm), *row, _kept(cells, arm), _kept(folds, arm)])
+    header = ["", "balanced accuracy", "F1", "F1, tuned", "log-loss", "Brier", "seconds"]
+    header += ["slope, median", "slope fine", "kept, cells", "kept, folds"]
     note = (
-        "Probabilities are corrected for the class shares. Slope kept: share of the folds with a slope "
-        f"of 0.9 to 1.1 among those where plain training has one{_kept_by_chance(frame)}."
+        "Probabilities are corrected for the class shares. The calibration slope of a cell, a set and a "
+        "learner, is the median over its folds. Slope fine: share of the cells where it lies within 0.9 and "
+        "1.1; kept: the same among the cells, or the folds, where that of plain training "
+        f"does{_kept_by_chance(frame)}."
     )
     return markdown_table(header, rows) + "\n\n" + note
+
+
+def _fine(slopes: Any) -> Any:
+    return slopes.between(0.9, 1.1)
+
+
+def _share(these: pd.Series) -> str:
+    return f"{100 * these.mean():.0f} %" if len(these) else "–"
+
+
+def _kept(slopes: pd.DataFrame, arm: str) -> str:
+    """Return how often an arm has a fine slope among the cells or folds where plain training has one."""
+    own = slopes.loc[_fine(slopes["nothing"]), arm].dropna()
+    return f"{_share(_fine(own))} of {len(own)}" if len(own) else "–"
 
 
 def _kept_by_chance(frame: pd.DataFrame) -> str:
@@ -204,11 +233,10 @@ def _kept_by_chance(frame: pd.DataFrame) -> str:
     if set(slopes) != {0, 1}:
         return ""
     slopes = slopes.dropna()
-    other = pd.concat([slopes.loc[slopes[a].between(0.9, 1.1), b] for a, b in ((0, 1), (1, 0))])
+    other = pd.concat([slopes.loc[_fine(slopes[a]), b] for a, b in ((0, 1), (1, 0))])
     if other.empty:
         return ""
-    kept = 100 * other.between(0.9, 1.1).mean()
-    return f"; by itself, plain training has one on the other half of the set in {kept:.0f} %"
+    return f" (plain training itself keeps it from one fold to the other in {_share(_fine(other))})"
 
 
 def _by_set(frame: pd.DataFrame, arms: list[str]) -> str:

@@ -94,6 +94,35 @@ def test_the_report_has_differences_and_a_paired_test(report):
     assert "100 %" in next(line for line in text.splitlines() if line.startswith("| duplicates"))
 
 
+def test_a_set_of_more_repeats_weighs_no_more_than_another(report):
+    lines = made_lines()
+    simple = next(line for line in lines if line.get("part") == "simple")
+    more = {"nothing": numbers(0.7), "duplicates (ratio 1)": numbers(0.8)}
+    for repeat in range(1, 10):
+        results = dict.fromkeys(("logistic regression", "5-NN"), more)
+        lines += [simple | {"repeat": repeat, "fold": fold, "results": results} for fold in (0, 1)]
+    text = report.render(lines)
+    # Of set_0 nine tenths gain .10 and one loses .01; the other six sets lose .01.
+    wanted = ((0.9 * 0.1 - 0.1 * 0.01) - 6 * 0.01) / 7
+    assert f"{wanted:+.4f}" in next(line for line in text.splitlines() if line.startswith("| duplicates"))
+
+
+def test_the_report_counts_the_slopes_that_are_kept(report):
+    lines = made_lines()
+    for line in lines:
+        if line.get("part") == "auto":
+            for arms in line["results"].values():
+                # In set_0 each fold is off by itself, in set_1 both are: .85 and 1.15, and twice 1.3.
+                off = {"set_0": (0.85, 1.15), "set_1": (1.3, 1.3)}.get(line["set"], (1.0, 1.0))
+                arms["auto"] = arms["auto"] | {"calibration_slope": off[line["fold"]]}
+    text = report.render(lines)
+    row = next(
+        line for line in text.splitlines() if line.startswith("| AugmentedClassifier") and " of " in line
+    )
+    assert [cell.strip() for cell in row.split("|")][-5:-1] == ["1.00", "86 %", "86 % of 14", "71 % of 28"]
+    assert "keeps it from one fold to the other in 100 %" in text
+
+
 def test_the_report_tells_choices_verdicts_and_distances(report):
     text = report.render(made_lines())
     assert "| nothing | 14 | 14 |" in text
