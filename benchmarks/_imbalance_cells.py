@@ -160,7 +160,7 @@ class Cell:
             vaeaug.choosing.VAEOverSampler = own
         return {"results": results}
 
-    def verdict(self) -> dict[str, Any]:
+    def verdict(self, repeats: int | str = 1) -> dict[str, Any]:
         """Judge on the training half; see on the other half what came of it."""
         X, y = self._rows(self.fold.train)
         X_test, _ = self._rows(self.fold.test)
@@ -170,7 +170,7 @@ class Cell:
             for name in LEARNERS:
                 model = learner(name, self.data.X, self.seed)
                 folds = min(5, int(y.sum()))
-                judged = assess(model, X, y, cv=folds, n_repeats=1, random_state=self.seed)
+                judged = assess(model, X, y, cv=folds, n_repeats=repeats, random_state=self.seed)
                 subject = judged._judgement.subject
                 found[name] = {"verdict": judged.verdict, "subject": subject}
                 if subject is not None:
@@ -179,6 +179,10 @@ class Cell:
         finally:
             vaeaug.assessing.VAEOverSampler = own
         return {"results": found}
+
+    def verdict_repeated(self) -> dict[str, Any]:
+        """Judge with as many repeats as ``assess`` takes by itself."""
+        return self.verdict("auto")
 
     # -- helpers ------------------------------------------------------------------------
 
@@ -293,5 +297,6 @@ PARTS: dict[str, Callable[[Cell], dict[str, Any]]] = {
     "auto": Cell.auto,
     "tvae": Cell.tvae,
     "verdict": Cell.verdict,
+    "verdict_repeated": Cell.verdict_repeated,
     "distances": Cell.distances,
 }

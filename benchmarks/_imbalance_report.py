@@ -14,6 +14,12 @@ from scipy import stats
 __all__ = ["arms_of", "by_cell", "frame_of", "render"]
 
 _RENAMED = {"auto": 'AugmentedClassifier "auto"', "VAEOverSampler (ratio 1)": "VAEOverSampler (default)"}
+#: Parts that hold no scores of ways to train.
+_OTHER_PARTS = (None, "verdict", "verdict_repeated", "distances")
+_VERDICTS = {
+    "verdict": "five folds, once",
+    "verdict_repeated": "five folds, as often as assess repeats them",
+}
 _ORDER = (
     "nothing",
     "class weights",
@@ -33,7 +39,7 @@ def frame_of(lines: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Return a row per set, learner, repeat, fold and arm; the last measurement of a cell counts."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for line in lines:
-        if "error" in line or line.get("part") in (None, "verdict", "distances"):
+        if "error" in line or line.get("part") in _OTHER_PARTS:
             continue
         for learner, arms in line["results"].items():
             for arm, numbers in arms.items():
@@ -90,9 +96,10 @@ def render(lines: list[dict[str, Any]]) -> str:
     chosen = _choices(lines)
     if chosen:
         parts += ['### What "auto" chose', chosen]
-    verdicts = _verdicts(lines)
-    if verdicts:
-        parts += ["### The verdict, and what came of it", verdicts]
+    for part, title in _VERDICTS.items():
+        verdicts = _verdicts(lines, part)
+        if verdicts:
+            parts += [f"### The verdict, and what came of it: {title}", verdicts]
     lost = _failures(lines)
     if lost:
         parts += ["### Ways that failed", lost]
@@ -318,12 +325,12 @@ def _choices(lines: list[dict[str, Any]]) -> str:
     )
 
 
-def _verdicts(lines: list[dict[str, Any]]) -> str:
+def _verdicts(lines: list[dict[str, Any]], part: str) -> str:
     """Verdict on one half against the outcome on the other."""
     found = [
         each
         for line in lines
-        if line.get("part") == "verdict" and "results" in line
+        if line.get("part") == part and "results" in line
         for each in line["results"].values()
         if "outer_gain" in each
     ]

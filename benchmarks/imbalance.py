@@ -23,7 +23,7 @@ from _imbalance_report import render
 from _imbalanced_sets import MOST_ROWS, SETS, load_set
 from threadpoolctl import threadpool_limits
 
-PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict")
+PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict", "verdict_repeated")
 KEY = ("set", "repeat", "fold", "part")
 
 

@@ -128,6 +128,9 @@ def test_the_report_tells_choices_verdicts_and_distances(report):
     assert "| nothing | 14 | 14 |" in text
     assert "| helps | 14 | 12 |" in text
     assert "Agreement in 86 % of 14 cells" in text
+    assert "as often as assess repeats them" not in text
+    again = [line | {"part": "verdict_repeated"} for line in made_lines() if line.get("part") == "verdict"]
+    assert report.render(made_lines() + again).count("Agreement in 86 % of 14 cells") == 2
     assert "| **median** | **2.50** | **2.20** |" in text
 
 
