@@ -174,8 +174,9 @@ class Cell:
                 subject = judged._judgement.subject
                 found[name] = {"verdict": judged.verdict, "subject": subject}
                 if subject is not None:
-                    gain = judged.differences().loc[subject, "difference"]
-                    found[name] |= {"inner_gain": float(gain)} | self._outer(model, subject, X, y, X_test)
+                    gain = judged.differences().loc[subject]
+                    found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
+                    found[name] |= self._outer(model, subject, X, y, X_test)
         finally:
             vaeaug.assessing.VAEOverSampler = own
         return {"results": found}
