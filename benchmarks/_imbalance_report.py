@@ -11,15 +11,15 @@ from _common import markdown_table
 from _imbalanced_sets import CHOSEN_ON
 from scipy import stats
 
-__all__ = ["arms_of", "by_cell", "frame_of", "render"]
+__all__ = ["arms_of", "frame_of", "render"]
 
 _RENAMED = {"auto": 'AugmentedClassifier "auto"', "VAEOverSampler (ratio 1)": "VAEOverSampler (default)"}
-#: Parts that hold no scores of ways to train.
-_OTHER_PARTS = (None, "verdict", "verdict_repeated", "distances")
 _VERDICTS = {
     "verdict": "five folds, once",
     "verdict_repeated": "five folds, as often as assess repeats them",
 }
+#: Parts that hold no scores of ways to train.
+_OTHER_PARTS = (None, "distances", *_VERDICTS)
 _ORDER = (
     "nothing",
     "class weights",
@@ -69,7 +69,7 @@ def _uniform(arm: str, arms: dict[str, Any]) -> str:
     return "VAEOverSampler (ratio 1)" if place == len(ratios) - 1 else words[place]
 
 
-def by_cell(values: pd.Series) -> pd.Series:
+def _by_cell(values: pd.Series) -> pd.Series:
     """Average the folds of each set and learner: a set of more repeats weighs no more than another."""
     return values.groupby(["set", "learner"], sort=False).mean()
 
@@ -117,10 +117,8 @@ def _conditions(lines: list[dict[str, Any]], frame: pd.DataFrame) -> str:
     large = {line["set"]: line["all_rows"] for line in lines if line.get("all_rows", 0) > line.get("rows", 0)}
     cut = f" Subsampled: {', '.join(f'{k} (of {v:,} rows)' for k, v in large.items())}." if large else ""
     return (
-        f"{sets} sets, {_repeats(frame)} of 2 folds; {runs[0]['machine']['cpu'] if runs else ''}, "
-        + "one thread; "
-        + ", ".join(f"{name} {number}" for name, number in sorted(used.items()))
-        + f".{cut}"
+        f"{sets} sets, {_repeats(frame)} of 2 folds; {runs[0]['machine']['cpu'] if runs else ''}, one "
+        "thread; " + ", ".join(f"{name} {number}" for name, number in sorted(used.items())) + f".{cut}"
     )
 
 
@@ -154,23 +152,21 @@ def _overview(frame: pd.DataFrame, arms: list[str], metric: str) -> str:
     learners = list(dict.fromkeys(frame.index.get_level_values("learner")))
     rows = []
     for arm in arms:
-        own = frame.xs(arm, level="arm")[metric]
+        own = _by_cell(frame.xs(arm, level="arm")[metric])
         cells = [
-            f"{by_cell(own.xs(name, level='learner', drop_level=False)).mean():.4f}"
-            if name in own.index.unique("learner")
-            else "–"
+            f"{own.xs(name, level='learner').mean():.4f}" if name in own.index.unique("learner") else "–"
             for name in learners
         ]
         if arm == "nothing":
-            rows.append([arm, *cells, f"{by_cell(own).mean():.4f}", "–", "–", "–"])
+            rows.append([arm, *cells, f"{own.mean():.4f}", "–", "–", "–"])
             continue
         pair = _paired(frame, arm, metric)
-        moved = by_cell(pair[arm] - pair["nothing"])
+        moved = _by_cell(pair[arm] - pair["nothing"])
         by_set = moved.groupby("set").mean()
         p = stats.wilcoxon(by_set).pvalue if len(by_set) > 5 and by_set.abs().max() > 0 else np.nan
         test = "–" if np.isnan(p) else f"{p:.3f}"
         rows.append(
-            [_RENAMED.get(arm, arm), *cells, f"{by_cell(own).mean():.4f}", f"{moved.mean():+.4f}", test]
+            [_RENAMED.get(arm, arm), *cells, f"{own.mean():.4f}", f"{moved.mean():+.4f}", test]
             + [f"{100 * (moved < -0.005).mean():.0f} %"]
         )
     header = ["", *learners, "all", "− nothing", "p (Wilcoxon, sets)", "cells below −.005"]
@@ -192,7 +188,7 @@ def _fairness(frame: pd.DataFrame, arms: list[str]) -> str:
                 cells += ["–", "–"]
                 continue
             pairs = [_paired(part, arm, metric) for metric in ("roc_auc", "average_precision")]
-            moved = " / ".join(f"{by_cell(pair[arm] - pair['nothing']).mean():+.4f}" for pair in pairs)
+            moved = " / ".join(f"{_by_cell(pair[arm] - pair['nothing']).mean():+.4f}" for pair in pairs)
             cells += [moved, str(pairs[0].index.get_level_values("set").nunique())]
         rows.append([_RENAMED.get(arm, arm), *cells])
     return markdown_table(["", "no say", "sets", "chosen on", "sets"], rows)
@@ -204,7 +200,7 @@ def _others(frame: pd.DataFrame, arms: list[str]) -> str:
     cells = folds.groupby(["set", "learner"], sort=False).median()
     rows = []
     for arm in arms:
-        means = [by_cell(frame.xs(arm, level="arm")[name]).mean() for name in names]
+        means = [_by_cell(frame.xs(arm, level="arm")[name]).mean() for name in names]
         row = ["–" if np.isnan(mean) else f"{mean:.3f}" for mean in means]
         known = cells[arm].dropna()
         row += [f"{known.median():.2f}", _share(_fine(known))]

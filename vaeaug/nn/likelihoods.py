@@ -35,15 +35,7 @@ class RowLikelihood(RowWeights):
 
     Bin and bucket positions are uniform given their token: they carry no parameters and
     add nothing to the log-density. Continuous columns are Gaussian with one learned scale
-    each, given the code alone.
-
-    Parameters
-    ----------
-    layout : Layout
-        Of a flat row.
-    hidden : int or "auto", default="auto"
-        Hidden units; ``"auto"`` takes 64 per column, within 256 to 768.
-    autoregressive : bool, default=True
+    each, given the code alone. Parameters are those of :class:`~vaeaug.nn.rowweights.RowWeights`.
     """
 
     def initialise(self, x: Tensor) -> None:
