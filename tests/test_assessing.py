@@ -1,6 +1,8 @@
 """`vaeaug.assess`: VAEOverSampler beside the alternatives, fitted once a fold."""
 
 import numpy as np
+import pandas as pd
+import pyarrow
 import pytest
 from jitter import Jitter
 from sklearn.datasets import make_classification
@@ -57,3 +59,38 @@ def test_with_the_real_model(rare):
     )
     assert (found.table["status"] == "ok").all()
     assert found.table.loc["VAEOverSampler (ratio 1)", "seconds"] > found.table.loc["nothing", "seconds"]
+
+
+@pytest.fixture(scope="module")
+def mixed(rare):
+    table = pd.DataFrame(rare[0]).add_prefix("x")
+    table["kind"] = np.where(table["x0"] > 0, "a", "b")
+    table.loc[::7, "x1"] = np.nan
+    return table, rare[1]
+
+
+@pytest.mark.parametrize("name", ["logistic", "knn"])
+def test_a_named_classifier_takes_any_table(mixed, name):
+    sampler = VAEOverSampler(VAEAugmenter(max_iter=1))
+    given = [mixed[0], mixed[0].to_numpy(), pyarrow.Table.from_pandas(mixed[0])]
+    found = [
+        assess(name, X, mixed[1], sampler=sampler, ratios=[1.0], cv=2, n_repeats=1, random_state=0).table
+        for X in given
+    ]
+    for table in found:
+        assert table["status"].isin(["ok", "not applicable"]).all()
+        assert table["roc_auc"].equals(found[0]["roc_auc"])
+
+
+def test_names_of_classifiers_are_checked_and_are_for_tables(rare):
+    with pytest.raises(ValueError, match="estimator must be one of"):
+        assess("svm", *rare)
+    with pytest.raises(ValueError, match=r"is for tables, got X of shape \(20, 4, 4\)"):
+        assess("hgb", np.zeros((20, 4, 4)), np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_classifier_that_takes_no_text_is_told_of_those_that_do(mixed, n_jobs):
+    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+        assess(LogisticRegression(), *mixed, sampler=VAEOverSampler(Jitter()), n_jobs=n_jobs, **QUICK)
+    assert "LogisticRegression raised this on the rows as they are" in "".join(raised.value.__notes__)

@@ -84,6 +84,12 @@ def test_numbers_in_any_array_are_no_text(X):
     refuse_text(X)
 
 
+def test_text_in_tables_of_other_libraries_is_told_of_their_own_way_to_pandas():
+    pyarrow = pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match=r"got a pyarrow.Table with text .* Pass X.to_pandas\(\)"):
+        refuse_text(pyarrow.table({"a": [1, 2], "b": ["x", "y"]}))
+
+
 def test_cells_that_are_no_numbers_at_all_are_a_type_error():
     with pytest.raises(TypeError, match="argument must be a string or a real number"):
         refuse_text(np.array([[{}, 1]], dtype=object))

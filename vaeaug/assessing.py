@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from vaeaug.errors import InputError
 from vaeaug.evaluation import utility
 from vaeaug.evaluation.arms import Resampled
 from vaeaug.evaluation.assessment import Assessment
+from vaeaug.learners import learner
 from vaeaug.sampler import VAEOverSampler
 
 __all__ = ["assess"]
@@ -37,8 +42,10 @@ def assess(
 
     Parameters
     ----------
-    estimator : classifier
-        With ``predict_proba`` or ``decision_function``; a Pipeline will do. Copies are trained.
+    estimator : classifier, or {"hgb", "logistic", "knn", "forest"}
+        With ``predict_proba`` or ``decision_function``; a Pipeline will do. Copies are trained. A name stands
+        for gradient boosting, logistic regression, 5 nearest neighbours or a random forest, for any table:
+        text, categories, dates and missing cells are encoded before it.
     X : DataFrame, array-like (n, d) or array of images (n, H, W[, C])
     y : array-like (n,)
         Class labels, two or more.
@@ -102,6 +109,9 @@ def assess(
     >>> found.verdict in ("helps", "no evidence of help", "hurts")
     True
     """
+    if isinstance(estimator, str):
+        X = _as_frame(X, estimator)
+        estimator = learner(estimator, X)
     handed = sampler
     own = VAEOverSampler()
     if isinstance(sampler, VAEOverSampler):
@@ -129,3 +139,17 @@ def assess(
         ways=[ours],
         subject="VAEOverSampler",
     )
+
+
+def _as_frame(X: Any, name: str) -> pd.DataFrame:
+    if isinstance(X, pd.DataFrame):
+        return X
+    if hasattr(X, "to_pandas"):
+        return X.to_pandas()
+    rows = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    if rows.ndim != 2:
+        raise InputError(
+            f"assess: estimator={name!r} is for tables, got X of shape {rows.shape}; pass a classifier for "
+            "such data."
+        )
+    return pd.DataFrame(rows).infer_objects()

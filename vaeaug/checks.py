@@ -138,12 +138,18 @@ def refuse_text(X: Any) -> None:
         try:
             array.astype(np.float64)
         except ValueError as error:
-            raise _text(str(error)) from error
+            raise _text(X, str(error)) from error
     elif array.dtype.kind in "US":
-        raise _text(f"dtype {array.dtype}")
+        raise _text(X, f"dtype {array.dtype}")
 
 
-def _text(got: str) -> InputError:
+def _text(X: Any, got: str) -> InputError:
+    if hasattr(X, "to_pandas"):  # polars, pyarrow
+        kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
+        return InputError(
+            f"X must be an array of numbers or a DataFrame of pandas, got a {kind} with text ({got}). "
+            "Pass X.to_pandas()."
+        )
     return InputError(
         f"X must be an array of numbers or a DataFrame, got an array with text ({got}). Pass "
         "pandas.DataFrame(X) with a dtype for each column, such as X.infer_objects()."

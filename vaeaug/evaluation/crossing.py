@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
+from vaeaug.estimators import describe
 from vaeaug.evaluation.arms import Trained, Training, Way, rows_of, stacked, train
 from vaeaug.evaluation.metrics import Thresholds, best_thresholds, measure
 from vaeaug.randomness import numpy_generator
@@ -141,6 +142,7 @@ def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> l
             trainings = way.trainings(X, y, seed)
         except Exception as error:
             if required:
+                _explain(error, problem)
                 raise
             found += [Outcome(name, fold.number, error=_line(error)) for name in way.names]
             continue
@@ -150,9 +152,18 @@ def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> l
                 found += _judged(problem, name, training, inner[name], (X, y, X_test), fold, seed)
             except Exception as error:
                 if required:
+                    _explain(error, problem)
                     raise
                 found.append(Outcome(name, fold.number, error=_line(error)))
     return found
+
+
+def _explain(error: Exception, problem: Problem) -> None:
+    error.add_note(
+        f"assess: {describe(problem.estimator)} raised this on the rows as they are, before any were added. "
+        "Text, dates and missing cells that it does not take need encoders before it, in a Pipeline; "
+        'assess("hgb", X, y) brings its own.'
+    )
 
 
 def _line(error: Exception) -> str:
