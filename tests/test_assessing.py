@@ -94,3 +94,12 @@ def test_a_classifier_that_takes_no_text_is_told_of_those_that_do(mixed, n_jobs)
     with pytest.raises(ValueError, match="could not convert string to float") as raised:
         assess(LogisticRegression(), *mixed, sampler=VAEOverSampler(Jitter()), n_jobs=n_jobs, **QUICK)
     assert "LogisticRegression raised this on the rows as they are" in "".join(raised.value.__notes__)
+
+
+def test_a_scorer_that_fails_is_not_laid_at_the_classifiers_door(rare):
+    def broken(model, X, y):
+        raise ZeroDivisionError("of the scorer")
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        assess(LogisticRegression(), *rare, sampler=VAEOverSampler(Jitter()), scoring=broken, **QUICK)
+    assert not getattr(raised.value, "__notes__", [])
