@@ -315,3 +315,12 @@ def test_a_fingerprint_is_that_of_the_content(tmp_path):
     assert archive.fingerprint(*turned) == before
     assert archive.fingerprint({**MANIFEST, "more": 1}, arrays) != before
     assert archive.fingerprint(MANIFEST, {**arrays, "a": np.array(4)}) != before
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="there is no such device")
+def test_a_device_is_neither_replaced_nor_read():
+    with pytest.raises(ArchiveError, match="/dev/full is a device; give the path of a file to write"):
+        archive.write("/dev/full", {}, {})
+    assert pathlib.Path("/dev/full").is_char_device()
+    with pytest.raises(ArchiveError, match="/dev/full is a device; give the path of a file that save"):
+        archive.read("/dev/full")
