@@ -24,6 +24,7 @@ HOUSE = {
             "errors",
             "checks",
             "files",
+            "frames",
             "versions",
             "drawing",
             "estimators",
@@ -40,7 +41,7 @@ HOUSE = {
         "resampling": ["resampling"],
         "archive": ["archive"],
         "plotting": ["plotting", "strips", "dots"],
-        "table files": ["tablefiles", "textcolumns", "parquetfiles", "shardfolder", "tablestream"],
+        "table files": ["tablefiles", "textcolumns", "textfiles", "parquetfiles", "shardfolder", "tablestream"],
     },
     4: {"losses": ["losses"], "variants": ["variants"]},
     5: {"building": ["assembly", "model"]},
@@ -91,7 +92,7 @@ TORCH_ROOMS = {"nn", "training", "losses", "building", "integrations"}
 HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
 
 #: Third-party packages that a function may import on first use, because they are slow or optional.
-ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "pandas"}
+ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas"}
 
 #: Own modules that a function imports on first use, each with its reason: never to escape a loop.
 LAZY = {

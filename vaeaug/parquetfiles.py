@@ -14,9 +14,9 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 from vaeaug.files import staged
+from vaeaug.frames import as_arrow_array
 
 __all__ = [
-    "as_arrow",
     "check_pyarrow",
     "count_values",
     "is_whole",
@@ -57,67 +57,8 @@ def schema_of(frame: pd.DataFrame) -> Any:
     import pyarrow as pa
 
     for name in frame.columns:
-        _as_array(frame[name])
+        as_arrow_array(frame[name])
     return pa.Schema.from_pandas(frame, preserve_index=False)
-
-
-def as_arrow(frame: pd.DataFrame, schema: Any) -> Any:
-    """Return the columns of a frame that a schema names, in its order and types, as an Arrow table.
-
-    Raises
-    ------
-    InputError
-        For a column that cannot be turned into the type of the schema.
-    """
-    import pyarrow as pa
-
-    columns = []
-    for field in schema:
-        values = _as_array(frame[field.name])
-        columns.append(values if values.type.equals(field.type) else _cast(values, field))
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _as_array(series: pd.Series) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.Array.from_pandas(series)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InputError(
-            f"The column {series.name!r} cannot be written to Parquet, which wants values of one type: "
-            f"{_first_line(error)} Convert it before fit, for instance with astype(str)."
-        ) from error
-
-
-def _cast(values: Any, field: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        if pa.types.is_dictionary(values.type):
-            if pa.types.is_dictionary(field.type):
-                # All categories stay, in their order, also those that do not occur here.
-                return _dictionary(values.indices, values.dictionary, field.type)
-            values = values.dictionary_decode()
-        elif pa.types.is_dictionary(field.type):
-            whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-            whole = whole.cast(field.type.value_type).dictionary_encode()
-            return _dictionary(whole.indices, whole.dictionary, field.type)
-        # The resolution of times may be coarser in the file; everything else must survive.
-        return values.cast(field.type, safe=not pa.types.is_timestamp(field.type))
-    except pa.ArrowException as error:
-        raise InputError(
-            f"The column {field.name!r} is made as {values.type} and cannot be written as {field.type}: "
-            f"{_first_line(error)} Fit the model on data of the types it is to be written in."
-        ) from error
-
-
-def _dictionary(indices: Any, values: Any, kind: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(
-        indices.cast(kind.index_type), values.cast(kind.value_type), ordered=kind.ordered
-    )
 
 
 def write_parquet(path: str | os.PathLike[str], tables: Iterable[Any], schema: Any) -> None:

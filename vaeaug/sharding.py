@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug import archive
 from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError, WorkerLostError
+from vaeaug.frames import as_arrow
 from vaeaug.generating import METHODS, Generating
-from vaeaug.parquetfiles import as_arrow, check_pyarrow, count_values, open_parquet, schema_of
+from vaeaug.parquetfiles import check_pyarrow, count_values, open_parquet, schema_of
 from vaeaug.persistence import to_state
 from vaeaug.resampling import targets_of_counts
 from vaeaug.shardfolder import MODEL, ShardFolder

@@ -14,8 +14,9 @@ import pandas as pd
 from vaeaug import archive
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
+from vaeaug.frames import as_arrow
 from vaeaug.generating import Generating
-from vaeaug.parquetfiles import as_arrow, write_parquet
+from vaeaug.parquetfiles import write_parquet
 from vaeaug.persistence import from_state, to_state
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads

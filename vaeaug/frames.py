@@ -1,0 +1,227 @@
+"""Frames of Polars and tables of pyarrow, read as frames of pandas and given back as what they were."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import pandas as pd
+
+from vaeaug.errors import InputError
+
+__all__ = ["Home", "as_arrow", "as_arrow_array", "to_pandas"]
+
+_LIBRARIES = ("polars", "pyarrow")
+_COLUMN = "y"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The library that a frame or a column of the user comes from, and the types of its columns there.
+
+    Parameters
+    ----------
+    library : {"polars", "pyarrow"}
+    schema : pyarrow.Schema
+        Also of what only Polars knows: Enum and Categorical columns are marked in its metadata.
+    is_series : bool
+        Whether it was one column: a Series of Polars, or an array of pyarrow.
+    name : str or None
+        Of that column.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from vaeaug.frames import Home, to_pandas
+    >>> table = pa.table({"size": [1, 2], "job": ["clerk", None]})
+    >>> Home.of(table).wrap(to_pandas(table)).equals(table)
+    True
+    """
+
+    library: str
+    schema: Any
+    is_series: bool = False
+    name: str | None = None
+
+    @classmethod
+    def of(cls, data: Any) -> Home | None:
+        """Return where a frame or column comes from; None for anything but those of Polars and pyarrow."""
+        library = _library(data)
+        if library is None:
+            return None
+        is_series = not _is_frame(data)
+        name = getattr(data, "name", None) if is_series else None
+        return cls(library, _as_table(data).schema, is_series, name)
+
+    def wrap(self, data: Any) -> Any:
+        """Return a frame or column of pandas as one of the library, in the types it had there.
+
+        Raises
+        ------
+        InputError
+            For values that these types do not hold.
+        """
+        frame = data.to_frame(_COLUMN) if isinstance(data, pd.Series) else data
+        table = as_arrow(frame, self.schema)
+        if self.library == "pyarrow":
+            return table.column(0) if self.is_series else table
+        import polars
+
+        found: Any = polars.from_arrow(table)
+        return found.to_series().rename(self.name or "") if self.is_series else found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description."""
+        schema = base64.b64encode(self.schema.serialize().to_pybytes()).decode("ascii")
+        return {"library": self.library, "schema": schema, "is_series": self.is_series, "name": self.name}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Home:
+        """Rebuild from :meth:`to_json`."""
+        _check_installed(data["library"])
+        import pyarrow as pa
+
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(data["schema"])))
+        return cls(data["library"], schema, data["is_series"], data["name"])
+
+
+def to_pandas(data: Any) -> Any:
+    """Return a frame or column of Polars or pyarrow as one of pandas; anything else as it is.
+
+    Numbers, text and times keep the types of Arrow; categories become those of pandas.
+
+    Raises
+    ------
+    InputError
+        For a LazyFrame, for columns that Arrow does not know, and where pyarrow is not installed.
+    """
+    if type(data).__module__.partition(".")[0] == "polars" and type(data).__name__ == "LazyFrame":
+        raise InputError("X is a LazyFrame, which holds no rows yet; pass X.collect().")
+    if _library(data) is None:
+        return data
+    frame = _as_table(data).to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
+    return frame if _is_frame(data) else frame[_COLUMN].rename(getattr(data, "name", None) or None)
+
+
+def as_arrow(frame: pd.DataFrame, schema: Any) -> Any:
+    """Return the columns of a frame that a schema names, in its order and types, as an Arrow table.
+
+    Raises
+    ------
+    InputError
+        For a column that cannot be turned into the type of the schema.
+    """
+    import pyarrow as pa
+
+    columns = []
+    for field in schema:
+        values = as_arrow_array(frame[field.name])
+        columns.append(values if values.type.equals(field.type) else _cast(values, field))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def as_arrow_array(series: pd.Series) -> Any:
+    """Return a column as an Arrow array.
+
+    Raises
+    ------
+    InputError
+        If its values are not of one type.
+    """
+    import pyarrow as pa
+
+    try:
+        return pa.Array.from_pandas(series)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InputError(
+            f"The column {series.name!r} cannot be written to Parquet, which wants values of one type: "
+            f"{_first_line(error)} Convert it before fit, for instance with astype(str)."
+        ) from error
+
+
+def _cast(values: Any, field: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        if pa.types.is_dictionary(values.type):
+            if pa.types.is_dictionary(field.type):
+                # All categories stay, in their order, also those that do not occur here.
+                return _dictionary(values.indices, values.dictionary, field.type)
+            values = values.dictionary_decode()
+        elif pa.types.is_dictionary(field.type):
+            whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            whole = whole.cast(field.type.value_type).dictionary_encode()
+            return _dictionary(whole.indices, whole.dictionary, field.type)
+        # The resolution of times may be coarser in the file; everything else must survive.
+        return values.cast(field.type, safe=not pa.types.is_timestamp(field.type))
+    except pa.ArrowException as error:
+        raise InputError(
+            f"The column {field.name!r} is made as {values.type} and cannot be written as {field.type}: "
+            f"{_first_line(error)} Fit the model on data of the types it is to be written in."
+        ) from error
+
+
+def _dictionary(indices: Any, values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(
+        indices.cast(kind.index_type), values.cast(kind.value_type), ordered=kind.ordered
+    )
+
+
+def _library(data: Any) -> str | None:
+    """Return the library of a frame or column that is read by way of Arrow."""
+    library = type(data).__module__.partition(".")[0]
+    kinds = ("DataFrame", "Series", "Table", "Array", "ChunkedArray")
+    known = library in _LIBRARIES and (type(data).__name__ in kinds or hasattr(data, "to_pylist"))
+    return library if known else None
+
+
+def _is_frame(data: Any) -> bool:
+    return type(data).__name__ in ("DataFrame", "Table")
+
+
+def _as_table(data: Any) -> Any:
+    """Return a frame as an Arrow table; of one column, as a table with one column."""
+    library = type(data).__module__.partition(".")[0]
+    _check_installed(library)
+    import pyarrow as pa
+
+    if library == "pyarrow":
+        return data if _is_frame(data) else pa.table({_COLUMN: data})
+    frame = data if _is_frame(data) else data.alias(_COLUMN).to_frame()
+    try:
+        return frame.to_arrow()
+    except pa.ArrowException as error:
+        kinds = {name: str(kind) for name, kind in frame.schema.items()}
+        raise InputError(
+            f"The Polars frame cannot be read: {_first_line(error)} Its columns: {kinds}; cast the one that "
+            "Arrow does not know to another type, such as Int64."
+        ) from error
+
+
+def _check_installed(library: str) -> None:
+    if find_spec("pyarrow") is None:
+        raise InputError(
+            f"Frames of {library} are read by way of pyarrow, which is not installed; run: pip install "
+            "vaeaug[parquet]"
+        )
+    if find_spec(library) is None:
+        raise InputError(
+            f"The model makes frames of {library}, which is not installed; run: pip install {library}"
+        )
+
+
+def _pandas_dtype(kind: Any) -> Any:
+    import pyarrow as pa
+
+    # Categories are left to pandas.
+    return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."
