@@ -219,7 +219,7 @@ def test_an_old_output_survives_a_failed_write(table: Path, monkeypatch: pytest.
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     assert main(["augment", str(table), "--target=y", "-o", str(out), "--model-out", str(model)]) == 1
     assert out.read_text() == model.read_text() == "old"
     assert sorted(os.listdir(table.parent)) == ["in.csv", "m.safetensors", "out.csv"]

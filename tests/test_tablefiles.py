@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.tablefiles import check_format, formula_columns, read_table, shortened, write_frame
+from vaeaug.files import check_format
+from vaeaug.tablefiles import formula_columns, read_table, shortened, write_frame
 
 ODD = '''id,zip,price,count,ok,country,note
 1,00501,1.50,5,TRUE,NA,"a, ""b"""
@@ -134,7 +135,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
         ("", "is empty"),
         ("a,a\n1,2\n", "names the column 'a' more than once"),
         ("a,b\n1,2,3\n", "more cells than its first line"),
-        ("a,b\n1,2\n1,2,3\n", "is not a proper table"),
+        ("a,b\n1,2\n1,2,3\n", "row 3 has 3, and there are 2 names"),
+        ('a,b\n1,"2\n', "a quote that opens in it is never closed"),
+        (",,\n,,\n", "holds no names"),
+        ("\n\n", "is empty"),
     ],
 )
 def test_improper_tables(tmp_path: Path, text: str, message: str) -> None:
@@ -149,7 +153,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         read_table(tmp_path / "folder.csv")
     (tmp_path / "latin.csv").write_bytes("a\né\n".encode("latin-1"))
-    with pytest.raises(InputError, match="is not UTF-8 text"):
+    with pytest.raises(InputError, match=r"is not UTF-8 text .* such as --encoding cp1252"):
         read_table(tmp_path / "latin.csv")
     with pytest.raises(InputError, match=r"must end in .csv, .tsv or .parquet"):
         check_format("table.xlsx")
@@ -186,7 +190,7 @@ def test_a_named_index_of_parquet_is_a_column(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaeaug.tablefiles.find_spec", lambda name: None)
+    monkeypatch.setattr("vaeaug.files.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install vaeaug\[parquet\]"):
         check_format("a.parquet")
 
@@ -194,6 +198,45 @@ def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch
 def test_formula_columns_are_text_that_begins_like_a_formula() -> None:
     frame = pd.DataFrame({"a": ["x", "=1"], "b": [-1.0, 2], "c": ["+49", None], "d": ["a=b", "c"]})
     assert formula_columns(frame) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("separator", "cells", "expected"),
+    [
+        (";", ["1,5", "2", "-3,25"], [1.5, 2.0, -3.25]),
+        (";", ["1,500", "2,250"], ["1,500", "2,250"]),  # thousands, or not
+        (";", ["1.5", "2,5"], ["1.5", "2,5"]),
+        (";", ["0,5", "a"], ["0,5", "a"]),
+        (";", ["00,5", "1,5"], ["00,5", "1,5"]),
+        (",", ['"1,5"', '"2,5"'], ["1,5", "2,5"]),
+    ],
+)
+def test_decimal_commas_where_they_can_be_nothing_else(
+    tmp_path: Path, separator: str, cells: list[str], expected: list[object]
+) -> None:
+    text = "".join(f"{cell}{separator}x\n" for cell in ["n", *cells])
+    assert read_table(written(tmp_path, text), separator=separator).frame["n"].tolist() == expected
+
+
+def test_decimal_commas_that_are_asked_for_and_written(tmp_path: Path) -> None:
+    text = 'n,x\n"1,500",a\n,a\n"2,250",a\n'
+    table = read_table(written(tmp_path, text), decimal=",")
+    assert table.frame["n"].dropna().tolist() == [1.5, 2.25]
+    assert not table.notes
+    table.write(tmp_path / "out.csv", table.frame.iloc[[0]].assign(n=3.0))
+    assert (tmp_path / "out.csv").read_text() == text + '"3,000",a\n'
+
+
+def test_a_note_tells_of_decimal_commas(tmp_path: Path) -> None:
+    notes = read_table(written(tmp_path, 'n,x\n"1,5",a\n"2,5",b\n')).notes
+    assert notes == ["column 'n' is read as text; if it holds decimal numbers, add --decimal \",\""]
+
+
+def test_separators_follow_the_suffix(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, 'a\tb\r\n1\t"x, y"\r\n', "in.tsv"))
+    table.write(tmp_path / "out.csv", table.frame.iloc[:1], flag_column="new")
+    expected = 'a,b,new\r\n1,"x, y",False\r\n1,"x, y",True\r\n'
+    assert (tmp_path / "out.csv").read_bytes().decode() == expected
 
 
 def test_long_lists_are_cut() -> None:

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from vaeaug.errors import ArchiveError, InputError
-from vaeaug.files import name_kind, staged
+from vaeaug.files import check_readable, staged
 from vaeaug.versions import installed_versions
 
 __all__ = ["FORMAT", "fingerprint", "read", "write"]
@@ -122,12 +122,9 @@ def fingerprint(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
 
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        kind = name_kind(path)
+        check_readable(path, "a file that save() wrote")
     except InputError as error:
         raise ArchiveError(str(error)) from error
-    if kind != "a file":
-        what = "does not exist" if kind is None else f"is {kind}"
-        raise ArchiveError(f"{path} {what}; give the path of a file that save() wrote.")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

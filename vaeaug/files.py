@@ -9,13 +9,83 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from vaeaug.errors import InputError
 
-__all__ = ["check_writable", "clear_temporaries", "is_temporary", "name_kind", "staged"]
+__all__ = [
+    "PARQUET",
+    "SEPARATORS",
+    "check_format",
+    "check_outputs",
+    "check_readable",
+    "check_writable",
+    "clear_temporaries",
+    "is_temporary",
+    "name_kind",
+    "staged",
+]
 
+#: What stands between the cells of text files, by suffix.
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+PARQUET = (".parquet", ".pq")
 _TEMPORARY = re.compile(r"^\..+\.[0-9a-f]{12}\.tmp$")
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """Return the suffix of a table file, in lower case.
+
+    Raises
+    ------
+    InputError
+        If it is neither text nor Parquet, or pyarrow is not installed for the latter.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (*SEPARATORS, *PARQUET):
+        raise InputError(f"{path} must end in .csv, .tsv or .parquet, which tells the format of the file.")
+    if suffix in PARQUET and find_spec("pyarrow") is None:
+        raise InputError(f"{path}: Parquet files need pyarrow; run: pip install vaeaug[parquet]")
+    return suffix
+
+
+def check_readable(path: str | os.PathLike[str], what: str = "a table") -> None:
+    """Refuse a path without a regular file.
+
+    Raises
+    ------
+    InputError
+    """
+    kind = name_kind(path)
+    if kind != "a file":
+        found = "does not exist" if kind is None else f"is {kind}"
+        raise InputError(f"{os.fspath(path)} {found}; give the path of {what}.")
+
+
+def check_outputs(source: str, *written: str | None) -> None:
+    """Refuse, before the work, to write over the input, to one file twice, or where it is impossible.
+
+    Parameters
+    ----------
+    source : str
+        The input.
+    *written : str or None
+        Files to write; None for those not asked for.
+
+    Raises
+    ------
+    InputError
+        For the first path that cannot be written.
+    """
+    seen = {os.path.realpath(source): source}
+    for path in filter(None, written):
+        check_writable(path)
+        real = os.path.realpath(path)
+        if os.path.exists(source) and os.path.exists(real) and os.path.samefile(source, real):
+            raise InputError(f"{path} is the input; write to another file.")
+        if real in seen:
+            raise InputError(f"{path} is named twice; write to another file than {seen[real]}.")
+        seen[real] = path
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:

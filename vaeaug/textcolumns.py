@@ -20,6 +20,8 @@ _NO_NUMBER = frozenset(
     {"", "#N/A", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
 )
 _WHOLE = r"\s*[+-]?\d+\s*"
+_WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
+_THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
 _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 _ISO = "ISO8601"
@@ -38,11 +40,14 @@ class TextColumn:
         Of the same length: integers, floats, booleans, dates or text, with missing values.
     date_format : str, optional
         How dates are spelled.
+    decimal : {".", ","}
+        What numbers have before their fraction.
     """
 
     cells: pd.Series
     values: pd.Series
     date_format: str | None = None
+    decimal: str = "."
 
     def spell(self, new: pd.Series) -> pd.Series:
         """Return new values as text, in the manner of the cells.
@@ -81,6 +86,8 @@ class TextColumn:
         name = self.cells.name
         if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
             return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quoted(name)}"]
+        if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
+            return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
         if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
             return [
@@ -95,16 +102,21 @@ class TextColumn:
         if self.date_format is not None:
             return new.dt.strftime(self.date_format).astype(object)
         if pd.api.types.is_float_dtype(new):
-            decimals = (
-                self.cells[self.values.notna()].str.strip().str.extract(r"^[+-]?\d+\.(\d+)$")[0].str.len()
-            )
+            pattern = rf"^[+-]?\d+{re.escape(self.decimal)}(\d+)$"
+            decimals = self.cells[self.values.notna()].str.strip().str.extract(pattern)[0].str.len()
             if len(decimals) and decimals.notna().all() and decimals.nunique() == 1:
                 fixed = np.char.mod(f"%.{int(decimals.iloc[0])}f", new.to_numpy(dtype=np.float64))
-                return pd.Series(fixed, dtype=object)
+                return self._with_decimal(pd.Series(fixed, dtype=object))
+            return self._with_decimal(new.astype(str).astype(object))
         return new.astype(str).astype(object)
 
+    def _with_decimal(self, numbers: pd.Series) -> pd.Series:
+        return numbers if self.decimal == "." else numbers.str.replace(".", self.decimal, regex=False)
 
-def read_column(cells: pd.Series, *, missing: Set[str] = frozenset(), dates: bool = False) -> TextColumn:
+
+def read_column(
+    cells: pd.Series, *, missing: Set[str] = frozenset(), dates: bool = False, decimal: str = "."
+) -> TextColumn:
     """Find out what the cells of a column mean.
 
     Numbers with leading zeros, and whole numbers too long for a computer's integers, are names of something
@@ -117,6 +129,8 @@ def read_column(cells: pd.Series, *, missing: Set[str] = frozenset(), dates: boo
         Texts that mean "missing", besides the usual.
     dates : bool
         Whether the column holds dates.
+    decimal : {".", ",", "auto"}
+        What numbers have before their fraction; "auto": a comma where that cannot be meant otherwise.
 
     Raises
     ------
@@ -128,16 +142,32 @@ def read_column(cells: pd.Series, *, missing: Set[str] = frozenset(), dates: boo
     empty = cells.isin(_NO_NUMBER | missing)
     filled = cells[~empty]
     if len(filled):
-        values = _numbers(filled)
+        if decimal == "auto":
+            decimal = _find_decimal(filled)
+        values = _numbers(filled, decimal)
         if values is None:
             values = _booleans(filled)
         if values is not None:
-            return TextColumn(cells, _with_gaps(values, cells.index))
+            return TextColumn(cells, _with_gaps(values, cells.index), decimal=decimal)
     return TextColumn(cells, cells.astype(object).mask(cells.isin({"", *missing}), None))
 
 
-def _numbers(filled: pd.Series) -> pd.Series | None:
+def _find_decimal(filled: pd.Series) -> str:
+    """Return "," if all cells are numbers with decimal commas, and these cannot separate thousands."""
+    with_comma = filled[filled.str.contains(",", regex=False)]
+    if not len(with_comma) or not filled.str.fullmatch(_WITH_COMMA + "|" + _WHOLE).all():
+        return "."
+    return "." if with_comma.str.fullmatch(_THOUSANDS).all() else ","
+
+
+def _numbers(filled: pd.Series, decimal: str) -> pd.Series | None:
     """Return the cells as integers or floats; None if they are something else."""
+    if decimal != ".":
+        if filled.str.contains(".", regex=False).any():
+            return None
+        filled = filled.str.replace(decimal, ".", regex=False)
+    if filled.str.contains("\0", regex=False).any():  # where parsers written in C stop reading
+        return None
     values = pd.to_numeric(filled, errors="coerce")
     if values.isna().any() or filled.str.fullmatch(_LEADING_ZERO).any():
         return None
