@@ -140,3 +140,10 @@ def test_the_best_of_the_others_fill_up():
     rows, _ = typical_rows(make, Marked(), np.array([0]), np.zeros(50, dtype=np.int64))
     assert (rows[:, 0] == -1.0).all()
     assert sum(each[0] for each in asked) == 300
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_table_without_values_is_not_judged(known):
+    X, y = pd.DataFrame({"a": np.full(40, np.nan)}), np.arange(40) % 2
+    X.loc[: known - 1, "a"] = 1.0
+    assert (Committee().fit(X, y).rate(X, y) >= 0).any()

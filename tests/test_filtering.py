@@ -56,6 +56,79 @@ def test_copies_are_dropped(digits, fitted):
     assert (verdict.reasons == "duplicate").mean() > 0.95
 
 
+def noisy(n, seed, grain=70.0, side=10):
+    """Return images of two classes, a bright square left or right under noise, and smooth ones without it."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    smooth = np.full((n, side, side), 90.0)
+    for image, label in zip(smooth, y, strict=True):
+        image[3:7, 1 + 4 * label : 5 + 4 * label] += rng.uniform(40, 80)
+    return smooth + rng.normal(0, grain, smooth.shape), smooth, y
+
+
+def test_smooth_images_beside_noisy_ones_are_no_copies():
+    real, _, y = noisy(200, 0)
+    _, smooth, labels = noisy(100, 1)
+    judge = LabelFilter(tolerance=None, random_state=0).fit(real, y)
+    # Nearer to the real images than these are to each other, and far from all of them.
+    assert (judge.judge(smooth, labels).reasons == "duplicate").mean() <= 0.03
+
+
+def test_less_noise_than_real_images_have_is_no_copy():
+    real, _, y = noisy(200, 0)
+    weaker, _, labels = noisy(100, 1, grain=35.0)
+    judge = LabelFilter(tolerance=None, random_state=0).fit(real, y)
+    assert (judge.judge(weaker, labels).reasons == "duplicate").mean() <= 0.05
+
+
+@pytest.mark.parametrize("jitter", [0.0, 5.0, 15.0])
+def test_copies_of_noisy_images_are_dropped(jitter):
+    real, _, y = noisy(200, 0)
+    judge = LabelFilter(tolerance=None, random_state=0).fit(real, y)
+    copies = real + np.random.default_rng(2).normal(0, 1, real.shape) * jitter
+    assert (judge.judge(copies, y).reasons == "duplicate").all()
+
+
+def test_pure_noise_lets_other_noise_pass():
+    rng = np.random.default_rng(0)
+    real, new = rng.integers(0, 256, (2, 150, 8, 8))
+    judge = LabelFilter(random_state=0).fit(real, np.zeros(150, dtype=int))
+    assert judge.keep(new, np.zeros(150, dtype=int)).mean() > 0.9
+    assert not judge.keep(real, np.zeros(150, dtype=int)).any()
+
+
+def test_copies_of_an_image_that_has_a_twin_are_dropped(digits):
+    images = np.concatenate([digits[0], digits[0][:2]])
+    labels = np.concatenate([digits[1], digits[1][:2]])
+    judge = LabelFilter(random_state=0).fit(images, labels)
+    near = images[:2] + np.random.default_rng(0).normal(0, 0.3, images[:2].shape)
+    assert (judge.judge(near, labels[:2]).reasons == "duplicate").all()
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 6])
+def test_copies_of_the_rows_of_a_tiny_class_are_dropped(rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60 + rows, 8)), np.repeat([0, 1], [60, rows])
+    judge = LabelFilter(tolerance=None, random_state=0).fit(X, y)
+    copies = X[-rows:] + 0.01 * rng.normal(size=(rows, 8))
+    assert not judge.keep(copies, np.ones(rows, dtype=int)).any()
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_column_that_is_nearly_always_empty_is_managed(known):
+    X, y = table(120, 0)
+    X["empty"] = np.nan
+    X.loc[: known - 1, "empty"] = 1.5
+    new, labels = table(40, 1)
+    judge = LabelFilter(random_state=0).fit(X, y)
+    assert judge.keep(new.assign(empty=np.nan), labels).mean() > 0.9
+
+
+def test_a_table_without_any_value_is_managed():
+    X, y = pd.DataFrame({"a": np.full(40, np.nan)}), np.arange(40) % 2
+    assert LabelFilter(random_state=0).fit(X, y).keep(X, y).all()
+
+
 def test_counts_say_what_happened_to_each_class(digits, fitted):
     labels = digits[3].copy()
     labels[labels == 3] = 8

@@ -62,7 +62,8 @@ class Committee(BaseEstimator):
     ----------
     classes_ : ndarray (K,)
     marks_ : ndarray (K,)
-        Log-odds that a row of each class is to reach; −inf for classes of fewer than 5 rows.
+        Log-odds that a row of each class is to reach; −inf for classes of fewer than 5 rows, and for
+        tables without any value.
     """
 
     def __init__(
@@ -108,12 +109,16 @@ class Committee(BaseEstimator):
             rows = self._sampled(np.flatnonzero(fold != k), groups, k)
             if len(np.unique(groups[rows])) < 2:  # the only row of the other class was left out
                 continue
+            if features.iloc[rows].isna().all(axis=None):  # nothing to learn from
+                continue
             models = self._trained(features.iloc[rows], groups[rows], k)
             self._models += models
             unseen = np.flatnonzero(fold == k)
             scores[unseen] = _log_odds(models, features.iloc[unseen], groups[unseen], len(counts))
         for group in np.flatnonzero(judged):
-            self.marks_[group] = np.nanquantile(scores[groups == group], self.floor)
+            known = scores[(groups == group) & ~np.isnan(scores)]
+            if len(known):
+                self.marks_[group] = np.quantile(known, self.floor)
         return self
 
     def rate(self, X_new: Any, y_new: Any) -> np.ndarray:

@@ -17,7 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.evaluation.distances import Points, distance_blocks, nearest, scale_numbers, take_rows
+from vaeaug.evaluation.distances import (
+    Points,
+    distance_blocks,
+    nearest,
+    row_count,
+    scale_numbers,
+    take_rows,
+)
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidied
 from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
 
@@ -29,6 +36,9 @@ REASONS = ("label", "duplicate")
 _WIDE = 64
 _COMPONENTS, _LANDMARKS = 64, 300
 _MOST_QUERIES = 2_000
+#: A copy is nearer to its row than this share of the way to the k-th nearest real row. With k = 1 a row that
+#: has a twin could be copied unseen. The mean of pure noise is at 1/√2 of the way.
+_NEIGHBOUR, _SHARE = 5, 0.5
 _FOLDS, _ROWS, _MODEL, _RADII, _PROJECTION = 41, 42, 43, 44, 45
 
 
@@ -61,8 +71,10 @@ class LabelFilter(BaseEstimator):
     rows, and a rare class is not judged by how hard it is.
 
     A sample is a near-duplicate when it is nearer to a real row of its class than real
-    rows are to each other, all but the share ``closeness`` of them. (Distances are compared
-    with the median of their class, and the share is taken over all classes.)
+    rows are to each other, all but the share ``closeness`` of them, and nearer to it than half the
+    way from that row to the fifth nearest of the others. (Distances are compared with the median of
+    their class, and the share is taken over all classes.) Smooth samples among noisy images are nearer to
+    all of them than these are to each other, and copy none: only the second condition tells.
 
     Parameters
     ----------
@@ -89,7 +101,7 @@ class LabelFilter(BaseEstimator):
         Margin below which a sample of each class is dropped, 0 or less; −inf for classes too
         small to tell.
     radii_ : ndarray (K,)
-        Distance below which a sample is a near-duplicate; 0 for classes of one row.
+        Distance below which a sample may be a near-duplicate; 0 for classes of one row.
 
     Examples
     --------
@@ -197,7 +209,7 @@ class LabelFilter(BaseEstimator):
         if len(labels):
             new = self._checked(X_new, len(labels))
             if self.closeness is not None:
-                reasons[self._distances(new, groups) < self.radii_[groups]] = "duplicate"
+                reasons[self._copies(new, groups)] = "duplicate"
             if self._models:
                 reasons[self._margins(self._features(new), groups) < self.thresholds_[groups]] = "label"
         return Verdict(reasons == "", reasons, self._counts(groups, reasons))
@@ -234,7 +246,7 @@ class LabelFilter(BaseEstimator):
                 )
             if len(np.unique(self._groups[rows])) < 2:
                 continue
-            model = self._model(len(rows), k).fit(_take(features, rows), self._groups[rows])
+            model = self._model(len(rows), k).fit(_fill_empty(_take(features, rows)), self._groups[rows])
             self._models.append((model, np.asarray(model.classes_, dtype=np.int64)))
             unseen = np.flatnonzero(fold == k)
             if len(unseen):
@@ -310,14 +322,19 @@ class LabelFilter(BaseEstimator):
     def _projected(self, images: np.ndarray) -> np.ndarray:
         return images if self._projection is None else self._projection.transform(images)
 
-    def _distances(self, new: Any, groups: np.ndarray) -> np.ndarray:
-        """Return the distance of each sample to the nearest real row of its class, (m,)."""
+    def _copies(self, new: Any, groups: np.ndarray) -> np.ndarray:
+        """Tell which samples are near-duplicates of a real row of their class, bool (m,)."""
         real, made = self._points(new)
-        found = np.empty(len(groups))
+        copied = np.zeros(len(groups), dtype=bool)
         for group in np.unique(groups):
             rows, samples = np.flatnonzero(self._groups == group), np.flatnonzero(groups == group)
-            found[samples] = nearest(made(samples), real(rows))[0]
-        return found
+            found, row = nearest(made(samples), real(rows))
+            near = np.flatnonzero(found < self.radii_[group])
+            if len(near):
+                asked, which = np.unique(row[near], return_inverse=True)
+                reach = _reach(real(rows[asked]), real(rows), asked)
+                copied[samples[near]] = found[near] < _SHARE * reach[which]
+        return copied
 
     def _points(self, new: Any) -> tuple[Any, Any]:
         """Return two functions from row numbers to points, one for real rows, one for samples."""
@@ -370,6 +387,24 @@ def _as_images(X: Any) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise InputError("LabelFilter: images must hold finite values only; got NaN or infinite pixels.")
     return rows
+
+
+def _reach(queries: Points, rows: Points, own: np.ndarray) -> np.ndarray:
+    """Return the distance of some rows, at positions ``own``, to their fifth nearest other row, (m,)."""
+    reach = np.empty(len(own))
+    k = min(_NEIGHBOUR, row_count(rows) - 1)
+    for block, between in distance_blocks(queries, rows):
+        between[np.arange(block.stop - block.start), own[block]] = np.inf
+        reach[block] = np.partition(between, k - 1, axis=1)[:, k - 1]
+    return reach
+
+
+def _fill_empty(rows: Any) -> Any:
+    """Return rows in which a column of numbers without any value is 0: boosting finds no bins in it."""
+    if not isinstance(rows, pd.DataFrame):
+        return rows
+    empty = [name for name in rows.select_dtypes("number") if rows[name].isna().all()]
+    return rows.fillna(dict.fromkeys(empty, 0.0)) if empty else rows
 
 
 def _take(rows: Any, positions: np.ndarray) -> Any:
