@@ -28,6 +28,8 @@ HOUSE = {
             "versions",
             "drawing",
             "estimators",
+            "signals",
+            "wording",
         ]
     },
     2: {"evaluation": ["evaluation"]},  # judges any sampler, and knows no VAE
@@ -82,10 +84,12 @@ HOUSE = {
             "learners",
             "assess_command",
             "commands",
+            "tableoptions",
             "demo",
             "demo_pages",
             "studio",
             "studio_page",
+            "doctor",
             "cli",
             "__main__",
         ],
@@ -108,6 +112,7 @@ LAZY = {
     ("vaeaug.cli", "vaeaug.assess_command"): "brings torch, which --help does not need",
     ("vaeaug.cli", "vaeaug.demo"): "brings torch, which --help does not need",
     ("vaeaug.cli", "vaeaug.studio"): "brings torch, which --help does not need",
+    ("vaeaug.cli", "vaeaug.doctor"): "brings torch, which --help does not need",
 }
 
 #: The one thing that is defined in an __init__.

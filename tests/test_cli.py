@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_augment_writes_the_real_rows_unchanged_and_then_the_new_ones(
     assert frame["day"].str.fullmatch(r"2024-\d\d-\d\d").all()
     assert frame["size"].map(lambda value: round(value, 2) == value).all()
     said = capsys.readouterr()
-    assert "38 real rows, then 22 synthetic ones (yes: +22)" in said.out
+    assert "38 real rows, then 22 synthetic rows (yes: +22)" in said.out
     assert said.err == ""
 
 
@@ -142,7 +143,7 @@ BAD = {
     ),
     "separator": (
         ["IN", "--target", "y", "-o", "OUT", "--sep", ";"],
-        "if these are several names in one, set --sep",
+        "it has 'id,y,size,colour,day'. If these are several names in one, set --sep \",\".",
     ),
 }
 
@@ -203,6 +204,46 @@ def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureF
     assert "usage: vaeaug" in capsys.readouterr().err
 
 
+ONE_MORE = ["--strategy", "yes=9"]
+
+
+def test_one_row_is_a_row(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, model = str(table.with_name("out.csv")), str(table.with_name("m.safetensors"))
+    assert main(["augment", str(table), "--target=y", "-o", out, "--model-out", model, *ONE_MORE]) == 0
+    assert "38 real rows, then 1 synthetic row (yes: +1)\n" in capsys.readouterr().out
+    assert main(["sample", model, "-n", "1", "-o", out]) == 0
+    assert capsys.readouterr().out == f"Wrote {out}: 1 synthetic row\n"
+
+
+def test_a_table_of_few_rows_is_noted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text("a,y\n1,no\n2,no\n3,yes\n")
+    assert main(["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]) == 0
+    assert "note: the table has 3 rows, too few to learn how" in capsys.readouterr().err
+
+
+def test_bytes_of_the_old_rows_are_kept(table: Path) -> None:
+    lines = table.read_text().splitlines()
+    text = "\r\n".join([lines[0] + ",", *(f"{line}," for line in lines[1:])]).replace("red", "r\0ed")
+    table.write_bytes(("\ufeff" + text + "\r\n").encode())
+    out = table.with_name("out.csv")
+    assert main(["augment", str(table), "--target=y", "-o", str(out)]) == 0
+    assert out.read_bytes().startswith(table.read_bytes())
+    new = out.read_bytes()[len(table.read_bytes()) :].decode()
+    assert new.count("\r\n") == new.count("\n") == new.count(",\r\n") == 22
+    assert {line.split(",")[3] for line in new.splitlines()} <= {"r\0ed", "green", ""}
+
+
+def test_encoding_and_decimal_comma(table: Path) -> None:
+    lines = table.read_text().replace("red", "rot wäre").replace(".", ",").splitlines()
+    rows = [";".join([line.split(",")[0], *line.split(",", 1)[1].rsplit(",", 4)]) for line in lines[1:]]
+    table.write_bytes("\n".join(["id;y;a;b;colour;day", *rows]).encode("cp1252"))
+    assert "é" not in table.read_bytes().decode("cp1252")
+    out = table.with_name("out.csv")
+    options = ["--sep", ";", "--encoding", "cp1252", "--decimal", ","]
+    assert main(["augment", str(table), "--target=y", "-o", str(out), *options]) == 0
+    assert out.read_bytes().startswith(table.read_bytes())
+
+
 def test_formula_like_cells_are_kept_and_noted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text("\n".join(["a,y", *["=1+1,no"] * 12, *["@x,yes"] * 4]) + "\n")
     out = table.with_name("out.csv")
@@ -243,6 +284,48 @@ def test_an_interrupt_during_fit_writes_nothing(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals differ")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", None)])
+def test_a_process_that_is_ended_while_it_writes_leaves_no_temporary_file(table: Path, number: int) -> None:
+    model, folder = table.with_name("m.safetensors"), table.with_name("out")
+    folder.mkdir()
+    QUICK(random_state=0).fit(pd.DataFrame({"a": range(20)}), ["x"] * 10 + ["y"] * 10).save(model)
+    (folder / "out.csv").write_text("old")
+    command = [sys.executable, "-m", "vaeaug", "sample", str(model), "-n", "1e6", "-o", "out/out.csv"]
+    with subprocess.Popen(command, cwd=table.parent, stderr=subprocess.PIPE, text=True) as running:
+        while len(os.listdir(folder)) < 2:
+            assert running.poll() is None
+            time.sleep(0.005)
+        running.send_signal(number)
+        _, said = running.communicate()
+    assert said == f"vaeaug: ended by signal {int(number)}; no table was written\n"
+    assert running.returncode == 128 + number
+    assert os.listdir(folder) == ["out.csv"]
+    assert (folder / "out.csv").read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_a_caller_who_ignores_the_signal_keeps_it_ignored(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(self: VAEAugmenter, *arguments: object) -> VAEAugmenter:
+        signal.raise_signal(signal.SIGTERM)
+        return original(self, *arguments)
+
+    original = VAEAugmenter.fit
+    monkeypatch.setattr(VAEAugmenter, "fit", fit)
+    arguments = ["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert main(arguments) == 0
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert main(arguments) == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_an_unexpected_error_is_one_sentence_too(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,15 +343,47 @@ def test_an_unexpected_error_is_one_sentence_too(
         main(arguments)
 
 
-def test_help_imports_nothing_heavy() -> None:
+WRONG = [
+    ["augment", "--help"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--sep", "ab"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--decimal", ";"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--encoding", "klingon"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--device", "GPU 0"],
+    ["augment", "no.csv", "--target", "y", "-o", "b.csv"],
+    ["augment", "IN", "--target", "z", "-o", "b.csv"],
+    ["augment", "IN", "--target", "y", "-o", "no/b.csv"],
+    ["augment", "IN", "--target", "y", "-o", "b.xls"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--parse-dates", "z"],
+    ["augment", "IN", "--target", "y", "-o", "b.csv", "--flag-column", "id"],
+    ["sample", "no.safetensors", "-o", "b.csv"],
+    ["sample", "IN", "-o", "no/b.csv"],
+    ["sample", "IN", "-o", "b.csv", "--jobs", "2"],
+    ["assess", "no.csv", "--target", "y"],
+    ["assess", "IN", "--target", "z"],
+    ["assess", "IN", "--target", "y", "-o", "no/b.html"],
+    ["studio", "no.safetensors"],
+    ["studio", "IN", "-o", "no/b.html"],
+    ["demo", "-o", "IN"],
+]
+
+
+def test_what_is_wrong_is_said_before_anything_slow_is_imported(table: Path) -> None:
+    names = [[str(table) if part == "IN" else part for part in arguments] for arguments in WRONG]
     code = (
         "import sys, contextlib, io\nfrom vaeaug.cli import main\n"
-        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
-        "    main(['augment', '--help'])\n"
-        "print(sorted({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+        f"for arguments in {names!r}:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        try:\n            code = main(arguments)\n"
+        "        except SystemExit as ended:\n            code = ended.code\n"
+        "    slow = sorted({'torch', 'pandas', 'numpy', 'sklearn', 'matplotlib'} & set(sys.modules))\n"
+        "    print(code, slow, arguments[0])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=table.parent
+    )
+    codes = [0, 2, 2, 2, 2, *[1] * (len(WRONG) - 5)]
+    expected = [f"{code} [] {arguments[0]}" for code, arguments in zip(codes, WRONG, strict=True)]
+    assert done.stdout.splitlines() == expected
 
 
 def test_python_m_vaeaug_is_the_same_program() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from vaeaug.errors import InputError
 from vaeaug.files import check_format
-from vaeaug.tablefiles import formula_columns, read_table, shortened, write_frame
+from vaeaug.tablefiles import formula_columns, read_table, write_frame
+from vaeaug.wording import shortened
 
 ODD = '''id,zip,price,count,ok,country,note
 1,00501,1.50,5,TRUE,NA,"a, ""b"""
@@ -230,6 +231,16 @@ def test_decimal_commas_that_are_asked_for_and_written(tmp_path: Path) -> None:
 def test_a_note_tells_of_decimal_commas(tmp_path: Path) -> None:
     notes = read_table(written(tmp_path, 'n,x\n"1,5",a\n"2,5",b\n')).notes
     assert notes == ["column 'n' is read as text; if it holds decimal numbers, add --decimal \",\""]
+
+
+def test_null_characters_are_told_apart_and_written(tmp_path: Path) -> None:
+    text = "a,n\nx\0b1,1\nx\0b0,2\nx,3\n\u2400,4\n"
+    table = read_table(written(tmp_path, text))
+    assert table.frame["a"].nunique() == 4
+    assert not table.frame["a"].str.contains("\0", regex=False).any()
+    assert "cells of 'a' hold null characters" in table.notes[0]
+    table.write(tmp_path / "out.csv", table.frame.iloc[[1, 0, 3]])
+    assert (tmp_path / "out.csv").read_text() == text + "x\0b0,2\nx\0b1,1\n\u2400,4\n"
 
 
 def test_separators_follow_the_suffix(tmp_path: Path) -> None:

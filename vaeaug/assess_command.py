@@ -7,11 +7,11 @@ from contextlib import nullcontext
 
 from vaeaug.assessing import assess as judge
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.commands import check_outputs, interruptible, note
-from vaeaug.errors import InputError
+from vaeaug.commands import note, open_table
 from vaeaug.learners import learner
 from vaeaug.sampler import VAEOverSampler
-from vaeaug.tablefiles import read_table, shortened
+from vaeaug.signals import interruptible
+from vaeaug.wording import count
 
 __all__ = ["assess"]
 
@@ -29,19 +29,13 @@ def assess(options: Namespace) -> None:
     InputError
         For files, columns and labels that cannot be used; then nothing was written.
     """
-    check_outputs(options.table, options.out, options.csv)
-    table = read_table(
-        options.table, parse_dates=options.parse_dates, missing=options.missing, separator=options.sep
-    )
-    names = list(table.frame.columns)
-    if options.target not in names:
-        raise InputError(f"{options.table} has no column {options.target!r}; it has {shortened(names)}.")
-    if len(names) < 2 or not len(table.frame):
-        raise InputError(f"{options.table} must have rows, and a column besides {options.target!r}.")
+    table, X, y = open_table(options)
     for remark in table.notes:
         note(remark)
-    X, y = table.frame.drop(columns=[options.target]), table.frame[options.target]
-    print(f"Read {len(X):,} rows and {X.shape[1]} columns; training and testing, this may take minutes ...")
+    print(
+        f"Read {count(len(X), 'row')} and {count(X.shape[1], 'column')}; training and testing, this may take "
+        "minutes ..."
+    )
     augmenter = VAEAugmenter(max_fit_seconds=options.max_fit_seconds, device=options.device)
     # Processes of their own for the folds cannot hear Ctrl-C as one process does; joblib ends them itself.
     with interruptible() if options.jobs == 1 else nullcontext():

@@ -1,17 +1,23 @@
-"""The command line: ``vaeaug demo``, ``augment``, ``sample``, ``assess`` and ``studio``."""
+"""The command line: ``vaeaug demo``, ``augment``, ``sample``, ``assess``, ``studio`` and ``doctor``."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from vaeaug import __version__
-from vaeaug.errors import VaeaugError
+from vaeaug.errors import InputError, VaeaugError
+from vaeaug.files import check_format, check_outputs, check_readable, name_kind
+from vaeaug.signals import Terminated, terminable
+from vaeaug.tableoptions import check_table
+from vaeaug.textfiles import check_encoding
 
 __all__ = ["main"]
 
@@ -20,8 +26,8 @@ _ESTIMATORS = ("hgb", "logistic", "knn", "forest")
 _METHODS = ("auto", "prior", "posterior", "interpolate")
 _EPILOG = """\
 Cells are never changed: the rows of IN are written with the characters they had, also cells that begin
-with =, +, - or @, which a spreadsheet program may run as a formula (a note says so). Text files are
-UTF-8 with names in the first line; .parquet needs: pip install vaeaug[parquet]
+with =, +, - or @, which a spreadsheet program may run as a formula (a note says so). Text files have
+their names in the first line; .parquet needs: pip install vaeaug[parquet]
 """
 
 
@@ -37,18 +43,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 when all went well, 1 after an error (one sentence on stderr; no table was written), 130 after
-        Ctrl-C. Wrong usage leaves with ``SystemExit(2)``.
+        Ctrl-C, 143 after SIGTERM. Wrong usage leaves with ``SystemExit(2)``.
     """
     options = _parser().parse_args(argv)
     debugging = bool(os.environ.get("VAEAUG_DEBUG"))
     try:
-        with warnings.catch_warnings():
+        with terminable(), warnings.catch_warnings():
             if not debugging:
                 warnings.showwarning = _show_warning
-            options.command(options)
+            return int(options.command(options) or 0)
     except KeyboardInterrupt as stop:
         _say(f"interrupted; {stop if stop.args else 'no table was written'}")
         return 130
+    except Terminated as stop:
+        _say(f"ended by signal {stop.number}; {stop.hint or 'no table was written'}")
+        return 128 + stop.number
     except BrokenPipeError:  # the reader of our output has gone, which is its right
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -57,7 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _say(f"error: {_sentence(error)}")
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_assess(commands)
     _add_studio(commands)
+    commands.add_parser(
+        "doctor",
+        help="say what it runs on, and whether the same seed gives the same rows here",
+        description="Print versions, processor, threads and precision, and whether 30 repeated draws from "
+        "small models of a table and of images agree. Paste it into a report. It ends with 1 if they do not.",
+    ).set_defaults(command=_doctor)
     return parser
 
 
@@ -95,11 +109,22 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
     add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
     add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
+    add(
+        "--decimal",
+        metavar="CHAR",
+        choices=(".", ","),
+        help="before the fraction of numbers: . or , (default: a point; where cells are not separated by "
+        "commas, also a comma in columns that cannot be meant otherwise)",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device", default="auto", help="auto (a GPU when there is one; the default), cpu, cuda, ..."
+        "--device",
+        type=_device,
+        default="auto",
+        help="auto (a GPU when there is one; the default), cpu, cuda, ...",
     )
 
 
@@ -228,37 +253,71 @@ def _add_studio(commands: Any) -> None:
     parser.set_defaults(command=_studio)
 
 
-# The heavy imports happen in here, so that --help is quick.
+# What can be checked quickly is checked before the imports in here, which take seconds.
 
 
 def _demo(options: argparse.Namespace) -> None:
+    _check_folder(options.out)
     from vaeaug.demo import run
 
     run(options.out, seed=options.seed)
 
 
 def _augment(options: argparse.Namespace) -> None:
+    check_format(options.out)
+    check_table(options, options.out, options.model_out)
     from vaeaug.commands import augment
 
     augment(options)
 
 
 def _sample(options: argparse.Namespace) -> None:
+    check_readable(options.model, "the file of a fitted model")
+    # A folder is one that is there, or a name without the suffix of a file.
+    out = options.out
+    options.is_folder = os.path.isdir(out) or out.endswith(("/", os.sep)) or not os.path.splitext(out)[1]
+    if options.is_folder:
+        _check_folder(out)
+    else:
+        for name in ("jobs", "shard_size"):
+            if getattr(options, name) is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is for a folder of files, and {out} is one file; give a "
+                    "folder with -o, such as rows/."
+                )
+        check_format(out)
+        check_outputs(options.model, out)
     from vaeaug.commands import sample
 
     sample(options)
 
 
 def _assess(options: argparse.Namespace) -> None:
+    check_table(options, options.out, options.csv)
     from vaeaug.assess_command import assess
 
     assess(options)
 
 
 def _studio(options: argparse.Namespace) -> None:
+    check_readable(options.model, "the file of a fitted model")
+    options.out = options.out or str(Path(options.model).with_suffix(".html").name)
+    check_outputs(options.model, options.out)
     from vaeaug.studio import studio
 
     studio(options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from vaeaug.doctor import examine
+
+    return examine()
+
+
+def _check_folder(path: str) -> None:
+    kind = name_kind(path.rstrip("/" + os.sep) or path)
+    if kind not in (None, "a folder"):
+        raise InputError(f"{path} cannot be made a folder: it is {kind}; give another name.")
 
 
 def _sentence(error: Exception) -> str:
@@ -342,6 +401,19 @@ def _positive_or_zero(text: str) -> float:
 
 def _separator(text: str) -> str:
     separator = text.encode().decode("unicode_escape") if text.startswith("\\") else text
-    if len(separator) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    if len(separator) != 1 or separator in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate cells")
     return separator
+
+
+def _encoding(text: str) -> str:
+    try:
+        return check_encoding(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"[a-z]+(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:0, ...")
+    return text

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -16,13 +12,19 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.files import check_writable, staged
+from vaeaug.files import staged
 from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
-from vaeaug.tablefiles import TableFile, check_format, formula_columns, read_table, shortened, write_frame
+from vaeaug.signals import Terminated, interruptible
+from vaeaug.tablefiles import TableFile, formula_columns, read_table, write_frame
+from vaeaug.tableoptions import check_columns
+from vaeaug.wording import count, shortened
 
-__all__ = ["augment", "check_outputs", "interruptible", "note", "sample"]
+__all__ = ["augment", "note", "open_table", "sample"]
+
+#: Tables with fewer rows than this are learned from, with a note.
+_FEW_ROWS = 30
 
 
 def augment(options: Namespace) -> None:
@@ -40,16 +42,14 @@ def augment(options: Namespace) -> None:
     KeyboardInterrupt
         After Ctrl-C, also where ``fit`` has kept the model reached so far.
     """
-    _check_paths(options.table, options.out, options.model_out)
-    table = read_table(
-        options.table, parse_dates=options.parse_dates, missing=options.missing, separator=options.sep
-    )
-    _check_columns(options, table)
-    X, y = table.frame.drop(columns=[options.target]), table.frame[options.target]
+    table, X, y = open_table(options)
     strategy, counts = _plan(options, y)
-    for remark in [*table.notes, *_formula_notes(options.out, table.frame)]:
+    for remark in [*table.notes, *_formula_notes(options.out, table.frame), *_size_notes(X)]:
         note(remark)
-    print(f"Read {len(X):,} rows, {X.shape[1]} columns and the class {options.target!r}: {_counted(y)}")
+    print(
+        f"Read {count(len(X), 'row')}, {count(X.shape[1], 'column')} and the class {options.target!r}: "
+        f"{_counted(y)}"
+    )
     augmenter = VAEAugmenter(
         max_fit_seconds=options.max_fit_seconds,
         device=options.device,
@@ -67,8 +67,33 @@ def augment(options: Namespace) -> None:
     place = table.frame.columns.get_loc(options.target)
     new.insert(place, options.target, y_res.iloc[len(X) :].reset_index(drop=True))
     _write(options, table, augmenter, new)
+    real, made = count(len(X), "real row"), count(len(new), "synthetic row")
     added = ", ".join(f"{label}: +{n:,}" for label, n in counts.items() if n)
-    print(f"Wrote {options.out}: {len(X):,} real rows, then {len(new):,} synthetic ones ({added or 'none'})")
+    print(f"Wrote {options.out}: {real}, then {made} ({added})" if added else f"Wrote {options.out}: {real}")
+    if not added:
+        note("no class lacks rows by this strategy, so there are no synthetic ones")
+
+
+def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
+    """Read the table that the options name; return it, its rows, and its column of classes.
+
+    Raises
+    ------
+    InputError
+        For files and columns that cannot be used.
+    """
+    table = read_table(
+        options.table,
+        parse_dates=options.parse_dates,
+        missing=options.missing,
+        separator=options.sep,
+        encoding=options.encoding,
+        decimal=options.decimal,
+    )
+    check_columns(options, list(table.frame.columns))
+    if not len(table.frame):
+        raise InputError(f"{options.table} has column names, but no rows.")
+    return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
 
 
 def sample(options: Namespace) -> None:
@@ -86,16 +111,9 @@ def sample(options: Namespace) -> None:
     KeyboardInterrupt
         After Ctrl-C; the files of a folder that are written stay.
     """
-    if _is_folder(options.out):
+    if options.is_folder:
         _sample_to_folder(options)
         return
-    for name in ("jobs", "shard_size"):
-        if getattr(options, name) is not None:
-            raise InputError(
-                f"--{name.replace('_', '-')} is for a folder of files, and {options.out} is one file; give a "
-                "folder with -o, such as rows/."
-            )
-    _check_paths(options.model, options.out)
     augmenter = load(options.model, device=options.device)
     label = None if options.label is None else _find_label(options.label, augmenter.classes_)
     X, y = augmenter.sample(
@@ -109,12 +127,7 @@ def sample(options: Namespace) -> None:
     for remark in _formula_notes(options.out, frame):
         note(remark)
     write_frame(options.out, frame)
-    print(f"Wrote {options.out}: {len(frame):,} synthetic rows" + ("" if label is None else f" of {label}"))
-
-
-def _is_folder(path: str) -> bool:
-    """Tell whether a path means a folder: one that is there, or a name without the suffix of a file."""
-    return os.path.isdir(path) or path.endswith(("/", os.sep)) or not os.path.splitext(path)[1]
+    print(f"Wrote {options.out}: {count(len(frame), 'synthetic row')}{_of(label)}")
 
 
 def _sample_to_folder(options: Namespace) -> None:
@@ -133,59 +146,17 @@ def _sample_to_folder(options: Namespace) -> None:
             temperature=options.temperature,
             verbose=sys.stderr.isatty(),
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"the files that {options.out} holds are whole; the same command goes on from there"
-        ) from None
-    of = "" if label is None else f" of {label}"
-    print(f"Filled {folder}: {options.rows:,} synthetic rows{of}, {perf_counter() - start:.1f} s")
+    except (KeyboardInterrupt, Terminated) as stop:
+        hint = f"the files that {options.out} holds are whole; the same command goes on from there"
+        if isinstance(stop, Terminated):
+            raise Terminated(stop.number, hint) from None
+        raise KeyboardInterrupt(hint) from None
+    made = count(options.rows, "synthetic row")
+    print(f"Filled {folder}: {made}{_of(label)}, {perf_counter() - start:.1f} s")
 
 
-def _check_paths(source: str, *written: str | None) -> None:
-    """Refuse a table in an unknown format, and what :func:`check_outputs` refuses."""
-    check_format(written[0] or "")
-    check_outputs(source, *written)
-
-
-def check_outputs(source: str, *written: str | None) -> None:
-    """Refuse, before the work, to write over the input, to one file twice, or where it is impossible.
-
-    Parameters
-    ----------
-    source : str
-        The input.
-    *written : str or None
-        Files to write; None for those not asked for.
-
-    Raises
-    ------
-    InputError
-        For the first path that cannot be written.
-    """
-    seen = {os.path.realpath(source): source}
-    for path in filter(None, written):
-        check_writable(path)
-        real = os.path.realpath(path)
-        if os.path.exists(source) and os.path.exists(real) and os.path.samefile(source, real):
-            raise InputError(f"{path} is the input; write to another file.")
-        if real in seen:
-            raise InputError(f"{path} is named twice; write to another file than {seen[real]}.")
-        seen[real] = path
-
-
-def _check_columns(options: Namespace, table: TableFile) -> None:
-    names = list(table.frame.columns)
-    if options.target not in names:
-        hint = "" if len(names) > 1 else "; if these are several names in one, set --sep"
-        raise InputError(
-            f"{options.table} has no column {options.target!r}; it has {shortened(names)}.{hint}"
-        )
-    if options.flag_column in names:
-        raise InputError(
-            f"{options.table} has a column {options.flag_column!r} already; choose another name."
-        )
-    if not len(table.frame):
-        raise InputError(f"{options.table} has column names, but no rows.")
+def _of(label: Any) -> str:
+    return "" if label is None else f" of {label}"
 
 
 def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
@@ -230,6 +201,15 @@ def _counted(y: pd.Series) -> str:
     return ", ".join(listed) + (f", … ({len(counts)} classes)" if len(counts) > 8 else "")
 
 
+def _size_notes(X: pd.DataFrame) -> list[str]:
+    if len(X) >= _FEW_ROWS:
+        return []
+    return [
+        f"the table has {count(len(X), 'row')}, too few to learn how its columns depend on each other; take "
+        "the new rows for rough guesses, and collect more real ones if you can"
+    ]
+
+
 def _formula_notes(path: str, frame: pd.DataFrame) -> list[str]:
     found = formula_columns(frame) if path.lower().endswith((".csv", ".tsv")) else []
     if not found:
@@ -243,26 +223,3 @@ def _formula_notes(path: str, frame: pd.DataFrame) -> list[str]:
 def note(text: str) -> None:
     """Print a remark beside the results."""
     print(f"vaeaug: note: {text}", file=sys.stderr)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the block: ``fit`` itself answers it by keeping the model reached so far."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = False
-    before = signal.getsignal(signal.SIGINT)
-
-    def remember(number: int, frame: Any) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupted:
-        raise KeyboardInterrupt

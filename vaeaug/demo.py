@@ -24,10 +24,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.commands import interruptible
 from vaeaug.demo_pages import COMMON, COPIES, METRICS, OURS, PLAIN, RARE, Outcome, Split, write_all
 from vaeaug.errors import InputError
 from vaeaug.randomness import numpy_generator
+from vaeaug.signals import interruptible
 
 __all__ = ["run"]
 

@@ -25,7 +25,7 @@ from vaeaug.persistence import to_state
 from vaeaug.resampling import targets_of_counts
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.shardworker import Job, examples, fingerprint, forget, remember, write_shard
-from vaeaug.tablefiles import shortened
+from vaeaug.wording import shortened
 
 __all__ = ["Sharding"]
 

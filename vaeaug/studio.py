@@ -17,10 +17,10 @@ import pandas as pd
 from PIL import Image
 
 from vaeaug.augmenter import load
-from vaeaug.commands import check_outputs
 from vaeaug.exploring import Explored, explored
 from vaeaug.files import staged
 from vaeaug.studio_page import PAGE, SCRIPT, STYLE
+from vaeaug.wording import count
 
 if TYPE_CHECKING:
     from vaeaug.augmenter import VAEAugmenter
@@ -44,13 +44,12 @@ def studio(options: Namespace) -> None:
     InputError
         For files that cannot be used; then nothing was written.
     """
-    out = options.out or str(Path(options.model).with_suffix(".html").name)
-    check_outputs(options.model, out)
     augmenter = load(options.model, device=options.device)
-    found = write_studio(augmenter, out, title=Path(options.model).stem, steps=options.steps)
-    size = os.path.getsize(out) / 1e6
-    hidden = f", {found.left_out} more are not shown" if found.left_out else ""
-    print(f"Wrote {out}: {len(found.scenes)} classes{hidden}, {size:.1f} MB; open it in a browser")
+    found = write_studio(augmenter, options.out, title=Path(options.model).stem, steps=options.steps)
+    size = os.path.getsize(options.out) / 1e6
+    classes = count(len(found.scenes), "class", "classes")
+    hidden = f" ({found.left_out:,} more not shown)" if found.left_out else ""
+    print(f"Wrote {options.out}: {classes}{hidden}, {size:.1f} MB; open it in a browser")
 
 
 def write_studio(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from vaeaug.files import PARQUET, SEPARATORS, check_format, check_readable, stag
 from vaeaug.textcolumns import TextColumn, read_column
 from vaeaug.textfiles import TextTable, read_text, write_text
 
-__all__ = ["TableFile", "formula_columns", "read_table", "shortened", "write_frame"]
+__all__ = ["TableFile", "formula_columns", "read_table", "write_frame"]
 
 _FORMULA = r"^[=+\-@\t\r]"
 
@@ -179,12 +178,6 @@ def formula_columns(frame: pd.DataFrame) -> list[str]:
         if texts.str.contains(_FORMULA, regex=True).any():
             found.append(str(name))
     return found
-
-
-def shortened(names: Iterable[Any], most: int = 12) -> str:
-    """Return names as text for a message, cut where it gets long."""
-    listed = [repr(name) for name in names]
-    return ", ".join(listed[:most]) + (f", … ({len(listed)} in all)" if len(listed) > most else "")
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> TableFile:

@@ -26,6 +26,7 @@ _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 _ISO = "ISO8601"
 _MOSTLY = 0.8
+_NULL_SIGN = "\N{SYMBOL FOR NULL}"
 
 
 @dataclass
@@ -84,6 +85,8 @@ class TextColumn:
         if not len(distinct):
             return []
         name = self.cells.name
+        if self.cells.str.contains("\0", regex=False).any():
+            return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
         if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
             return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quoted(name)}"]
         if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
@@ -149,7 +152,8 @@ def read_column(
             values = _booleans(filled)
         if values is not None:
             return TextColumn(cells, _with_gaps(values, cells.index), decimal=decimal)
-    return TextColumn(cells, cells.astype(object).mask(cells.isin({"", *missing}), None))
+    values = cells.astype(object).mask(cells.isin({"", *missing}), None)
+    return TextColumn(cells, _without_nulls(values))
 
 
 def _find_decimal(filled: pd.Series) -> str:
@@ -179,6 +183,15 @@ def _numbers(filled: pd.Series, decimal: str) -> pd.Series | None:
 def _booleans(filled: pd.Series) -> pd.Series | None:
     lower = filled.str.lower()
     return lower == "true" if lower.isin(["true", "false"]).all() else None
+
+
+def _without_nulls(values: pd.Series) -> pd.Series:
+    """Return texts with a visible sign for the null character, at which code written in C stops reading."""
+    if not values.str.contains("\0", regex=False, na=False).any():
+        return values
+    signs = [_NULL_SIGN, *map(chr, range(0xE000, 0xF8FF))]
+    free = next(sign for sign in signs if not values.str.contains(sign, regex=False, na=False).any())
+    return values.str.replace("\0", free, regex=False)
 
 
 def _with_gaps(values: pd.Series, index: pd.Index) -> pd.Series:

@@ -171,9 +171,10 @@ def read_names(path: str | os.PathLike[str], separator: str, encoding: str | Non
         As :func:`read_text`.
     """
     text, _, _ = _decode(path, encoding, most=_FIRST)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    with _any_length():
-        return next((row for row in rows if not _is_empty(row)), [])
+    names = _split(text, separator)
+    if not names:
+        raise _is_without_names(path)
+    return names
 
 
 def read_text(path: str | os.PathLike[str], separator: str, encoding: str | None = None) -> TextTable:
@@ -204,7 +205,7 @@ def read_text(path: str | os.PathLike[str], separator: str, encoding: str | None
             chunks.append([row for row, _ in chunk])
             widths += [len(row) for row, _ in chunk]
     if not records:
-        raise InputError(f"{path} is empty; it should hold a line of column names, then rows.")
+        raise _is_without_names(path)
     names = chunks[0].pop(0)
     width = _width(path, names, chunks)
     _refuse_repeated(path, names[:width])
@@ -292,15 +293,20 @@ def _records(lines: Sequence[str], separator: str, path: Any) -> Iterator[tuple[
         yield row, reader.line_num
 
 
+def _is_without_names(path: Any) -> InputError:
+    return InputError(f"{path} is empty; it should hold a line of column names, then rows.")
+
+
 def _is_empty(row: Sequence[str]) -> bool:
     """Tell whether a record is an empty line; a single cell that is empty is quoted."""
     return not row or (len(row) == 1 and row[0].isspace())
 
 
 def _split(record: str, separator: str) -> list[str]:
-    """Return the cells of one record."""
-    lines = list(io.StringIO(record, newline=""))
-    return next((row for row in csv.reader(lines, delimiter=separator) if not _is_empty(row)), [])
+    """Return the cells of the first record."""
+    rows = csv.reader(io.StringIO(record, newline=""), delimiter=separator)
+    with _any_length():
+        return next((row for row in rows if not _is_empty(row)), [])
 
 
 def _spell(cells: Sequence[str], separator: str, quoted: Sequence[tuple[bool, bool]]) -> str:

@@ -1,0 +1,37 @@
+"""``vaeaug doctor``: lines to paste into a report, and 1 where the same seed gives other rows."""
+
+import itertools
+
+import pytest
+
+import vaeaug.doctor
+from vaeaug.cli import main
+from vaeaug.doctor import describe_machine, repeated_draws
+
+
+def test_the_machine_is_described_in_words():
+    found = describe_machine()
+    assert list(found) == ["versions", "system", "processor", "threads", "GPU", "precision"]
+    assert "torch 2" in found["versions"]
+    assert all(value and "\n" not in value for value in found.values())
+
+
+def test_draws_that_differ_from_the_first_are_counted():
+    numbers = itertools.count()
+    assert repeated_draws(lambda: b"odd" if next(numbers) % 2 else b"even", 7) == 4
+
+
+def test_a_machine_that_does_not_repeat_itself_is_ill(monkeypatch, capsys):
+    numbers = itertools.count()
+    draws = {"a table": lambda: b"same", "images": lambda: str(next(numbers)).encode()}
+    monkeypatch.setattr(vaeaug.doctor, "_small_models", lambda: draws)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "draws of a table: 30 of 30 with one seed agree\ndraws of images:  1 of 30 with one" in said
+    assert said.endswith("please report the lines above.\n")
+
+
+@pytest.mark.slow
+def test_here_repeated_draws_agree(capsys):
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.count("30 of 30 with one seed agree\n") == 2

@@ -1,0 +1,74 @@
+"""What Ctrl-C and the signals that end a process do to a command: it stops, and cleans up first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Terminated", "interruptible", "terminable"]
+
+
+class Terminated(BaseException):
+    """The process was told to end. No KeyboardInterrupt, which ``fit`` answers by keeping what it reached.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    hint : str
+        What has become of the files.
+    """
+
+    def __init__(self, number: int, hint: str = "") -> None:
+        super().__init__(number, hint)
+        self.number = number
+        self.hint = hint
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise :class:`Terminated` in the block, so that no temporary file stays."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before: dict[int, Any] = {}
+
+    def end(number: int, frame: Any) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not break off the cleaning up
+        raise Terminated(number)
+
+    if threading.current_thread() is threading.main_thread():
+        # Whoever ignores a signal, as nohup does, or has a handler of his own, keeps it.
+        before = {each: signal.SIG_DFL for each in numbers if signal.getsignal(each) is signal.SIG_DFL}
+    for each in before:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the block: ``fit`` itself answers it by keeping the model reached so far."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def remember(number: int, frame: Any) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
