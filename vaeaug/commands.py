@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.files import staged
+from vaeaug.files import clear_temporaries, staged
 from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
@@ -147,6 +148,8 @@ def _sample_to_folder(options: Namespace) -> None:
             verbose=sys.stderr.isatty(),
         )
     except (KeyboardInterrupt, Terminated) as stop:
+        with suppress(OSError):  # of processes that were killed while they wrote
+            clear_temporaries(options.out)
         hint = f"the files that {options.out} holds are whole; the same command goes on from there"
         if isinstance(stop, Terminated):
             raise Terminated(stop.number, hint) from None
