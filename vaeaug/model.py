@@ -22,7 +22,7 @@ from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.prior import Turns
 from vaeaug.nn.tilting import Classes
 from vaeaug.nn.vae import VAE
-from vaeaug.randomness import isolated_torch
+from vaeaug.randomness import isolated_torch, neutral_torch
 from vaeaug.settings import class_numbers
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train
@@ -103,7 +103,7 @@ class Model:
         kept = ~held_out
         self._double = None
         device = self.runtime.device
-        with self.runtime.session(), isolated_torch(seed, _INITIAL, device=device), torch.no_grad():
+        with self.runtime.session(), isolated_torch(seed, _INITIAL), torch.no_grad():
             self.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
         def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -209,7 +209,7 @@ class Model:
 
         with (
             self.runtime.session(),
-            isolated_torch(seed, _CALIBRATION, device=self.runtime.device),
+            isolated_torch(seed, _CALIBRATION),
             torch.no_grad(),
         ):
             rows = torch.from_numpy(x).to(self.runtime.device)
@@ -264,7 +264,7 @@ class Model:
         blocks = np.array_split(rows, math.ceil(len(rows) / _CHUNK))
         with (
             self.runtime.session(),
-            isolated_torch(seed, _PRIOR_DRAW, device=self.runtime.device),
+            isolated_torch(seed, _PRIOR_DRAW),
             torch.no_grad(),
         ):
             parts = []
@@ -317,18 +317,16 @@ class Model:
 
     def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
-        # New images are many, and end in 8 bits; new tokens are drawn: speed counts more than the last digit.
+        # New images are many, and end in 8 bits: speed counts more than the last digit.
         is_image = self.blueprint.layout.is_image
-        tolerant = is_image and getattr(self.vae.latent.prior, "tolerant", False)
-        tokens = getattr(self.vae.likelihood, "tolerant", False)
+        tolerant = is_image and self.vae.latent.prior.tolerant
 
         def run(b: Tensor) -> tuple[Tensor]:
             with _reduced(b, tolerant):
                 z = self.vae.latent.sample(b, temperature).to(b.dtype)
-            with _reduced(b, is_image or tokens):
+            with _reduced(b, is_image):
                 rows = self._new_rows(z, b)
-            with _reduced(b, tokens):
-                return (draw(rows, temperature),)
+            return (draw(rows, temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
@@ -402,7 +400,10 @@ class Model:
         """Rebuild a model from :meth:`state`."""
         model = cls.create(without_critics(blueprint), runtime, seed=0)
         model.blueprint = blueprint
-        model.vae.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+        with neutral_torch():
+            model.vae.load_state_dict(
+                {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+            )
         return model
 
     def __getstate__(self) -> dict[str, Any]:
@@ -439,7 +440,7 @@ class Model:
         found: list[tuple[np.ndarray, ...]] = []
         with self.runtime.session(), torch.no_grad():
             for i, chunk in enumerate(self._chunks(*arrays, device=device, most=most)):
-                with isolated_torch(seed, i, device=self.runtime.device):
+                with isolated_torch(seed, i):
                     found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
         if found:
             return tuple(np.concatenate(part) for part in zip(*found, strict=True))

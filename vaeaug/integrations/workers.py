@@ -57,4 +57,4 @@ def shared(shape: tuple[int, ...], dtype: torch.dtype, who: str) -> torch.Tensor
                 f"{who}: the pool takes {wanted / 1e6:.0f} MB of shared memory, {_SHM} has {free / 1e6:.0f} "
                 "MB. Set pool_size to fewer items, or give the container more (docker run --shm-size)."
             )
-    return torch.zeros(shape, dtype=dtype).share_memory_()
+    return torch.zeros(shape, dtype=dtype, device="cpu").share_memory_()

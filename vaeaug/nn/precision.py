@@ -24,4 +24,7 @@ def reduced_precision(device: torch.device) -> AbstractContextManager[object]:
     A product's inputs are then rounded to three digits, less than the 256 greys of 8 bits tell
     apart in most of their range; weights and sums stay in single precision.
     """
-    return torch.autocast(device.type, dtype=torch.bfloat16) if has_bfloat16(device) else nullcontext()
+    if not has_bfloat16(device):
+        return nullcontext()
+    # Inside an autocast of the caller, cached weights would outlive the step that changes them.
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)

@@ -198,11 +198,8 @@ class _Path:
 
     def __init__(self, model: RowWeights, hidden: Tensor, c: Tensor | None) -> None:
         self.model, self.hidden, self.c = model, hidden, c
-        # In reduced precision a log-probability is off by some hundredths, up as often as down.
-        kind = hidden.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-        self.columns = model.cut_weights(dtype)
-        self.active = torch.empty_like(hidden, dtype=dtype)
+        self.columns = model.cut_weights()
+        self.active = torch.empty_like(hidden)
 
     def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
         """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
@@ -217,7 +214,7 @@ class _Path:
                 unit = unit + F.embedding_bag(index, column.read, mode="sum")
                 unit.addmm_(hints, column.hint_read)
             self.active[:, a:b] = F.silu(unit)
-        written = (self.active[:, :b] @ column.write).to(self.hidden.dtype)
+        written = self.active[:, :b] @ column.write
         if self.c is not None and j in model.tilts.columns:
             written += model.tilts(self.c, j)
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)

@@ -130,31 +130,22 @@ class RowWeights(nn.Module):
         write = scales.combine(self.write, self.write_mask, self.smooth_write * self.smooth_write_mask)
         return read, self.hint_read * self.hint_mask, write
 
-    @property
-    def tolerant(self) -> bool:
-        """Whether rows may be drawn in reduced precision: tokens hide it, Gaussian numbers do not."""
-        return not self.continuous
-
-    def cut_weights(self, dtype: torch.dtype) -> list[RowColumn]:
-        """Return the weights column by column, as drawing needs them; kept until one of them changes.
-
-        Parameters
-        ----------
-        dtype : torch.dtype
-            Of what hidden units write.
-        """
+    def cut_weights(self) -> list[RowColumn]:
+        """Return the weights column by column, as drawing needs them; kept until one of them changes."""
         parts = (self.read, self.write, self.smooth_read, self.smooth_write, self.hint_read)
-        state = [dtype, *((p.data_ptr(), p._version, p.dtype) for p in (*parts, self.scales.heights))]
-        if self._cut[0] != state:
+        state = [(p.data_ptr(), p._version, p.dtype) for p in (*parts, self.scales.heights)]
+        kept, columns = self._cut
+        if kept != state:
             read, hint_read, write = self.weights()
-            write, columns = write.to(dtype), []
+            columns = []
             for j, (start, levels) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
                 a, b = self.boundaries[j], self.boundaries[j + 1]
                 tokens = slice(start, start + levels)
                 own = (read[:, a:b].contiguous(), hint_read[:, a:b].contiguous(), write[tokens, :b].T)
                 columns.append(RowColumn(tokens, *own))
+            # One assignment: other threads may draw from the same model.
             self._cut = (state, columns)
-        return self._cut[1]
+        return columns
 
     @property
     def parameters_width(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from vaeaug.errors import VaeaugWarning
-from vaeaug.randomness import isolated_torch
+from vaeaug.randomness import isolated_torch, neutral_torch
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import HeldRows, StreamedRows
@@ -27,6 +27,7 @@ __all__ = ["train"]
 _TRAINING_STREAM = 0
 
 
+@neutral_torch()
 def train(
     objective: nn.Module,
     data: Sequence[Tensor] | StreamedRows,
@@ -113,7 +114,7 @@ def train(
     run = Run(objective, rows, held_out, plan, seed, runtime, shared, team, callbacks, keeper)
     work = sum(p.numel() for p in objective.parameters()) * min(rows.n, plan.batch_size)
     key = (seed, _TRAINING_STREAM) if team.is_first else (seed, _TRAINING_STREAM, team.rank)
-    with runtime.session(work), isolated_torch(*key, device=runtime.device):
+    with runtime.session(work), isolated_torch(*key):
         try:
             run.epochs()
         except KeyboardInterrupt:

@@ -239,7 +239,7 @@ class Run:
         with (
             torch.no_grad(),
             self.average.stored(),
-            isolated_torch(self.seed, _VALIDATION_STREAM, device=self.runtime.device),
+            isolated_torch(self.seed, _VALIDATION_STREAM),
         ):
             for batch in self.held_out.in_order(_VALIDATION_BATCHES * self.options.batch_size):
                 means.add(self.objective(batch.tensors, 1.0), batch.weights)
@@ -273,7 +273,7 @@ class Run:
         # After a failure a run that was broken off must go back to where an unbroken one goes back to.
         self.snapshot.save()
         self.saved_step = self.step
-        streams = self.team.every(torch_state(self.runtime.device))
+        streams = self.team.every(torch_state())
         meta = {
             "ended": ended,
             "processes": self.team.size,
@@ -332,7 +332,7 @@ class Run:
         if meta["processes"] == self.team.size:
             start = f"stream.{self.team.rank}/"
             own = {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
-            restore_torch(own, self.runtime.device)
+            restore_torch(own)
         return bool(meta["ended"])
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import joblib
 import torch
 from joblib.parallel import get_active_backend
 
 from vaeaug.errors import InputError
+from vaeaug.randomness import neutral_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +85,37 @@ def inside_worker() -> bool:
     return bool(backend.nesting_level) or multiprocessing.parent_process() is not None
 
 
+class _OpenBlocks(threading.local):
+    """Knows what the number of threads is outside of all open blocks, whichever Python thread asks.
+
+    A Python thread takes over the number that torch was told last, so one that starts while another one
+    holds a block would see that block's number.
+    """
+
+    _lock = threading.Lock()
+    _threads: ClassVar[list[int]] = []
+    depth = 0
+
+    def enter(self) -> int:
+        """Open a block; return the number of threads to restore after it."""
+        with self._lock:
+            outside = torch.get_num_threads()
+            if not self.depth and self._threads:
+                outside = self._threads[0]
+            self._threads.append(outside)
+            self.depth += 1
+            return outside
+
+    def leave(self) -> None:
+        """Close a block."""
+        with self._lock:
+            self._threads.pop()
+            self.depth -= 1
+
+
+_OPEN = _OpenBlocks()
+
+
 @contextmanager
 def limited_threads(threads: int | None = None) -> Iterator[int]:
     """Limit torch's threads and flush denormal numbers inside the block; restore both after it.
@@ -106,13 +139,13 @@ def limited_threads(threads: int | None = None) -> Iterator[int]:
     if threads is None:
         together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True) // together
-    before = torch.get_num_threads()
+    before = _OPEN.enter()
     used = max(1, min(before, threads))
     torch.set_num_threads(used)
     if used > 1:
         # Threads inherit the flush flag from whoever starts them and would keep it after
         # the block; so let the pool start before the flag is raised.
-        torch.zeros(used << 15).add_(1.0)
+        torch.zeros(used << 15, device="cpu").add_(1.0)
     flushed = _flushes_denormals()
     torch.set_flush_denormal(True)
     try:
@@ -120,10 +153,11 @@ def limited_threads(threads: int | None = None) -> Iterator[int]:
     finally:
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(before)
+        _OPEN.leave()
 
 
 def _flushes_denormals() -> bool:
-    return bool(torch.full((1,), 1e-310, dtype=torch.float64).mul_(0.5).item() == 0.0)
+    return bool(torch.full((1,), 1e-310, dtype=torch.float64, device="cpu").mul_(0.5).item() == 0.0)
 
 
 class Runtime:
@@ -157,7 +191,9 @@ class Runtime:
 
     @contextmanager
     def session(self, work: float | None = None) -> Iterator[None]:
-        """Hold the thread and denormal settings of :func:`limited_threads`; may be nested.
+        """Hold the settings of :func:`limited_threads` and :func:`vaeaug.randomness.neutral_torch`.
+
+        May be nested.
 
         Parameters
         ----------
@@ -167,7 +203,7 @@ class Runtime:
             saves, many times more when other processes keep the cores busy.
         """
         small = work is not None and work < _WORK_FOR_THREADS
-        with limited_threads(1 if small and self.threads is None else self.threads):
+        with limited_threads(1 if small and self.threads is None else self.threads), neutral_torch():
             yield
 
     def synchronize(self) -> None:
