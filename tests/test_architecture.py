@@ -72,6 +72,7 @@ HOUSE = {
             "sharding",
             "shardworker",
             "containers",
+            "labels",
         ]
     },
     7: {

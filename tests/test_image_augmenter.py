@@ -1,6 +1,7 @@
 """VAEAugmenter on images: every container there and back, every method, files, pipelines, and bad input."""
 
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from torchvision.datasets import ImageFolder
 
 import vaeaug.assembly
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, archive, load
+from vaeaug.containers import read_mode
 from vaeaug.errors import InputError, TrainingDivergedError
 
 X, Y = blobs()
@@ -401,6 +403,18 @@ def test_codes_in_a_pipeline():
     assert model.predict(X.reshape(40, -1)).shape == (40,)
 
 
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "RGB", "RGBA", "I", "I;16", "F", "P", "PA", "CMYK", "YCbCr", "HSV"]
+)
+def test_pictures_of_every_mode(mode):
+    grey = pictures(X.astype(np.uint16) * 200) if mode == "I;16" else pictures(X)
+    images = grey if mode == "I;16" else [image.convert(mode) for image in grey]
+    augmenter = fast().fit(images, Y)
+    made = augmenter.sample(3, random_state=0)[0] + augmenter.vary(images[:3], random_state=0)
+    assert {image.mode for image in made} == {read_mode(mode)}
+    assert {image.size for image in made} == {(9, 8)}
+
+
 # --- few and odd images ----------------------------------------------------------------
 
 
@@ -464,6 +478,21 @@ def spoilt(value):
     return images
 
 
+def truncated():
+    """Return a picture whose file was cut, as PIL opens it: without reading it."""
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)).save(file, "png")
+    return Image.open(io.BytesIO(file.getvalue()[:2000]))
+
+
+class Lengthless(torch.utils.data.Dataset):
+    def __getitem__(self, i):
+        return X[i], int(Y[i])
+
+    def __len__(self):
+        raise NotImplementedError
+
+
 BAD = {
     "NaN": (lambda: spoilt(np.nan), r"contains NaN.*X\[7\]"),
     "infinity": (lambda: spoilt(np.inf), r"contains infinity.*X\[7\]"),
@@ -476,6 +505,7 @@ BAD = {
     "pictures and more": (lambda: [*pictures(X), X[0]], r"PIL images only; X\[40\] is a ndarray"),
     "five channels": (lambda: np.zeros((9, 8, 9, 5)), "neither the first nor the last axis"),
     "a video": (lambda: np.zeros((9, 8, 9, 3, 2)), "dim 5"),
+    "an empty list": (lambda: [], "X is an empty list"),
     "no images": (lambda: X[:0], r"0 sample\(s\)"),
     "one image": (lambda: X[:1], "at least 2 rows"),
     "text": (lambda: np.full((9, 8, 8), "a"), "booleans, integers or floats"),
@@ -486,7 +516,25 @@ BAD = {
     ),
     "a Dataset of sentences": (lambda: Pairs(["a", "b"], [0, 1]), r"X\[0\] of the Dataset.*got str"),
     "a Dataset of mixed sizes": (lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41), r"X\[40\]"),
-    "a Dataset of boxes": (lambda: Pairs(pictures(X), np.zeros((40, 4))), "one class each; pass y"),
+    "a Dataset of boxes": (
+        lambda: Pairs(pictures(X), np.zeros((40, 4))),
+        r"item 0 of the Dataset Pairs must be one class",
+    ),
+    "missing labels": (
+        lambda: Pairs(pictures(X), [0, None] * 20),
+        "Item 1 of the Dataset Pairs has no label",
+    ),
+    "numbers among texts": (
+        lambda: Pairs(pictures(X), [0, "a"] * 20),
+        "mix texts and numbers: item 1 has 'a'",
+    ),
+    "a label that is NaN": (lambda: Pairs(pictures(X), [0.0, np.nan] * 20), "item 1 of .* is NaN"),
+    "a Dataset that hides its length": (lambda: Lengthless(), "Lengthless, which has no length"),
+    "a list with an item that is no pair": (lambda: [*zip(X, Y, strict=True), 7], r"X\[40\] of the list"),
+    "a file that ends too early": (
+        lambda: [*pictures(X), truncated()],
+        r"X\[40\], a PIL image of mode 'L', cannot be read",
+    ),
 }
 
 

@@ -88,7 +88,48 @@ def test_labels_of_a_dataset_that_lists_them_are_not_read_one_by_one():
     images = Discs()
     images.targets = images.labels.tolist()
     source = StreamedImages(fast(), images, None, 0)
-    assert images.reads == 1 + len(source.x)
+    # The first image, the sample, and those that show that the list is true.
+    assert images.reads <= 1 + len(source.x) + 16 + 3
+
+
+class Remapped(Discs):
+    """Lists labels that its items do not carry, from item ``since`` on."""
+
+    def __init__(self, since=0):
+        super().__init__()
+        self.targets, self.since = self.labels.tolist(), since
+
+    def __getitem__(self, i):
+        image, label = super().__getitem__(i)
+        return image, label + 10 if i >= self.since else label
+
+
+def test_labels_of_items_win_over_those_that_are_listed():
+    assert fast(max_iter=1).fit(Remapped()).classes_.tolist() == [10, 11, 12]
+
+
+def test_a_target_transform_wins_over_the_list():
+    images = Remapped()
+    images.target_transform = lambda label: label + 10
+    assert StreamedImages(fast(), images, None, 0).context.classes_.tolist() == [10, 11, 12]
+
+
+def test_a_list_that_turns_out_wrong_is_an_error_that_names_the_item():
+    images = Remapped(since=90)
+    source = StreamedImages(fast(), images, None, 0)
+    images.since = 0
+    read, _ = source.training_rows(np.zeros(len(source.x), bool))
+    with pytest.raises(InputError, match=r"X\[\d+\] of the Dataset Remapped carries the label 1\d.*Pass y"):
+        list(read(1, 0, 0, 1))
+
+
+def test_a_list_that_raises_is_no_list():
+    class Secretive(Discs):
+        @property
+        def targets(self):
+            raise RuntimeError("download the labels first")
+
+    assert fast(max_iter=1).fit(Secretive()).classes_.tolist() == [0, 1, 2]
 
 
 def test_labels_may_be_given_and_may_be_absent():

@@ -13,6 +13,7 @@ from PIL import Image
 from vaeaug.checks import appended
 from vaeaug.codecs.packing import dtype_from_json, dtype_to_json, index_from_json, index_to_json
 from vaeaug.errors import InputError
+from vaeaug.labels import stack_labels
 
 __all__ = [
     "CONTAINERS",
@@ -26,8 +27,11 @@ __all__ = [
     "is_dataset",
     "item",
     "joined",
+    "length",
     "opened",
+    "picture_array",
     "read",
+    "read_mode",
 ]
 
 #: Modes of pictures that an array says everything about; others are read as the one beside them.
@@ -162,7 +166,7 @@ CONTAINERS: dict[str, Any] = {"arrays": Arrays, "tensors": Tensors, "pictures": 
 
 
 def holds_images(X: Any) -> bool:
-    """Tell whether data can only be images: three or more dimensions, pictures, or a torch Dataset.
+    """Tell whether data can only be images: three or more dimensions, pictures, pairs, or a torch Dataset.
 
     Examples
     --------
@@ -171,7 +175,7 @@ def holds_images(X: Any) -> bool:
     >>> holds_images(np.zeros((5, 8, 8))), holds_images(np.zeros((5, 64)))
     (True, False)
     """
-    if is_dataset(X) or len(getattr(X, "shape", ())) > 2:
+    if is_dataset(X) or _is_pairs(X) or len(getattr(X, "shape", ())) > 2:
         return True
     listed = isinstance(X, list | tuple) or (
         isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 1
@@ -203,7 +207,11 @@ def read(X: Any) -> tuple[Any, Container]:
         return _from_tensor(X), Tensors(str(X.dtype).removeprefix("torch."), str(X.device))
     if isinstance(X, list | tuple) and len(X):
         if any(isinstance(image, Image.Image) for image in X):
-            return _stacked([_from_picture(image, i) for i, image in enumerate(X)], _modes(X)), Pictures()
+            for i, image in enumerate(X):
+                if not isinstance(image, Image.Image):
+                    raise InputError(f"X must hold PIL images only; X[{i}] is a {type(image).__name__}.")
+            arrays = [picture_array(image, f"X[{i}]") for i, image in enumerate(X)]
+            return _stacked(arrays, [read_mode(image.mode) for image in X]), Pictures()
         if all(_is_tensor(image) for image in X):
             form = Tensors(str(X[0].dtype).removeprefix("torch."), str(X[0].device), listed=True)
             return _stacked([_from_tensor(image) for image in X]), form
@@ -250,7 +258,7 @@ class Opened:
 
 
 def opened(X: Any, y: Any = None) -> Opened:
-    """Read a torch Dataset of images, or of (image, label); pass on anything else.
+    """Read a torch Dataset, or a list, of images or of (image, label); pass on anything else.
 
     Parameters
     ----------
@@ -265,20 +273,19 @@ def opened(X: Any, y: Any = None) -> Opened:
     """
     if y is not None and _is_tensor(y):
         y = _from_tensor(y)
-    if not is_dataset(X):
+    if not is_dataset(X) and not _is_pairs(X):
         return Opened(X, y)
-    name = type(X).__name__
-    try:
-        count = len(X)
-    except TypeError as error:
+    name = f"Dataset {type(X).__name__}" if is_dataset(X) else "list"
+    count = length(X)
+    if count is None:
         raise InputError(
             f"X is a {name}, which has no length; pass a map-style Dataset, or its images as an array."
-        ) from error
+        )
     if not count:
         raise InputError(f"X is a {name} without images: 0 sample(s) while a minimum of 1 is required.")
     images, labels = zip(*(item(X, i, name) for i in range(count)), strict=True)
     if y is None and not all(label is None for label in labels):
-        y = _as_labels(labels, name)
+        y = stack_labels(labels, name)
     if _is_tensor(images[0]) or isinstance(images[0], np.ndarray):
         pixels, form = read(list(images))
         stacked = Tensors(form.dtype, form.device) if isinstance(form, Tensors) else Arrays()
@@ -287,12 +294,12 @@ def opened(X: Any, y: Any = None) -> Opened:
 
 
 def item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
-    """Return image i of a Dataset and its label, None without one."""
+    """Return image i of a Dataset and its label as they are, None without one."""
     try:
         found = dataset[i]
     except Exception as error:
         raise InputError(
-            f"X[{i}] cannot be read: the Dataset {name} raised {type(error).__name__}: {error}. Mend that "
+            f"X[{i}] cannot be read: the {name} raised {type(error).__name__}: {error}. Mend that "
             "item, or leave it out with torch.utils.data.Subset."
         ) from error
     image, label = found, None
@@ -300,19 +307,18 @@ def item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
         image, label = found[0], (found[1] if len(found) > 1 else None)
     if not (isinstance(image, Image.Image | np.ndarray) or _is_tensor(image)):
         raise InputError(
-            f"X[{i}] of the Dataset {name} must be an image or a pair (image, label), the image a tensor, an "
+            f"X[{i}] of the {name} must be an image or a pair (image, label), the image a tensor, an "
             f"array or a PIL image; got {type(image).__name__}."
         )
-    return image, label.item() if label is not None and _is_tensor(label) and label.ndim == 0 else label
+    return image, label
 
 
-def _as_labels(labels: Sequence[Any], name: str) -> np.ndarray:
-    if any(label is None or _is_tensor(label) or np.ndim(label) for label in labels):
-        raise InputError(
-            f"The labels of the Dataset {name} must be one class each; pass y, with one label per image, in "
-            "their place."
-        )
-    return np.asarray(labels)
+def length(X: Any) -> int | None:
+    """Return the number of items, None where X does not tell."""
+    try:
+        return len(X)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None
 
 
 def _class_names(dataset: Any, y: Any) -> list[str] | None:
@@ -332,6 +338,17 @@ def is_dataset(X: Any) -> bool:
     from torch.utils.data import Dataset
 
     return isinstance(X, Dataset)
+
+
+def _is_pairs(X: Any) -> bool:
+    """Tell whether X is a list of (image, label), as a Dataset hands them out."""
+    if not isinstance(X, list | tuple) or not len(X):
+        return False
+    first = X[0]
+    if not isinstance(first, list | tuple) or len(first) != 2 or np.ndim(first[1]):
+        return False
+    image = first[0]
+    return isinstance(image, Image.Image) or (hasattr(image, "ndim") and image.ndim >= 2)
 
 
 def _is_tensor(X: Any) -> bool:
@@ -356,19 +373,27 @@ def _from_tensor(X: Any) -> np.ndarray:
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
-def _from_picture(image: Any, i: int) -> np.ndarray:
-    if not isinstance(image, Image.Image):
-        raise InputError(f"X must hold PIL images only; X[{i}] is a {type(image).__name__}.")
-    mode = _read_mode(image.mode)
-    return np.asarray(image if image.mode == mode else image.convert(mode))
+def picture_array(image: Image.Image, what: str) -> np.ndarray:
+    """Return the pixels of a PIL image in the mode of :func:`read_mode`.
+
+    Raises
+    ------
+    InputError
+        If PIL cannot read or convert it.
+    """
+    mode = read_mode(image.mode)
+    try:
+        return np.asarray(image if image.mode == mode else image.convert(mode))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(
+            f"{what}, a PIL image of mode {image.mode!r}, cannot be read: {error}. Mend the file, or convert "
+            'the image first, for example with image.convert("RGB").'
+        ) from error
 
 
-def _read_mode(mode: str) -> str:
+def read_mode(mode: str) -> str:
+    """Return the mode that pictures of a mode are read in: their own, or the next that arrays can hold."""
     return mode if mode in _OWN_MODES else _READ_AS.get(mode, "RGB")
-
-
-def _modes(pictures: Sequence[Any]) -> list[str]:
-    return [_read_mode(image.mode) for image in pictures]
 
 
 def _stacked(images: Sequence[np.ndarray], modes: Sequence[str] | None = None) -> np.ndarray:

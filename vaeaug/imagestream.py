@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from vaeaug.codecs.context import ContextCodec
-from vaeaug.containers import is_dataset, item, opened, read
+from vaeaug.containers import is_dataset, item, length, opened, read
 from vaeaug.errors import InputError
 from vaeaug.intake import ImageIntake
+from vaeaug.labels import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.randomness import numpy_generator, torch_generator
 from vaeaug.settings import class_weights
 from vaeaug.training.rows import Block
@@ -19,6 +20,8 @@ from vaeaug.training.rows import Block
 __all__ = ["StreamedImages", "is_image_stream"]
 
 _SAMPLE, _EPOCH_ORDER = 23, 24
+#: Items read evenly to see whether the labels that a Dataset lists are those of its items.
+_PROBES = 16
 #: Values from which a Dataset is read again in every epoch: 1 GB of encoded images.
 _MOST_VALUES = 1 << 28
 #: Values of the images drawn to learn from, and how many images these are at least and at most.
@@ -35,25 +38,24 @@ def is_image_stream(X: Any) -> bool:
     InputError
         If that image cannot be read.
     """
-    if not is_dataset(X) or not hasattr(X, "__len__"):
-        return False
-    try:
-        count = len(X)
-    except TypeError:
-        return False
+    count = (length(X) or 0) if is_dataset(X) else 0
     return count > 0 and count * _values(X) > _MOST_VALUES
 
 
 def _values(dataset: Any) -> int:
     """Return the number of values of the first image."""
-    return int(np.asarray(read([item(dataset, 0, type(dataset).__name__)[0]])[0]).size)
+    return int(np.asarray(read([item(dataset, 0, _name(dataset))[0]])[0]).size)
+
+
+def _name(dataset: Any) -> str:
+    return f"Dataset {type(dataset).__name__}"
 
 
 class _Items:
     """A Dataset whose items are images and labels, and whose failures name the item."""
 
     def __init__(self, dataset: Any) -> None:
-        self._dataset, self._name = dataset, type(dataset).__name__
+        self._dataset, self._name = dataset, _name(dataset)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -72,8 +74,8 @@ class StreamedImages:
     dataset : torch.utils.data.Dataset
         Map-style, of images or (image, label).
     y : labels or None
-        One per image; None takes those of the Dataset, from its ``targets`` if it has them, or else by
-        reading all items once.
+        One per image; None takes those of the Dataset, from its ``targets`` if it has them and they are those
+        of its items, or else by reading all items once.
     seed : int
 
     Attributes
@@ -94,6 +96,7 @@ class StreamedImages:
         self._dataset, self._seed = dataset, seed
         self.rows, values = len(dataset), _values(dataset)
         self._block = max(1, _BLOCK_VALUES // values)
+        self._listed: np.ndarray | None = None
         y = self._labels() if y is None else opened(y, y).y
         if y is not None and len(y) != self.rows:
             raise InputError(
@@ -136,7 +139,8 @@ class StreamedImages:
         def read_images(epoch: int, turn: int, rank: int, ranks: int) -> Iterator[Block]:
             rng = numpy_generator(self._seed, _EPOCH_ORDER, epoch, turn)
             mine = trained[rng.permutation(len(trained))[rank::ranks]]
-            for images, _, numbers in self._read(mine, epoch, turn):
+            for images, labels, numbers in self._read(mine, epoch, turn):
+                self._check_listed(labels, numbers)
                 x = self.intake.codec.encode(read(images)[0])
                 yield x, self._contexts[numbers], self._weights[numbers]
 
@@ -151,20 +155,29 @@ class StreamedImages:
 
     def _labels(self) -> np.ndarray | None:
         """Return the labels of the Dataset; None where it has none."""
-        targets = getattr(self._dataset, "targets", None)
-        if targets is not None and len(targets) == self.rows:
-            return np.asarray(targets)
-        labels: list[Any] = []
-        for _, found, _ in self._read(np.arange(self.rows), 0, 0):
-            labels += found
-        if all(label is None for label in labels):
-            return None
-        if any(label is None or np.ndim(label) for label in labels):
-            raise InputError(
-                f"The labels of the Dataset {type(self._dataset).__name__} must be one class each; pass y, "
-                "with one label per image, in their place."
-            )
-        return np.asarray(labels)
+        listed = list_labels(self._dataset)
+        if listed is not None:
+            some = probe_rows(listed, _PROBES)
+            found = [label for _, labels, _ in self._read(some, 0, 0) for label in labels]
+            if [plain_label(label, f"X[{i}]") for i, label in zip(some, found, strict=True)] == [
+                *listed[some]
+            ]:
+                self._listed = listed
+                return listed
+        labels = [label for _, found, _ in self._read(np.arange(self.rows), 0, 0) for label in found]
+        return None if all(label is None for label in labels) else stack_labels(labels, _name(self._dataset))
+
+    def _check_listed(self, labels: list[Any], numbers: np.ndarray) -> None:
+        """Refuse items whose labels differ from what the Dataset lists."""
+        if self._listed is None:
+            return
+        for i, label in zip(numbers.tolist(), labels, strict=True):
+            plain = plain_label(label, f"X[{i}]")
+            if plain != self._listed[i]:
+                raise InputError(
+                    f"X[{i}] of the {_name(self._dataset)} carries the label {plain!r}, and its list of "
+                    f"labels says {self._listed[i : i + 1].tolist()[0]!r}. Pass y, one label per image."
+                )
 
     def _read(self, numbers: np.ndarray, *key: int) -> Iterator[tuple[list[Any], list[Any], np.ndarray]]:
         """Yield images, labels and numbers of some items, block by block."""

@@ -228,6 +228,8 @@ def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any
             f"X must be an array of numbers or a DataFrame, images or a Dataset; got the folder {X}. For "
             "images in one folder per class, pass torchvision.datasets.ImageFolder(X)."
         )
+    if isinstance(X, list | tuple) and not len(X):
+        raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
     if estimator.image_shape is None and not holds_images(X):
         return *TableIntake.fit(estimator, X), y
     data = opened(X, y)

@@ -1,0 +1,154 @@
+"""Class labels of Datasets: what items carry, and lists of them that may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vaeaug.errors import InputError
+
+__all__ = ["list_labels", "plain_label", "probe_rows", "stack_labels"]
+
+#: Classes of which an item is read to see whether a list of labels is true.
+_MOST_PROBED = 64
+
+
+def plain_label(label: Any, what: str) -> Any:
+    """Return the label of one item as a plain value: an int, a float, a str; None stays None.
+
+    Parameters
+    ----------
+    label : object
+        Also a tensor or array of one value, of shape () or (1,).
+    what : str
+        Whose label it is, for the message.
+
+    Raises
+    ------
+    InputError
+        If it holds several values, none, or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain_label(np.array([3]), "item 0"), plain_label("cat", "item 1")
+    (3, 'cat')
+    """
+    if isinstance(label, list | tuple) and len(label) == 1:
+        return plain_label(label[0], what)
+    plain = label
+    if hasattr(label, "shape") and hasattr(label, "item"):
+        if tuple(label.shape) not in ((), (1,)):
+            raise _refusal(what, f"shape {tuple(label.shape)}")
+        try:
+            plain = label.item()
+        except (RuntimeError, NotImplementedError) as error:
+            raise InputError(f"The label of {what} cannot be read: {error}") from error
+    elif np.ndim(label) or isinstance(label, dict | set):
+        raise _refusal(what, f"a {type(label).__name__} of {len(label)}")
+    if isinstance(plain, float) and plain != plain:
+        raise InputError(f"The label of {what} is NaN; give every item a class, or leave that item out.")
+    return plain
+
+
+def stack_labels(labels: Sequence[Any], who: str) -> np.ndarray:
+    """Return the labels of items as one array (n,); its dtype says what they are.
+
+    Parameters
+    ----------
+    labels : sequence
+        As :func:`plain_label` takes them.
+    who : str
+        Whose labels they are, for messages.
+
+    Raises
+    ------
+    InputError
+        If one is no class or missing, or texts and numbers are mixed: an array would make texts of all.
+    """
+    labels = [plain_label(label, f"item {i} of the {who}") for i, label in enumerate(labels)]
+    first: dict[str, int] = {}
+    for i, label in enumerate(labels):
+        kind = "text" if isinstance(label, str | bytes) else "missing" if label is None else "number"
+        first.setdefault(kind, i)
+    if "missing" in first:
+        raise InputError(
+            f"Item {first['missing']} of the {who} has no label, and others have one; give a class to every "
+            "item, or to none."
+        )
+    if len(first) > 1:
+        text, number = first["text"], first["number"]
+        raise InputError(
+            f"The labels of the {who} mix texts and numbers: item {text} has {labels[text]!r}, item {number} "
+            f"has {labels[number]!r}. Make texts of all, for example with str(label), or numbers of all."
+        )
+    return np.asarray(labels)
+
+
+def list_labels(dataset: Any) -> np.ndarray | None:
+    """Return the labels that a Dataset lists beside its items, (n,), or None.
+
+    Looks at ``targets``, ``labels`` and the last tensor of a ``TensorDataset``, through ``Subset`` and
+    ``ConcatDataset``. What is listed may differ from what items carry: see :func:`probe_rows`.
+    """
+    try:
+        return _listed(dataset)
+    except Exception:  # a property of the user's class may raise anything; items have labels too
+        return None
+
+
+def probe_rows(labels: np.ndarray, spread: int) -> np.ndarray:
+    """Return the numbers of items that show whether a list of labels is true: sorted, int64.
+
+    Parameters
+    ----------
+    labels : ndarray (n,)
+    spread : int
+        Items taken evenly; besides, one of each class is taken (of 64 classes, if there are more).
+    """
+    _, first = np.unique(labels, return_index=True)
+    some = first[np.unique(np.linspace(0, len(first) - 1, _MOST_PROBED).astype(np.int64))]
+    return np.union1d(np.linspace(0, len(labels) - 1, spread).astype(np.int64), some)
+
+
+def _listed(dataset: Any) -> np.ndarray | None:
+    from torch.utils.data import ConcatDataset, Subset, TensorDataset
+
+    if getattr(dataset, "target_transform", None) is not None:
+        return None
+    if isinstance(dataset, Subset):
+        whole = _listed(dataset.dataset)
+        return None if whole is None else whole[np.asarray(dataset.indices, dtype=np.int64)]
+    if isinstance(dataset, ConcatDataset):
+        parts = [_listed(part) for part in dataset.datasets]
+        known = [part for part in parts if part is not None]
+        # numpy would make texts of numbers beside texts.
+        mixed = len({part.dtype.kind in "US" for part in known}) > 1
+        return None if mixed or len(known) < len(parts) else np.concatenate(known)
+    if isinstance(dataset, TensorDataset):
+        return _as_list(dataset.tensors[-1], len(dataset)) if len(dataset.tensors) == 2 else None
+    for name in ("targets", "labels"):
+        found = _as_list(getattr(dataset, name, None), len(dataset))
+        if found is not None:
+            return found
+    return None
+
+
+def _as_list(labels: Any, rows: int) -> np.ndarray | None:
+    """Return labels as an array (rows,), or None if they are not that."""
+    if labels is None:
+        return None
+    array = labels.detach().cpu().numpy() if hasattr(labels, "detach") else np.asarray(labels)
+    if array.dtype.kind in "US" and not hasattr(labels, "dtype"):
+        array = stack_labels(list(labels), "list")  # refuses numbers among texts
+    array = array.reshape(rows) if array.shape == (rows, 1) else array
+    return array if array.shape == (rows,) and array.dtype.kind in "biufUS" else None
+
+
+def _refusal(what: str, got: str) -> InputError:
+    return InputError(
+        f"The label of {what} must be one class, such as an int or a str; got {got}. Wrap the dataset in one "
+        "whose items carry one class, or pass one label per item in their place."
+    )
