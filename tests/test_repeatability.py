@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes: call after call, beside other threads, whatever the caller's torch is."""
+"""The same seed gives the same bytes: call after call, beside other threads, in any state of torch."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ DRAWS = [name for name in NAMES if name not in fit_calls() and name != "save and
 
 
 def count_deviations(call, repeats=REPEATS):
-    """Return how many repetitions differ from the first one, with memory taken and given back between them."""
+    """Return how many repetitions differ from the first one; memory is taken and given back between them."""
     rng = np.random.default_rng(0)
     held, first, deviations = [], None, 0
     for _ in range(repeats):

@@ -180,7 +180,7 @@ def torch_state() -> dict[str, np.ndarray]:
 
 
 def restore_torch(state: Mapping[str, np.ndarray]) -> None:
-    """Let the streams of the present :func:`isolated_torch` go on from where :func:`torch_state` found them."""
+    """Let the streams of the present :func:`isolated_torch` go on from a :func:`torch_state`."""
     import torch
 
     for kind, array in state.items():
@@ -295,7 +295,7 @@ def _mode() -> Any:
     }
 
     class Neutral(TorchFunctionMode):
-        """Hands generators, dtype and device to the functions of torch that would ask the process for them."""
+        """Hands generators, dtype and device to functions of torch that would ask the process for them."""
 
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

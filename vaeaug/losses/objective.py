@@ -114,7 +114,7 @@ class Objective(nn.Module):
             return c
         shown = torch.rand(len(c), len(self.blocks), device=c.device) >= self.label_dropout
         widths = torch.tensor([stop - start for start, stop in self.blocks], device=c.device)
-        return c * torch.repeat_interleave(shown, widths, dim=1)
+        return c * torch.repeat_interleave(shown, widths, dim=1, output_size=c.shape[1])
 
 
 @contextmanager

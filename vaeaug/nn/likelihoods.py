@@ -42,7 +42,7 @@ class RowLikelihood(RowWeights):
         """Learn from rows ``(n, W)`` where numbers lie, and start at the log-frequencies of tokens."""
         with torch.no_grad():
             self.scales.measure(x, x[:, self.token_columns].to(torch.int64))
-            for j, (start, width) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
+            for j, (start, width) in enumerate(zip(self.starts, self.levels, strict=True)):
                 codes = x[:, self.token_columns[j]].to(torch.int64)
                 counts = torch.bincount(codes[codes >= 0], minlength=width).to(self.bias)
                 share = (counts + 0.5) / (counts.sum() + 0.5 * width)

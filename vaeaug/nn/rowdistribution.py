@@ -170,7 +170,7 @@ class RowDistribution(Drawable):
         scales = model.scales
         sources = [self] if self.fallback is None else [self, self.fallback[0]]
         paths = [_Path(model, model.split(source.params)[0], source.c) for source in sources]
-        numbers = {owner: i for i, owner in enumerate(scales.owners.tolist())}
+        numbers = {owner: i for i, owner in enumerate(scales.token_columns)}
         columns = len(model.levels)
         codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
         hints = x.new_zeros(len(x), len(numbers))
@@ -181,7 +181,7 @@ class RowDistribution(Drawable):
                 fall = torch.rand(len(x), 1, device=x.device) < self.fallback[1][:, None]
                 logits = torch.where(fall, other[0], logits)
             if shares is not None:
-                start = int(model.offsets[j])
+                start = model.starts[j]
                 mass = logits.exp()
                 shares[start : start + model.levels[j]] += mass.T @ (1.0 / mass.sum(1))
             codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])

@@ -67,6 +67,8 @@ class RowWeights(nn.Module):
         self.autoregressive = autoregressive
         self.layout = layout
         self.levels = [int(k) for k in levels]
+        #: Where the tokens of each column begin: reading the buffer would wait for a GPU.
+        self.starts = [sum(self.levels[:j]) for j in range(columns)]
         self.total = int(levels.sum())
         self.hidden = int(hidden) if columns else 0
         self.continuous = len(layout.columns("continuous"))
@@ -105,7 +107,7 @@ class RowWeights(nn.Module):
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
         self.boundaries = torch.searchsorted(degree, torch.arange(columns + 1)).tolist()
-        self._cut: tuple[list[Any], list[RowColumn]] = ([], [])
+        self._cut: tuple[list[Any], list[RowColumn], tuple[Tensor, ...]] = ([], [], ())
 
     def _degrees(self, columns: int) -> Tensor:
         """Return the degree of each hidden unit: it reads columns before, and feeds columns from there on."""
@@ -133,18 +135,19 @@ class RowWeights(nn.Module):
     def cut_weights(self) -> list[RowColumn]:
         """Return the weights column by column, as drawing needs them; kept until one of them changes."""
         parts = (self.read, self.write, self.smooth_read, self.smooth_write, self.hint_read)
-        state = [(p.data_ptr(), p._version, p.dtype) for p in (*parts, self.scales.heights)]
-        kept, columns = self._cut
+        state = [(id(p), p._version, p.dtype, p.device) for p in (*parts, self.scales.heights)]
+        kept, columns, _ = self._cut
         if kept != state:
             read, hint_read, write = self.weights()
             columns = []
-            for j, (start, levels) in enumerate(zip(self.offsets.tolist(), self.levels, strict=True)):
+            for j, (start, levels) in enumerate(zip(self.starts, self.levels, strict=True)):
                 a, b = self.boundaries[j], self.boundaries[j + 1]
                 tokens = slice(start, start + levels)
                 own = (read[:, a:b].contiguous(), hint_read[:, a:b].contiguous(), write[tokens, :b].T)
                 columns.append(RowColumn(tokens, *own))
             # One assignment: other threads may draw from the same model.
-            self._cut = (state, columns)
+            # The parts are held so that no later one takes over the identity of one of them.
+            self._cut = (state, columns, parts)
         return columns
 
     @property

@@ -48,6 +48,7 @@ class OrderedTokens(nn.Module):
     def __init__(self, layout: Layout) -> None:
         super().__init__()
         owners, columns, self.positions = _numbers(layout)
+        self.token_columns = owners
         levels = layout.levels.tolist()
         starts = [sum(levels[:j]) for j in range(len(levels))]
         self.blocks = [(starts[j], levels[j]) for j in owners]

@@ -1,0 +1,61 @@
+"""Every part of the family on a pretended GPU: nothing is made beside the batch, no value is waited for.
+
+Torch's fake tensors have a device and a shape and hold nothing, so a CUDA device may be named where there is
+none. An operation over two devices is an error there, as is reading a value, for which a real GPU would have to
+be waited for.
+"""
+
+import pytest
+import torch
+from made_calls import fit_images, fit_table
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from vaeaug import VARIANTS, randomness
+from vaeaug.assembly import build
+from vaeaug.nn.distributions import draw
+from vaeaug.randomness import isolated_torch
+
+GPU = torch.device("cuda", 0)
+ROWS = 32
+
+
+@pytest.fixture(autouse=True)
+def no_generators(monkeypatch):
+    """Let random functions do without a generator: torch makes none for a device that is absent."""
+    monkeypatch.setattr(randomness._Streams, "on", lambda self, device: None)
+
+
+def move_to_fake_gpu(module, mode):
+    """Replace all parameters and buffers by fake ones on the GPU."""
+    for part in module.modules():
+        for group in (part._parameters, part._buffers):
+            for name, value in group.items():
+                if value is not None:
+                    fake = mode.from_tensor(value.detach())
+                    with mode:
+                        fake = fake.to(GPU)
+                        wanted = isinstance(value, torch.nn.Parameter)
+                        group[name] = torch.nn.Parameter(fake, value.requires_grad) if wanted else fake
+    return module
+
+
+@pytest.mark.parametrize("fit", [fit_table, fit_images])
+@pytest.mark.parametrize("variant", ["default", *VARIANTS])
+def test_a_training_pass_and_a_draw_stay_on_the_device_of_the_batch(variant, fit):
+    if (variant, fit) == ("adversarial", fit_images):
+        pytest.skip("its loss asks for gradients, which torch computes on no fake GPU")
+    augmenter = fit(**({} if variant == "default" else VARIANTS[variant]))
+    blueprint = augmenter._model.blueprint
+    mode = FakeTensorMode()
+    with isolated_torch(0):
+        objective = move_to_fake_gpu(build(blueprint), mode)
+    with mode, isolated_torch(0):
+        x = torch.zeros(ROWS, *blueprint.layout.shape, device=GPU)
+        c = torch.zeros(ROWS, augmenter._context.width, device=GPU)
+        pieces = objective((x, c), 0.5)
+        if list(objective.critic_parameters()):
+            pieces["critic"] = objective.critic_loss((x, c))
+        assert {piece.device for piece in pieces.values()} == {GPU}
+        vae = objective.eval().vae
+        with torch.no_grad():
+            assert draw(vae.decode(vae.latent.sample(c, 1.0), c), 1.0).device == GPU
