@@ -104,7 +104,7 @@ TORCH_ROOMS = {"nn", "training", "losses", "building", "integrations"}
 HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
 
 #: Third-party packages that a function may import on first use, because they are slow or optional.
-ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas"}
+ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas", "pytz", "dateutil"}
 
 #: Own modules that a function imports on first use, each with its reason: never to escape a loop.
 LAZY = {

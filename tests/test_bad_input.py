@@ -120,7 +120,12 @@ BAD_DATA = {
         InputError,
         ["y contains NaN", "25 of 80 labels are missing", "Drop these rows"],
     ),
-    "infinite targets": (NUMBERS, infinite(NUMBERS)[:, 1], InputError, ["'y'", "infinity (1 of 80"]),
+    "infinite targets": (
+        NUMBERS,
+        infinite(NUMBERS)[:, 1],
+        InputError,
+        ["y contains infinity (1 of 80", "Drop these rows"],
+    ),
     "labels in two columns": (NUMBERS, CODES[:, None].repeat(2, 1), InputError, ["(80, 2)", "DataFrame"]),
 }
 

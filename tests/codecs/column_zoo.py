@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 import zoneinfo
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytz
+from dateutil import tz
 
 ROWS = 400
 
@@ -17,7 +21,7 @@ def zoo() -> dict[str, pd.Series]:
     rng = np.random.default_rng(0)
     missing = rng.random(ROWS) < 0.1
     found: dict[str, pd.Series] = {}
-    for part in (_numbers, _times, _categories, _corners):
+    for part in (_numbers, _decimals, _times, _clocks, _categories, _arrow, _corners):
         found |= part(rng, missing)
     return {name: series.rename(name) for name, series in found.items()}
 
@@ -54,9 +58,81 @@ def _numbers(rng, missing) -> dict[str, pd.Series]:
         found[name] = holes(rng.integers(0, 100, ROWS), missing, name)
     for kind in (pa.int8(), pa.int64(), pa.uint64(), pa.float32(), pa.float64()):
         found[f"arrow {kind}"] = holes(rng.integers(0, 100, ROWS), missing, pd.ArrowDtype(kind))
+    found["float16"] = pd.Series(rng.normal(size=ROWS).astype("float16"))
+    found["float16 limits"] = pd.Series(rng.choice(np.array([-65504, 0, 65504], dtype="float16"), ROWS))
+    found["float16 tenths"] = pd.Series(np.round(rng.random(ROWS) * 9, 1).astype("float16"))
+    found["beyond float64"] = pd.Series(2**60 + rng.integers(0, 1000, ROWS))
+    mixed = [int(v) if v % 2 else v + 0.5 for v in rng.integers(0, 1000, ROWS).tolist()]
+    found["object int and float"] = _objects(mixed, missing, None)
+    found["object int and float, NaN"] = _objects(mixed, missing, np.nan)
+    for name, fill in (("float64", np.nan), ("float64", 0.0), ("int64", 0)):
+        values = np.where(missing, rng.integers(1, 9, ROWS), fill).astype(name)
+        found[f"sparse {name}, {fill}"] = pd.Series(pd.arrays.SparseArray(values, fill_value=fill))
     found["object int"] = holes(rng.integers(0, 10**6, ROWS).tolist(), missing, object, None)
     found["object float"] = holes(np.round(rng.normal(size=ROWS), 2).tolist(), missing, object, np.nan)
     return found
+
+
+def _decimals(rng, missing) -> dict[str, pd.Series]:
+    cents = [Decimal(v).scaleb(-2) for v in rng.integers(-(10**6), 10**6, ROWS).tolist()]
+    shown = [Decimal(v) for v in rng.choice(["1.5", "2.25", "30", "0.0625"], ROWS).tolist()]
+    long = [Decimal(10**30 + v).scaleb(-10) for v in range(8)]
+    found = {
+        "object decimal": _objects(cents, missing, None),
+        "object decimal of several places": _objects(shown, missing, np.nan),
+        "object decimal beyond 64 bits": _objects([Decimal(10**30)] * ROWS, missing, None),
+        "object decimal constant": _objects([Decimal("1.50")] * ROWS, missing, None),
+    }
+    for kind in (pa.decimal128(10, 2), pa.decimal128(38, 10), pa.decimal256(50, 2)):
+        dtype = pd.ArrowDtype(kind)
+        values = [None if gap else value for value, gap in zip(cents, missing, strict=True)]
+        found[f"arrow {kind}"] = pd.Series(pd.array(values, dtype=dtype))
+    found["arrow decimal beyond 64 bits"] = pd.Series(
+        pd.array([long[0]] * ROWS, dtype=pd.ArrowDtype(pa.decimal128(38, 10)))
+    )
+    return found
+
+
+def _clocks(rng, missing) -> dict[str, pd.Series]:
+    """Times of day, and objects of Python's datetime module."""
+    seconds = rng.integers(0, 86_400, ROWS)
+    midnight = datetime.datetime(2020, 1, 1)
+    moments = [midnight + datetime.timedelta(seconds=int(s)) for s in seconds]
+    clock = [moment.time() for moment in moments]
+    gaps = [moment - midnight for moment in moments]
+    zone = datetime.timezone(datetime.timedelta(hours=-3))
+    found = {
+        "object time": _objects(clock, missing, None),
+        "object timedelta": _objects(gaps, missing, None),
+        "object Timedelta": _objects([*map(pd.Timedelta, gaps)], missing, pd.NaT),
+        "object datetime": _objects(moments, missing, None),
+        "object datetime in a zone": _objects([m.replace(tzinfo=zone) for m in moments], missing, None),
+        "object Timestamp": _objects([*map(pd.Timestamp, moments)], missing, pd.NaT),
+    }
+    for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns")):
+        values = [None if gap else value for value, gap in zip(clock, missing, strict=True)]
+        found[f"arrow {kind}"] = pd.Series(pd.array(values, dtype=pd.ArrowDtype(kind)))
+    return found
+
+
+def _arrow(rng, missing) -> dict[str, pd.Series]:
+    """Arrow types that pandas can hold and not reckon with."""
+    words = [
+        None if gap else word
+        for word, gap in zip(rng.choice(["a", "bb"], ROWS).tolist(), missing, strict=True)
+    ]
+    days = [None if gap else datetime.date(2020, 1, 1 + i % 28) for i, gap in enumerate(missing)]
+    kinds = {
+        "dictionary of text": pa.array(words).dictionary_encode(),
+        "dictionary of integers": pa.array(rng.integers(0, 5, ROWS)).dictionary_encode(),
+        "ordered dictionary": pa.DictionaryArray.from_arrays(
+            pa.array(rng.integers(0, 2, ROWS).astype("int16")), ["lo", "hi", "never"], ordered=True
+        ),
+        "null": pa.nulls(ROWS),
+        "halffloat": pa.array(rng.normal(size=ROWS).astype("float16")),
+        "date64": pa.array(days, type=pa.date64()),
+    }
+    return {f"arrow {name}": pd.Series(pd.arrays.ArrowExtensionArray(array)) for name, array in kinds.items()}
 
 
 def _times(rng, missing) -> dict[str, pd.Series]:
@@ -73,6 +149,12 @@ def _times(rng, missing) -> dict[str, pd.Series]:
         "UTC",
         zoneinfo.ZoneInfo("Asia/Kolkata"),
         datetime.timezone(datetime.timedelta(hours=2)),
+        datetime.timezone(datetime.timedelta(hours=-1, minutes=-30), "AZOT"),
+        pytz.FixedOffset(330),
+        pytz.timezone("Asia/Tokyo"),
+        tz.gettz("America/Lima"),
+        tz.tzutc(),
+        tz.tzoffset("CET", 3600),
     )
     for zone in zones:
         found[f"stamps in {zone}"] = stamps.dt.tz_localize("UTC").dt.tz_convert(zone).mask(missing)
@@ -114,6 +196,24 @@ def _categories(rng, missing) -> dict[str, pd.Series]:
     found["category tuple"] = pd.Series(
         pd.Categorical.from_codes(codes, pd.Index([("a", 1), ("b", 2), ("c", 3)], tupleize_cols=False))
     )
+    codes = rng.integers(0, 3, ROWS)
+    for name, levels in {
+        "numbers and text": [1.0, 2.0, "3+"],
+        "decimals": [Decimal("1.5"), Decimal("2.50"), Decimal("3")],
+        "dates": [datetime.date(2020, 1, day) for day in (1, 2, 3)],
+        "times": [datetime.time(hour) for hour in (1, 2, 3)],
+        "UUIDs": [uuid.UUID(int=n) for n in (1, 2, 3)],
+        "bytes": [b"a", b"b", b"c"],
+    }.items():
+        categories = pd.Index(np.array(levels, dtype=object), dtype=object)
+        found[f"category of {name}"] = pd.Series(pd.Categorical.from_codes(codes, categories))
+    offset = pd.date_range("2020-01-01", periods=3, tz=pytz.FixedOffset(330))
+    found["category of zoned stamps"] = pd.Series(offset[codes]).astype("category")
+    found["category of periods"] = pd.Series(pd.period_range("2020-01", periods=3, freq="M")[codes])
+    found["category of periods"] = found["category of periods"].astype("category")
+    found["interval"] = pd.Series(pd.interval_range(0.0, 3.0)[codes])
+    found["object UUID"] = _objects([uuid.UUID(int=int(n) + 7) for n in codes], missing, None)
+    found["sparse bool"] = pd.Series(pd.arrays.SparseArray(words == "a"))
     found["many levels"] = pd.Series(rng.integers(0, 1500, ROWS).astype(str).astype(object))
     return found
 

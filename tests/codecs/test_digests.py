@@ -75,7 +75,7 @@ def test_of_many_numbers_the_ends_are_exact_and_the_rest_is_sampled(monkeypatch)
     assert counts is None
     assert (values.min(), values.max()) == (-50.0, 60.0)
     codec = fit_column(values)
-    assert (codec.axis_.low, codec.axis_.high) == (-50.0, 60.0)
+    assert (codec.axes_[0].low, codec.axes_[0].high) == (-50.0, 60.0)
     inner = codec.decode(codec.encode(pd.Series(np.linspace(-1, 1, 9), name="x")))
     np.testing.assert_allclose(inner, np.linspace(-1, 1, 9), atol=1e-6)
 

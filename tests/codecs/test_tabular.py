@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.errors import InputError, RejectedColumn, VaeaugWarning
 
-EMPTY = ("all NaN", "all None", "all NaT", "all NA", "no category", "no string")
+EMPTY = ("all NaN", "all None", "all NaT", "all NA", "no category", "no string", "arrow null")
 
 
 @pytest.fixture

@@ -30,11 +30,17 @@ class ColumnOptions:
         Quantile bins per numeric column.
     max_levels : int
         Levels of a categorical column that get tokens of their own.
+    recognise : bool
+        Whether numbers that are codes or dates are looked for.
+    points : tuple of int
+        Numbers that stand for themselves alone, however rare.
     """
 
     categorical: bool = False
     max_bins: int = 64
     max_levels: int = 1000
+    recognise: bool = True
+    points: tuple[int, ...] = ()
 
 
 class ColumnCodec(ABC):

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.codecs.categorical import CategoricalCodec
-from vaeaug.codecs.columns import column_from_state, fit_column
+from vaeaug.codecs.columns import ColumnOptions, TranslatedCodec, column_from_state, fit_column
 from vaeaug.codecs.numeric import NumericCodec
 from vaeaug.codecs.storage import as_series, mask_of
 from vaeaug.codecs.temporal import TemporalCodec
+from vaeaug.codecs.translations import translation_from_json
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from vaeaug.codecs.base import ColumnCodec
     from vaeaug.codecs.packing import Arrays
+    from vaeaug.codecs.translations import Translation
 
 __all__ = ["Block", "ClassBlock", "ValueBlock", "block_from_state", "fit_block"]
 
@@ -32,13 +34,15 @@ class Block(ABC):
     Attributes
     ----------
     codec : ColumnCodec
-        Keeps dtype and values of the variable.
+        Keeps dtype and values of the variable, or of the plain column that it is translated to.
+    translation : Translation or None
     width : int
         Number of context columns.
     """
 
     kind: ClassVar[str]
     codec: ColumnCodec
+    translation: Translation | None = None
     width: int
 
     @abstractmethod
@@ -56,7 +60,16 @@ class Block(ABC):
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
         meta, arrays = self.codec.state()
-        return {"kind": self.kind, "codec": meta}, arrays
+        translation = None if self.translation is None else self.translation.to_json()
+        return {"kind": self.kind, "codec": meta, "translation": translation}, arrays
+
+    def plain(self, series: pd.Series) -> pd.Series:
+        """Return the column as its codec takes it."""
+        return series if self.translation is None else self.translation.forward(series)
+
+    def own(self, series: pd.Series) -> pd.Series:
+        """Return a column that its codec made in the training dtype."""
+        return series if self.translation is None else self.translation.backward(series)
 
 
 class ClassBlock(Block):
@@ -72,9 +85,12 @@ class ClassBlock(Block):
 
     kind: ClassVar[str] = "class"
 
-    def __init__(self, codec: CategoricalCodec) -> None:
+    def __init__(self, codec: CategoricalCodec, translation: Translation | None = None) -> None:
         self.codec: CategoricalCodec = codec
+        self.translation = translation
         labels = np.asarray(codec.levels_)
+        if translation is not None:
+            labels = np.asarray(self.own(as_series(codec.take(np.arange(labels.size)), codec.name)))
         # Categories have an order of their own; scikit-learn's classes_ are sorted by label.
         self._order = _sorted(labels)
         self.classes = labels[self._order]
@@ -84,9 +100,12 @@ class ClassBlock(Block):
         self.width = labels.size
 
     @classmethod
-    def fit(cls, series: pd.Series, counts: np.ndarray | None = None) -> ClassBlock:
+    def fit(
+        cls, series: pd.Series, counts: np.ndarray | None = None, translation: Translation | None = None
+    ) -> ClassBlock:
         """Learn the labels of a column; ``counts`` says how many rows each entry stands for."""
-        return cls(CategoricalCodec(max_levels=len(series), marked=True).fit(series, counts))
+        plain = series if translation is None else translation.forward(series)
+        return cls(CategoricalCodec(max_levels=len(plain), marked=True).fit(plain, counts), translation)
 
     def index(self, series: pd.Series) -> np.ndarray:
         """Return class numbers, int64 (n,), −1 where missing.
@@ -104,15 +123,15 @@ class ClassBlock(Block):
 
     def cast(self, series: pd.Series) -> pd.Series:
         """Return the labels in the training dtype, with a fresh index."""
-        return as_series(self.codec.take(self._known(series)), self.codec.name)
+        return self.own(as_series(self.codec.take(self._known(series)), self.codec.name))
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return labels drawn at their training rates."""
         index = rng.choice(self.width, size=n, p=self.counts / self.counts.sum())
-        return as_series(self.codec.take(self._order[index]), self.codec.name)
+        return self.own(as_series(self.codec.take(self._order[index]), self.codec.name))
 
     def _known(self, series: pd.Series) -> np.ndarray:
-        level, missing = self.codec.find(series)
+        level, missing = self.codec.find(self.plain(series))
         unseen = (level < 0) & ~missing
         if unseen.any():
             who = "y" if self.codec.name in (None, "y") else f"y, column {self.codec.name!r},"
@@ -129,26 +148,27 @@ class ValueBlock(Block):
     kind: ClassVar[str] = "value"
     width = 2
 
-    def __init__(self, codec: NumericCodec) -> None:
+    def __init__(self, codec: NumericCodec, translation: Translation | None = None) -> None:
         self.codec: NumericCodec = codec
+        self.translation = translation
 
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return (value, known)."""
-        score = self.codec.hint(series)
+        score = self.codec.hint(self.plain(series))
         known = ~np.isnan(score)
         return np.stack([np.where(known, score, 0.0), known], axis=1).astype(np.float32)
 
     def cast(self, series: pd.Series) -> pd.Series:
         """Return the values in the training dtype, with a fresh index; they are not clamped."""
-        values, missing = self.codec.storage_.read(series)
-        axis = self.codec.axis_
-        if axis is not None and axis.native != "float64" and values.dtype.kind == "f":
-            values = np.rint(np.where(missing, 0.0, values)).astype(axis.native)
-        return as_series(self.codec.storage_.write(values, missing), self.codec.name)
+        values, missing = self.codec.storage_.read(self.plain(series))
+        native = self.codec.axes_[0].native
+        if native != "float64" and values.dtype.kind == "f":
+            values = np.rint(np.where(missing, 0.0, values)).astype(native)
+        return self.own(as_series(self.codec.storage_.write(values, missing), self.codec.name))
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return values drawn from the interpolated empirical distribution."""
-        return self.codec.draw(n, rng)
+        return self.own(self.codec.draw(n, rng))
 
 
 def fit_block(series: pd.Series, counts: np.ndarray | None = None) -> Block:
@@ -168,27 +188,33 @@ def fit_block(series: pd.Series, counts: np.ndarray | None = None) -> Block:
     if mask_of(series).all():
         raise InputError(f"y: column {series.name!r} has no value at all; drop it.")
     # Fitting as a table column first lets its codec refuse what cannot be used, in its own words.
-    codec = fit_column(series, counts=counts)
-    if isinstance(codec, TemporalCodec) or (isinstance(codec, NumericCodec) and _is_quantity(series, codec)):
-        return ValueBlock(codec)
-    return ClassBlock.fit(series, counts)
+    codec, translation = fit_column(series, ColumnOptions(recognise=False), counts), None
+    if isinstance(codec, TranslatedCodec):
+        translation, codec = codec.translation_, codec.codec_
+    is_time = isinstance(codec, TemporalCodec)
+    if isinstance(codec, NumericCodec) and (is_time or _is_quantity(series)):
+        return ValueBlock(codec, translation)
+    return ClassBlock.fit(series, counts, translation)
 
 
 def block_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Block:
     """Rebuild a block from its state."""
     codec = column_from_state(meta["codec"], arrays)
+    described = meta.get("translation")
+    translation = None if described is None else translation_from_json(described)
     if meta["kind"] == ClassBlock.kind and isinstance(codec, CategoricalCodec):
-        return ClassBlock(codec)
+        return ClassBlock(codec, translation)
     if meta["kind"] == ValueBlock.kind and isinstance(codec, NumericCodec):
-        return ValueBlock(codec)
+        return ValueBlock(codec, translation)
     raise ArchiveError(f"The file holds a context block {meta['kind']!r} that this version does not know.")
 
 
-def _is_quantity(series: pd.Series, codec: NumericCodec) -> bool:
+def _is_quantity(series: pd.Series) -> bool:
     """Whether numbers are a continuous target: not all integers, or too many different ones."""
-    values, missing = codec.storage_.read(series)
-    distinct = np.unique(values[~missing])
-    return bool(distinct.size > _MOST_CLASSES or (np.rint(distinct) != distinct).any())
+    distinct = pd.unique(series[~mask_of(series)])
+    if len(distinct) > _MOST_CLASSES:
+        return True
+    return bool(any(value != int(value) for value in np.asarray(distinct, dtype=object).tolist()))
 
 
 def _sorted(labels: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -268,9 +269,9 @@ def _refuse_nul(series: pd.Series, missing: np.ndarray) -> None:
 
 def _endless(levels: Any) -> np.ndarray:
     """Return which levels are infinite floats, bool (m,)."""
-    is_float = levels.dtype.kind == "f" or (
-        levels.dtype == object and any(isinstance(v, float) for v in levels)
-    )
+    if levels.dtype == object:
+        return np.array([isinstance(level, float) and math.isinf(level) for level in levels], dtype=bool)
+    is_float = levels.dtype.kind == "f"
     return np.isinf(np.asarray(levels, dtype=np.float64)) if is_float else np.zeros(len(levels), dtype=bool)
 
 
@@ -293,7 +294,8 @@ def _comparable(values: Any) -> pd.Index:
     if dtype == np.dtype(object):
         return pd.Index(values, dtype=object)
     # pandas has no index of half floats.
-    return pd.Index(values.astype(np.float32) if dtype == np.dtype(np.float16) else values)
+    is_half = getattr(dtype, "numpy_dtype", dtype) == np.dtype(np.float16)
+    return pd.Index(np.asarray(values, dtype=np.float32) if is_half else values)
 
 
 def _append_missing(levels: np.ndarray, marker: Any) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vaeaug.codecs.base import ColumnCodec, ColumnOptions
 from vaeaug.codecs.categorical import CategoricalCodec
 from vaeaug.codecs.numeric import NumericCodec
 from vaeaug.codecs.storage import refusal
 from vaeaug.codecs.temporal import TemporalCodec
+from vaeaug.codecs.translations import Translation, find_translation, translation_from_json
 from vaeaug.errors import ArchiveError, RejectedColumn
 
 if TYPE_CHECKING:
@@ -17,10 +18,81 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["REGISTRY", "ColumnCodec", "ColumnOptions", "column_from_state", "fit_column"]
+    from vaeaug.codecs.packing import Arrays
+
+__all__ = ["REGISTRY", "ColumnCodec", "ColumnOptions", "TranslatedCodec", "column_from_state", "fit_column"]
+
+
+class TranslatedCodec(ColumnCodec):
+    """Encode a column by way of a plain one, with the codec that takes that.
+
+    Attributes
+    ----------
+    translation_ : Translation
+    codec_ : ColumnCodec
+        Of the plain column.
+    """
+
+    kind: ClassVar[str] = "translated"
+
+    def __init__(self, options: ColumnOptions | None = None) -> None:
+        self.options = options or ColumnOptions()
+
+    @classmethod
+    def build(cls, options: ColumnOptions) -> TranslatedCodec:
+        """Make a codec from the options of a table."""
+        return cls(options)
+
+    def accepts(self, series: pd.Series) -> None:
+        """Return when there is a translation of the column; raise RejectedColumn when not."""
+        if find_translation(series) is None:
+            raise RejectedColumn(f"Column {series.name!r} needs no translation (dtype {series.dtype}).")
+
+    def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> TranslatedCodec:
+        """Learn the translation and the plain column; return self."""
+        translation = find_translation(series)
+        if translation is None:
+            raise refusal(series)
+        return self._take(translation, fit_column(translation.forward(series), self.options, counts))
+
+    def encode(self, series: pd.Series) -> np.ndarray:
+        """Return the encoded columns of the plain column."""
+        return self.codec_.encode(self.translation_.forward(series))
+
+    def decode(self, x: np.ndarray) -> pd.Series:
+        """Return a column of the training dtype."""
+        return self.translation_.backward(self.codec_.decode(x))
+
+    @property
+    def stand_in(self) -> int:
+        """Token that values unseen in fit may be trained as."""
+        return self.codec_.stand_in
+
+    @property
+    def is_all_missing(self) -> bool:
+        """Whether the training column held nothing but missing values."""
+        return self.codec_.is_all_missing
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        meta, arrays = self.codec_.state()
+        return {"kind": self.kind, "translation": self.translation_.to_json(), "codec": meta}, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TranslatedCodec:
+        """Rebuild a codec from :meth:`state`."""
+        return cls()._take(
+            translation_from_json(meta["translation"]), column_from_state(meta["codec"], arrays)
+        )
+
+    def _take(self, translation: Translation, codec: ColumnCodec) -> TranslatedCodec:
+        self.translation_, self.codec_ = translation, codec
+        self.name, self.spans = codec.name, codec.spans
+        return self
+
 
 #: Codecs in the order in which a table tries them; a new one is one line here.
-REGISTRY: tuple[type[ColumnCodec], ...] = (CategoricalCodec, TemporalCodec, NumericCodec)
+REGISTRY: tuple[type[ColumnCodec], ...] = (TranslatedCodec, CategoricalCodec, TemporalCodec, NumericCodec)
 
 
 def fit_column(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,7 @@ from vaeaug.codecs.packing import (
 )
 from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import InputError
+from vaeaug.frames import Home, to_pandas
 
 __all__ = ["ContextCodec"]
 
@@ -85,6 +90,7 @@ class ContextCodec:
         self.name_: Any = None
         self.blocks_: list[Block] = []
         self._rows, self._weights = np.empty((0, 0), dtype=np.float32), np.empty(0)
+        self.home_ = Home.of(y)
         y = None if y is None else _as_container(y)
         if y is None:
             self.container = "none"
@@ -96,7 +102,8 @@ class ContextCodec:
             self.dtype_ = y.dtype
             self.name_ = y.name if isinstance(y, pd.Series) else None
             series, counts = (_as_series(y), None) if parts is None else parts[0]
-            self.blocks_ = [fit_block(_complete(series), counts)]
+            with _errors_of_y(series.name, "y"):
+                self.blocks_ = [fit_block(_complete(series), counts)]
         self._describe()
         return self
 
@@ -122,7 +129,8 @@ class ContextCodec:
         parts = self._parts(y)
         context = np.empty((len(parts[0]), self.width), dtype=np.float32)
         for block, (start, stop), series in zip(self.blocks_, self.blocks, parts, strict=True):
-            context[:, start:stop] = block.encode(series)
+            with self._errors(series.name):
+                context[:, start:stop] = block.encode(series)
         return context
 
     def draw(self, n: int, rng: np.random.Generator) -> Any:
@@ -187,11 +195,15 @@ class ContextCodec:
                 f"y has {len(parts[0])} labels, but {n} rows are to be made; pass one label, or {n} of them."
             )
         times = n if len(parts[0]) == 1 else 1
-        found = [
-            block.cast(series).repeat(times).reset_index(drop=True)
-            for block, series in zip(self.blocks_, parts, strict=True)
-        ]
+        found = []
+        for block, series in zip(self.blocks_, parts, strict=True):
+            with self._errors(series.name):
+                found.append(block.cast(series).repeat(times).reset_index(drop=True))
         return self._frame(found) if self.container == "frame" else self._contain(found[0])
+
+    def hand_out(self, labels: Any) -> Any:
+        """Return labels that :meth:`draw` or :meth:`as_labels` made as those of fit: of Polars or pyarrow."""
+        return labels if self.home_ is None or labels is None else self.home_.wrap(labels)
 
     def concat(self, old: Any, new: Any) -> Any:
         """Return old labels followed by new ones, in the container of ``old``, with a fresh index."""
@@ -220,6 +232,7 @@ class ContextCodec:
             # The dtype of a Series is restored by its block.
             "dtype": dtype_to_json(self.dtype_) if self.container == "array" else None,
             "name": scalar_to_json(self.name_),
+            "home": None if self.home_ is None else self.home_.to_json(),
             "blocks": parts,
         }
         return meta, arrays
@@ -232,6 +245,8 @@ class ContextCodec:
         codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
         codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
         codec.name_ = scalar_from_json(meta["name"])
+        home = meta.get("home")
+        codec.home_ = None if home is None else Home.from_json(home)
         codec.blocks_ = [
             block_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["blocks"])
         ]
@@ -267,8 +282,13 @@ class ContextCodec:
         if not len(y):
             raise InputError("y has no rows; pass one row of control variables per row of X.")
         parts = [y.iloc[:, j] for j in range(y.shape[1])]
-        self.blocks_ = [fit_block(*part) for part in learned or [(series, None) for series in parts]]
-        stored = [block.codec.encode(series) for block, series in zip(self.blocks_, parts, strict=True)]
+        self.blocks_ = []
+        for series, own in learned or [(series, None) for series in parts]:
+            with self._errors(series.name):
+                self.blocks_.append(fit_block(series, own))
+        stored = [
+            block.codec.encode(block.plain(series)) for block, series in zip(self.blocks_, parts, strict=True)
+        ]
         rows, index, counts = np.unique(
             np.concatenate(stored, axis=1), axis=0, return_inverse=True, return_counts=True
         )
@@ -315,6 +335,11 @@ class ContextCodec:
             raise InputError(f"y: {unseen} are no columns of the y of fit; it has {self._labels}.")
         return self._frame([_single(values.get(label)) for label in self._labels])
 
+    def _errors(self, name: Any) -> Any:
+        """Let errors about a column speak of y."""
+        is_frame = self.container == "frame"
+        return _errors_of_y(name, f"y, column {name!r}," if is_frame else "y", is_frame)
+
     def _contain(self, series: pd.Series) -> Any:
         if self.container == "array":
             return series.to_numpy().astype(self.dtype_, copy=False)
@@ -324,7 +349,7 @@ class ContextCodec:
         """Return rows of a frame from what is stored of them."""
         parts, start = [], 0
         for block in self.blocks_:
-            parts.append(block.codec.decode(stored[:, start : start + block.codec.width]))
+            parts.append(block.own(block.codec.decode(stored[:, start : start + block.codec.width])))
             start += block.codec.width
         return self._frame(parts)
 
@@ -334,8 +359,22 @@ class ContextCodec:
         return frame
 
 
+@contextmanager
+def _errors_of_y(name: Any, who: str, is_frame: bool = False) -> Iterator[None]:
+    """Let errors about a column of X speak of y; the codecs know only columns."""
+    try:
+        yield
+    except InputError as error:
+        cell = f"y[{name!r}]" if is_frame else "y"
+        message = str(error).replace(f"Column {name!r}", who).replace(f"X[{name!r}]", cell)
+        if message == str(error):
+            raise
+        raise type(error)(message) from error
+
+
 def _as_container(y: Any) -> Any:
     """Return a Series or frame as it is, anything else as a one-dimensional array."""
+    y = to_pandas(y)
     if isinstance(y, (pd.Series, pd.DataFrame)):
         return y
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
@@ -381,4 +420,21 @@ def _complete(series: pd.Series) -> pd.Series:
             f"Input y contains NaN: {missing} of {len(series)} labels are missing; every row needs one. "
             "Drop these rows, or give them a label of their own."
         )
+    endless = _count_infinite(series)
+    if endless:
+        raise InputError(
+            f"y contains infinity ({endless} of {len(series)} values); allowed are finite numbers. Drop "
+            "these rows, or clip y, first."
+        )
     return series
+
+
+def _count_infinite(series: pd.Series) -> int:
+    if series.dtype == np.dtype(object):
+        return sum(
+            isinstance(value, (numbers.Real, Decimal)) and not math.isfinite(value)
+            for value in series.tolist()
+        )
+    if not pd.api.types.is_float_dtype(series.dtype):
+        return 0
+    return int(np.isinf(series.to_numpy(dtype=np.float64, na_value=np.nan)).sum())

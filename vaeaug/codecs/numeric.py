@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy.special import ndtri
 
-from vaeaug.codecs.axis import Axis
+from vaeaug.codecs.axis import Axis, Levels, Scale, axis_from_json
 from vaeaug.codecs.base import ColumnCodec, ColumnOptions
+from vaeaug.codecs.lattices import find_axes
 from vaeaug.codecs.packing import Arrays, nested, prefixed, scalar_from_json, scalar_to_json
 from vaeaug.codecs.quantiles import QuantileBins, join_position, split_position
+from vaeaug.codecs.recognition import looks_like_codes, mostly_repeat, rows_with_room
 from vaeaug.codecs.storage import NumberStorage, Storage, as_series
 from vaeaug.layout import Span
 
@@ -24,6 +26,7 @@ __all__ = ["NumericCodec"]
 _DISTINCT = 256  # up to here every value may be a token of its own
 _FEW = 10  # up to here every value is, however rarely it repeats
 _HINT_LIMIT = 3.5
+_GRIDS = ("bins", "rest")  # names in files
 
 
 class NumericCodec(ColumnCodec):
@@ -33,22 +36,34 @@ class NumericCodec(ColumnCodec):
     rising order. Up to 256 distinct values that repeat (twice on average, or at most 10 values) are all
     point masses; otherwise values on more than 1/64 of the rows are, and the rest goes to bins.
 
+    Where most values lie on a lattice (cents, multiples of 5) and some do not, each of the two groups has
+    bins of its own, those of the lattice first, so that new values are on it as often as the real ones.
+
     Parameters
     ----------
     max_bins : int, default=64
         About how many quantile bins to make at most; a few more where point masses cut the range.
+    keep_codes : bool, default=True
+        Whether whole numbers that look like codes (see :func:`looks_like_codes`), and values that nearly all
+        repeat though there is room for others, are drawn from the values seen.
+    points : tuple of int or float
+        Values that are point masses, however rare.
     """
 
     kind: ClassVar[str] = "numeric"
     storage_type: ClassVar[Any] = NumberStorage
 
-    def __init__(self, max_bins: int = 64) -> None:
+    def __init__(
+        self, max_bins: int = 64, keep_codes: bool = True, points: tuple[int | float, ...] = ()
+    ) -> None:
         self.max_bins = max_bins
+        self.keep_codes = keep_codes
+        self.points = points
 
     @classmethod
     def build(cls, options: ColumnOptions) -> NumericCodec:
         """Make a codec from the options of a table."""
-        return cls(options.max_bins)
+        return cls(options.max_bins, options.recognise, options.points)
 
     def accepts(self, series: pd.Series) -> None:
         """Return when the column holds numbers; raise RejectedColumn when not."""
@@ -61,29 +76,67 @@ class NumericCodec(ColumnCodec):
         values, missing = self.storage_.read(series)
         distinct, counts = _tallied(values[~missing], None if counts is None else counts[~missing])
         self.offset_ = int(missing.any())
-        self.axis_: Axis | None = None
-        self.bins_: QuantileBins | None = None
+        self.axes_: list[Scale] = []
+        self.grids_: list[QuantileBins] = []
         self.points_ = distinct[:0]
-        rank_low, rank_width, rows = np.empty(0), np.empty(0), np.empty(0)
+        self.are_codes_ = False
+        ranks = [np.empty((0, 3))]
         if distinct.size:
-            self.axis_ = Axis.learn(distinct, self.storage_.precision)
-            is_point = _point_masses(counts)
+            is_point = _point_masses(counts) | np.isin(
+                distinct, np.asarray(self.points, dtype=distinct.dtype)
+            )
             self.points_ = distinct[is_point]
-            rank_low = (np.cumsum(counts) - 0.5 * counts)[is_point]
-            rank_width = np.zeros(rank_low.size)
-            rows = counts[is_point].astype(np.float64)
+            self._find_axes(distinct, counts, is_point)
+            ends = np.cumsum(counts)
+            points = (ends - 0.5 * counts, np.zeros(counts.size), counts)
+            ranks.append(np.stack(points, axis=1)[is_point])
             if not is_point.all():
-                t = self.axis_.to_axis(distinct)
-                dense = 1.0 if self.axis_.is_lattice else 0.0
-                self.bins_ = QuantileBins.build(t, counts, is_point, self.max_bins, dense)
-                rank_low = np.concatenate([rank_low, self.bins_.below])
-                rank_width = np.concatenate([rank_width, self.bins_.mass])
-                rows = np.concatenate([rows, self.bins_.mass])
+                ranks += self._build_grids(distinct, counts, is_point, ends)
         total = max(1, int(counts.sum()))
-        self.rank_low_, self.rank_width_ = rank_low / total, rank_width / total
-        self.rows_ = rows
+        low, width, self.rows_ = np.concatenate(ranks).T
+        self.rank_low_, self.rank_width_ = low / total, width / total
+        fine = any(
+            axis.is_lattice and grid.needs_fine_position
+            for axis, grid in zip(self.axes_, self.grids_, strict=False)
+        )
+        self.position_columns_ = (2 if fine else 1) if self.grids_ else 0
         self._describe()
         return self
+
+    def _find_axes(self, distinct: np.ndarray, counts: np.ndarray, is_point: np.ndarray) -> None:
+        """Decide on what axes the bins live: a lattice, a lattice and the rest, or the values seen."""
+        self.axes_ = list(find_axes(distinct, counts, is_point, self.storage_.precision))
+        if len(self.axes_) > 1 or is_point.all() or not self.keep_codes:
+            return
+        rest, rows, t = distinct[~is_point], counts[~is_point], self.axes_[0].to_axis(distinct[~is_point])
+        room = rows_with_room(t, rows, self.axes_[0].is_lattice)
+        whole = self.kind == NumericCodec.kind and bool((np.rint(rest) == rest).all())
+        self.are_codes_ = whole and looks_like_codes(self.name, rest, rows, room)
+        if self.are_codes_ or mostly_repeat(rest, rows, room):
+            self.axes_ = [Levels.learn(distinct)]
+
+    def _build_grids(
+        self, distinct: np.ndarray, counts: np.ndarray, is_point: np.ndarray, ends: np.ndarray
+    ) -> list[np.ndarray]:
+        """Cut the values of each axis into bins; return rank, spread in rank, and rows of each bin."""
+        regular = is_point | self.axes_[0].holds(distinct)
+        parts = [regular] if len(self.axes_) == 1 else [regular, is_point | ~regular]
+        mass = [int(counts[part & ~is_point].sum()) for part in parts]
+        ranks, axes = [], []
+        for axis, part, rows in zip(self.axes_, parts, mass, strict=True):
+            if not rows:
+                continue
+            share = max(1, round(self.max_bins * rows / sum(mass)))
+            dense = 1.0 if axis.is_lattice else 0.0
+            t = axis.to_axis(distinct[part])
+            grid, first, last = QuantileBins.build(t, counts[part], is_point[part], share, dense)
+            rest = np.flatnonzero(part & ~is_point)
+            start = (ends - counts)[rest[first]]
+            ranks.append(np.stack([start, ends[rest[last]] - start, grid.mass], axis=1))
+            self.grids_.append(grid)
+            axes.append(axis)
+        self.axes_ = axes
+        return ranks
 
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return token, position (if there are bins) and hint (if values differ), float32 (n, w).
@@ -110,7 +163,7 @@ class NumericCodec(ColumnCodec):
     def decode(self, x: np.ndarray) -> pd.Series:
         """Return a column of the training dtype; code -1 becomes missing, or the commonest token."""
         code = np.rint(x[:, 0]).astype(np.int64)
-        if self.axis_ is None:
+        if not self.axes_:
             nothing = np.zeros(code.size, dtype=np.int64)
             return as_series(self.storage_.write(nothing, np.ones(code.size, dtype=bool)), self.name)
         if not self.storage_.allows_missing:
@@ -136,7 +189,7 @@ class NumericCodec(ColumnCodec):
     @property
     def is_all_missing(self) -> bool:
         """Whether the training column held nothing but missing values."""
-        return self.axis_ is None
+        return not self.axes_
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -145,8 +198,10 @@ class NumericCodec(ColumnCodec):
             "name": scalar_to_json(self.name),
             "max_bins": self.max_bins,
             "storage": self.storage_.to_json(),
-            "axis": None if self.axis_ is None else self.axis_.to_json(),
+            "axes": [axis.to_json() for axis in self.axes_],
             "offset": self.offset_,
+            "position_columns": self.position_columns_,
+            "are_codes": self.are_codes_,
         }
         arrays = {
             "points": self.points_,
@@ -154,8 +209,10 @@ class NumericCodec(ColumnCodec):
             "rank_width": self.rank_width_,
             "rows": self.rows_,
         }
-        if self.bins_ is not None:
-            arrays |= prefixed("bins", self.bins_.arrays())
+        for name, grid in zip(_GRIDS, self.grids_, strict=False):
+            arrays |= prefixed(name, grid.arrays())
+        if self.axes_ and isinstance(self.axes_[0], Levels):
+            arrays["levels"] = self.axes_[0].values
         return meta, arrays
 
     @classmethod
@@ -164,12 +221,18 @@ class NumericCodec(ColumnCodec):
         codec = cls(meta["max_bins"])
         codec.name = scalar_from_json(meta["name"])
         codec.storage_ = cls.storage_type.from_json(meta["storage"])
-        codec.axis_ = None if meta["axis"] is None else Axis.from_json(meta["axis"])
+        # Files of 0.1 hold one axis, or None.
+        axes = meta["axes"] if "axes" in meta else [axis for axis in (meta["axis"],) if axis]
+        codec.axes_ = [axis_from_json(axis, arrays.get("levels")) for axis in axes]
         codec.offset_ = meta["offset"]
         codec.points_, codec.rows_ = arrays["points"], arrays["rows"]
         codec.rank_low_, codec.rank_width_ = arrays["rank_low"], arrays["rank_width"]
-        bins = nested("bins", arrays)
-        codec.bins_ = QuantileBins(**bins) if bins else None
+        parts = [nested(name, arrays) for name in _GRIDS]
+        codec.grids_ = [QuantileBins(**part) for part in parts if part]
+        codec.are_codes_ = meta.get("are_codes", False)
+        codec.position_columns_ = (
+            meta["position_columns"] if "position_columns" in meta else codec._old_position_columns()
+        )
         codec._describe()
         return codec
 
@@ -177,11 +240,9 @@ class NumericCodec(ColumnCodec):
         """Derive spans from what was learned."""
         self.common_ = int(self.rows_.argmax()) if self.rows_.size else 0
         self.has_hint_ = self.rank_low_.size > 1
-        self.position_columns_ = 0
-        if self.bins_ is not None:
-            # Integers must come back exactly; other numbers may differ by the rounding of their position.
-            whole = self.axis_ is not None and self.axis_.is_lattice and self.axis_.decimals == 0
-            self.position_columns_ = 2 if whole and self.bins_.needs_fine_position else 1
+        # First token of each grid of bins, and the end of the last.
+        sizes = [self.points_.size, *(grid.count for grid in self.grids_)]
+        self._starts = np.cumsum(sizes)
         spans = [Span("categorical", self.offset_ + self.rank_low_.size)]
         if self.position_columns_:
             spans.append(Span("position", self.position_columns_))
@@ -189,34 +250,54 @@ class NumericCodec(ColumnCodec):
             spans.append(Span("hint", 1))
         self.spans = tuple(spans)
 
+    def _old_position_columns(self) -> int:
+        """Return the columns of positions that 0.1 took: only integers had fine ones."""
+        if not self.grids_:
+            return 0
+        axis = self.axes_[0]
+        whole = isinstance(axis, Axis) and axis.is_lattice and axis.decimals == 0
+        return 2 if whole and self.grids_[0].needs_fine_position else 1
+
     def _values(self, token: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Return plain numbers of token numbers (missing not counted) and encoded positions."""
-        if self.bins_ is None or self.axis_ is None:
+        if not self.grids_:
             return np.take(self.points_, token)
-        bins = token - self.points_.size
-        values = self.axis_.from_axis(self.bins_.value(np.maximum(bins, 0), join_position(position)))
-        if self.points_.size:
-            values = np.where(bins < 0, self.points_[np.minimum(token, self.points_.size - 1)], values)
+        values = np.empty(token.shape, dtype=np.dtype(self.axes_[0].native))
+        is_point = token < self.points_.size
+        values[is_point] = self.points_[token[is_point]]
+        places = join_position(position)
+        for axis, grid, start in zip(self.axes_, self.grids_, self._starts, strict=False):
+            mine = np.flatnonzero((token >= start) & (token < start + grid.count))
+            t = grid.value(token[mine] - start, places[mine])
+            values[mine] = axis.from_axis(t)
+            if axis.is_lattice and axis is not self.axes_[0]:
+                # Beside the coarse lattice, not on it by chance.
+                on = self.axes_[0].holds(values[mine])
+                beside = np.rint(t[on]) + np.where(t[on] < grid.t[-1] - 1.0, 1.0, -1.0)
+                values[mine[on]] = axis.from_axis(beside)
         return values
 
     def _tokenise(self, values: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return token numbers (missing not counted; 0 there) and positions in [0, 1], both (n,)."""
         position = np.full(values.shape, 0.5)
-        if self.axis_ is None:
+        if not self.axes_:
             return np.zeros(values.size, dtype=np.int64), position
-        values = self.axis_.coerce(np.where(missing, self.axis_.low, values) if missing.any() else values)
-        point, distance = _nearest(self.points_, values)
-        if self.bins_ is None:
-            return point, position
-        t = self.axis_.to_axis(values)
-        bins, outside = self.bins_.nearest(t)
-        if self.points_.size:
+        first = self.axes_[0]
+        values = first.coerce(np.where(missing, first.low, values) if missing.any() else values)
+        token, distance = _nearest(self.points_, values)
+        regular = first.holds(values) if len(self.grids_) > 1 else np.ones(values.shape, dtype=bool)
+        for axis, grid, start, part in zip(
+            self.axes_, self.grids_, self._starts, (regular, ~regular), strict=False
+        ):
+            mine = np.flatnonzero(part)
+            t = axis.to_axis(values[mine])
+            bins, outside = grid.nearest(t)
             # An exact hit is a point mass; any other value only when no bin holds it and the point is nearer.
-            in_bin = (distance > 0) & (outside * self.axis_.unit <= distance)
-        else:
-            in_bin = np.ones(values.size, dtype=bool)
-        position[in_bin] = self.bins_.position(bins[in_bin], t[in_bin])
-        return np.where(in_bin, bins + self.points_.size, point), position
+            inside = (distance[mine] > 0) & (outside * axis.unit <= distance[mine])
+            mine, t, bins = mine[inside], t[inside], bins[inside]
+            position[mine] = grid.position(bins, t)
+            token[mine] = bins + start
+        return token, position
 
     def _hint(self, token: np.ndarray, position: np.ndarray, missing: np.ndarray) -> np.ndarray:
         if not self.rank_low_.size:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import datetime
+import decimal
 import math
+import uuid
 import zoneinfo
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +73,7 @@ def scalar_to_json(value: Any) -> Any:
         return {"bytes": base64.b64encode(value).decode("ascii")}
     if isinstance(value, (pd.Timestamp, pd.Timedelta)):
         name = "timestamp" if isinstance(value, pd.Timestamp) else "timedelta"
-        zone = str(value.tz) if isinstance(value, pd.Timestamp) and value.tz is not None else None
+        zone = None if isinstance(value, pd.Timedelta) else _zone_to_json(value.tz)
         return {name: [int(value.asm8.astype(np.int64)), value.unit, zone]}
     if isinstance(value, pd.Interval):
         return {"interval": [scalar_to_json(value.left), scalar_to_json(value.right), value.closed]}
@@ -79,9 +81,14 @@ def scalar_to_json(value: Any) -> Any:
         return {"datetime": value.isoformat()}
     if isinstance(value, datetime.date):
         return {"date": value.isoformat()}
+    if isinstance(value, pd.Period):
+        return {"period": [value.ordinal, value.freqstr]}
+    for name, (kind, write, _) in _BY_TEXT.items():
+        if isinstance(value, kind):
+            return {name: write(value)}
     raise ArchiveError(
         f"Cannot write the label {value!r} of type {type(value).__name__} to a file; allowed are text, "
-        "numbers, booleans, dates, intervals and tuples of them. Convert it to text before fit."
+        "numbers, booleans, dates, times, intervals and tuples of them. Convert it to text before fit."
     )
 
 
@@ -102,7 +109,7 @@ def scalar_from_json(data: Any) -> Any:
         return base64.b64decode(body)
     if kind == "timestamp":
         stamp = pd.Timestamp(np.datetime64(body[0], body[1]))
-        return stamp if body[2] is None else stamp.tz_localize("UTC").tz_convert(body[2])
+        return stamp if body[2] is None else stamp.tz_localize("UTC").tz_convert(_zone_from_json(body[2]))
     if kind == "timedelta":
         return pd.Timedelta(np.timedelta64(body[0], body[1]))
     if kind == "interval":
@@ -111,7 +118,89 @@ def scalar_from_json(data: Any) -> Any:
         return datetime.datetime.fromisoformat(body)
     if kind == "date":
         return datetime.date.fromisoformat(body)
+    if kind == "period":
+        return pd.Period(ordinal=body[0], freq=body[1])
+    if kind in _BY_TEXT:
+        return _BY_TEXT[kind][2](body)
     raise ArchiveError(f"The file holds a label of the unknown kind {kind!r}; it may be of a newer version.")
+
+
+#: Types of labels that a text says everything about: name -> type, text of a label, label of a text.
+_BY_TEXT: dict[str, tuple[type, Any, Any]] = {
+    "decimal": (decimal.Decimal, str, decimal.Decimal),
+    "uuid": (uuid.UUID, str, uuid.UUID),
+    "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
+    "python timedelta": (
+        datetime.timedelta,
+        lambda value: _parts(value),
+        lambda parts: datetime.timedelta(*parts),
+    ),
+}
+
+
+def _parts(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+def _zone_to_json(zone: Any) -> Any:
+    """Describe a time zone so that the same one, of the same library, comes back.
+
+    Raises
+    ------
+    ArchiveError
+        For zones that have neither a name nor a fixed offset.
+    """
+    if zone is None:
+        return None
+    library = type(zone).__module__.partition(".")[0]
+    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is not None:
+        return {"zoneinfo": zone.key}
+    if isinstance(zone, datetime.timezone):
+        name = zone.tzname(None)
+        plain = datetime.timezone(zone.utcoffset(None)).tzname(None)
+        return {"offset": [*_parts(zone.utcoffset(None)), None if name == plain else name]}
+    if library == "pytz":
+        minutes = getattr(zone, "_minutes", None)
+        return {"pytz offset": minutes} if zone.zone is None else {"pytz": zone.zone}
+    if library == "dateutil":
+        return {"dateutil": _dateutil_name(zone)}
+    raise ArchiveError(
+        f"Cannot write the time zone {zone!r} to a file; convert the column before fit, for example with "
+        ".dt.tz_convert('UTC')."
+    )
+
+
+def _zone_from_json(data: Any) -> Any:
+    """Rebuild a time zone from :func:`_zone_to_json`; files of 0.1 hold a name."""
+    if not isinstance(data, dict):
+        return data
+    ((kind, body),) = data.items()
+    if kind == "zoneinfo":
+        return zoneinfo.ZoneInfo(body)
+    if kind == "offset":
+        offset = datetime.timedelta(*body[:3])
+        return datetime.timezone(offset) if body[3] is None else datetime.timezone(offset, body[3])
+    if kind.startswith("pytz"):
+        try:
+            import pytz
+        except ImportError:  # pandas 3 does without it
+            return body if kind == "pytz" else datetime.timezone(datetime.timedelta(minutes=body))
+        return pytz.timezone(body) if kind == "pytz" else pytz.FixedOffset(body)
+    import dateutil.tz
+
+    if isinstance(body, list):
+        return dateutil.tz.tzoffset(body[0], body[1])
+    special = {"utc": dateutil.tz.tzutc, "local": dateutil.tz.tzlocal}
+    return special[body]() if body in special else dateutil.tz.gettz(body)
+
+
+def _dateutil_name(zone: Any) -> Any:
+    if type(zone).__name__ in ("tzutc", "tzlocal"):
+        return type(zone).__name__.removeprefix("tz")
+    if type(zone).__name__ == "tzoffset":
+        return [zone._name, zone.utcoffset(None).total_seconds()]
+    # Where the files of zones lie differs between machines.
+    return str(getattr(zone, "_filename", zone)).rpartition("zoneinfo/")[2]
 
 
 def dtype_to_json(dtype: Any) -> Any:
@@ -120,29 +209,40 @@ def dtype_to_json(dtype: Any) -> Any:
     Raises
     ------
     ArchiveError
-        When the dtype has no name from which it can be rebuilt.
+        When the dtype cannot be rebuilt from the description.
     """
+    data = _describe_dtype(dtype)
+    try:
+        same = bool(dtype_from_json(data) == dtype)
+    except (TypeError, NotImplementedError, ValueError, KeyError):
+        same = False
+    if not same:
+        raise ArchiveError(
+            f"Cannot write the dtype {dtype} to a file; convert the column to a plain dtype before fit."
+        )
+    return data
+
+
+def _describe_dtype(dtype: Any) -> Any:
     if isinstance(dtype, pd.StringDtype):
         missing = getattr(dtype, "na_value", pd.NA)
         return {"string": [dtype.storage, "NA" if missing is pd.NA else "nan"]}
     if isinstance(dtype, np.dtype):
         return {"numpy": dtype.str}
     if isinstance(dtype, pd.DatetimeTZDtype):
-        kind = "zoneinfo" if isinstance(dtype.tz, zoneinfo.ZoneInfo) else "name"
-        return {"zoned": [dtype.unit, str(dtype.tz), kind]}
-    if isinstance(dtype, pd.ArrowDtype) and dtype.type is str:
-        # Its name, "string[pyarrow]", means another dtype to pandas.
-        return {"arrow text": str(dtype.pyarrow_dtype)}
-    name = str(dtype)
-    try:
-        same = pd.api.types.pandas_dtype(name) == dtype
-    except (TypeError, NotImplementedError, ValueError):
-        same = False
-    if not same:
-        raise ArchiveError(
-            f"Cannot write the dtype {name} to a file; convert the column to a plain dtype before fit."
-        )
-    return {"pandas": name}
+        return {"zoned": [dtype.unit, _zone_to_json(dtype.tz)]}
+    if isinstance(dtype, pd.ArrowDtype):
+        return {"arrow": _arrow_to_json(dtype.pyarrow_dtype)}
+    if isinstance(dtype, pd.SparseDtype):
+        return {"sparse": [dtype_to_json(dtype.subtype), scalar_to_json(dtype.fill_value)]}
+    return {"pandas": str(dtype)}
+
+
+def _arrow_to_json(kind: Any) -> str:
+    """Describe an Arrow type by a schema of one column, which Arrow itself writes as bytes."""
+    import pyarrow as pa
+
+    return base64.b64encode(pa.schema([("x", kind)]).serialize().to_pybytes()).decode("ascii")
 
 
 def dtype_from_json(data: Mapping[str, Any]) -> Any:
@@ -153,8 +253,15 @@ def dtype_from_json(data: Mapping[str, Any]) -> Any:
     if kind == "pandas":
         return pd.api.types.pandas_dtype(body)
     if kind == "zoned":
-        unit, zone, how = body
-        return pd.DatetimeTZDtype(unit, zoneinfo.ZoneInfo(zone) if how == "zoneinfo" else zone)
+        unit, zone, *how = body  # files of 0.1 hold the name of the zone, and whose it is
+        zone = zoneinfo.ZoneInfo(zone) if how == ["zoneinfo"] else _zone_from_json(zone)
+        return pd.DatetimeTZDtype(unit, zone)
+    if kind == "arrow":
+        import pyarrow as pa
+
+        return pd.ArrowDtype(pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body))).field(0).type)
+    if kind == "sparse":
+        return pd.SparseDtype(dtype_from_json(body[0]), scalar_from_json(body[1]))
     if kind == "arrow text":
         import pyarrow
 

@@ -46,8 +46,10 @@ class QuantileBins:
     @classmethod
     def build(
         cls, t: np.ndarray, counts: np.ndarray, is_point: np.ndarray, max_bins: int, dense: float
-    ) -> QuantileBins:
-        """Place bins and knots.
+    ) -> tuple[QuantileBins, np.ndarray, np.ndarray]:
+        """Place bins and knots; return them, and the numbers of the first and last value in each bin.
+
+        Values that are points are not counted.
 
         Parameters
         ----------
@@ -73,7 +75,8 @@ class QuantileBins:
         first = np.flatnonzero(np.diff(bins, prepend=-1))
         mass = np.add.reduceat(rows, first)
         q, knots, start = _knots(bins, first, mass, value, rows, low, high, dense)
-        return cls(q, knots, start, below[first], mass)
+        last = np.append(first[1:], bins.size) - 1
+        return cls(q, knots, start, below[first], mass), first, last
 
     @property
     def count(self) -> int:

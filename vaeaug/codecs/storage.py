@@ -161,8 +161,6 @@ def refusal(series: pd.Series) -> RejectedColumn:
     """Return the error that says why no codec takes a column, and how to convert it."""
     dtype, cell = series.dtype, f"X[{series.name!r}]"
     who = f"Column {series.name!r}"
-    if isinstance(dtype, pd.SparseDtype):
-        return RejectedColumn(f"{who} is sparse; pass it dense: {cell} = {cell}.sparse.to_dense().")
     if getattr(dtype, "kind", "") == "c":
         return RejectedColumn(f"{who}: Complex data not supported; pass real and imaginary part apart.")
     if dtype != np.dtype(object):
@@ -173,25 +171,25 @@ def refusal(series: pd.Series) -> RejectedColumn:
     kinds = Counter(map(type, series.to_numpy()[~mask_of(series)])).most_common()
     listed = ", ".join(f"{kind.__name__} ({count})" for kind, count in kinds)
     if len(kinds) > 1:
+        # As text, numbers would become categories.
+        numbers = any(issubclass(kind, (int, float)) for kind, _ in kinds)
+        also = f", or to numbers: {cell} = pd.to_numeric({cell}, errors='coerce')" if numbers else ""
         return RejectedColumn(
-            f"{who} mixes types: {listed}; allowed is one type per column, and missing values. "
-            f"Convert it first, for example {cell} = {cell}.astype(str)."
+            f"{who} mixes types: {listed}; allowed is one type per column (integers and floats count as "
+            f"one), and missing values. Convert it first to text: {cell} = {cell}.astype(str){also}."
         )
     advice = _ADVICE.get(kinds[0][0].__name__ if kinds else "", ".astype(str)")
     return RejectedColumn(
-        f"{who} holds Python objects of type {listed}; allowed are text, int, float, bool and datetime.date. "
-        f"Convert it first: {cell} = {cell}{advice}."
+        f"{who} holds Python objects of type {listed}; allowed are text, int, float, bool, Decimal, UUID, "
+        f"and dates, times and durations of one time zone. Convert it first: {cell} = {cell}{advice}."
     )
 
 
 _ADVICE = {
     "bytes": ".str.decode('utf-8')",
-    "Decimal": ".astype('float64')",
-    "datetime": ".pipe(pd.to_datetime)",
-    "Timestamp": ".pipe(pd.to_datetime)",
-    "timedelta": ".pipe(pd.to_timedelta)",
-    "Timedelta": ".pipe(pd.to_timedelta)",
-    "Period": ".astype('period')",
+    "datetime": ".pipe(pd.to_datetime, utc=True)",
+    "Timestamp": ".pipe(pd.to_datetime, utc=True)",
+    "Period": ".pipe(pd.PeriodIndex)",
     "Interval": ".astype('category')",
 }
 

@@ -1,0 +1,79 @@
+"""Tell numbers that are names of something from quantities, by how they repeat and how they look."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+__all__ = ["looks_like_codes", "mostly_repeat", "rows_with_room"]
+
+_GROUPS = 64
+_FEWEST_ROWS = 50
+#: Share of rows whose value occurs once: about that of unseen values among new real rows (Good and Turing).
+_FEW_UNSEEN, _SOME_UNSEEN = 0.15, 0.5
+#: Distinct values, as a share of those that numbers of a smooth distribution would have.
+_CROWDED, _RATHER_CROWDED = 0.6, 0.75
+_CODE_NAMES = re.compile(r"(^|[^a-z])(zip|zipcode|postal|postcode|plz|fips|sku)([^a-z]|$)|code$")
+
+
+def rows_with_room(t: np.ndarray, rows: np.ndarray, is_lattice: bool) -> float:
+    """Return how many distinct values rows of a smooth distribution would have.
+
+    Parameters
+    ----------
+    t : ndarray of float64, shape (m,)
+        Sorted coordinates of the distinct values; on a lattice, in steps of it.
+    rows : ndarray of int64, shape (m,)
+        Rows of each.
+    is_lattice : bool
+        Off a lattice no two rows would share a value.
+
+    Notes
+    -----
+    Inside each of up to 64 stretches of as many rows, m rows fall evenly on w lattice points and meet
+    ``w (1 − (1 − 1/w)^m)`` of them.
+    """
+    total = float(rows.sum())
+    if not is_lattice or not t.size:
+        return total
+    middle = np.cumsum(rows) - 0.5 * rows
+    group = np.floor(middle * min(_GROUPS, max(1, t.size // 8)) / total)
+    first = np.flatnonzero(np.diff(group, prepend=-1.0))
+    last = np.append(first[1:], t.size) - 1
+    points, here = t[last] - t[first] + 1.0, np.add.reduceat(rows, first)
+    met = -points * np.expm1(here * np.log1p(-1.0 / np.maximum(points, 1.0 + 1e-9)))
+    return float(np.minimum(met, points).sum())
+
+
+def mostly_repeat(values: np.ndarray, rows: np.ndarray, room: float) -> bool:
+    """Whether a new real row would nearly always repeat a value seen, though there is room for others."""
+    few_unseen = (rows == 1).sum() <= _FEW_UNSEEN * rows.sum()
+    return bool(rows.sum() >= _FEWEST_ROWS and few_unseen and values.size <= _CROWDED * room)
+
+
+def looks_like_codes(name: Any, values: np.ndarray, rows: np.ndarray, room: float) -> bool:
+    """Whether whole numbers are codes: zip codes, article numbers.
+
+    Their column is called so; or they all have the same number of digits, which they use from end to end, and
+    repeat far more often than quantities would.
+
+    Parameters
+    ----------
+    name : hashable
+        Of the column.
+    values, rows : ndarray, shape (m,)
+        Sorted distinct values, and rows of each.
+    room : float
+        See :func:`rows_with_room`.
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
+    if _CODE_NAMES.search(words):
+        return True
+    low, high = int(values[0]), int(values[-1])
+    digits = len(str(low))
+    fills = low > 0 and len(str(high)) == digits >= 3 and high >= 5 * low
+    some_unseen = (rows == 1).sum() <= _SOME_UNSEEN * rows.sum()
+    crowded = rows.sum() >= _FEWEST_ROWS and values.size <= _RATHER_CROWDED * room
+    return bool(fills and some_unseen and crowded)
