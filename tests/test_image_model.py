@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+import torch
 from made_blueprint import blueprint
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
@@ -51,6 +52,17 @@ def test_samples_are_images_of_the_class_that_was_asked_for(model):
     assert made.dtype == np.float32
     distance = np.square(made[:, None] - centres[None]).sum((2, 3, 4))
     assert (distance.argmin(1) == np.repeat(range(CLASSES), 40)).mean() > 0.8
+
+
+def test_tensors_stay_tensors_and_give_what_arrays_give(model):
+    x, c = (torch.from_numpy(array[:5]) for array in digits())
+    found = [*model.encode(x, c), model.sample(c, temperature=1.0, seed=1)]
+    found.append(model.decode(found[0], c, temperature=0.0, seed=1))
+    expected = [*model.encode(x.numpy(), c.numpy()), model.sample(c.numpy(), temperature=1.0, seed=1)]
+    expected.append(model.decode(expected[0], c.numpy(), temperature=0.0, seed=1))
+    for tensor, array in zip(found, expected, strict=True):
+        assert isinstance(tensor, torch.Tensor)
+        assert_array_equal(tensor.numpy(), array)
 
 
 @pytest.mark.parametrize(

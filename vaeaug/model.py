@@ -7,7 +7,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from vaeaug.training.runtime import Runtime
 from vaeaug.training.team import Team
 
 __all__ = ["Model"]
+
+#: Arrays, which come and go through the CPU, or tensors, which stay on the device of the model.
+Rows = TypeVar("Rows", np.ndarray, Tensor)
 
 #: Rows per pass without gradients: small enough that activations stay in the cache.
 _CHUNK = 2048
@@ -283,7 +286,7 @@ class Model:
         """Return the posteriors of rows, a chunk each, with their contexts."""
         return [(self.vae.encode(a, b), b) for a, b in self._chunks(x, c)]
 
-    def encode(self, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, x: Rows, c: Rows) -> tuple[Rows, Rows]:
         """Return posterior means and standard deviations, float64, each ``(n, D)``.
 
         Rows of tables are computed in double precision, so that a row's code does not
@@ -300,9 +303,7 @@ class Model:
         found = self._map(run, x, c, empty=empty, parts=2, device=self._precise_device)
         return found[0], found[1]
 
-    def decode(
-        self, z: np.ndarray, c: np.ndarray, *, temperature: float, seed: int, backoff: bool = False
-    ) -> np.ndarray:
+    def decode(self, z: Rows, c: Rows, *, temperature: float, seed: int, backoff: bool = False) -> Rows:
         """Return encoded rows ``(n, W)`` for codes ``(n, D)``; temperature 0 takes the likeliest values.
 
         With ``backoff``, rows of tiny classes borrow columns from the model of all rows.
@@ -312,10 +313,10 @@ class Model:
             rows = self._new_rows(a, b) if backoff else self.vae.decode(a, b)
             return (draw(rows, temperature),)
 
-        z = np.ascontiguousarray(z, dtype=np.float32)
+        z = z.float() if isinstance(z, Tensor) else np.ascontiguousarray(z, dtype=np.float32)
         return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
-    def sample(self, c: np.ndarray, *, temperature: float, seed: int) -> np.ndarray:
+    def sample(self, c: Rows, *, temperature: float, seed: int) -> Rows:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
         # New images are many, and end in 8 bits: speed counts more than the last digit.
         is_image = self.blueprint.layout.is_image
@@ -416,7 +417,7 @@ class Model:
         self.__dict__.update(self.from_state(state["blueprint"], state["arrays"], runtime).__dict__)
 
     def _chunks(
-        self, *arrays: np.ndarray, device: torch.device | None = None, most: int | None = None
+        self, *arrays: Any, device: torch.device | None = None, most: int | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
         device = device or self.runtime.device
         layout = self.blueprint.layout
@@ -424,28 +425,32 @@ class Model:
         size = size if self.runtime.is_cpu else 16 * size
         size = size if most is None else max(1, min(size, most))
         for start in range(0, len(arrays[0]), size):
-            yield tuple(torch.from_numpy(a[start : start + size]).to(device) for a in arrays)
+            parts = (a[start : start + size] for a in arrays)
+            yield tuple((a if isinstance(a, Tensor) else torch.from_numpy(a)).to(device) for a in parts)
 
     def _map(
         self,
         run: Callable[..., tuple[Tensor, ...]],
-        *arrays: np.ndarray,
+        *arrays: Any,
         empty: tuple[tuple[int, ...], Any],
         seed: int = 0,
         parts: int = 1,
         device: torch.device | None = None,
         most: int | None = None,
-    ) -> tuple[np.ndarray, ...]:
+    ) -> tuple[Any, ...]:
         """Apply ``run`` to chunks of the arrays without gradients; each chunk has a stream of its own."""
-        found: list[tuple[np.ndarray, ...]] = []
+        found: list[tuple[Any, ...]] = []
+        stay = isinstance(arrays[0], Tensor)
         with self.runtime.session(), torch.no_grad():
             for i, chunk in enumerate(self._chunks(*arrays, device=device, most=most)):
                 with isolated_torch(seed, i):
-                    found.append(tuple(part.cpu().numpy() for part in run(*chunk)))
+                    found.append(tuple(part if stay else part.cpu().numpy() for part in run(*chunk)))
+        join: Any = torch.cat if stay else np.concatenate
         if found:
-            return tuple(np.concatenate(part) for part in zip(*found, strict=True))
+            return tuple(join(part) for part in zip(*found, strict=True))
         shape, dtype = empty
-        return tuple(np.empty((0, *shape), dtype) for _ in range(parts))
+        none: Any = np.empty((0, *shape), dtype)
+        return tuple(torch.from_numpy(none) if stay else none for _ in range(parts))
 
 
 def _reduced(like: Tensor, wanted: bool) -> contextlib.AbstractContextManager[object]:
