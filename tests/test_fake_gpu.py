@@ -1,8 +1,8 @@
 """Every part of the family on a pretended GPU: nothing is made beside the batch, no value is waited for.
 
 Torch's fake tensors have a device and a shape and hold nothing, so a CUDA device may be named where there is
-none. An operation over two devices is an error there, as is reading a value, for which a real GPU would have to
-be waited for.
+none. An operation over two devices is an error there, as is reading a value, for which one would have to wait
+on a real GPU.
 """
 
 import pytest

@@ -12,6 +12,7 @@ from torch.distributions import (
 )
 
 from vaeaug.nn.distributions import DiagonalGaussian, GaussianMixture, draw, gaussian_log_prob
+from vaeaug.randomness import isolated_torch
 
 DTYPE = torch.float64
 
@@ -112,8 +113,8 @@ def test_temperature_scales_the_noise(gaussian):
 
 
 def gaussian_draw(gaussian, temperature):
-    torch.manual_seed(3)
-    return draw(gaussian, temperature)
+    with isolated_torch(3):
+        return draw(gaussian, temperature)
 
 
 def test_draw_takes_distributions_of_torch():

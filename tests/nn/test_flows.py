@@ -49,8 +49,8 @@ def test_an_untrained_flow_is_the_scaled_normal(c):
 def test_log_prob_is_the_change_of_variables_of_draw(c, guidance):
     """log p(f(ε)) = log N(ε) − log |det ∂f/∂ε|, with the Jacobian of the drawing itself."""
     moving = flow(c[:1], steps=64, gain=0.5, guidance=guidance)
-    torch.manual_seed(1)
-    noise = torch.randn(1, D, dtype=torch.float64)
+    with isolated_torch(1):
+        noise = torch.randn(1, D, dtype=torch.float64)
 
     def carry(start):
         z, step = start[None], 1 / moving.steps
@@ -59,8 +59,8 @@ def test_log_prob_is_the_change_of_variables_of_draw(c, guidance):
             z = z + 0.5 * step * (first + moving._velocity(z + step * first, (i + 1) * step, moving.c))
         return (z * moving.spread + moving.centre)[0]
 
-    torch.manual_seed(1)
-    drawn = moving.draw()
+    with isolated_torch(1):
+        drawn = moving.draw()
     torch.testing.assert_close(drawn[0], carry(noise[0]))
     jacobian = torch.autograd.functional.jacobian(carry, noise[0])
     base = -0.5 * (noise.square() + torch.log(torch.tensor(2 * torch.pi))).sum(1)

@@ -12,6 +12,7 @@ from vaeaug.nn.networks import CodeDecoder, RowEncoder
 from vaeaug.nn.posteriors import GaussianPosterior
 from vaeaug.nn.priors import StandardPrior
 from vaeaug.nn.vae import VAE
+from vaeaug.randomness import isolated_torch
 
 LAYOUT = Layout.row([Span("categorical", 3), Span("categorical", 4)])
 D, K, B = 2, 2, 5
@@ -58,11 +59,11 @@ def test_sample_returns_one_row_per_context(vae, c):
 
 
 def test_sample_is_a_draw_of_the_prior_decoded(vae, c):
-    torch.manual_seed(5)
-    sampled = vae.sample(c, 0.7)
-    torch.manual_seed(5)
-    codes = vae.latent.sample(c, 0.7)
-    torch.testing.assert_close(sampled, draw(vae.decode(codes, c), 0.7), rtol=0, atol=0)
+    with isolated_torch(5):
+        sampled = vae.sample(c, 0.7)
+    with isolated_torch(5):
+        codes = vae.latent.sample(c, 0.7)
+        torch.testing.assert_close(sampled, draw(vae.decode(codes, c), 0.7), rtol=0, atol=0)
 
 
 def test_gradient_of_the_bound_reaches_every_parameter(vae, x, c):
