@@ -2,7 +2,8 @@
 
 Small real tables that scikit-learn ships, halved: one half is learned, the other judges.
 Thresholds lie well below what was measured over seeds (in the comments as lowest to highest
-of five), because other versions of torch and other processors draw other numbers.
+of five or six), because other versions of torch draw other numbers. One and two threads, and processors with
+AVX2, AVX-512 and AMX (asked of torch, oneDNN and MKL by their variables), agreed to three digits.
 """
 
 from typing import NamedTuple
@@ -170,23 +171,23 @@ def ruled():
 
 def test_two_columns_that_are_one_stay_one(ruled):
     _, made, _ = ruled
-    assert (made["grade"].map(GRADES) != made["years"]).mean() < 0.04  # measured: .005 to .017
+    assert (made["grade"].map(GRADES) != made["years"]).mean() < 0.04  # measured: .018 to .021
 
 
 def test_a_threshold_is_kept(ruled):
     _, made, _ = ruled
-    assert ((made["size"] > 0.5) != made["tall"]).mean() < 0.04  # measured: .008 to .018
+    assert ((made["size"] > 0.5) != made["tall"]).mean() < 0.04  # measured: .010 to .021
 
 
 def test_a_linear_relation_is_kept(ruled):
     X, made, _ = ruled
-    # measured: .90 to .92, of real rows .95
-    assert made["size"].corr(made["weight"]) > X["size"].corr(X["weight"]) - 0.07
+    # measured: .89 to .90, of real rows .95
+    assert made["size"].corr(made["weight"]) > X["size"].corr(X["weight"]) - 0.08
 
 
 def test_independent_columns_stay_independent(ruled):
     _, made, _ = ruled
-    assert abs(made["weight"].corr(made["years"])) < 0.12  # measured: up to .08
+    assert abs(made["weight"].corr(made["years"])) < 0.12  # measured: up to .06
 
 
 def test_every_category_appears_at_its_rate(ruled):
