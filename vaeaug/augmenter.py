@@ -66,7 +66,14 @@ class VAEAugmenter(Sharding, Editing, Coding):
         network=module)``, which compares features of your network, or of a torchvision model
         (``network="vgg16", weights="vgg16.pth"``; saving leaves networks out). See ``VARIANTS``.
     categorical_features : "from_dtype", None, mask, positions or names, default="from_dtype"
-        Numeric columns to treat as categories.
+        Numeric columns to treat as categories. Whole numbers are also found to be codes (zip codes: new rows
+        have codes that occur) or dates (20090301, 1330), and text to be dates, which a ``ColumnNote`` tells;
+        None takes every column for what its dtype says.
+    id_columns : "auto", None, mask, positions or names, default="auto"
+        Columns that name each row and nothing else: numbers of rows, UUIDs, keys. They are not learned, and
+        new rows get new names: the numbering goes on, text keeps its pattern. Every call begins with the same
+        new names; variations of rows keep theirs. ``"auto"`` looks for such columns in frames, not in arrays
+        or tables that are read piece by piece, and a ``ColumnNote`` tells what it has found; None has none.
     image_shape : tuple, optional
         (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
         image of that shape. Arrays of three or four dimensions are images in any case.
@@ -110,6 +117,8 @@ class VAEAugmenter(Sharding, Editing, Coding):
         Names of the classes 0, 1, …, if X was a Dataset that knows them.
     feature_names_in_ : ndarray of str
         Only when X had string column names.
+    id_columns_ : list
+        Names, or positions in an array, of the columns that hold identifiers.
     history_ : DataFrame
         Per epoch: ``stage`` ("network" or "prior"), ``epoch``, losses in nats, ``seconds``.
     n_iter_ : int
@@ -147,6 +156,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         "network": [StrOptions({"auto", *NETWORKS}), Recipe],
         "losses": [dict, None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "id_columns": ["array-like", StrOptions({"auto"}), None],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"auto", "first", "last"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -186,6 +196,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         random_state: Any = None,
         verbose: int | bool = 0,
         checkpoint_dir: str | os.PathLike[str] | None = None,
+        id_columns: Any = "auto",
     ) -> None:
         self.latent_dim = latent_dim
         self.beta = beta
@@ -208,6 +219,7 @@ class VAEAugmenter(Sharding, Editing, Coding):
         self.random_state = random_state
         self.verbose = verbose
         self.checkpoint_dir = checkpoint_dir
+        self.id_columns = id_columns
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.frames import Home, is_foreign, is_foreign_frame, split_columns, to_pandas
 
 __all__ = [
     "appended",
@@ -19,9 +20,11 @@ __all__ = [
     "check_option",
     "check_weights",
     "extended",
+    "refuse_other_forms",
     "refuse_repeated_columns",
     "refuse_text",
     "restored_on_failure",
+    "take_labels",
 ]
 
 
@@ -122,6 +125,79 @@ def refuse_repeated_columns(X: pd.DataFrame) -> None:
         raise InputError(f"X has columns named twice: {twice}. Rename them so that each name is unique.")
 
 
+def refuse_other_forms(X: Any) -> None:
+    """Raise for what holds rows, but not as a frame or an array: a Series, a dict, a list of dicts.
+
+    Raises
+    ------
+    InputError
+    """
+    kind = type(X).__name__
+    if isinstance(X, pd.Series) or (is_foreign(X) and not is_foreign_frame(X)):
+        raise InputError(
+            f"Expected a 2-dimensional container for X, got a {kind}, which is one column; pass X.to_frame()."
+        )
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):
+        raise InputError(f"X is a {kind}; pass the frame that it makes: pandas.DataFrame(X).")
+    if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
+        raise InputError(
+            f"X is a {kind} of {type(X[0]).__name__}s; pass the frame that they make: pandas.DataFrame(X)."
+        )
+
+
+def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[Any, Any]:
+    """Return X and y, where y may name a column of the frame X, or be a list of names: these become y.
+
+    Parameters
+    ----------
+    X : frame or any other container
+    y : labels, or the name of a column, or a list of names
+    features : iterable, optional
+        Columns that a model knows; none of these is taken for y, and a scalar that names no other column is a
+        label. Without them, a scalar must be the name of a column.
+
+    Raises
+    ------
+    InputError
+    """
+    is_one = y is not None and (isinstance(y, str | tuple) or np.ndim(y) == 0) and isinstance(y, Hashable)
+    is_frame = isinstance(X, pd.DataFrame) or is_foreign_frame(X)
+    columns = list(to_pandas(X[:0]).columns) if is_frame else []
+    if is_one:
+        known = list(features) if features is not None else []
+        if y in columns and y not in known:
+            return _split(X, y, columns)
+        if features is None and is_frame:
+            raise InputError(
+                f"y is {y!r}, which is no column of X; X has {_list(columns)}. Pass one label per row, or "
+                "the name of a column."
+            )
+        if features is None:
+            raise InputError(
+                f"y is the single value {y!r}; it must hold one label per row of X, or name a column of a "
+                "frame."
+            )
+    elif isinstance(y, list) and is_frame and y and len(y) != len(X):
+        named = all(isinstance(name, Hashable) and name in columns for name in y)
+        if named and len(set(y)) == len(y):
+            return _split(X, y, columns)
+    return X, y
+
+
+def _split(X: Any, names: Any, columns: list[Any]) -> tuple[Any, Any]:
+    listed = names if isinstance(names, list) else [names]
+    if any(columns.count(name) > 1 for name in listed):
+        raise InputError(f"y names {_list(listed)}, and X has two columns of that name; rename one of them.")
+    if len(listed) == len(columns):
+        raise InputError("y names all columns of X; nothing is left to learn.")
+    return split_columns(X, names)
+
+
+def _list(labels: Iterable[Any]) -> str:
+    listed = [repr(label) for label in labels]
+    return ", ".join(listed[:10]) + (f", ... ({len(listed)} in all)" if len(listed) > 10 else "")
+
+
 def refuse_text(X: Any) -> None:
     """Raise for arrays and lists that hold text among (or instead of) numbers.
 
@@ -144,7 +220,7 @@ def refuse_text(X: Any) -> None:
 
 
 def _text(X: Any, got: str) -> InputError:
-    if hasattr(X, "to_pandas"):  # polars, pyarrow
+    if hasattr(X, "to_pandas"):
         kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
         return InputError(
             f"X must be an array of numbers or a DataFrame of pandas, got a {kind} with text ({got}). "
@@ -170,6 +246,9 @@ def restored_on_failure(estimator: Any) -> Iterator[None]:
 
 def appended(X: Any, X_new: Any) -> Any:
     """Return the rows of X followed by new ones, in the container and dtypes of X, with a fresh index."""
+    X_new, home = to_pandas(X_new), Home.of(X)
+    if home is not None:
+        return home.append(X, X_new)
     if isinstance(X, pd.DataFrame):
         if not len(X_new):
             return X.reset_index(drop=True)
@@ -211,6 +290,9 @@ def _in_dtypes_of(X: pd.DataFrame, X_new: pd.DataFrame) -> pd.DataFrame:
 def extended(y: Any, positions: np.ndarray) -> Any:
     """Return labels followed by those at ``positions`` once more, in their container, with a fresh index."""
     order = np.concatenate([np.arange(len(y)), positions])
+    home = Home.of(y)
+    if home is not None:
+        return home.wrap(to_pandas(y).iloc[order].reset_index(drop=True))
     if isinstance(y, (pd.Series, pd.DataFrame)):
         return y.iloc[order].reset_index(drop=True)
     return np.asarray(y)[order]

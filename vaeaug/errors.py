@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArchiveError",
+    "ColumnNote",
     "InputError",
     "PosteriorCollapseWarning",
     "RejectedColumn",
@@ -58,6 +59,10 @@ class VaeaugWarning(UserWarning):
 
 class PosteriorCollapseWarning(VaeaugWarning):
     """The codes carry (almost) no information about the rows: KL is close to zero."""
+
+
+class ColumnNote(VaeaugWarning):
+    """Columns were taken for something else than their dtype says: identifiers, codes, dates."""
 
 
 class SmallClassWarning(VaeaugWarning):

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.checks import check_number
+from vaeaug.frames import to_pandas
 from vaeaug.latent_operations import Codes, lattice, traverse
 
 if TYPE_CHECKING:
@@ -124,4 +125,4 @@ def _rows(augmenter: Editing, z: np.ndarray, c: np.ndarray) -> Any:
     """Decode codes ``(..., 1, D)``: images as they are encoded, tables as frames."""
     flat = z.reshape(-1, z.shape[-1])
     x = augmenter._model.decode(flat, np.repeat(c[None], len(flat), 0), temperature=0.0, seed=augmenter._seed)
-    return x if augmenter._codec.layout.is_image else pd.DataFrame(augmenter._intake.decode(x))
+    return x if augmenter._codec.layout.is_image else pd.DataFrame(to_pandas(augmenter._intake.decode(x)))

@@ -54,6 +54,7 @@ class Fitted(BaseEstimator):
     n_features_in_: int
     image_shape_: tuple[int, ...] | None
     class_names_: list[str] | None
+    id_columns_: list[Any]
     _intake: Intake
     _context: ContextCodec
     _model: Model

@@ -12,7 +12,15 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 
-__all__ = ["Home", "as_arrow", "as_arrow_array", "to_pandas"]
+__all__ = [
+    "Home",
+    "as_arrow",
+    "as_arrow_array",
+    "is_foreign",
+    "is_foreign_frame",
+    "split_columns",
+    "to_pandas",
+]
 
 _LIBRARIES = ("polars", "pyarrow")
 _COLUMN = "y"
@@ -73,6 +81,17 @@ class Home:
         found: Any = polars.from_arrow(table)
         return found.to_series().rename(self.name or "") if self.is_series else found
 
+    def append(self, data: Any, new: Any) -> Any:
+        """Return a frame of the library, and below it rows of one of pandas."""
+        added = self.wrap(new)
+        if self.library == "pyarrow":
+            import pyarrow as pa
+
+            return pa.concat_tables([data, added])
+        import polars
+
+        return polars.concat([data, added])
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
         schema = base64.b64encode(self.schema.serialize().to_pybytes()).decode("ascii")
@@ -104,6 +123,23 @@ def to_pandas(data: Any) -> Any:
         return data
     frame = _as_table(data).to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
     return frame if _is_frame(data) else frame[_COLUMN].rename(getattr(data, "name", None) or None)
+
+
+def split_columns(X: Any, names: Any) -> tuple[Any, Any]:
+    """Return a frame of pandas, Polars or pyarrow without some of its columns, and those.
+
+    Parameters
+    ----------
+    X : DataFrame or Table
+    names : label or list of labels
+        Of one column, which is returned as a Series (an array of pyarrow), or of several.
+    """
+    listed = names if isinstance(names, list) else [names]
+    if isinstance(X, pd.DataFrame):
+        return X.drop(columns=listed), X[names]
+    if _library(X) == "polars":
+        return X.drop(listed), X.select(listed) if isinstance(names, list) else X.get_column(names)
+    return X.drop(listed), X.select(listed) if isinstance(names, list) else X.column(names)
 
 
 def as_arrow(frame: pd.DataFrame, schema: Any) -> Any:
@@ -170,6 +206,16 @@ def _dictionary(indices: Any, values: Any, kind: Any) -> Any:
     return pa.DictionaryArray.from_arrays(
         indices.cast(kind.index_type), values.cast(kind.value_type), ordered=kind.ordered
     )
+
+
+def is_foreign(data: Any) -> bool:
+    """Whether data is a frame or a column of Polars or pyarrow."""
+    return _library(data) is not None
+
+
+def is_foreign_frame(data: Any) -> bool:
+    """Whether data is a frame of Polars or a table of pyarrow."""
+    return is_foreign(data) and _is_frame(data)
 
 
 def _library(data: Any) -> str | None:

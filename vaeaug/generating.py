@@ -11,6 +11,7 @@ from vaeaug import operations
 from vaeaug.checks import check_number, check_option, extended
 from vaeaug.errors import InputError
 from vaeaug.fitted import Anchors, Fitted, contexts
+from vaeaug.frames import to_pandas
 from vaeaug.randomness import numpy_generator
 from vaeaug.resampling import targets
 
@@ -90,7 +91,7 @@ class Generating(Fitted):
             self._check_sources(method, c, self._anchors.context)
             seed = self._next_seed(random_state)
         x, _ = self._generate(c, method, temperature, seed, self._anchors, sharp)
-        return self._intake.decode(x), labels
+        return self._intake.decode(x), self._context.hand_out(labels)
 
     def generate(
         self,
@@ -233,9 +234,9 @@ class Generating(Fitted):
         data = self._intake.open(X, y)
         X, y = data.X, data.y
         self._check_balanceable(y)
-        wanted = targets(sampling_strategy, y)
+        wanted = targets(sampling_strategy, to_pandas(y))
         # The labels of new rows are labels of y, so that its container and dtype are kept.
-        labels = np.asarray(y).ravel()
+        labels = np.asarray(to_pandas(y)).ravel()
         first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]
         positions = np.repeat(np.array(first, dtype=np.int64), list(wanted.values()))
         y_res = extended(y, positions)

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from vaeaug.checks import appended, refuse_repeated_columns, refuse_text
+from vaeaug.checks import appended, refuse_other_forms, refuse_repeated_columns, refuse_text, take_labels
 from vaeaug.codecs.images import ImageCodec
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.containers import CONTAINERS, Container, Frames, Opened, holds_images, joined, opened, read
 from vaeaug.errors import InputError
+from vaeaug.frames import Home, to_pandas
 from vaeaug.settings import bins_for
 
 __all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
@@ -38,6 +39,9 @@ class Intake(Protocol):
     def append(self, X: Any, X_new: Any) -> Any:
         """Return the rows of X followed by new ones, in the container of X."""
 
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with identifiers of their own, if they have any."""
+
     def pack(self, x: np.ndarray) -> np.ndarray | None:
         """Return encoded rows as they are kept for variations; None if only their codes are."""
 
@@ -55,16 +59,21 @@ class TableIntake:
     ----------
     codec : TableCodec
         Fitted.
+    home : Home, optional
+        The library whose frames they are, if that is not pandas.
     """
 
     kind = "table"
 
-    def __init__(self, codec: TableCodec) -> None:
+    def __init__(self, codec: TableCodec, home: Home | None = None) -> None:
         self.codec = codec
+        self.home = home
 
     @classmethod
     def fit(cls, estimator: Any, X: Any) -> tuple[TableIntake, np.ndarray]:
         """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
+        refuse_other_forms(X)
+        home, X = Home.of(X), to_pandas(X)
         if isinstance(X, pd.DataFrame):
             refuse_repeated_columns(X)
             validate_data(estimator, X, skip_check_array=True)
@@ -73,17 +82,22 @@ class TableIntake:
             X = validate_data(
                 estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
             )
-        codec = TableCodec(estimator.categorical_features, max_bins=bins_for(len(X))).fit(X)
-        intake = cls(codec)
+        codec = TableCodec(
+            estimator.categorical_features, max_bins=bins_for(len(X)), id_columns=estimator.id_columns
+        ).fit(X)
+        intake = cls(codec, home)
         intake.describe(estimator)
         return intake, codec.encode(X)
 
     def open(self, X: Any, y: Any) -> Opened:
-        """Return X and y as they are."""
-        return Opened(X, y)
+        """Return X and y; where y names a column of X that is no feature, that column is taken for it."""
+        features = range(self.codec.n_features_) if self.codec.columns_ is None else self.codec.columns_
+        return Opened(*take_labels(X, y, features))
 
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W)."""
+        refuse_other_forms(X)
+        X = to_pandas(X)
         if self.codec.columns_ is None:
             refuse_text(X)
             X = validate_data(estimator, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
@@ -94,30 +108,44 @@ class TableIntake:
         return self.codec.encode(X)
 
     def decode(self, x: np.ndarray, like: Any = None) -> Any:
-        """Return rows in the container of fit, with the index of ``like`` if both are frames."""
-        made = self.codec.decode(x)
-        both = isinstance(like, pd.DataFrame) and isinstance(made, pd.DataFrame)
-        return made.set_axis(like.index) if both else made
+        """Return rows in the container of fit; with the identifiers of ``like``, and its index."""
+        made, like = self.codec.decode(x), to_pandas(like)
+        if like is not None:
+            made = self.codec.keep_names(made, like)
+        if isinstance(like, pd.DataFrame) and isinstance(made, pd.DataFrame):
+            made = made.set_axis(like.index)
+        return made if self.home is None else self.home.wrap(made)
 
     def append(self, X: Any, X_new: Any) -> Any:
-        """Return the rows of X followed by new ones, in the container of X."""
-        return appended(X, X_new)
+        """Return the rows of X followed by new ones, in the container of X; no identifier comes twice."""
+        return appended(X, self.rename(X_new, beside=X))
+
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with identifiers of their own; see :meth:`TableCodec.rename`."""
+        if not self.codec.id_columns_:
+            return rows
+        home = Home.of(rows)
+        renamed = self.codec.rename(to_pandas(rows), start, to_pandas(beside))
+        return renamed if home is None else home.wrap(renamed)
 
     def pack(self, x: np.ndarray) -> None:
         """Keep no rows: a variation of a row is made from its code alone."""
 
     def describe(self, estimator: Any) -> None:
-        """Say that rows are no images."""
+        """Say that rows are no images, and which columns hold identifiers."""
         estimator.image_shape_, estimator.class_names_ = None, None
+        estimator.id_columns_ = self.codec.id_columns_
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
-        return self.codec.state()
+        meta, arrays = self.codec.state()
+        return {**meta, "home": None if self.home is None else self.home.to_json()}, arrays
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableIntake:
         """Rebuild an intake from :meth:`state`."""
-        return cls(TableCodec.from_state(meta, arrays))
+        home = meta.get("home")
+        return cls(TableCodec.from_state(meta, arrays), None if home is None else Home.from_json(home))
 
 
 class ImageIntake:
@@ -173,6 +201,10 @@ class ImageIntake:
         """Return the images of X followed by new ones, in the container of X."""
         return joined(X, X_new)
 
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return images as they are."""
+        return rows
+
     def pack(self, x: np.ndarray) -> np.ndarray:
         """Return encoded images in 8 or 16 bits a value."""
         return self.codec.pack(x)
@@ -181,7 +213,7 @@ class ImageIntake:
         """Say what the images are like."""
         estimator.image_shape_ = self.codec.arrangement_.shape
         estimator.n_features_in_ = int(np.prod(estimator.image_shape_))
-        estimator.class_names_ = self.class_names
+        estimator.class_names_, estimator.id_columns_ = self.class_names, []
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -231,6 +263,7 @@ def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any
     if isinstance(X, list | tuple) and not len(X):
         raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
     if estimator.image_shape is None and not holds_images(X):
+        X, y = take_labels(X, y)
         return *TableIntake.fit(estimator, X), y
     data = opened(X, y)
     return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

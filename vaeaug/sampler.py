@@ -13,10 +13,18 @@ from sklearn.utils import InputTags, Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from vaeaug.checks import check_option
+from vaeaug.checks import (
+    appended,
+    check_option,
+    extended,
+    refuse_other_forms,
+    refuse_repeated_columns,
+    take_labels,
+)
 from vaeaug.committee import Committee, typical_rows
 from vaeaug.containers import holds_images, joined, opened
 from vaeaug.errors import InputError
+from vaeaug.frames import is_foreign, to_pandas
 from vaeaug.randomness import derive_seed, keyed_seed
 from vaeaug.resampling import class_counts, targets
 
@@ -119,14 +127,14 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like (n, d), or images as VAEAugmenter takes them
-        y : array-like (n,)
+        y : array-like (n,), or the name of a column of the frame X
 
         Returns
         -------
         self
         """
-        data = opened(X, y)
-        self._plan(data.X, data.y)
+        data = opened(*take_labels(X, y))
+        self._plan(to_pandas(data.X), to_pandas(data.y))
         return self
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -134,9 +142,9 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array-like (n, d), or images as VAEAugmenter takes them
+        X : DataFrame (of pandas or Polars) or array-like (n, d), or images as VAEAugmenter takes them
             Never changed. Missing values are allowed in tables.
-        y : array-like (n,)
+        y : array-like (n,), or the name of a column of the frame X
             Class labels; also a one-vs-rest indicator matrix (n, k). None for a Dataset takes its own.
 
         Returns
@@ -151,8 +159,17 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         InputError
             If X or y cannot be used, y holds one class, or the strategy does not fit.
         """
-        data = opened(X, y)
-        X, y = data.X, data.y
+        data = opened(*take_labels(X, y))
+        X_res, y_res, added = self._resample(to_pandas(data.X), to_pandas(data.y))
+        if is_foreign(data.X):
+            X_res = appended(data.X, X_res[self.is_synthetic_])
+        return X_res, extended(data.y, added) if is_foreign(data.y) else y_res
+
+    def _resample(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
+        """Do the work of :meth:`fit_resample` on anything but frames of Polars and pyarrow.
+
+        Return rows, labels, and the positions in y of the labels that were added.
+        """
         rows, labels = self._plan(X, y)
         n = len(labels)
         first = dict(zip(*_unique_with_first(labels), strict=True))
@@ -170,7 +187,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
-        return X_res, _take(y, np.concatenate([np.arange(n), positions]))
+        return X_res, _take(y, np.concatenate([np.arange(n), positions])), positions
 
     def _extended(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
@@ -184,11 +201,11 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             labels = class_labels(y_fit)
             new, sources = typical_rows(
                 lambda asked, attempt: self._made(X_fit, y_fit, asked, keyed_seed(seed, attempt)),
-                Committee(random_state=seed).fit(X_fit, labels),
+                _Jury(self._ids, random_state=seed).fit(X_fit, labels),
                 labels,
                 positions,
             )
-        return _append(X, rows, new), sources, positions
+        return _append(X, rows, self._renamed(new, X_fit)), sources, positions
 
     def _filtered(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
@@ -197,14 +214,15 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         judge = clone(self.label_filter)
         if judge.get_params(deep=False).get("random_state", 0) is None:
             judge.set_params(random_state=seed)
-        judge.fit(X_fit, y_fit)
+        judge.fit(_without(X_fit, self._ids), y_fit)
         self.dropped_ = judge.no_counts()
         found, kept, missing = [], [], positions
         for attempt in range(_ATTEMPTS):
             new, sources = self._made(X_fit, y_fit, missing, keyed_seed(seed, attempt))
-            verdict = judge.judge(new, _take(y_fit, missing))
+            verdict = judge.judge(_without(new, self._ids), _take(y_fit, missing))
             self.dropped_ = self.dropped_ + verdict.counts
-            X = _append(X, rows, _chosen(new, verdict.keep))
+            chosen = self._renamed(_chosen(new, verdict.keep), X_fit, len(positions) - len(missing))
+            X = _append(X, rows, chosen)
             rows = rows if isinstance(X, list) else X
             found.append(sources[verdict.keep])
             kept.append(missing[verdict.keep])
@@ -223,6 +241,16 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         new, sources = self.augmenter_.generate(wanted, X_fit, y_fit, method=self.method, random_state=seed)
         return new, np.asarray(sources)
 
+    @property
+    def _ids(self) -> list[Any]:
+        """Columns that name each row, of which nobody judges rows."""
+        return list(getattr(self.augmenter_, "id_columns_", []))
+
+    def _renamed(self, new: Any, X_fit: Any, start: int = 0) -> Any:
+        """Return rows of one or several calls of ``generate`` with identifiers that differ."""
+        intake = getattr(self.augmenter_, "_intake", None)
+        return new if intake is None or not self._ids else intake.rename(new, start, X_fit)
+
     def _is_table(self, rows: Any) -> bool:
         """Tell whether rows are those of a table, not pictures in whatever form."""
         pictures = _in_pictures(rows) or getattr(self.augmenter_, "image_shape", None) is not None
@@ -233,10 +261,12 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         check_option("method", self.method, METHODS)
         if isinstance(self.label_filter, str):
             check_option("label_filter", self.label_filter, ("auto",))
+        refuse_other_forms(X)
         labels = class_labels(y)
         rows = _rows(X)
         check_consistent_length(rows, labels)
         if isinstance(rows, pd.DataFrame):
+            refuse_repeated_columns(rows)
             validate_data(self, rows, skip_check_array=True)
             if not len(rows):
                 raise InputError("X must have at least 1 row, got 0 sample(s).")
@@ -268,6 +298,30 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return _SamplerTags(**_fields(tags) | {"input_tags": _RowTags(**_fields(tags.input_tags))})
+
+
+class _Jury(Committee):
+    """A committee that does not look at some of the columns."""
+
+    def __init__(self, ignored: list[Any], *, random_state: int) -> None:
+        super().__init__(random_state=random_state)
+        self.ignored = ignored
+
+    def fit(self, X: Any, y: Any) -> _Jury:
+        """Learn from real rows what their classes look like."""
+        super().fit(_without(X, self.ignored), y)
+        return self
+
+    def rate(self, X_new: Any, y_new: Any) -> np.ndarray:
+        """Return how far new rows lie above the mark of their class."""
+        return super().rate(_without(X_new, self.ignored), y_new)
+
+
+def _without(rows: Any, columns: list[Any]) -> Any:
+    """Return rows without some of their columns."""
+    if not columns:
+        return rows
+    return rows.drop(columns=columns) if isinstance(rows, pd.DataFrame) else np.delete(rows, columns, axis=1)
 
 
 @dataclass
@@ -395,8 +449,8 @@ def _cells(new: Any, dtype: np.dtype) -> np.ndarray:
 def _append(X: Any, rows: Any, new: Any) -> Any:
     """Return X with new rows below, in the container and the dtypes of X."""
     if isinstance(X, pd.DataFrame):
-        new = pd.DataFrame(new, columns=X.columns).astype(X.dtypes)
-        return pd.concat([X, new], ignore_index=True)
+        new = pd.DataFrame(new, columns=X.columns)
+        return pd.concat([X, new if new.dtypes.equals(X.dtypes) else new.astype(X.dtypes)], ignore_index=True)
     if _in_pictures(X):
         return joined(X, new)
     if isinstance(X, list):

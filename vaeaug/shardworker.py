@@ -14,7 +14,7 @@ import pandas as pd
 from vaeaug import archive
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
-from vaeaug.frames import as_arrow
+from vaeaug.frames import as_arrow, to_pandas
 from vaeaug.generating import Generating
 from vaeaug.parquetfiles import write_parquet
 from vaeaug.persistence import from_state, to_state
@@ -109,6 +109,7 @@ def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
             X, made = _model(job).sample(
                 n, labels, method=job.method, temperature=job.temperature, random_state=seed
             )
+        X = _model(job)._intake.rename(X, job.folder.start(shard) + start)
         yield as_arrow(with_labels(X, made, job.target), job.schema)
 
 
@@ -167,6 +168,7 @@ def with_labels(X: Any, y: Any, target: str | None = None) -> pd.DataFrame:
     InputError
         If two columns would have one name.
     """
+    X, y = to_pandas(X), to_pandas(y)
     if not isinstance(X, pd.DataFrame):
         X = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
     frame = X if y is None else pd.concat([X, _label_frame(y, X, target)], axis=1)

@@ -11,6 +11,7 @@ from column_zoo import ROWS, zoo
 
 from vaeaug.codecs.base import ColumnOptions
 from vaeaug.codecs.columns import REGISTRY, TranslatedCodec, column_from_state, fit_column
+from vaeaug.codecs.identifiers import IdCodec
 from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import ArchiveError, InputError, RejectedColumn
 
@@ -141,7 +142,7 @@ def test_missing_values_unseen_in_fit_get_the_unknown_code(column):
     assert fit_column(present).encode(later)[0, 0] == -1
 
 
-@pytest.mark.parametrize("codec_type", REGISTRY)
+@pytest.mark.parametrize("codec_type", [kind for kind in REGISTRY if kind is not IdCodec])
 def test_registered_codecs_work_with_defaults(codec_type):
     taken = [fit_column(column) for column in ZOO.values()]
     mine = [codec for codec in taken if type(codec) is codec_type]

@@ -30,6 +30,8 @@ class ColumnOptions:
         Quantile bins per numeric column.
     max_levels : int
         Levels of a categorical column that get tokens of their own.
+    identifier : bool
+        The column names each row, and nothing else.
     recognise : bool
         Whether numbers that are codes or dates are looked for.
     points : tuple of int
@@ -39,6 +41,7 @@ class ColumnOptions:
     categorical: bool = False
     max_bins: int = 64
     max_levels: int = 1000
+    identifier: bool = False
     recognise: bool = True
     points: tuple[int, ...] = ()
 

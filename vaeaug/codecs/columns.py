@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vaeaug.codecs.base import ColumnCodec, ColumnOptions
 from vaeaug.codecs.categorical import CategoricalCodec
+from vaeaug.codecs.identifiers import IdCodec
 from vaeaug.codecs.numeric import NumericCodec
 from vaeaug.codecs.storage import refusal
 from vaeaug.codecs.temporal import TemporalCodec
@@ -45,15 +47,16 @@ class TranslatedCodec(ColumnCodec):
 
     def accepts(self, series: pd.Series) -> None:
         """Return when there is a translation of the column; raise RejectedColumn when not."""
-        if find_translation(series) is None:
+        if self._find(series) is None:
             raise RejectedColumn(f"Column {series.name!r} needs no translation (dtype {series.dtype}).")
 
     def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> TranslatedCodec:
         """Learn the translation and the plain column; return self."""
-        translation = find_translation(series)
+        translation = self._find(series)
         if translation is None:
             raise refusal(series)
-        return self._take(translation, fit_column(translation.forward(series), self.options, counts))
+        options = replace(self.options, points=translation.points)
+        return self._take(translation, fit_column(translation.forward(series), options, counts))
 
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return the encoded columns of the plain column."""
@@ -73,6 +76,11 @@ class TranslatedCodec(ColumnCodec):
         """Whether the training column held nothing but missing values."""
         return self.codec_.is_all_missing
 
+    @property
+    def note(self) -> str:
+        """What the values are, for a note to the user; nothing where their type says it."""
+        return self.translation_.note
+
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
         meta, arrays = self.codec_.state()
@@ -85,6 +93,9 @@ class TranslatedCodec(ColumnCodec):
             translation_from_json(meta["translation"]), column_from_state(meta["codec"], arrays)
         )
 
+    def _find(self, series: pd.Series) -> Translation | None:
+        return find_translation(series, self.options.recognise and not self.options.categorical)
+
     def _take(self, translation: Translation, codec: ColumnCodec) -> TranslatedCodec:
         self.translation_, self.codec_ = translation, codec
         self.name, self.spans = codec.name, codec.spans
@@ -92,7 +103,9 @@ class TranslatedCodec(ColumnCodec):
 
 
 #: Codecs in the order in which a table tries them; a new one is one line here.
-REGISTRY: tuple[type[ColumnCodec], ...] = (TranslatedCodec, CategoricalCodec, TemporalCodec, NumericCodec)
+REGISTRY: tuple[type[ColumnCodec], ...] = (
+    *(IdCodec, TranslatedCodec, CategoricalCodec, TemporalCodec, NumericCodec),
+)
 
 
 def fit_column(

@@ -15,7 +15,7 @@ _EXACT = 2.0**53  # beyond it float64 no longer holds every integer
 #: A lattice counts only where values would hardly lie on it by chance, as the float format has few others.
 _MOST_BY_CHANCE = 0.5
 #: Share of values that a lattice must hold, and by how much this must exceed the share by chance.
-_LEAST_SHARE, _LEAST_EXCESS = 0.5, 0.3
+_LEAST_SHARE, _LEAST_EXCESS = 0.55, 0.3
 #: Nats of evidence, over all distinct values, for a lattice that holds only some of them.
 _EVIDENCE = 25.0
 #: Values from which common steps are guessed, and how many guesses are made from how many values each.
@@ -85,8 +85,7 @@ def _partial_axis(
             power = 10.0**decimals
             on = np.abs(rest) < _EXACT / power
             on[on] = is_rounded(rest[on], power, kind)
-            by_chance = np.average(_chance(rest, power, kind), weights=rows)
-            surprise = _surprise(float(rows[on].sum() / rows.sum()), float(by_chance))
+            surprise = _surprise(rest, rows, on, _chance(rest, power, kind))
             if surprise > best:
                 best, axis = surprise, _decimal_axis(distinct, rest[on], decimals, kind)
     return axis
@@ -115,7 +114,8 @@ def _with_coarse(axis: Axis, rest: np.ndarray, rows: np.ndarray) -> list[Axis]:
     for step in _guess_steps(steps, rng):
         residues, index = np.unique(steps % step, return_inverse=True)
         held = np.bincount(index, weights=rows)
-        surprise = _surprise(float(held.max() / rows.sum()), 1.0 / step)
+        on = index.ravel() == held.argmax()
+        surprise = _surprise(rest, rows, on, np.full(rest.size, 1.0 / step))
         if surprise > best:
             best, found = surprise, (step, int(residues[held.argmax()]))
     if found is None:
@@ -135,13 +135,26 @@ def _guess_steps(steps: np.ndarray, rng: np.random.Generator) -> list[int]:
     return [int(step) for step in np.unique(found[found > 1])]
 
 
-def _surprise(share: float, by_chance: float) -> float:
-    """Return the Kullback-Leibler divergence of a share from one by chance, in nats; 0 if too little."""
-    if share < _LEAST_SHARE or share - by_chance < _LEAST_EXCESS or by_chance > _MOST_BY_CHANCE:
-        return 0.0
-    by_chance = max(by_chance, 1e-30)
-    other = 0.0 if share == 1.0 else (1.0 - share) * np.log((1.0 - share) / (1.0 - by_chance))
-    return float(share * np.log(share / by_chance) + other)
+def _surprise(values: np.ndarray, rows: np.ndarray, on: np.ndarray, chance: np.ndarray) -> float:
+    """Return how far the share of rows on a lattice exceeds that by chance, in nats; 0 if too little.
+
+    Each quarter of the rows, from the smallest to the largest values, must do so (the smallest divergence of
+    Kullback and Leibler counts): numbers of so many significant digits are rounder the larger they are, and
+    that is another matter.
+    """
+    order = np.argsort(np.abs(values.astype(np.float64)), kind="stable")
+    middle = np.cumsum(rows[order]) - 0.5 * rows[order]
+    found = []
+    for part in np.split(order, np.searchsorted(middle, np.array([0.25, 0.5, 0.75]) * rows.sum())):
+        if not part.size:
+            return 0.0
+        share = float(rows[part[on[part]]].sum() / rows[part].sum())
+        by_chance = max(float(np.average(chance[part], weights=rows[part])), 1e-30)
+        if share < _LEAST_SHARE or share - by_chance < _LEAST_EXCESS or by_chance > _MOST_BY_CHANCE:
+            return 0.0
+        other = 0.0 if share == 1.0 else (1.0 - share) * np.log((1.0 - share) / (1.0 - by_chance))
+        found.append(float(share * np.log(share / by_chance) + other))
+    return min(found)
 
 
 def _chance(values: np.ndarray, power: float, precision: np.dtype) -> np.ndarray:

@@ -16,6 +16,8 @@ _GRID = 16  # grid points per bin; each keeps the two knots around it
 _ROWS_PER_BIN = 5
 _BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
 _COARSE = 2.0**20
+_EXACT = 2.0**53
+_EVIDENCE = 15.0  # nats against a step that the values of a bin share by chance
 _FLOAT32_POSITION = 2.0**-25  # rounding error of a position just below 1
 
 
@@ -35,6 +37,9 @@ class QuantileBins:
         First knot of each bin.
     below, mass : ndarray of float64, shape (bins,)
         Rows of the whole column under the bin, and rows in it.
+    stride : ndarray of float64, shape (bins,), optional
+        On a lattice, the step that all values of a bin share, from its first one on: large numbers are often
+        rounder than small ones.
     """
 
     q: np.ndarray
@@ -42,6 +47,8 @@ class QuantileBins:
     start: np.ndarray
     below: np.ndarray
     mass: np.ndarray
+    stride: np.ndarray | None = None
+    origin: np.ndarray | None = None
 
     @classmethod
     def build(
@@ -76,7 +83,8 @@ class QuantileBins:
         mass = np.add.reduceat(rows, first)
         q, knots, start = _knots(bins, first, mass, value, rows, low, high, dense)
         last = np.append(first[1:], bins.size) - 1
-        return cls(q, knots, start, below[first], mass), first, last
+        stride = _strides(value, first, last) if dense else None
+        return cls(q, knots, start, below[first], mass, stride, value[first]), first, last
 
     @property
     def count(self) -> int:
@@ -131,11 +139,29 @@ class QuantileBins:
         share = np.zeros(q.shape)
         np.divide(q - self.q[k], run, out=share, where=run > 0)
         np.clip(share, 0.0, 1.0, out=share)
-        return self.t[k] * (1.0 - share) + self.t[k + 1] * share
+        t = self.t[k] * (1.0 - share) + self.t[k + 1] * share
+        if self.stride is None or self.origin is None:
+            return t
+        stride, origin = self.stride[bins], self.origin[bins]
+        return np.where(stride > 1.0, origin + stride * np.rint((t - origin) / np.maximum(stride, 1.0)), t)
 
     def arrays(self) -> Arrays:
         """Return all arrays by name."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: array for name, array in found.items() if array is not None}
+
+
+def _strides(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return the step that the lattice points of each bin share, 1 where it may be so by chance."""
+    if value[-1] >= _EXACT:
+        return np.ones(first.size)
+    steps = np.diff(np.rint(value).astype(np.int64))
+    found = np.ones(first.size)
+    for k, (a, b) in enumerate(zip(first, last, strict=True)):
+        step = int(np.gcd.reduce(steps[a:b])) if b > a else 1
+        if (b - a) * np.log(max(step, 1)) >= _EVIDENCE:
+            found[k] = step
+    return found
 
 
 def _assign(segment: np.ndarray, rows: np.ndarray, max_bins: int) -> np.ndarray:

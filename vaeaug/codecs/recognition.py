@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["looks_like_codes", "mostly_repeat", "rows_with_room"]
+__all__ = ["CODE_NAMES", "ID_NAMES", "is_called", "looks_like_codes", "mostly_repeat", "rows_with_room"]
 
 _GROUPS = 64
 _FEWEST_ROWS = 50
@@ -15,7 +15,16 @@ _FEWEST_ROWS = 50
 _FEW_UNSEEN, _SOME_UNSEEN = 0.15, 0.5
 #: Distinct values, as a share of those that numbers of a smooth distribution would have.
 _CROWDED, _RATHER_CROWDED = 0.6, 0.75
-_CODE_NAMES = re.compile(r"(^|[^a-z])(zip|zipcode|postal|postcode|plz|fips|sku)([^a-z]|$)|code$")
+#: What columns of codes, and of identifiers, are called.
+CODE_NAMES = re.compile(r"(^|[^a-z])(zip|zipcode|postal|postcode|plz|fips|sku)([^a-z]|$)|code$")
+ID_NAMES = re.compile(
+    r"(^|[^a-z])(id|ids|uid|uuid|guid|identifier|index|rownumber|rownum|rowid|unnamed: 0)([^a-z]|$)"
+)
+
+
+def is_called(name: Any, names: re.Pattern[str]) -> bool:
+    """Whether the name of a column has one of some words in it."""
+    return names.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()) is not None
 
 
 def rows_with_room(t: np.ndarray, rows: np.ndarray, is_lattice: bool) -> float:
@@ -68,8 +77,7 @@ def looks_like_codes(name: Any, values: np.ndarray, rows: np.ndarray, room: floa
     room : float
         See :func:`rows_with_room`.
     """
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name)).lower()
-    if _CODE_NAMES.search(words):
+    if is_called(name, CODE_NAMES):
         return True
     low, high = int(values[0]), int(values[-1])
     digits = len(str(low))

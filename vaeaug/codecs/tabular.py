@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.codecs.columns import ColumnCodec, ColumnOptions, column_from_state, fit_column
+from vaeaug.codecs.columns import (
+    ColumnCodec,
+    ColumnOptions,
+    TranslatedCodec,
+    column_from_state,
+    fit_column,
+)
+from vaeaug.codecs.identifiers import IdCodec, looks_like_ids
+from vaeaug.codecs.numeric import NumericCodec
 from vaeaug.codecs.packing import (
     Arrays,
     dtype_from_json,
@@ -20,7 +28,7 @@ from vaeaug.codecs.packing import (
     nested,
     prefixed,
 )
-from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
 
 __all__ = ["TableCodec"]
@@ -34,7 +42,12 @@ class TableCodec:
     categorical_features : "from_dtype", None, or array-like of bool, int or label, default="from_dtype"
         Numeric columns to treat as categories: a mask, positions, or names, as in scikit-learn's
         ``HistGradientBoostingClassifier``. Columns of text, booleans and category dtype are categories in any
-        case; with ``"from_dtype"`` or None they are the only ones.
+        case; with ``"from_dtype"`` or None they are the only ones. With None, other columns are what their
+        dtype says; otherwise whole numbers may be found to be codes (zip codes: new rows have codes that
+        occur) or dates (20090301, 1330: new rows have dates), and text may be found to be dates.
+    id_columns : "auto", None, or array-like of bool, int or label, default="auto"
+        Columns that name each row and nothing else: they are not learned, and new rows get new names.
+        ``"auto"`` looks for them in frames.
     max_bins : int, default=64
         Quantile bins per numeric column.
     max_levels : int, default=1000
@@ -48,6 +61,8 @@ class TableCodec:
     n_features_ : int
     columns_ : pandas.Index or None
         Labels of the training frame; None for an array.
+    id_columns_ : list
+        Labels, or positions, of the columns that hold identifiers.
 
     Examples
     --------
@@ -60,9 +75,14 @@ class TableCodec:
     """
 
     def __init__(
-        self, categorical_features: Any = "from_dtype", max_bins: int = 64, max_levels: int = 1000
+        self,
+        categorical_features: Any = "from_dtype",
+        max_bins: int = 64,
+        max_levels: int = 1000,
+        id_columns: Any = "auto",
     ) -> None:
         self.categorical_features = categorical_features
+        self.id_columns = id_columns
         self.max_bins = max_bins
         self.max_levels = max_levels
 
@@ -82,12 +102,14 @@ class TableCodec:
         -----
         VaeaugWarning
             For columns without any value; they come back as they are.
+        ColumnNote
+            For columns that were found to hold identifiers, codes or dates.
         """
         table = _as_table(X)
         _check_size(table)
         columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
-        return self._learn(columns, dtype, [(series, None) for series in _series(table)])
+        return self._learn(columns, dtype, [(series, None) for series in _series(table)], is_whole=True)
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
         """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
@@ -107,7 +129,11 @@ class TableCodec:
         return self._learn(columns, None, parts)
 
     def _learn(
-        self, columns: pd.Index | None, dtype: Any, parts: Sequence[tuple[pd.Series, np.ndarray | None]]
+        self,
+        columns: pd.Index | None,
+        dtype: Any,
+        parts: Sequence[tuple[pd.Series, np.ndarray | None]],
+        is_whole: bool = False,
     ) -> TableCodec:
         self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
         if self.columns_ is not None and not self.columns_.is_unique:
@@ -115,11 +141,29 @@ class TableCodec:
             raise InputError(
                 f"X has columns named twice: {_few(twice)}. Rename them so that each label is unique."
             )
-        marked = self._marked()
-        self.codecs_: list[ColumnCodec] = [
-            fit_column(series, ColumnOptions(bool(mark), self.max_bins, self.max_levels), counts)
-            for (series, counts), mark in zip(parts, marked, strict=True)
-        ]
+        marked = self._mark("categorical_features", "from_dtype")
+        named = self._mark("id_columns", "auto")
+        if (marked & named).any():
+            both = self._label(int(np.flatnonzero(marked & named)[0]))
+            raise InputError(
+                f"categorical_features and id_columns both name {both!r}; name it in one of them."
+            )
+        found = np.zeros_like(named)
+        if is_whole and columns is not None and isinstance(self.id_columns, str):
+            found = ~marked & np.array([looks_like_ids(series) for series, _ in parts])
+            # Without any other column there would be nothing to learn.
+            found &= not found.all()
+        self.codecs_: list[ColumnCodec] = []
+        for j, (series, counts) in enumerate(parts):
+            options = ColumnOptions(
+                bool(marked[j]),
+                self.max_bins,
+                self.max_levels,
+                identifier=bool(named[j] or found[j]),
+                # Of a sample nobody knows whether a value is new.
+                recognise=self.categorical_features is not None and (is_whole or counts is not None),
+            )
+            self.codecs_.append(fit_column(series, options, counts))
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
             warnings.warn(
@@ -129,7 +173,35 @@ class TableCodec:
                 stacklevel=3,
             )
         self._lay_out()
+        notes = self._notes(found)
+        if notes:
+            warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
         return self
+
+    def _notes(self, found: np.ndarray) -> list[str]:
+        """Return what the user should know about columns taken for something else than their dtype says."""
+        notes = []
+        if found.any():
+            labels = [self._label(int(j)) for j in np.flatnonzero(found)]
+            notes.append(
+                f"X has columns that name each row: {_few(labels)}. They are not learned, and new rows get "
+                "new names; leave them out of what a classifier learns from. To choose them yourself, pass "
+                "id_columns=[...], or None for none."
+            )
+        codes = [codec.name for codec in self.codecs_ if isinstance(codec, NumericCodec) and codec.are_codes_]
+        if codes:
+            notes.append(
+                f"X has columns of codes: {_few(codes)}. New rows have codes that occur in X. To make "
+                "categories of them, list them in categorical_features; None takes them for quantities."
+            )
+        dates = [codec for codec in self.codecs_ if isinstance(codec, TranslatedCodec) and codec.note]
+        if dates:
+            listed = ", ".join(f"{codec.name!r} ({codec.note})" for codec in dates[:10])
+            notes.append(
+                f"X has columns of {listed}. New rows have such dates. To make categories of them, list them "
+                "in categorical_features; None takes them for what their dtype says."
+            )
+        return notes
 
     def encode(self, X: Any) -> np.ndarray:
         """Return the encoded table, float32, shape (n, width).
@@ -177,6 +249,31 @@ class TableCodec:
         frame.columns = self.columns_
         return frame
 
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with other identifiers, those of new rows from number ``start`` on.
+
+        Rows that were made by several calls of :meth:`decode` have the same ones.
+
+        Parameters
+        ----------
+        rows : as :meth:`decode` returns them
+        start : int, default=0
+        beside : DataFrame or ndarray, optional
+            Rows whose identifiers are not to be taken either.
+        """
+        for j, codec in enumerate(self.codecs_):
+            if isinstance(codec, IdCodec):
+                column, others = _column(rows, j), None if beside is None else _column(beside, j)
+                rows = _with_column(rows, j, codec.rename(column, start, others))
+        return rows
+
+    def keep_names(self, rows: Any, source: Any) -> Any:
+        """Return rows with the identifiers of the rows that they vary."""
+        for j, codec in enumerate(self.codecs_):
+            if isinstance(codec, IdCodec):
+                rows = _with_column(rows, j, codec.keep(_column(source, j)))
+        return rows
+
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
         arrays: Arrays = {}
@@ -208,47 +305,49 @@ class TableCodec:
         return codec
 
     def _lay_out(self) -> None:
+        ids = [j for j, codec in enumerate(self.codecs_) if isinstance(codec, IdCodec)]
+        self.id_columns_ = [self._label(j) for j in ids]
         self.layout = Layout.row([span for codec in self.codecs_ for span in codec.spans])
         ends = np.cumsum([codec.width for codec in self.codecs_]).tolist()
         self._slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
-    def _marked(self) -> np.ndarray:
-        """Return which columns the user declared categorical, bool of shape (d,)."""
-        chosen = self.categorical_features
+    def _label(self, j: int) -> Any:
+        """Return the label of a column, or its position in an array."""
+        return j if self.columns_ is None else self.columns_[j]
+
+    def _mark(self, parameter: str, default: str) -> np.ndarray:
+        """Return which columns the user named in a parameter, bool of shape (d,)."""
+        chosen = getattr(self, parameter)
         marked = np.zeros(self.n_features_, dtype=bool)
-        if chosen is None or (isinstance(chosen, str) and chosen == "from_dtype"):
+        if chosen is None or (isinstance(chosen, str) and chosen == default):
             return marked
-        allowed = "allowed are 'from_dtype', None, a boolean mask, column positions, or column names"
+        allowed = f"allowed are {default!r}, None, a boolean mask, column positions, or column names"
         if isinstance(chosen, (str, numbers.Number)) or not isinstance(chosen, Iterable):
-            raise InputError(f"categorical_features: {allowed}; got {chosen!r}. For one column, pass a list.")
+            raise InputError(f"{parameter}: {allowed}; got {chosen!r}. For one column, pass a list.")
         listed = list(chosen)
         if listed and all(isinstance(item, (bool, np.bool_)) for item in listed):
             if len(listed) != self.n_features_:
                 raise InputError(
-                    f"categorical_features: a mask needs one entry per column ({self.n_features_}), "
-                    f"got {len(listed)}."
+                    f"{parameter}: a mask needs one entry per column ({self.n_features_}), got {len(listed)}."
                 )
             return np.asarray(listed, dtype=bool)
         for item in listed:
-            marked[self._find_column(item, allowed)] = True
+            marked[self._find_column(item, parameter, allowed)] = True
         return marked
 
-    def _find_column(self, item: Any, allowed: str) -> int:
+    def _find_column(self, item: Any, parameter: str, allowed: str) -> int:
         if self.columns_ is not None and not isinstance(item, numbers.Integral):
             found = [j for j, label in enumerate(self.columns_) if label == item]
             if not found:
                 raise InputError(
-                    f"categorical_features names {item!r}, which is no column of X; X has "
-                    f"{_few(self.columns_)}."
+                    f"{parameter} names {item!r}, which is no column of X; X has {_few(self.columns_)}."
                 )
             return found[0]
         if not isinstance(item, numbers.Integral):
-            raise InputError(f"categorical_features: {allowed}; X is an array without names, got {item!r}.")
+            raise InputError(f"{parameter}: {allowed}; X is an array without names, got {item!r}.")
         position = int(item)
         if not 0 <= position < self.n_features_:
-            raise InputError(
-                f"categorical_features: positions lie in [0, {self.n_features_ - 1}], got {position}."
-            )
+            raise InputError(f"{parameter}: positions lie in [0, {self.n_features_ - 1}], got {position}.")
         return position
 
     def _check_columns(self, table: pd.DataFrame | np.ndarray) -> None:
@@ -325,6 +424,21 @@ def _series(table: pd.DataFrame | np.ndarray, columns: pd.Index | None = None) -
         name = j if columns is None else columns[j]
         dtype = object if table.dtype.kind == "O" else None
         yield pd.Series(table[:, j], name=name, dtype=dtype)
+
+
+def _column(rows: Any, j: int) -> pd.Series:
+    return rows.iloc[:, j] if isinstance(rows, pd.DataFrame) else pd.Series(np.asarray(rows)[:, j])
+
+
+def _with_column(rows: Any, j: int, column: pd.Series) -> Any:
+    """Return rows with another column; the rows given stay as they are."""
+    if isinstance(rows, pd.DataFrame):
+        rows = rows.copy(deep=False)
+        rows.isetitem(j, column.array)
+        return rows
+    rows = rows.copy()
+    rows[:, j] = column.to_numpy()
+    return rows
 
 
 def _few(labels: Iterable[Any]) -> str:

@@ -1,0 +1,373 @@
+"""Numbers and text that are something else: dates, codes, identifiers. And what looks so and is not."""
+
+import json
+import uuid
+import warnings
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vaeaug.codecs.columns import column_from_state, fit_column
+from vaeaug.codecs.tabular import TableCodec
+from vaeaug.errors import ColumnNote, InputError, RejectedColumn
+
+ROWS = 1500
+RNG = np.random.default_rng(7)
+DAYS = pd.Series(pd.Timestamp("2005-01-01") + pd.to_timedelta(RNG.integers(0, 5000, ROWS), "D"))
+STAMPS = pd.Series(pd.Timestamp("2005-01-01") + pd.to_timedelta(RNG.integers(0, 10**8, ROWS), "s"))
+MONTHS = pd.Series(pd.Timestamp("1901-01-01") + pd.to_timedelta(RNG.integers(0, 70_000, ROWS), "D"))
+GAPS = RNG.random(ROWS) < 0.1
+
+
+def drawn(series, n=2000):
+    """Return values that a codec makes of any legal code."""
+    codec = fit_column(series)
+    x, start = np.zeros((n, codec.width), dtype=np.float32), 0
+    rng = np.random.default_rng(0)
+    for span in codec.spans:
+        if span.kind == "categorical":
+            x[:, start] = rng.integers(0, span.width, n)
+        elif span.kind == "position":
+            x[:, start : start + span.width] = rng.random((n, span.width), dtype=np.float32)
+        start += span.columns
+    found = codec.decode(x)
+    meta, arrays = codec.state()
+    again = column_from_state(json.loads(json.dumps(meta)), arrays)
+    pd.testing.assert_series_equal(again.decode(x), found)
+    pd.testing.assert_series_equal(codec.decode(codec.encode(series)), series)
+    return found
+
+
+# --- dates -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stamps", "form"),
+    [
+        *((DAYS, form) for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d", "%Y%j")),
+        *((STAMPS, form) for form in ("%Y%m%d%H%M", "%Y%m%d%H", "%Y%m%d%H%M%S", "%H%M%S", "%H%M")),
+        (MONTHS, "%Y%m"),
+    ],
+)
+def test_dates_as_numbers_stay_dates(stamps, form):
+    found = drawn(stamps.dt.strftime(form).astype("int64"))
+    width = len(stamps[0].strftime(form))
+    texts = found.astype(str).str.zfill(width)
+    assert pd.to_datetime(texts, format=form, errors="coerce").notna().all()
+    assert not set(found) <= set(stamps.dt.strftime(form).astype("int64")) or form == "%H%M"
+
+
+@pytest.mark.parametrize("dtype", ["int32", "Int64", "float64", "Float64", "int64[pyarrow]", object])
+def test_dates_as_numbers_keep_their_dtype(dtype):
+    series = DAYS.dt.strftime("%Y%m%d").astype("int64").astype(dtype)
+    if dtype not in ("int32", object):
+        series = series.mask(GAPS)
+    found = drawn(series)
+    assert found.dtype == series.dtype
+    texts = found.dropna().astype("int64").astype(str)
+    assert pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all()
+
+
+def test_numbers_that_mean_no_date_stay_what_they_are():
+    days = DAYS.dt.strftime("%Y%m%d").astype("int64")
+    days[:10], days[10:40] = 0, 99_991_231
+    found = drawn(days)
+    real = ~found.isin([0, 99_991_231])
+    assert pd.to_datetime(found[real].astype(str), format="%Y%m%d").between(DAYS.min(), DAYS.max()).all()
+    assert set(found[~real]) == {0, 99_991_231}
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "str"])
+@pytest.mark.parametrize(
+    ("stamps", "form"),
+    [
+        (DAYS, "%Y-%m-%d"),
+        (DAYS, "%d.%m.%Y"),
+        (DAYS, "%m/%d/%Y"),
+        (STAMPS, "%Y-%m-%d %H:%M:%S"),
+        (STAMPS, "%Y-%m-%dT%H:%M"),
+        (STAMPS, "%H:%M:%S"),
+    ],
+)
+def test_dates_as_text_stay_dates(stamps, form, dtype):
+    series = stamps.dt.strftime(form).astype(dtype).mask(GAPS)
+    found = drawn(series)
+    assert pd.to_datetime(found.dropna(), format=form, errors="coerce").notna().all()
+    assert not set(found.dropna()) <= set(series.dropna())
+
+
+def test_other_numbers_than_dates_are_read_at_encode():
+    codec = fit_column(DAYS.dt.strftime("%Y%m%d").astype("int64"))
+    back = codec.decode(codec.encode(pd.Series([20_101_345, -5, 2**62])))
+    assert pd.to_datetime(back.astype(str), format="%Y%m%d").between(DAYS.min(), DAYS.max()).all()
+
+
+NO_DATES = {
+    "numbers of eight digits": pd.Series(RNG.integers(10**7, 10**8, ROWS)),
+    "numbers in the range of dates": pd.Series(RNG.integers(19_000_000, 21_000_000, ROWS)),
+    "numbers below 2400": pd.Series(RNG.integers(0, 2400, ROWS)),
+    "row numbers from 200001 on": pd.Series(200_001 + np.arange(ROWS)),
+    "minutes": pd.Series(RNG.permutation(60)),
+    "few prices": pd.Series([100, 250, 1200, 830, 1145, 945, 1015, 2030, 1, 5, 10, 59]),
+    "cents": pd.Series(np.round(RNG.random(ROWS) * 2000, 2)),
+    "text of numbers": pd.Series(np.round(RNG.random(ROWS) * 2000, 2)).astype(str),
+}
+
+
+@pytest.mark.parametrize("name", list(NO_DATES))
+def test_no_date_is_seen_where_there_is_none(name):
+    codec = fit_column(NO_DATES[name])
+    assert codec.kind in ("numeric", "categorical")
+
+
+# --- codes -----------------------------------------------------------------------------
+
+CODES = RNG.choice(np.arange(10_000, 100_000), 450, replace=False)
+SKEWED = RNG.choice(CODES, ROWS, p=RNG.dirichlet(np.full(450, 0.5)))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int32", "float64", "int64[pyarrow]", object])
+@pytest.mark.parametrize("values", [RNG.choice(CODES, ROWS), SKEWED], ids=["even", "skewed"])
+def test_codes_are_codes_of_the_data(values, dtype):
+    series = pd.Series(values).astype(dtype)
+    found = drawn(series)
+    assert set(found) <= set(series)
+    assert found.nunique() > 0.5 * series.nunique()
+
+
+def test_few_rows_of_many_codes_are_recognised_by_their_name():
+    series = pd.Series(RNG.choice(CODES, 100, replace=False), name="ZipCode")
+    assert set(drawn(series)) <= set(series)
+
+
+def test_reals_that_nearly_all_repeat_are_not_interpolated():
+    series = pd.Series(RNG.choice(RNG.normal(size=300), ROWS))
+    assert set(drawn(series)) <= set(series)
+
+
+QUANTITIES = {
+    "amounts": pd.Series(np.rint(RNG.lognormal(9, 1.5, ROWS)).astype(int)),
+    "amounts of five digits": pd.Series(RNG.integers(10_000, 99_999, ROWS)),
+    "rounded amounts": pd.Series(np.round(RNG.lognormal(9, 1.5, ROWS), -2).astype(int)),
+    "counts": pd.Series(RNG.poisson(20_000, ROWS)),
+    "some repeat": pd.Series(
+        np.where(RNG.random(ROWS) < 0.4, RNG.choice(CODES, ROWS), RNG.integers(10_000, 99_999, ROWS))
+    ),
+    "reals": pd.Series(RNG.normal(size=ROWS)),
+}
+
+
+@pytest.mark.parametrize("name", list(QUANTITIES))
+def test_quantities_are_no_codes(name):
+    series = QUANTITIES[name]
+    assert not set(drawn(series)) <= set(series)
+
+
+# --- identifiers -----------------------------------------------------------------------
+
+
+def table(ids, name="key"):
+    return pd.DataFrame({name: ids, "size": RNG.normal(size=len(ids))})
+
+
+def new_ids(ids, name="key", n=50, **parameters):
+    """Return the identifiers of new rows, after looking at what a file and a note have of them."""
+    frame = table(ids, name)
+    with (
+        pytest.warns(ColumnNote, match=f"name each row: '{name}'.*id_columns")
+        if not parameters
+        else warnings.catch_warnings()
+    ):
+        codec = TableCodec(**parameters).fit(frame)
+    assert codec.id_columns_ == [name]
+    x = codec.encode(frame)[:n]
+    meta, arrays = codec.state()
+    again = TableCodec.from_state(json.loads(json.dumps(meta)), arrays)
+    found = codec.decode(x)[name]
+    pd.testing.assert_series_equal(again.decode(x)[name], found)
+    assert found.dtype == frame[name].dtype
+    present = found.dropna()
+    assert present.is_unique
+    assert set(present).isdisjoint(frame[name])
+    return found
+
+
+def test_row_numbers_go_on():
+    assert new_ids(np.arange(100)).tolist() == list(range(100, 150))
+    assert new_ids(np.arange(1, 101).astype("float64")).tolist() == [float(k) for k in range(101, 151)]
+
+
+def test_row_numbers_of_a_shuffled_part_go_on_after_the_largest():
+    part = RNG.permutation(1000)[:700]
+    assert new_ids(part).tolist() == list(range(part.max() + 1, part.max() + 51))
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "customer_id", "PassengerId", "uuid", "Unnamed: 0"])
+def test_a_column_called_so_holds_identifiers(name):
+    ids = RNG.choice(10**6, 40, replace=False)
+    assert new_ids(ids, name).min() > ids.max()
+
+
+def test_steps_are_kept():
+    assert new_ids(np.arange(0, 1000, 10), "id").tolist()[:2] == [1000, 1010]
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "str", "string[pyarrow]"])
+def test_text_that_counts_goes_on(dtype):
+    ids = pd.Series([f"C{k:04d}-x" for k in range(60)]).astype(dtype)
+    assert new_ids(ids).tolist()[:2] == ["C0060-x", "C0061-x"]
+
+
+def test_uuids_are_new_uuids():
+    ids = [
+        str(uuid.UUID(int=int(RNG.integers(2**62)) << 64 | int(RNG.integers(2**62)), version=4))
+        for _ in range(40)
+    ]
+    found = new_ids(ids)
+    assert {uuid.UUID(text).version for text in found} == {4}
+    objects = new_ids(pd.Series([uuid.UUID(text) for text in ids], dtype=object))
+    assert {type(value) for value in objects} == {uuid.UUID}
+
+
+def test_text_of_one_pattern_keeps_it():
+    letters = RNG.choice(list("ABCDEFGHJK"), (80, 2))
+    digits = RNG.integers(0, 10, (80, 3))
+    ids = sorted({"".join(a) + "-" + "".join(map(str, b)) for a, b in zip(letters, digits, strict=True)})
+    assert new_ids(ids, n=60).str.fullmatch(r"[A-K]{2}-\d{3}").all()
+
+
+def test_when_a_pattern_has_no_names_left_they_get_longer():
+    ids = [f"{a}{b}" for a in "ABCDEFGH" for b in "ABCDEFGH"]
+    found = new_ids(ids, n=60, id_columns=["key"])
+    assert found.str.len().min() > 2
+
+
+def test_missing_identifiers_stay_missing_at_their_rate():
+    ids = pd.Series([f"U{k}" for k in range(100)], dtype=object).mask(np.arange(100) % 50 == 3, None)
+    found = new_ids(ids)
+    assert found.isna().tolist() == ids[:50].isna().tolist()
+
+
+def test_named_columns_are_identifiers_without_a_note():
+    words = [f"{a}{b}" for a in ("ann", "bea", "carla") for b in ("berg", "dal", "hof", "see", "stein")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        new_ids(words, n=15, id_columns=["key"])
+        new_ids(RNG.choice(10**6, 40, replace=False), id_columns=[True, False])
+
+
+NO_IDS = {
+    "few rows": np.arange(15),
+    "amounts, all distinct": RNG.choice(10**5, 60, replace=False),
+    "years in order": np.arange(1950, 2020),
+    "ages in order": np.arange(20, 80),
+    "days in order": DAYS.drop_duplicates().sort_values().dt.strftime("%Y%m%d").astype(int).to_numpy()[:300],
+    "days as text": DAYS.drop_duplicates().dt.strftime("%Y-%m-%d").to_numpy()[:300],
+    "stamps": STAMPS.drop_duplicates().to_numpy()[:300],
+    "reals": RNG.normal(size=300),
+    "whole reals": np.rint(RNG.normal(size=60) * 10**6),
+    "names": [
+        f"{a} {b}" for a in ("Ann", "Bea", "Carla", "Dora", "Eva") for b in ("Berg", "Dal", "Hof", "See")
+    ],
+    "words": [
+        f"{a}{b}" for a in ("ann", "bea", "carla", "dora", "eva") for b in ("berg", "dal", "hof", "see")
+    ],
+    "decimals as text": np.round(RNG.random(80) + 1, 3).astype(str),
+    "amounts as text": RNG.choice(10**5, 60, replace=False).astype(str),
+    "decimals": pd.Series([Decimal(k).scaleb(-2) for k in range(60)], dtype=object),
+    "categories": pd.Series([f"C{k}" for k in range(60)], dtype="category"),
+    "repeats": np.arange(300) // 2,
+    "most missing": pd.Series(np.arange(100)).where(np.arange(100) > 50),
+}
+
+
+@pytest.mark.parametrize("name", list(NO_IDS))
+def test_no_identifier_is_seen_where_there_is_none(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        codec = TableCodec().fit(table(NO_IDS[name]))
+    assert codec.id_columns_ == []
+
+
+def test_zip_codes_that_are_all_distinct_are_no_identifiers():
+    codes = RNG.choice(np.arange(10_000, 99_999), 250, replace=False)
+    with pytest.warns(ColumnNote, match="columns of codes: 'zip'.*categorical_features"):
+        codec = TableCodec().fit(table(codes, "zip"))
+    assert codec.id_columns_ == []
+
+
+def test_arrays_are_not_searched():
+    codec = TableCodec().fit(np.stack([np.arange(100.0), RNG.normal(size=100)], axis=1))
+    assert codec.id_columns_ == []
+
+
+def test_positions_name_identifiers_of_an_array():
+    X = np.stack([np.arange(100.0), RNG.normal(size=100)], axis=1)
+    codec = TableCodec(id_columns=[0]).fit(X)
+    assert codec.decode(codec.encode(X))[:2, 0].tolist() == [100.0, 101.0]
+
+
+def test_a_table_of_nothing_but_row_numbers_is_learned():
+    assert TableCodec().fit(pd.DataFrame({"x": np.arange(50)})).id_columns_ == []
+
+
+# --- notes and ways to overrule them ---------------------------------------------------
+
+
+def test_one_note_tells_all():
+    frame = table(np.arange(ROWS)).assign(
+        day=DAYS.dt.strftime("%Y%m%d").astype(int), zip=RNG.choice(CODES, ROWS)
+    )
+    with pytest.warns(ColumnNote) as caught:
+        TableCodec().fit(frame)
+    (note,) = [str(item.message) for item in caught]
+    for words in ("'key'", "id_columns=", "'zip'", "'day' (dates or times, written like 20090301)"):
+        assert words in note
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
+def test_parameters_overrule_what_is_found():
+    frame = table(np.arange(ROWS)).assign(
+        day=DAYS.dt.strftime("%Y%m%d").astype(int), zip=RNG.choice(CODES, ROWS)
+    )
+    kinds = [codec.kind for codec in TableCodec(None, id_columns=None).fit(frame).codecs_]
+    assert kinds == ["numeric"] * 4
+    kinds = [codec.kind for codec in TableCodec(["key", "day", "zip"]).fit(frame).codecs_]
+    assert kinds == ["categorical", "numeric", "categorical", "categorical"]
+
+
+def test_dates_cannot_be_identifiers():
+    with pytest.raises(
+        RejectedColumn, match=r"'key' is named in id_columns.*whole numbers, text or UUIDs.*astype"
+    ):
+        TableCodec(id_columns=["key"]).fit(table(STAMPS))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (["nobody"], "id_columns names 'nobody', which is no column of X"),
+        ("key", r"id_columns: allowed are 'auto'.*For one column, pass a list"),
+        ([5], r"id_columns: positions lie in \[0, 1\], got 5"),
+        ([True], "id_columns: a mask needs one entry per column"),
+    ],
+)
+def test_unknown_columns_are_refused(chosen, words):
+    with pytest.raises(InputError, match=words):
+        TableCodec(id_columns=chosen).fit(table(np.arange(50)))
+
+
+def test_a_column_is_not_both():
+    with pytest.raises(InputError, match="both name 'key'"):
+        TableCodec(["key"], id_columns=["key"]).fit(table(np.arange(50)))
+
+
+def test_a_dtype_without_more_numbers_says_so():
+    frame = table(np.arange(120, dtype="int8"))
+    codec = TableCodec(id_columns=["key"]).fit(frame)
+    with pytest.raises(
+        InputError, match=r"'key': there are no more identifiers of dtype int8 after 127.*int64"
+    ):
+        codec.decode(codec.encode(frame))
