@@ -39,6 +39,7 @@ HOUSE = {
         "training": ["training"],
         "operations": ["operations", "directions", "latent_operations"],
         "settings": ["settings"],
+        "class weights": ["class_weights"],
         "filtering": ["filtering", "committee"],
         "resampling": ["resampling"],
         "archive": ["archive"],

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from vaeaug.class_weights import class_weights
+from vaeaug.codecs.quantiles import bins_for
 from vaeaug.recipe import Recipe
-from vaeaug.settings import backoff_for, bins_for, class_weights, hold_out, prior_for, resolve
+from vaeaug.settings import backoff_for, hold_out, prior_for, resolve
 
 AUTO = {
     "latent_dim": "auto",

@@ -11,14 +11,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from vaeaug import operations
-from vaeaug.codecs.context import ContextCodec
-from vaeaug.errors import InputError
+from vaeaug.class_weights import class_numbers
+from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.intake import Intake
 from vaeaug.model import Model
 from vaeaug.randomness import derive_seed, numpy_generator
-from vaeaug.settings import class_numbers
 
-__all__ = ["Anchors", "Fitted", "contexts"]
+__all__ = ["Anchors", "Fitted"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Fitted(BaseEstimator):
         """Encode labels that may be unknown, one for all, or one per row."""
         if y is not None and self._is_one_label(y):
             y = self._context.as_labels(y, n)
-        return contexts(self._context, y, n)
+        return encode_labels(self._context, y, n)
 
     def _group(self, c: np.ndarray) -> np.ndarray:
         """Return the class number of each context, int64 (n,); one number for all without classes."""
@@ -101,20 +100,3 @@ class Fitted(BaseEstimator):
             return derive_seed(random_state)
         self._calls += 1
         return int(numpy_generator(self._seed, self._calls).integers(2**31 - 1))
-
-
-def contexts(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
-    """Return the contexts of labels that belong to the rows of X, float32 (rows, K).
-
-    Raises
-    ------
-    InputError
-        For another number of labels than of rows.
-    """
-    c = context.encode(y, rows)
-    if len(c) != rows:
-        raise InputError(
-            f"X and y have inconsistent numbers of samples: X has {rows} rows, y has {len(c)}; pass one "
-            "label per row."
-        )
-    return c

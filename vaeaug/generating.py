@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug import operations
 from vaeaug.checks import check_number, check_option, extended
+from vaeaug.codecs.context import encode_labels
 from vaeaug.errors import InputError
-from vaeaug.fitted import Anchors, Fitted, contexts
+from vaeaug.fitted import Anchors, Fitted
 from vaeaug.frames import to_pandas
 from vaeaug.randomness import numpy_generator
 from vaeaug.resampling import targets
@@ -135,7 +136,7 @@ class Generating(Fitted):
         data = self._intake.open(X, y)
         X, y = data.X, data.y
         x = self._encode(X)
-        known = contexts(self._context, y, len(x))
+        known = encode_labels(self._context, y, len(x))
         if not len(y_new):
             return self._intake.decode(x[:0]), np.zeros(0, dtype=np.int64)
         c = self._context.encode(self._context.as_labels(y_new, len(y_new)), len(y_new))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from vaeaug.class_weights import class_weights
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.containers import is_dataset, item, length, opened, read
 from vaeaug.errors import InputError
 from vaeaug.intake import ImageIntake
 from vaeaug.labels import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.randomness import numpy_generator, torch_generator
-from vaeaug.settings import class_weights
 from vaeaug.training.rows import Block
 
 __all__ = ["StreamedImages", "is_image_stream"]

@@ -12,11 +12,11 @@ from sklearn.utils.validation import validate_data
 
 from vaeaug.checks import appended, refuse_other_forms, refuse_repeated_columns, refuse_text, take_labels
 from vaeaug.codecs.images import ImageCodec
+from vaeaug.codecs.quantiles import bins_for
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.containers import CONTAINERS, Container, Frames, Opened, holds_images, joined, opened, read
 from vaeaug.errors import InputError
 from vaeaug.frames import Home, to_pandas
-from vaeaug.settings import bins_for
 
 __all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
 from vaeaug.checkpoints import Checkpoints
+from vaeaug.class_weights import class_numbers, class_weights
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
 from vaeaug.fitted import Anchors
@@ -26,8 +27,6 @@ from vaeaug.recipe import Recipe
 from vaeaug.settings import (
     Plan,
     backoff_for,
-    class_numbers,
-    class_weights,
     hold_out,
     prior_for,
     resolve,

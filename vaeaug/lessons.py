@@ -10,9 +10,8 @@ import numpy as np
 from vaeaug import archive
 from vaeaug.checkpoints import Checkpoints
 from vaeaug.checks import check_weights
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.errors import InputError
-from vaeaug.fitted import contexts
 from vaeaug.imagestream import StreamedImages, is_image_stream
 from vaeaug.intake import Intake, open_intake
 from vaeaug.randomness import derive_seed
@@ -102,7 +101,7 @@ def gathered(estimator: Any, X: Any, y: Any, sample_weight: Any, seed: int, team
         )
     intake, x, y = open_intake(estimator, X, y)
     context = ContextCodec().fit(y)
-    c = contexts(context, y, len(x))
+    c = encode_labels(context, y, len(x))
     weights = check_weights(sample_weight, len(x))
     groups = context.groups(y) if context.width else None
     if weights is not None and not weights.all():

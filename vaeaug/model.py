@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaeaug.assembly import Blueprint, build, without_critics
+from vaeaug.class_weights import class_numbers
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import CodeDistribution, draw
@@ -23,7 +24,6 @@ from vaeaug.nn.prior import Turns
 from vaeaug.nn.tilting import Classes
 from vaeaug.nn.vae import VAE
 from vaeaug.randomness import isolated_torch, neutral_torch
-from vaeaug.settings import class_numbers
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train
 from vaeaug.training.options import TrainingResult

@@ -270,7 +270,7 @@ def _mode() -> Any:
         return func(*args, **kwargs)
 
     def draw_into(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        tensor = args[0] if args else kwargs.get("tensor", kwargs.get("input"))
+        tensor: torch.Tensor = args[0] if args else kwargs["tensor"]
         generate(kwargs, tensor.device)
         return func(*args, **kwargs)
 

@@ -13,9 +13,6 @@ from vaeaug.recipe import Recipe
 __all__ = [
     "Plan",
     "backoff_for",
-    "bins_for",
-    "class_numbers",
-    "class_weights",
     "hold_out",
     "prior_for",
     "resolve",
@@ -187,14 +184,6 @@ def prior_for(
     return given.replace(**lacking) if lacking else prior
 
 
-def bins_for(rows: int) -> int:
-    """Return how many quantile bins a number gets: the square root of the rows, 8 to 64.
-
-    Finer bins than that hold too few rows each for their probabilities to be learned.
-    """
-    return min(64, max(8, round(rows**0.5)))
-
-
 def units_for(rows: int, columns: int) -> int:
     """Return the width of the decoder's autoregressive part: 64 per column, as far as the rows allow.
 
@@ -231,41 +220,6 @@ def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np
         if len(members) >= _FEWEST_OF_A_CLASS:
             mask[members[: round(wanted * len(members) / rows)]] = True
     return mask
-
-
-def class_numbers(c: np.ndarray, class_block: tuple[int, int]) -> np.ndarray:
-    """Return the class number of each context ``(n, K)``, int64 (n,).
-
-    Rows of unknown class share the number after the last; without classes all are 0.
-    """
-    start, stop = class_block
-    block = c[:, start:stop]
-    return np.where(block.any(1), block.argmax(1), stop - start) if stop > start else np.zeros(len(c), int)
-
-
-def class_weights(groups: np.ndarray | None, weights: np.ndarray | None) -> np.ndarray | None:
-    """Weigh rows by the inverse square root of their class's share, times the weights they have.
-
-    Without it, a class of ten rows among thousands hardly moves the network and its samples
-    look like the majority's; full balancing (the inverse share) learns such rows by heart.
-
-    Parameters
-    ----------
-    groups : ndarray of int, shape (n,), or None
-        Class numbers.
-    weights : ndarray of float32, shape (n,), or None
-
-    Returns
-    -------
-    ndarray of float32, shape (n,), or None
-        With a mean of 1 for the part that comes from the classes.
-    """
-    if groups is None:
-        return weights
-    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    balance = (1.0 / np.sqrt(counts))[index]
-    balance = (balance / balance.mean()).astype(np.float32)
-    return balance if weights is None else balance * weights
 
 
 def backoff_for(groups: np.ndarray | None, classes: int) -> tuple[float, ...]:

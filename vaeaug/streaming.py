@@ -19,12 +19,12 @@ from vaeaug.codecs.blocks import ClassBlock
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.codecs.digests import ColumnDigest
 from vaeaug.codecs.promotion import cast
+from vaeaug.codecs.quantiles import bins_for
 from vaeaug.codecs.reservoir import Reservoir, Sample
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.intake import TableIntake
 from vaeaug.randomness import keyed_seed, numpy_generator
-from vaeaug.settings import bins_for
 from vaeaug.tablestream import Piece, TableStream, open_stream
 from vaeaug.training.rows import Block
 from vaeaug.training.team import Team
@@ -235,10 +235,13 @@ class StreamedTable:
     def _learn_codec(self, estimator: Any, found: Survey, sample: Sample) -> TableIntake:
         X = sample.frame[self._features]
         validate_data(estimator, X, skip_check_array=True)
-        codec = TableCodec(estimator.categorical_features, max_bins=bins_for(self.rows))
+        codec = TableCodec(
+            estimator.categorical_features, max_bins=bins_for(self.rows), id_columns=estimator.id_columns
+        )
         even = X[sample.even]
         codec.fit_parts([found.digests[name].part(even[name]) for name in self._features])
-        intake = TableIntake(codec)
+        home = getattr(self._stream, "home", None)
+        intake = TableIntake(codec, None if home is None else home.select(self._features))
         intake.describe(estimator)
         return intake
 
@@ -254,7 +257,10 @@ class StreamedTable:
             )
         even = sample.frame[sample.even]
         parts = [found.digests[name].part(even[name]) for name in self._targets]
-        return ContextCodec().fit(self._labels(even), parts)
+        context, home = ContextCodec().fit(self._labels(even), parts), getattr(self._stream, "home", None)
+        if home is not None:
+            context.home_ = home.select(self._targets, self._is_single)
+        return context
 
     def _weigh(self, found: Survey) -> tuple[np.ndarray, np.ndarray]:
         """Return the weight of each class, and what each row of the sample stands for."""

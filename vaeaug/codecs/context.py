@@ -403,6 +403,23 @@ def _as_series(y: Any) -> pd.Series:
     return pd.Series(plain, name="y", dtype=object if plain.dtype.kind == "O" else None)
 
 
+def encode_labels(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
+    """Return the contexts of labels that belong to the rows of X, float32 (rows, K).
+
+    Raises
+    ------
+    InputError
+        For another number of labels than of rows.
+    """
+    c = context.encode(y, rows)
+    if len(c) != rows:
+        raise InputError(
+            f"X and y have inconsistent numbers of samples: X has {rows} rows, y has {len(c)}; pass one "
+            "label per row."
+        )
+    return c
+
+
 def _single(value: Any) -> pd.Series:
     """Return one label as a series of its natural dtype."""
     objects = np.empty(1, dtype=object)

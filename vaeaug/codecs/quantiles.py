@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from vaeaug.codecs.packing import Arrays
 
-__all__ = ["QuantileBins", "join_position", "split_position"]
+__all__ = ["QuantileBins", "bins_for", "join_position", "split_position"]
 
 _GRID = 16  # grid points per bin; each keeps the two knots around it
 _ROWS_PER_BIN = 5
@@ -242,3 +242,11 @@ def join_position(columns: np.ndarray) -> np.ndarray:
     if columns.shape[1] == 1:
         return columns[:, 0]
     return (np.floor(columns[:, 0] * _COARSE) + columns[:, 1]) / _COARSE
+
+
+def bins_for(rows: int) -> int:
+    """Return how many quantile bins a number gets: the square root of the rows, 8 to 64.
+
+    Finer bins than that hold too few rows each for their probabilities to be learned.
+    """
+    return min(64, max(8, round(rows**0.5)))
