@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import vaeaug
 from vaeaug import VAEAugmenter, VAEOverSampler, assess
+from vaeaug.errors import InputError
 from vaeaug.evaluation.neighbours import Smote
 
 QUICK = {"cv": 3, "n_repeats": 1, "random_state": 0}
@@ -91,15 +92,17 @@ def test_names_of_classifiers_are_checked_and_are_for_tables(rare):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_classifier_that_takes_no_text_is_told_of_those_that_do(mixed, n_jobs):
-    with pytest.raises(ValueError, match="could not convert string to float") as raised:
+    says = (
+        "LogisticRegression cannot be trained on the rows as they are: could not convert string to float.*"
+        "They hold text or categories in 'kind' and missing cells in 'x1'; what a classifier does not read"
+    )
+    with pytest.raises(InputError, match=says):
         assess(LogisticRegression(), *mixed, sampler=VAEOverSampler(Jitter()), n_jobs=n_jobs, **QUICK)
-    assert "LogisticRegression raised this on the rows as they are" in "".join(raised.value.__notes__)
 
 
 def test_a_scorer_that_fails_is_not_laid_at_the_classifiers_door(rare):
     def broken(model, X, y):
         raise ZeroDivisionError("of the scorer")
 
-    with pytest.raises(ZeroDivisionError) as raised:
+    with pytest.raises(ZeroDivisionError, match=r"of the scorer$"):
         assess(LogisticRegression(), *rare, sampler=VAEOverSampler(Jitter()), scoring=broken, **QUICK)
-    assert not getattr(raised.value, "__notes__", [])

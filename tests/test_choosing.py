@@ -6,6 +6,7 @@ import pytest
 from jitter import Jitter
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import cross_val_score, train_test_split
@@ -49,6 +50,22 @@ def scores(**candidates):
         name.replace("_", " "): [{"roc_auc": a, "average_precision": p} for a, p in folds]
         for name, folds in candidates.items()
     }
+
+
+@pytest.mark.parametrize("container", [np.asarray, lambda X: pd.DataFrame(X).add_prefix("x")])
+def test_columns_that_are_missing_in_every_row_or_in_a_fold(rare, container):
+    gone = np.where(np.arange(600) == 7, 1.0, np.nan)
+    X = container(np.column_stack([rare[0], np.full(600, np.nan), gone]))
+    model = AugmentedClassifier(HistGradientBoostingClassifier(max_iter=5), "auto", random_state=0)
+    model.fit(X, rare[1])
+    assert model.choice_table_["roc_auc"].notna().all()
+    assert roc_auc_score(rare[1], model.predict_proba(X)[:, 1]) > 0.7
+
+
+def test_a_classifier_that_reads_no_text_is_named_before_the_work(rare):
+    X = pd.DataFrame(rare[0]).add_prefix("x").assign(kind="a")
+    with pytest.raises(InputError, match="LogisticRegression cannot be trained on the rows as they are"):
+        AugmentedClassifier(LogisticRegression(), "auto").fit(X, rare[1])
 
 
 # --- the rule --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, make_scorer, recall_score
@@ -65,6 +65,95 @@ def small():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=10), "b": rng.normal(size=10)})
     return X, np.array([0] * 8 + [1] * 2)
+
+
+class Untouched(BaseEstimator):
+    """A sampler that must not be reached."""
+
+    def fit_resample(self, X, y):
+        raise AssertionError("the long work has begun")
+
+
+ODD = {
+    "text": (
+        {"c": ["u", "v"] * 20},
+        "could not convert string to float.*They hold text or categories in 'c'",
+    ),
+    "dates": ({"c": pd.date_range("2020", periods=40)}, "They hold dates in 'c'"),
+    "missing cells": ({"c": [np.nan, *range(39)]}, "contains NaN.*They hold missing cells in 'c'"),
+    "one missing cell of many": ({"c": [*np.arange(39.0), np.nan]}, "They hold missing cells in 'c'"),
+    "categories": ({"c": pd.Categorical(["u", "v"] * 20)}, "text or categories in 'c'"),
+    "durations": ({"c": pd.to_timedelta(range(40), "D")}, "text or categories in 'c'"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_classifier_that_cannot_read_the_cells_is_found_out_before_the_work(case):
+    columns, says = ODD[case]
+    X = pd.DataFrame({"a": np.arange(40.0), **columns})
+    y = np.arange(40) % 4 == 0
+    with pytest.raises(InputError, match=f"AugmentedClassifier: LogisticRegression cannot be.*{says}"):
+        AugmentedClassifier(LogisticRegression(), Untouched()).fit(X, y)
+    if case != "missing cells":
+        return
+    with pytest.raises(InputError, match="hold missing cells; what a classifier does not read"):
+        AugmentedClassifier(LogisticRegression(), Untouched()).fit(X.to_numpy(), y)
+
+
+def test_a_classifier_that_wants_more_than_some_rows_is_asked_with_all_of_them():
+    class Greedy(Recorder):
+        def fit(self, X, y, sample_weight=None):
+            if len(X) < 300:
+                raise ValueError("more rows, please")
+            return super().fit(X, y)
+
+    X = pd.DataFrame({"a": np.arange(400.0), "b": ["u", "v"] * 200})
+    model = AugmentedClassifier(Greedy(), sampler()).fit(X, np.arange(400) % 4 == 0)
+    assert len(model.estimator_.X_) == 600
+
+
+def test_plain_numbers_are_not_tried_beforehand(small):
+    fits = []
+
+    class Counting(Recorder):
+        def fit(self, X, y, sample_weight=None):
+            fits.append(len(X))
+            return super().fit(X, y)
+
+    AugmentedClassifier(Counting(), sampler()).fit(*small)
+    assert fits == [16]
+
+
+def test_the_trial_leaves_numpys_stream_alone(small):
+    X = small[0].assign(c=["u", "v"] * 5)
+    model = make_pipeline(make_column_transformer((OneHotEncoder(), ["c"])), RandomForestClassifier(3))
+    np.random.seed(0)  # noqa: NPY002 - the stream of the caller
+    AugmentedClassifier(model.set_params(randomforestclassifier__random_state=0), sampler()).fit(X, small[1])
+    after = np.random.random()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    assert after == np.random.random()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame])
+def test_a_column_without_a_value_stops_no_classifier(container):
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=60), np.full(60, np.nan)])
+    y = np.arange(60) % 3 == 0
+    model = AugmentedClassifier(HistGradientBoostingClassifier(max_iter=3), sampler())
+    model.fit(container(rows), y)
+    filled = np.nan_to_num(rows, nan=5.0)
+    np.testing.assert_array_equal(
+        model.predict_proba(container(rows)), model.predict_proba(container(filled))
+    )
+
+
+def test_tables_that_are_none_are_refused_in_a_sentence(small):
+    X, y = small
+    model = AugmentedClassifier(LogisticRegression(), sampler())
+    with pytest.raises(InputError, match=r"X is a dict; pass pandas.DataFrame\(X\)"):
+        model.fit(dict(X), y)
+    with pytest.raises(InputError, match="X has columns named twice: 'a'"):
+        model.fit(X.set_axis(["a", "a"], axis=1), y)
 
 
 # --- what it promises ------------------------------------------------------------------

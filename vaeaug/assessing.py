@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
@@ -56,7 +55,8 @@ def assess(
     scoring : str or callable, optional
         What the verdict is about: ``"average_precision"`` (the default), ``"roc_auc"``,
         ``"balanced_accuracy"``, ``"f1"`` (of the rare class), ``"tuned_balanced_accuracy"``, ``"tuned_f1"``,
-        ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn.
+        ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn. ``"recall"``, ``"precision"`` and the like
+        are those of the rare class.
     cv : int, splitter or iterable of (train, test), default=5
         Stratified folds.
     n_repeats : int or "auto", default="auto"
@@ -89,8 +89,9 @@ def assess(
     -----
     *How it is judged.* Differences to plain training are paired by fold. Their intervals are
     corrected for the overlap of the training folds (Nadeau and Bengio 2003) and, since
-    the best of several ratios is judged, for the number of ratios (Bonferroni). The verdict is "helps" if the
-    interval lies above 0, "hurts" if below, and otherwise "no evidence of help".
+    the best of several ratios is judged, for the number of ratios (Bonferroni); those of the other ways to
+    train for their number. Sentence, table, plot and page show the same intervals. The verdict is "helps" if
+    the interval lies above 0, "hurts" if below, and otherwise "no evidence of help".
 
     *One model per fold.* The sampler is fitted once in each training fold, for the largest ratio; smaller
     ratios use a random part of its rows. Probabilities are corrected for the class shares that
@@ -142,11 +143,10 @@ def assess(
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:
-    if isinstance(X, pd.DataFrame):
-        return X
-    if hasattr(X, "to_pandas"):
-        return X.to_pandas()
-    rows = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+    rows = utility.check_rows(X)
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    rows = rows.toarray() if hasattr(rows, "toarray") else rows
     if rows.ndim != 2:
         raise InputError(
             f"assess: estimator={name!r} is for tables, got X of shape {rows.shape}; pass a classifier for "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +18,23 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from vaeaug.checks import check_number
+from vaeaug.checks import check_number, refuse_repeated_columns
 from vaeaug.choosing import Blend, choose, train_choice
 from vaeaug.errors import InputError
-from vaeaug.estimators import weight_keyword
-from vaeaug.randomness import derive_seed
+from vaeaug.estimators import seeded, weight_keyword
+from vaeaug.evaluation.arms import explain_failure
+from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
+from vaeaug.frames import to_pandas
+from vaeaug.randomness import derive_seed, numpy_generator
 from vaeaug.sampler import VAEOverSampler, class_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["AugmentedClassifier"]
+
+#: Rows of each class that a classifier is tried on before the long work.
+_PROBED = 30
 
 
 def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
@@ -183,6 +190,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X, y = _table(X), _one_column(y)
         labels = class_labels(y)
         check_consistent_length(X, labels)
+        self._probe(X, labels)
         validate_data(self, X, skip_check_array=True)
         if self._is_auto():
             return self._fit_choice(np.asarray(X) if isinstance(X, list) else X, labels)
@@ -204,11 +212,42 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 labels, weight, labels_res, synthetic, source, self.synthetic_weight
             )
             arguments = {str(weight_keyword(self.estimator)): weight_res}
-        self.estimator_ = clone(self.estimator).fit(X_res, y_res, **arguments)
+        self._empty = empty_columns(X_res)
+        self.estimator_ = clone(self.estimator).fit(fill_columns(X_res, self._empty), y_res, **arguments)
         self.classes_ = np.asarray(getattr(self.estimator_, "classes_", np.unique(labels_res)))
         self.class_prior_ = _shares(labels, weight, self.classes_)
         self.training_prior_ = _shares(labels_res, weight_res, self.classes_)
         return self
+
+    def _probe(self, X: Any, labels: np.ndarray) -> None:
+        """Find out on some rows, before the long work, whether the classifier reads such cells at all.
+
+        Raises
+        ------
+        InputError
+            If it does not.
+        """
+        if not odd_cells(X):
+            return
+        rng = numpy_generator(0)
+        some = np.concatenate(
+            [rng.choice(np.flatnonzero(labels == label), _PROBED) for label in np.unique(labels)]
+        )
+        if isinstance(X, pd.DataFrame):
+            some = np.concatenate([some, *(np.flatnonzero(X[name].isna())[:1] for name in X)])
+        everything = np.arange(len(labels))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Some rows may be too few for a classifier that the whole suits: then all of them decide.
+            for rows in (some, np.concatenate([everything, some])):
+                model, part = seeded(self.estimator, 0), _safe_indexing(X, rows)
+                try:
+                    with explain_failure(self.estimator, X, "AugmentedClassifier"):
+                        model.fit(fill_columns(part, empty_columns(part)), labels[rows])
+                    return
+                except Exception:
+                    if len(rows) > len(labels):
+                        raise
 
     def _is_auto(self) -> bool:
         return isinstance(self.sampler, str) and self.sampler == "auto"
@@ -226,7 +265,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.classes_ = trained.classes_
         self.class_prior_ = _shares(labels, np.ones(len(labels)), self.classes_)
         self.training_prior_ = self.class_prior_ / trained.shift
-        self.estimator_ = trained.model
+        self.estimator_, self._empty = trained.model, np.array(trained.empty, dtype=np.int64)
         if plain is not None:
             self.estimator_ = Blend(plain, trained, corrected=self.prior_correction)
             self.training_prior_ = self.class_prior_
@@ -269,7 +308,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, _table(X), reset=False, skip_check_array=True)
+        X = validate_data(self, _table(X), reset=False, skip_check_array=True)
+        return fill_columns(X, self._empty)
 
     def _check_parameters(self, *, weighted: bool) -> None:
         """Refuse, before the long work, what cannot end well."""
@@ -373,6 +413,11 @@ def _shares(labels: np.ndarray, weight: np.ndarray, classes: np.ndarray) -> np.n
 
 def _table(X: Any) -> Any:
     """Return X in a container that has rows: frames, arrays, sparse matrices and lists as they are."""
+    if isinstance(X, dict) and not sparse.issparse(X):
+        raise InputError("X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
+    X = to_pandas(X)
+    if isinstance(X, pd.DataFrame):
+        refuse_repeated_columns(X)
     if not hasattr(X, "shape") and not isinstance(X, list):
         X = np.asarray(X)
     if getattr(X, "ndim", 2) == 1:
@@ -385,6 +430,7 @@ def _table(X: Any) -> Any:
 
 def _one_column(y: Any) -> Any:
     """Return y as a Series or an array ``(n,)``."""
+    y = to_pandas(y)
     if y is None or isinstance(y, pd.Series):
         return y
     labels = np.asarray(y)

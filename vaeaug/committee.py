@@ -177,9 +177,10 @@ class Committee(BaseEstimator):
 def _prepared(features: pd.DataFrame, scaled: bool) -> ColumnTransformer:
     """Return what turns columns into numbers: medians for holes, a column for each frequent category."""
     discrete = [name for name in features if isinstance(features[name].dtype, pd.CategoricalDtype)]
-    # A column without a single value has no median.
-    numbers = [name for name in features if name not in discrete and features[name].notna().any()]
-    steps: list[Any] = [SimpleImputer(strategy="median"), *([StandardScaler()] if scaled else [])]
+    numbers = [name for name in features if name not in discrete]
+    # A column without a single value has no median, and becomes a constant one.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    steps: list[Any] = [imputer, *([StandardScaler()] if scaled else [])]
     categories = OneHotEncoder(
         handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False
     )

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.distances import (
     Points,
     distance_blocks,
@@ -228,7 +229,7 @@ class LabelFilter(BaseEstimator):
     def _fit_models(self) -> None:
         """Fit one model per fold, and find how sure they are of real rows they have not seen."""
         size = len(self.classes_)
-        self._models: list[tuple[Any, np.ndarray]] = []
+        self._models: list[tuple[Any, np.ndarray, np.ndarray]] = []
         self.thresholds_ = np.full(size, -np.inf)
         if self.tolerance is None or size < 2:
             return
@@ -246,8 +247,10 @@ class LabelFilter(BaseEstimator):
                 )
             if len(np.unique(self._groups[rows])) < 2:
                 continue
-            model = self._model(len(rows), k).fit(_fill_empty(_take(features, rows)), self._groups[rows])
-            self._models.append((model, np.asarray(model.classes_, dtype=np.int64)))
+            part = _take(features, rows)
+            empty = empty_columns(part)
+            model = self._model(len(rows), k).fit(fill_columns(part, empty), self._groups[rows])
+            self._models.append((model, np.asarray(model.classes_, dtype=np.int64), empty))
             unseen = np.flatnonzero(fold == k)
             if len(unseen):
                 margins[unseen] = self._margins(_take(features, unseen), self._groups[unseen], [-1])
@@ -276,9 +279,9 @@ class LabelFilter(BaseEstimator):
         models = self._models[which] if isinstance(which, slice) else [self._models[i] for i in which]
         total, votes = np.zeros(len(groups)), np.zeros(len(groups))
         every = np.arange(len(groups))
-        for model, classes in models:
+        for model, classes, empty in models:
             chances = np.zeros((len(groups), len(self.classes_)))
-            chances[:, classes] = model.predict_proba(features)
+            chances[:, classes] = model.predict_proba(fill_columns(features, empty))
             own = chances[every, groups]
             chances[every, groups] = -1.0
             # A model that never met a class cannot judge it.
@@ -397,14 +400,6 @@ def _reach(queries: Points, rows: Points, own: np.ndarray) -> np.ndarray:
         between[np.arange(block.stop - block.start), own[block]] = np.inf
         reach[block] = np.partition(between, k - 1, axis=1)[:, k - 1]
     return reach
-
-
-def _fill_empty(rows: Any) -> Any:
-    """Return rows in which a column of numbers without any value is 0: boosting finds no bins in it."""
-    if not isinstance(rows, pd.DataFrame):
-        return rows
-    empty = [name for name in rows.select_dtypes("number") if rows[name].isna().all()]
-    return rows.fillna(dict.fromkeys(empty, 0.0)) if empty else rows
 
 
 def _take(rows: Any, positions: np.ndarray) -> Any:

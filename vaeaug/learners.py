@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from vaeaug.checks import check_option
+from vaeaug.evaluation.columns import empty_columns, fill_columns, is_continuous, read_numbers, simplify
 
 __all__ = ["LEARNERS", "learner"]
 
@@ -51,66 +53,67 @@ def learner(name: str, X: pd.DataFrame) -> Pipeline:
     (4,)
     """
     check_option("estimator", name, LEARNERS)
-    numbers = [column for column in X if _is_number(X[column])]
-    others = [column for column in X if column not in numbers]
+    kinds = [is_continuous(simplify(X.iloc[:, j])) for j in range(X.shape[1])]
+    numbers = [j for j, is_number in enumerate(kinds) if is_number]
+    others = [j for j, is_number in enumerate(kinds) if not is_number]
+    plain = PlainColumns(numbers)
     if name == "hgb":
         codes = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=_MOST_CODES
         )
-        columns = ColumnTransformer(
-            [
-                ("categories", make_pipeline(FunctionTransformer(_as_text), codes), others),
-                ("numbers", FunctionTransformer(_as_numbers), numbers),
-            ]
-        )
+        columns = ColumnTransformer([("categories", codes, others), ("numbers", "passthrough", numbers)])
         categories: Any = list(range(len(others))) or None
-        return make_pipeline(columns, HistGradientBoostingClassifier(categorical_features=categories))
-    steps: list[Any] = [
-        FunctionTransformer(_as_numbers),
-        SimpleImputer(strategy="median", keep_empty_features=True),
-    ]
+        return make_pipeline(plain, columns, HistGradientBoostingClassifier(categorical_features=categories))
+    steps: list[Any] = [SimpleImputer(strategy="median", keep_empty_features=True)]
     if name != "forest":
         steps.append(StandardScaler())
     levels = OneHotEncoder(handle_unknown="ignore", max_categories=_MOST_LEVELS, sparse_output=False)
-    columns = ColumnTransformer(
-        [
-            ("numbers", make_pipeline(*steps), numbers),
-            ("categories", make_pipeline(FunctionTransformer(_as_text), levels), others),
-        ]
-    )
+    columns = ColumnTransformer([("numbers", make_pipeline(*steps), numbers), ("categories", levels, others)])
     classifiers = {
         "logistic": LogisticRegression(max_iter=1000),
         "knn": KNeighborsClassifier(),
         "forest": RandomForestClassifier(200, min_samples_leaf=2),
     }
-    return make_pipeline(columns, classifiers[name])
+    return make_pipeline(plain, columns, classifiers[name])
 
 
-def _is_number(column: pd.Series) -> bool:
-    kinds = pd.api.types
-    if kinds.is_bool_dtype(column.dtype) or isinstance(column.dtype, pd.CategoricalDtype):
-        return False
-    return bool(
-        kinds.is_numeric_dtype(column.dtype)
-        or kinds.is_datetime64_any_dtype(column.dtype)
-        or kinds.is_timedelta64_dtype(column.dtype)
-    )
+class PlainColumns(TransformerMixin, BaseEstimator):
+    """Rows of a table as columns of float64 and of text, numbered; a column without values as zeros.
 
+    Parameters
+    ----------
+    numbers : list of int
+        Positions of the columns that are numbers; the others become text, a missing value
+        ``"(missing)"``.
 
-def _as_numbers(X: pd.DataFrame) -> np.ndarray:
-    """Return columns as float64; dates as days since 1970, durations as days."""
-    columns = []
-    for name in X:
-        column = X[name]
-        if pd.api.types.is_datetime64_any_dtype(column.dtype):
-            column = column - pd.Timestamp(0, tz=column.dt.tz)
-        if pd.api.types.is_timedelta64_dtype(column.dtype):
-            column = column.dt.total_seconds() / 86_400
-        columns.append(column.astype("float64").to_numpy())
-    return np.column_stack(columns) if columns else np.empty((len(X), 0))
+    Attributes
+    ----------
+    names_ : list
+        Columns of ``fit``, which are taken by name.
+    empty_ : ndarray of int
+        Positions of numbers that had no value in ``fit``.
+    """
 
+    def __init__(self, numbers: Any = ()) -> None:
+        self.numbers = numbers
 
-def _as_text(X: pd.DataFrame) -> np.ndarray:
-    """Return columns as text, missing values as a category of their own."""
-    frame = X.astype(object)
-    return frame.where(frame.notna(), "(missing)").astype(str).to_numpy(dtype=object)
+    def fit(self, X: pd.DataFrame, y: Any = None) -> PlainColumns:
+        """Learn which columns have values."""
+        self.names_ = list(X.columns)
+        self.empty_ = empty_columns(self._read(X))
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return the plain columns."""
+        return fill_columns(self._read(X), self.empty_)
+
+    def _read(self, X: pd.DataFrame) -> pd.DataFrame:
+        parts = {}
+        for j, name in enumerate(self.names_):
+            column = simplify(X[name])
+            if j in self.numbers:
+                parts[j] = read_numbers(column)
+            else:
+                objects = column.astype(object)
+                parts[j] = objects.where(objects.notna(), "(missing)").astype(str).to_numpy(dtype=object)
+        return pd.DataFrame(parts, index=range(len(X)))

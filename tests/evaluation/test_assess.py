@@ -8,7 +8,9 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import PredefinedSplit, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -251,6 +253,86 @@ def test_a_scorer_of_scikit_learn(rare):
     assert "recall" in found.sentence
 
 
+LABELS = {
+    "text": np.array(["yes", "no"], dtype=object),
+    "text, rare first": np.array(["no", "yes"], dtype=object),
+    "booleans": np.array([False, True]),
+    "booleans, rare False": np.array([True, False]),
+    "rare 0": np.array([1, 0]),
+    "strings": pd.array(["yes", "no"], dtype="string"),
+    "integers": np.array([7, 3]),
+}
+
+
+@pytest.mark.parametrize("scoring", ["recall", "precision", "jaccard", "neg_brier_score", "recall_macro"])
+@pytest.mark.parametrize("labels", LABELS)
+def test_a_scorer_by_name_is_about_the_rare_class(rare, labels, scoring):
+    y = pd.Series(LABELS[labels][rare[1]])
+    found = [
+        assess(LogisticRegression(), rare[0], each, sampler=Smote(), scoring=scoring, **QUICK).scores["score"]
+        for each in (rare[1], y)
+    ]
+    np.testing.assert_allclose(found[1].xs("nothing", level="arm"), found[0].xs("nothing", level="arm"))
+
+
+def test_a_scorer_that_was_made_keeps_its_label(rare):
+    y = np.array(["no", "yes"])[rare[1]]
+    scorers = {
+        "of no": make_scorer(recall_score, pos_label="no"),
+        "of yes": make_scorer(recall_score, pos_label="yes"),
+        "of nobody": make_scorer(recall_score),
+    }
+    means = {
+        name: assess(LogisticRegression(), rare[0], y, sampler=Smote(), scoring=scorer, **QUICK)
+        .scores["score"]
+        .xs("nothing", level="arm")
+        .mean()
+        for name, scorer in scorers.items()
+    }
+    assert means["of no"] > means["of yes"] == means["of nobody"]
+    ones = assess(LogisticRegression(), *rare, sampler=Smote(), scoring=make_scorer(recall_score), **QUICK)
+    assert ones.scores["score"].xs("nothing", level="arm").mean() == pytest.approx(means["of yes"])
+
+
+def test_a_scorer_of_two_classes_is_about_the_rare_one_of_several(rare):
+    y = np.where(np.arange(240) % 2, "odd", "even")
+    y[rare[1] == 1] = "rare"
+    found = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall", **QUICK)
+    of_all = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall_macro", **QUICK)
+    assert found.scores["score"].notna().all()
+    assert "recall of the rare class" in found.sentence
+    assert not found.scores["score"].equals(of_all.scores["score"])
+
+
+def test_pos_label_says_whose_recall(rare):
+    y = np.array(["no", "yes"])[rare[1]]
+    options = {"sampler": Smote(), "scoring": "recall", **QUICK}
+    common = assess(LogisticRegression(), rare[0], y, pos_label="no", **options)
+    assert common.table.loc["nothing", "score"] > 0.9
+
+
+def test_one_interval_in_sentence_table_plot_and_page(rare):
+    found = assess(LogisticRegression(), *rare, sampler=Smote(), **{**QUICK, "ratios": [0.4, 0.7, 1.0]})
+    ours = assess(
+        LogisticRegression(),
+        *rare,
+        sampler={f"smote {i}": Smote() for i in range(3)},
+        **QUICK,
+    )
+    for each in (found, ours):
+        best = each.subjects[0] if len(each.subjects) == 1 else each.sentence.split("with ")[1].split(",")[0]
+        low, high = each.table.loc[best, ["low", "high"]]
+        ends = f"{low:+.3f} to {high:+.3f}"
+        assert ends in each.sentence
+        assert ends.replace("-", "−") in each.to_html()
+        drawn = each.plot()
+        assert drawn.differences.loc[best, "low"] == low
+        others = len(each.table) - 1 - len(each.subjects)
+        assert f"for the {others} others together (Bonferroni)" in " ".join(each.summary().split())
+    assert "for the 3 strategies in question together" in " ".join(ours.summary().split())
+    assert "for the strategy in question and" in " ".join(found.summary().split())
+
+
 def test_losses_are_better_when_smaller(rare):
     found = assess(LogisticRegression(), *rare, sampler=Copies(), scoring="log_loss", **QUICK)
     assert found.metric("log_loss").up is False
@@ -304,6 +386,26 @@ def test_an_estimator_that_fails_is_not_hidden(rare):
         assess(Wrong(), *rare, sampler=Copies(), **QUICK)
 
 
+def test_columns_that_are_missing_in_a_training_fold(rare):
+    X = rare[0].copy()
+    X[:, 1] = np.nan
+    X[:3, 2] = np.nan
+    X = np.column_stack([X, np.where(np.arange(240) == 5, 1.0, np.nan)])
+    for each in (X, pd.DataFrame(X)):
+        found = assess(HistGradientBoostingClassifier(max_iter=5), each, rare[1], sampler=Smote(), **QUICK)
+        assert (found.table["status"] == "ok").all()
+        assert found.table["roc_auc"].notna().all()
+
+
+def test_a_polars_frame_is_a_table(rare):
+    polars = pytest.importorskip("polars")
+    frame = pd.DataFrame(rare[0]).add_prefix("x")
+    X, y = polars.from_pandas(frame), polars.Series("y", np.array(["no", "yes"])[rare[1]])
+    found = assess(LogisticRegression(), X, y, sampler=Smote(), **QUICK)
+    expected = assess(LogisticRegression(), frame, rare[1], sampler=Smote(), **QUICK)
+    np.testing.assert_allclose(found.table["roc_auc"], expected.table["roc_auc"])
+
+
 class Silent(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         return self
@@ -323,6 +425,8 @@ class Silent(ClassifierMixin, BaseEstimator):
         ({"y": np.zeros((240, 2))}, "one column"),
         ({"y": None}, "needs y"),
         ({"X": np.zeros(240)}, "rows and columns"),
+        ({"X": {"a": np.zeros(240)}}, r"X is a dict; pass pandas.DataFrame\(X\)"),
+        ({"X": pd.DataFrame(np.zeros((240, 2)), columns=["a", "a"])}, "X has columns named twice: 'a'"),
         ({"estimator": Silent()}, "neither predict_proba"),
         ({"estimator": StandardScaler()}, "must be a classifier"),
         ({"sampler": StandardScaler()}, "must have fit_resample"),

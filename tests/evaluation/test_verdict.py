@@ -1,5 +1,7 @@
 """Verdicts on made-up scores: the word follows the interval, the sentence says what to use."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +29,7 @@ def comparison(folds=10, noise=0.01, **gains):
 
 
 def verdict(found, metric=AP, subjects=("ours",)):
-    return judge(found, subjects, metric, name="Ours", estimator="a tree")
+    return judge(replace(found, subjects=subjects), metric, name="Ours", estimator="a tree")
 
 
 @pytest.mark.parametrize(("gain", "word"), [(0.1, HELPS), (0.0, NO_EVIDENCE), (-0.1, HURTS)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -15,7 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import _safe_indexing
 
 from vaeaug.errors import InputError
-from vaeaug.estimators import class_weight_keyword, seeded, weight_keyword
+from vaeaug.estimators import class_weight_keyword, describe, seeded, weight_keyword
+from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.evaluation.metrics import Predictions
 from vaeaug.randomness import numpy_generator
 
@@ -27,6 +29,7 @@ __all__ = [
     "Trained",
     "Training",
     "Way",
+    "explain_failure",
     "fill_up",
     "ratio_name",
     "rows_of",
@@ -277,13 +280,37 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
             model.set_params(**{str(class_weight_keyword(model)): "balanced"})
         counts = np.ones(len(classes))
     start = perf_counter()
-    model.fit(training.X, training.y, **fit_with)
+    empty = empty_columns(training.X)
+    model.fit(fill_columns(training.X, empty), training.y, **fit_with)
     seconds = training.seconds + perf_counter() - start
     real = np.array([(y_real == label).mean() for label in classes])
     trained_on = counts / counts.sum()
     with np.errstate(divide="ignore"):
         shift = np.where(trained_on > 0, real / trained_on, 1.0)
-    return Trained(model, classes, shift, seconds)
+    return Trained(model, classes, shift, seconds, empty=tuple(empty.tolist()))
+
+
+@contextmanager
+def explain_failure(estimator: Any, X: Any, who: str) -> Iterator[None]:
+    """Say, where a classifier cannot be trained on cells that not every classifier reads, what to do next.
+
+    Raises
+    ------
+    InputError
+        From the error of the classifier, if the rows hold such cells; other errors stay what they are.
+    """
+    try:
+        yield
+    except Exception as error:
+        odd = odd_cells(X)
+        if not odd or isinstance(error, InputError):
+            raise
+        said = " ".join(str(error).split())[:300].rstrip(".")
+        raise InputError(
+            f"{who}: {describe(estimator)} cannot be trained on the rows as they are: {said}. They hold "
+            f"{odd}; what a classifier does not read needs an encoder before it, in a Pipeline; or take one "
+            'that reads it, such as vaeaug.learners.learner("hgb", X).'
+        ) from error
 
 
 @dataclass(repr=False, eq=False)
@@ -302,6 +329,8 @@ class Trained(ClassifierMixin, BaseEstimator):
         What making the rows and fitting took.
     cut : (int, float), optional
         Class and score from which on :meth:`predict` chooses it.
+    empty : tuple of int
+        Positions of columns that had no value in training, where the classifier is given zeros.
     """
 
     model: Any
@@ -309,6 +338,7 @@ class Trained(ClassifierMixin, BaseEstimator):
     shift: np.ndarray
     seconds: float
     cut: tuple[int, float] | None = None
+    empty: tuple[int, ...] = ()
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -320,7 +350,7 @@ class Trained(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return labels, those of the classifier itself unless a threshold was set."""
         if self.cut is None:
-            return np.asarray(self.model.predict(X))
+            return np.asarray(self.model.predict(self._filled(X)))
         from_model = self._scores(X)
         rare, threshold = self.cut
         others = from_model.copy()
@@ -329,19 +359,22 @@ class Trained(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return corrected probabilities (n, k)."""
-        corrected = self._aligned(self.model.predict_proba(X)) * self.shift
+        corrected = self._aligned(self.model.predict_proba(self._filled(X))) * self.shift
         return corrected / np.maximum(corrected.sum(axis=1, keepdims=True), 1e-300)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return decision values, (n,) for two classes."""
-        return np.asarray(self.model.decision_function(X))
+        return np.asarray(self.model.decision_function(self._filled(X)))
 
     def predictions(self, X: Any) -> Predictions:
         """Return everything that metrics want to know about rows."""
         probabilities = self.predict_proba(X) if hasattr(self.model, "predict_proba") else None
         scores = probabilities if probabilities is not None else self._scores(X)
-        labels = np.searchsorted(self.classes_, self.model.predict(X))
+        labels = np.searchsorted(self.classes_, self.model.predict(self._filled(X)))
         return Predictions(np.clip(labels, 0, len(self.classes_) - 1), scores, probabilities)
+
+    def _filled(self, X: Any) -> Any:
+        return fill_columns(X, np.array(self.empty, dtype=np.int64))
 
     def _scores(self, X: Any) -> np.ndarray:
         if hasattr(self.model, "predict_proba"):

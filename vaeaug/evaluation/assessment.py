@@ -93,7 +93,7 @@ class Assessment:
         index = pd.MultiIndex.from_tuples(list(rows), names=["arm", "fold"])
         self.scores = pd.DataFrame(list(rows.values()), index=index)
         whole = [arm for arm in self._arms if arm not in self.failures and arm not in self.skipped]
-        self._comparison = Comparison(self.scores.loc[whole], test_share)
+        self._comparison = Comparison(self.scores.loc[whole], test_share, subjects=self.subjects)
         self._slopes = _slopes(outcomes, truths)
 
     def __repr__(self) -> str:
@@ -122,7 +122,10 @@ class Assessment:
         -------
         DataFrame
             Indexed by arm: ``difference`` (positive: the number rose), ``low`` and ``high`` of its 95 %
-            interval, corrected for the overlap of training folds, and ``p``.
+            interval, and ``p``. They are corrected for the overlap of training folds (Nadeau and Bengio 2003)
+            and, since the best arm is looked for, for the number of arms (Bonferroni): the arms that the
+            verdict is about hold together, and so do all others. The sentence, the table, the plot and the
+            page show these same intervals.
         """
         name = self.metric(self.scoring if metric is None else metric).name
         found = {
@@ -150,9 +153,7 @@ class Assessment:
     @cached_property
     def _judgement(self) -> Verdict:
         name, estimator = self._names
-        return judge(
-            self._comparison, self.subjects, self._metrics[self.scoring], name=name, estimator=estimator
-        )
+        return judge(self._comparison, self._metrics[self.scoring], name=name, estimator=estimator)
 
     @property
     def verdict(self) -> str:
@@ -179,7 +180,7 @@ class Assessment:
         lines = [self.verdict.upper(), _wrapped(self.sentence), _wrapped(self.advice), ""]
         lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
         title = self._metrics[self.scoring].title
-        lines.append(_wrapped(f"diff., low, high: {title}, compared with nothing."))
+        lines.append(_wrapped(f"diff., low, high: {title}, compared with nothing. {self._how}"))
         return "\n".join([*lines, *(_wrapped(line) for line in self._troubles())])
 
     def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> AssessmentDisplay:
@@ -233,6 +234,20 @@ class Assessment:
         with staged(path) as temporary:
             frame.to_csv(temporary, index=False)
 
+    @property
+    def _how(self) -> str:
+        """How intervals are made, in a sentence."""
+        arms = [arm for arm in self._comparison.arms if arm != "nothing"]
+        ours = sum(arm in self.subjects for arm in arms)
+        others = len(arms) - ours
+        first = "the strategy in question" if ours == 1 else f"the {ours} strategies in question together"
+        second = "the other one" if others == 1 else f"the {others} others together"
+        groups = " and for ".join(text for text, size in ((first, ours), (second, others)) if size)
+        return (
+            f"Intervals hold at 95 % for {groups} (Bonferroni); they are corrected for training rows that "
+            "folds share."
+        )
+
     def _troubles(self) -> list[str]:
         return [f"{arm} was not tried: {why}." for arm, why in self.skipped.items()] + [
             f"{arm} failed {why}" for arm, why in self.failures.items()
@@ -253,7 +268,7 @@ class Assessment:
                         moved,
                         up=self._metrics[name].up,
                         highlighted=self.subjects,
-                        note=_CHART_NOTE if not sections else "",
+                        note=f"{_CHART_NOTE} {self._how}" if not sections else "",
                     )
                 )
         table = self.table.rename(columns=lambda name: name.replace("_", " "))
@@ -268,8 +283,8 @@ class Assessment:
 
 
 _CHART_NOTE = (
-    "Dot: mean over the test folds. Line: 95 % interval of the mean, corrected for the overlap of training "
-    "folds (Nadeau and Bengio 2003). Right of the middle line is better."
+    "Dot: mean over the test folds. Line: interval of the mean (Nadeau and Bengio 2003), the same as in the "
+    "sentence above and in the table. Right of the middle line is better."
 )
 _TABLE_NOTE = (
     "Means over test folds. f1: of the rare class. tuned: at a threshold chosen inside each training fold. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -11,8 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-from vaeaug.estimators import describe
-from vaeaug.evaluation.arms import Trained, Training, Way, rows_of, stacked, train
+from vaeaug.evaluation.arms import Trained, Training, Way, explain_failure, rows_of, stacked, train
 from vaeaug.evaluation.metrics import Thresholds, best_thresholds, measure
 from vaeaug.randomness import numpy_generator
 
@@ -142,7 +142,6 @@ def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> l
             trainings = way.trainings(X, y, seed)
         except Exception as error:
             if required:
-                _explain(error, problem)
                 raise
             found += [Outcome(name, fold.number, error=_line(error)) for name in way.names]
             continue
@@ -152,18 +151,9 @@ def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> l
                 found += _judged(problem, name, training, inner[name], (X, y, X_test), fold, seed)
             except Exception as error:
                 if required:
-                    _explain(error, problem)
                     raise
                 found.append(Outcome(name, fold.number, error=_line(error)))
     return found
-
-
-def _explain(error: Exception, problem: Problem) -> None:
-    error.add_note(
-        f"assess: {describe(problem.estimator)} raised this on the rows as they are, before any were added. "
-        "Text, dates and missing cells that it does not take need encoders before it, in a Pipeline; "
-        'assess("hgb", X, y) brings its own.'
-    )
 
 
 def _line(error: Exception) -> str:
@@ -229,11 +219,12 @@ def _judged(
 ) -> list[Outcome]:
     """Train, choose thresholds on inner rows, and measure on the test rows."""
     X, y, X_test = data
-    trained = train(problem.estimator, training, y, problem.classes, seed)
-    thresholds = _thresholds(problem, inner, X, y, seed)
-    start = perf_counter()
-    predictions = trained.predictions(X_test)
+    with explain_failure(problem.estimator, X, "assess") if name == "nothing" else nullcontext():
+        trained = train(problem.estimator, training, y, problem.classes, seed)
+        start = perf_counter()
+        predictions = trained.predictions(X_test)
     seconds = trained.seconds + perf_counter() - start
+    thresholds = _thresholds(problem, inner, X, y, seed)
     truth = problem.codes(fold.test)
     scores = measure(truth, predictions, problem.rare, thresholds)
     rare = None if predictions.probabilities is None else predictions.probabilities[:, problem.rare]
@@ -266,6 +257,7 @@ def _moved_threshold(
             trained.shift,
             trained.seconds,
             cut=(problem.rare, thresholds.balanced_accuracy),
+            empty=trained.empty,
         )
         scores["score"] = float(problem.scorer(moved, X_test, problem.y[fold.test]))
     return Outcome("tuned threshold", fold.number, scores, plain.seconds, plain.rare)

@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import check_scoring, roc_auc_score
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.images import channels_first
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
@@ -79,7 +80,11 @@ def train_synthetic_test_real(
         )
     seed = derive_seed(random_state)
     labels, regression = _labels(tables, target, list(named))
-    frames = [tables.frame(k, CLASSIFIER_LEVELS).drop(columns=[target]) for k in range(len(named))]
+    frames = [tables.frame(k, CLASSIFIER_LEVELS, without=[target]) for k in range(len(named))]
+    if not frames[0].shape[1]:
+        raise InputError(
+            f"train_synthetic_test_real: tables must have a column besides the target {target!r}."
+        )
     default = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
     model = estimator if estimator is not None else _boosting(default, seed)
     scores = {}
@@ -89,14 +94,16 @@ def train_synthetic_test_real(
             continue
         # Some classifiers insist on classes 0, 1, … without gaps.
         classes, codes = np.unique(labels[k], return_inverse=True) if not regression else (None, labels[k])
-        fitted = clone(model).fit(frames[k], codes)
+        empty = empty_columns(frames[k])
+        fitted = clone(model).fit(fill_columns(frames[k], empty), codes)
+        held = fill_columns(frames[0], empty)
         if scoring is not None:
             truth = labels[0] if classes is None else _recode(labels[0], classes)
-            scores[name] = float(check_scoring(fitted, scoring)(fitted, frames[0], truth))
+            scores[name] = float(check_scoring(fitted, scoring)(fitted, held, truth))
         elif classes is None:
-            scores[name] = -float(np.sqrt(np.mean((fitted.predict(frames[0]) - labels[0]) ** 2)))
+            scores[name] = -float(np.sqrt(np.mean((fitted.predict(held) - labels[0]) ** 2)))
         else:
-            scores[name] = _one_vs_rest(fitted, frames[0], labels[0], classes)
+            scores[name] = _one_vs_rest(fitted, held, labels[0], classes)
     return pd.Series(scores, dtype=float, name="score")
 
 

@@ -13,11 +13,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, check_cv
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
 from vaeaug.randomness import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
+
+#: Columns whose numbers are larger or smaller than this are scaled before they are multiplied or subtracted.
+_LARGE, _SMALL = 1e70, 1e-70
 
 __all__ = [
     "column_shapes",
@@ -136,7 +140,7 @@ def pair_trends(real: Any, synthetic: Any, *, bins: int = 10, edges: str = "own"
     sizes = dict.fromkeys(tables.continuous, bins + 3)
     sizes |= {name: int(size) + 1 for name, size in zip(tables.discrete, tables.levels, strict=True)}
     position = {name: j for j, name in enumerate(tables.continuous)}
-    correlations = [pd.DataFrame(block).corr().to_numpy() for block in tables.numbers]
+    correlations = [_correlations(block) for block in tables.numbers]
     scores: dict[tuple[Hashable, Hashable], float] = {}
     for first, second in combinations(tables.columns, 2):
         if first in position and second in position:
@@ -211,8 +215,9 @@ def two_sample_score(
         )
     scores = []
     for train, test in folds.split(X, y):
-        fitted = clone(model).fit(X.iloc[train], y[train])
-        auc = roc_auc_score(y[test], _positive_scores(fitted, X.iloc[test]))
+        empty = empty_columns(X.iloc[train])
+        fitted = clone(model).fit(fill_columns(X.iloc[train], empty), y[train])
+        auc = roc_auc_score(y[test], _positive_scores(fitted, fill_columns(X.iloc[test], empty)))
         scores.append(1.0 - (2.0 * max(auc, 0.5) - 1.0))
     return float(np.mean(scores))
 
@@ -305,6 +310,15 @@ def _total_variation(a: np.ndarray, b: np.ndarray, size: int) -> float:
     return float(0.5 * np.abs(p - q).sum())
 
 
+def _correlations(numbers: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of columns, over the rows that have both; NaN where one of them is constant."""
+    largest = np.nan_to_num(np.abs(numbers)).max(axis=0, initial=0.0)
+    exponents = np.frexp(largest)[1]
+    exponents[(largest >= _SMALL) & (largest <= _LARGE)] = 0
+    # Squares of very large and very small numbers would be beyond floats.
+    return pd.DataFrame(np.ldexp(numbers, -exponents)).corr().to_numpy()
+
+
 def _contingency_keys(tables: JointTables, bins: int, edges: str) -> list[dict[Hashable, np.ndarray]]:
     """Return, per table, every column as integer keys from 0 (discrete: missing is 0)."""
     keys: list[dict[Hashable, np.ndarray]] = [{} for _ in tables.numbers]
@@ -313,13 +327,23 @@ def _contingency_keys(tables: JointTables, bins: int, edges: str) -> list[dict[H
         for key, column in zip(keys, columns, strict=True):
             reference = columns[0] if edges == "real" else column
             present = reference[~np.isnan(reference)]
-            cuts = np.histogram_bin_edges(present, bins=bins) if len(present) else np.zeros(1)
+            cuts = _bin_edges(present, bins) if len(present) else np.zeros(1)
             # As in sdmetrics the largest value has a bin to itself; missing is set apart.
             key[name] = np.where(np.isnan(column), bins + 2, np.digitize(column, cuts))
     for j, name in enumerate(tables.discrete):
         for key, block in zip(keys, tables.codes, strict=True):
             key[name] = block[:, j] + 1
     return keys
+
+
+def _bin_edges(values: np.ndarray, bins: int) -> np.ndarray:
+    """Return the edges of bins of equal width; where floats leave no room for so many, some are equal."""
+    low, high = values.min(), values.max()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    if high / 2 - low / 2 < _LARGE:
+        return np.linspace(low, high, bins + 1)
+    return 2 * np.linspace(low / 2, high / 2, bins + 1)  # the range itself may be beyond floats
 
 
 def _positive_scores(fitted: Any, X: pd.DataFrame) -> np.ndarray:
@@ -338,8 +362,10 @@ def _category_counts(tables: JointTables, name: Hashable) -> pd.DataFrame:
         j = tables.continuous.index(name)
         blocks = [block[:, j] for block in tables.numbers]
         levels, codes_all = np.unique(np.concatenate(blocks), return_inverse=True)
-        values = levels.astype(object)
-        values[np.isnan(levels)] = None
+        values, known = levels.astype(object), ~np.isnan(levels)
+        if isinstance(tables.origins[j], int):
+            values[known] = [int(level) + tables.origins[j] for level in levels[known]]
+        values[~known] = None
         codes = [codes_all[: len(blocks[0])], codes_all[len(blocks[0]) :]]
     real, observed = (np.bincount(column, minlength=len(values)) for column in codes)
     table = pd.DataFrame({"column": name, "real": real, "observed": observed})

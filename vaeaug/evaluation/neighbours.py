@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import is_continuous, read_numbers, simplify
 
 __all__ = ["Smote", "smote_is_there"]
 
@@ -51,12 +52,11 @@ class Smote(BaseEstimator):
         if smallest < 2:
             raise InputError("SMOTE needs two rows or more of each class, and one class has a single row.")
         frame = _as_frame(X)
-        categories = [name for name in frame if _is_category(frame[name])]
+        simple = [simplify(frame.iloc[:, j]) for j in range(frame.shape[1])]
+        categories = [j for j, column in enumerate(simple) if not is_continuous(column)]
         prepared = pd.DataFrame(
-            {
-                name: _categories(frame[name]) if name in categories else _numbers(frame[name])
-                for name in frame
-            }
+            {j: _categories(c) if j in categories else _numbers(c) for j, c in enumerate(simple)},
+            index=range(len(frame)),
         )
         options = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
         options["k_neighbors"] = min(5, smallest - 1)
@@ -70,8 +70,9 @@ class Smote(BaseEstimator):
         X_res, y_res = sampler.fit_resample(prepared, labels)
         new = X_res.iloc[len(labels) :]
         if isinstance(X, pd.DataFrame):
-            restored = {name: _restored(new[name], X[name]) for name in X}
-            return pd.concat([X, pd.DataFrame(restored, index=new.index)], ignore_index=True), y_res
+            restored = {name: _restored(new[j], X[name], simple[j]) for j, name in enumerate(X)}
+            made = pd.concat(restored, axis=1) if restored else new
+            return pd.concat([X, made.set_axis(X.columns, axis=1)], ignore_index=True), y_res
         rows = np.asarray(X)
         values = new.to_numpy()
         if rows.dtype.kind in "iu":
@@ -91,37 +92,53 @@ def _as_frame(X: Any) -> pd.DataFrame:
     return pd.DataFrame(flat if flat.dtype.kind != "O" else flat.tolist())
 
 
-def _is_category(column: pd.Series) -> bool:
-    kinds = pd.api.types
-    number = kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column)
-    return not (number or kinds.is_datetime64_any_dtype(column))
+def _categories(column: pd.Series) -> np.ndarray:
+    objects = column.astype(object)
+    return objects.where(column.notna(), _MISSING).astype(str).to_numpy(dtype=object)
 
 
-def _categories(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), _MISSING).astype(str)
-
-
-def _numbers(column: pd.Series) -> pd.Series:
+def _numbers(column: pd.Series) -> np.ndarray:
     """Return numbers, of dates the seconds since 1970, with the median for holes."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        origin = pd.Timestamp(0, tz=column.dt.tz)
-        values = (column - origin).dt.total_seconds()
-    else:
-        values = column.astype("float64")
-    middle = values.median()
-    return values.fillna(0.0 if np.isnan(middle) else middle)
+    values = read_numbers(column)
+    known = values[~np.isnan(values)]
+    return np.nan_to_num(values, nan=np.median(known) if len(known) else 0.0)
 
 
-def _restored(new: pd.Series, old: pd.Series) -> pd.Series:
+def _restored(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
     """Return a new column in the dtype of the old one."""
-    kinds = pd.api.types
-    if kinds.is_datetime64_any_dtype(old):
-        times = pd.to_timedelta(new, unit="s") + pd.Timestamp(0, tz=old.dt.tz)
-        return times.astype(old.dtype)
-    if not _is_category(old):
-        values = np.rint(new) if kinds.is_integer_dtype(old) else new
-        return values.astype(old.dtype)
-    # Categories went through as text: give each its value back.
-    known = old.dropna().drop_duplicates()
-    values = dict(zip(known.astype(str), known.tolist(), strict=True))
-    return new.map(values).astype(old.dtype)
+    if not is_continuous(simple):
+        # Categories went through as text: give each its value back, of equal texts the first.
+        known = old.dropna()
+        texts = known.astype(object).astype(str)
+        first = ~texts.duplicated()
+        places = pd.Series(np.flatnonzero(old.notna())[first], index=texts[first].to_numpy())
+        rows = new.astype(str).map(places).fillna(-1).astype(np.int64).to_numpy()
+        return _taken(old, rows, new.index)
+    values = pd.Series(new.to_numpy(dtype=np.float64), index=new.index)
+    dtype: Any = old.dtype.subtype if isinstance(old.dtype, pd.SparseDtype) else old.dtype
+    if not pd.api.types.is_bool_dtype(dtype) and getattr(dtype, "kind", "O") in "iuf":
+        return _rounded(values, dtype).astype(dtype).astype(old.dtype)
+    if isinstance(dtype, np.dtype | pd.DatetimeTZDtype) and dtype.kind in "mM":
+        since = pd.to_timedelta(values, unit="s")
+        return (since if dtype.kind == "m" else since + pd.Timestamp(0, tz=old.dt.tz)).astype(dtype)
+    # Of another type, such as decimals, a new cell is the nearest old one.
+    numbers = read_numbers(simple)
+    order = np.argsort(numbers, kind="stable")[: int((~np.isnan(numbers)).sum())]
+    if not len(order):
+        return _taken(old, np.full(len(new), -1), new.index)
+    between = (numbers[order][1:] + numbers[order][:-1]) / 2
+    return _taken(old, order[np.searchsorted(between, values)], new.index)
+
+
+def _rounded(values: pd.Series, dtype: Any) -> pd.Series:
+    """Return numbers that a dtype holds: whole and within its limits, if it is one of integers."""
+    if dtype.kind == "f":
+        return values
+    limits = np.iinfo(f"{dtype.kind}{dtype.itemsize}")
+    # The largest float below the limit: the limit itself may be rounded up.
+    return values.round().clip(float(limits.min), np.nextafter(float(limits.max), 0))
+
+
+def _taken(column: pd.Series, rows: np.ndarray, index: pd.Index) -> pd.Series:
+    """Return cells by position, missing at -1."""
+    return pd.Series(column.array.take(rows, allow_fill=True), index=index)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_frame
 from vaeaug.evaluation.downstream import image_train_synthetic_test_real, train_synthetic_test_real
 from vaeaug.evaluation.fidelity import column_shapes, pair_trends, two_sample_score
 from vaeaug.evaluation.images import (
@@ -27,7 +28,6 @@ from vaeaug.evaluation.privacy import (
     near_copies,
 )
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
-from vaeaug.evaluation.tables import as_frame
 from vaeaug.randomness import derive_seed, numpy_generator
 
 if TYPE_CHECKING:

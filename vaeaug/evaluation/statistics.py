@@ -54,7 +54,7 @@ def corrected_interval(
         Rows tested for each row trained on, 1 / (folds − 1) in k-fold cross-validation.
     level : float, default=0.95
     comparisons : int, default=1
-        Over how many such intervals the level is to hold together (Bonferroni).
+        Over how many such intervals the level is to hold together (Bonferroni); p is multiplied by it.
 
     Returns
     -------
@@ -91,5 +91,5 @@ def corrected_interval(
     freedom = len(known) - 1
     reach = float(stats.t.ppf(1 - (1 - level) / (2 * comparisons), freedom)) * error
     surprise = abs(mean) / error if error else np.inf if mean else 0.0
-    p = float(2 * stats.t.sf(surprise, freedom))
+    p = min(1.0, comparisons * float(2 * stats.t.sf(surprise, freedom)))
     return Difference(mean, mean - reach, mean + reach, p, error)

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_frame, find_origin, is_continuous, read_numbers, simplify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
-__all__ = ["CLASSIFIER_LEVELS", "JointTables", "as_frame", "is_continuous", "join_tables", "tidied"]
+__all__ = ["CLASSIFIER_LEVELS", "JointTables", "join_tables", "tidied"]
 
 # HistGradientBoosting takes at most 255 categories a column.
 CLASSIFIER_LEVELS = 250
@@ -33,7 +34,8 @@ class JointTables:
         Names of all other columns.
     numbers : tuple of ndarray
         One float64 array ``(rows, len(continuous))`` per table; missing is NaN. Datetimes
-        are seconds since the earliest one in the first table.
+        are seconds since the earliest one, integers beyond 2⁵³ are counted from the smallest one, of
+        the first table with a value.
     codes : tuple of ndarray
         One int64 array ``(rows, len(discrete))`` per table; equal values have equal codes
         in every table, missing is −1.
@@ -42,6 +44,8 @@ class JointTables:
         ``(len(discrete),)``.
     values : tuple of ndarray
         The distinct values of each discrete column; code ``k`` stands for ``values[j][k]``.
+    origins : tuple
+        For each continuous column from where it is counted, None if that is 0.
     """
 
     columns: tuple[Hashable, ...]
@@ -51,9 +55,15 @@ class JointTables:
     codes: tuple[np.ndarray, ...]
     levels: np.ndarray
     values: tuple[np.ndarray, ...]
+    origins: tuple[Any, ...] = ()
 
-    def frame(self, table: int, max_levels: int | None = None) -> pd.DataFrame:
+    def frame(
+        self, table: int, max_levels: int | None = None, without: Sequence[Hashable] = ()
+    ) -> pd.DataFrame:
         """Return one table as float64 and (integer-valued) category columns for a classifier.
+
+        Columns keep their names if all of these are text; otherwise, since scikit-learn takes no others, they
+        are numbered.
 
         Parameters
         ----------
@@ -62,6 +72,8 @@ class JointTables:
         max_levels : int, optional
             Merge all but the ``max_levels − 1`` most frequent values of a column (counted
             over all tables) into one; gradient boosting limits the number of categories.
+        without : sequence of hashable
+            Columns to leave out.
         """
         parts: dict[Hashable, Any] = {}
         for j, name in enumerate(self.continuous):
@@ -76,8 +88,9 @@ class JointTables:
                 codes = np.where(codes < 0, -1, np.minimum(rank[codes], max_levels - 1))
                 levels = max_levels
             parts[name] = pd.Categorical.from_codes(codes, categories=pd.RangeIndex(levels))
-        rows = len(self.numbers[table])
-        return pd.DataFrame({name: parts[name] for name in self.columns}, index=range(rows))
+        rows, names = len(self.numbers[table]), [name for name in self.columns if name not in without]
+        found = pd.DataFrame({j: parts[name] for j, name in enumerate(names)}, index=range(rows))
+        return found.set_axis(names, axis=1) if all(isinstance(name, str) for name in names) else found
 
 
 def join_tables(tables: Mapping[str, Any]) -> JointTables:
@@ -86,8 +99,8 @@ def join_tables(tables: Mapping[str, Any]) -> JointTables:
     Parameters
     ----------
     tables : mapping of str to DataFrame or array (rows, columns)
-        Argument name → table. The first one decides the order of the columns, and which of
-        them are numeric.
+        Argument name → table. The first one decides the order of the columns, and the first one in which a
+        column has a value, whether it is numeric.
 
     Returns
     -------
@@ -110,51 +123,27 @@ def join_tables(tables: Mapping[str, Any]) -> JointTables:
                 f"{first_name} and {name} must have the same columns; {name} lacks {missing} and adds "
                 f"{extra}. Select the columns to compare in both."
             )
-    continuous = tuple(column for column in first.columns if is_continuous(first[column]))
-    discrete = tuple(column for column in first.columns if not is_continuous(first[column]))
-    numeric = [_numbers({name: frame[c] for name, frame in frames.items()}) for c in continuous]
-    coded = [_codes({name: frame[c] for name, frame in frames.items()}) for c in discrete]
+    numeric, coded, continuous, discrete = [], [], [], []
+    for column in first.columns:
+        simple = {name: simplify(frame[column]) for name, frame in frames.items()}
+        # A column without a value says nothing of its kind.
+        lead = next((name for name, series in simple.items() if series.notna().any()), first_name)
+        if is_continuous(simple[lead]):
+            continuous.append(column)
+            numeric.append(_numbers(simple, lead))
+        else:
+            discrete.append(column)
+            coded.append(_codes(simple))
     sizes = [len(frame) for frame in frames.values()]
     return JointTables(
         columns=tuple(first.columns),
-        continuous=continuous,
-        discrete=discrete,
-        numbers=tuple(_stack([c[k] for c in numeric], n, np.float64) for k, n in enumerate(sizes)),
+        continuous=tuple(continuous),
+        discrete=tuple(discrete),
+        numbers=tuple(_stack([c[k] for c, _ in numeric], n, np.float64) for k, n in enumerate(sizes)),
         codes=tuple(_stack([c[0][k] for c in coded], n, np.int64) for k, n in enumerate(sizes)),
         levels=np.asarray([len(values) for _, values in coded], dtype=np.int64),
         values=tuple(values for _, values in coded),
-    )
-
-
-def as_frame(table: Any, name: str) -> pd.DataFrame:
-    """Return a table as a DataFrame with rows, columns and unique column names, not copied."""
-    if not isinstance(table, pd.DataFrame):
-        table = np.asarray(table)
-        if table.ndim != 2:
-            raise InputError(
-                f"{name} must be a DataFrame or a 2-d array (rows, columns), got {table.ndim} dimension(s)."
-            )
-        table = pd.DataFrame(table)
-    if table.shape[0] == 0 or table.shape[1] == 0:
-        raise InputError(
-            f"{name} must have at least one row and one column, got {table.shape[0]} rows and "
-            f"{table.shape[1]} columns."
-        )
-    if not table.columns.is_unique:
-        twice = list(table.columns[table.columns.duplicated()].unique())
-        raise InputError(f"{name} has duplicated column names {twice}; rename or drop them.")
-    return table
-
-
-def is_continuous(column: pd.Series) -> bool:
-    """Whether a column is compared by its order: numeric (not boolean), datetime or timedelta."""
-    types = pd.api.types
-    if types.is_bool_dtype(column.dtype) or isinstance(column.dtype, pd.CategoricalDtype):
-        return False
-    return (
-        (types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype))
-        or types.is_datetime64_any_dtype(column.dtype)
-        or types.is_timedelta64_dtype(column.dtype)
+        origins=tuple(origin for _, origin in numeric),
     )
 
 
@@ -162,17 +151,15 @@ def _stack(columns: list[np.ndarray], rows: int, dtype: type) -> np.ndarray:
     return np.column_stack(columns) if columns else np.empty((rows, 0), dtype=dtype)
 
 
-def _numbers(columns: dict[str, pd.Series]) -> list[np.ndarray]:
-    """Express one continuous column of every table as float64."""
-    first_name, first = next(iter(columns.items()))
-    read = _reader(first)
-    out = []
+def _numbers(columns: dict[str, pd.Series], lead: str) -> tuple[list[np.ndarray], Any]:
+    """Express one continuous column of every table as float64, and say from where it is counted."""
+    origin, out = find_origin(columns[lead]), []
     for name, series in columns.items():
         try:
-            numbers = read(series).astype("float64").to_numpy()
-        except (TypeError, ValueError) as error:
+            numbers = read_numbers(series, origin)
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
-                f"column {series.name!r} is {first.dtype} in {first_name}, but {name} has values of dtype "
+                f"column {series.name!r} is {columns[lead].dtype} in {lead}, but {name} has values of dtype "
                 f"{series.dtype} that cannot be read so; convert them first ({error})."
             ) from error
         infinite = int(np.isinf(numbers).sum())
@@ -182,18 +169,7 @@ def _numbers(columns: dict[str, pd.Series]) -> list[np.ndarray]:
                 "or missing ones."
             )
         out.append(numbers)
-    return out
-
-
-def _reader(first: pd.Series) -> Callable[[pd.Series], pd.Series]:
-    """Choose how the columns of all tables become numbers, by the dtype of the first."""
-    types = pd.api.types
-    if types.is_datetime64_any_dtype(first.dtype):
-        origin = pd.to_datetime(first, utc=True).min()
-        return lambda series: (pd.to_datetime(series, utc=True) - origin).dt.total_seconds()
-    if types.is_timedelta64_dtype(first.dtype):
-        return lambda series: pd.to_timedelta(series).dt.total_seconds()
-    return pd.to_numeric
+    return out, origin
 
 
 def _codes(columns: dict[str, pd.Series]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -226,7 +202,11 @@ def _codes(columns: dict[str, pd.Series]) -> tuple[list[np.ndarray], np.ndarray]
 
 def tidied(X: Any) -> pd.DataFrame:
     """Return a table as a frame, without categories that no row has: they would shift the codes of others."""
-    if not isinstance(X, pd.DataFrame):
-        return pd.DataFrame(np.asarray(X))
-    names = [name for name, dtype in X.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
-    return X.assign(**{str(name): X[name].cat.remove_unused_categories() for name in names}) if names else X
+    frame = as_frame(X, "X")
+    names = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    if not names:
+        return frame
+    frame = frame.copy(deep=False)
+    for name in names:
+        frame[name] = frame[name].cat.remove_unused_categories()
+    return frame

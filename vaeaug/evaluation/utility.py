@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from vaeaug.checks import check_number
+from vaeaug.checks import check_number, refuse_repeated_columns
 from vaeaug.errors import InputError
 from vaeaug.estimators import describe
 from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
@@ -22,9 +23,11 @@ from vaeaug.evaluation.assessment import Assessment
 from vaeaug.evaluation.crossing import Fold, Problem, cross_validate
 from vaeaug.evaluation.metrics import METRICS, Metric
 from vaeaug.evaluation.neighbours import Smote, smote_is_there
+from vaeaug.evaluation.scorers import about_class
+from vaeaug.frames import to_pandas
 from vaeaug.randomness import derive_seed
 
-__all__ = ["assess", "default_ratios", "labels_of"]
+__all__ = ["assess", "check_rows", "default_ratios", "labels_of"]
 
 #: Classes this close in size are not imbalanced; new rows then enlarge all of them.
 _EVEN = 2 / 3
@@ -83,13 +86,13 @@ def assess(
     start = perf_counter()
     _check_estimator(estimator)
     labels = labels_of(y)
-    X = X if hasattr(X, "iloc") or hasattr(X, "tocsr") else _array(X)
+    X = check_rows(X)
     check_consistent_length(X, labels)
     seed = derive_seed(random_state)
     folds = _folds(X, labels, cv, n_repeats, seed)
     classes, counts = np.unique(labels, return_counts=True)
     rare = _rare(classes, counts, pos_label)
-    metric, scorer = _metric(scoring)
+    metric, scorer = _metric(scoring, classes, rare)
     handed = _handed(sampler)
     chosen = default_ratios(labels) if isinstance(ratios, str) and ratios == "auto" else _checked(ratios)
     everything, skipped = _controls(estimator, chosen)
@@ -129,6 +132,7 @@ def labels_of(y: Any) -> np.ndarray:
     """
     if y is None:
         raise InputError("assess needs y, one class label per row of X; got None.")
+    y = to_pandas(y)
     column = y.iloc[:, 0] if isinstance(y, pd.DataFrame) and y.shape[1] == 1 else y
     labels = np.asarray(column)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -181,12 +185,27 @@ def _check_estimator(estimator: Any) -> None:
         )
 
 
-def _array(X: Any) -> np.ndarray:
+def check_rows(X: Any, who: str = "assess") -> Any:
+    """Return rows in a container that has positions: a frame of pandas, a sparse matrix, or an array.
+
+    Raises
+    ------
+    InputError
+        For anything else, and for two columns of one name.
+    """
+    if isinstance(X, dict) and not sparse.issparse(X):
+        raise InputError(f"{who}: X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
+    X = to_pandas(X)
+    if isinstance(X, pd.DataFrame):
+        refuse_repeated_columns(X)
+        return X
+    if hasattr(X, "tocsr"):
+        return X
     if hasattr(X, "detach"):  # a torch tensor
         X = X.detach().cpu()
     rows = np.asarray(X)
     if rows.ndim < 2:
-        raise InputError(f"assess: X must have rows and columns, got {rows.ndim} dimension(s).")
+        raise InputError(f"{who}: X must have rows and columns, got {rows.ndim} dimension(s).")
     return rows
 
 
@@ -242,7 +261,7 @@ def _rare(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
     return int(found[0])
 
 
-def _metric(scoring: Any) -> tuple[Metric, Callable[..., float] | None]:
+def _metric(scoring: Any, classes: np.ndarray, rare: int) -> tuple[Metric, Callable[..., float] | None]:
     """Return what the verdict is about, and the scorer where it is not one of our metrics."""
     if scoring is None:
         return METRICS["average_precision"], None
@@ -258,7 +277,8 @@ def _metric(scoring: Any) -> tuple[Metric, Callable[..., float] | None]:
     if not callable(scorer):
         raise InputError(f"assess: scoring must be a name or a callable, got {scoring!r}.")
     title = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    return Metric("score", str(title).replace("_", " ")), scorer
+    about, scorer = about_class(scorer, classes, rare, named=isinstance(scoring, str))
+    return Metric("score", str(title).replace("_", " ") + (" of the rare class" if about else "")), scorer
 
 
 def _handed(sampler: Any) -> dict[str, Any]:

@@ -30,11 +30,15 @@ class Comparison:
         Rows tested for each row trained on.
     level : float
         Of intervals.
+    subjects : sequence of str
+        The arms in question. Since the best of them is looked for, their intervals hold together
+        (Bonferroni), and so do those of all others: one interval for each arm, wherever it is shown.
     """
 
     scores: pd.DataFrame
     test_share: float
     level: float = 0.95
+    subjects: Sequence[str] = ()
 
     @property
     def arms(self) -> list[str]:
@@ -45,21 +49,25 @@ class Comparison:
         """Return the mean over folds."""
         return float(self._folds(arm, metric).mean())
 
+    def comparisons(self, arm: str) -> int:
+        """Return over how many arms the interval of one holds."""
+        others = [each for each in self.arms if each != "nothing"]
+        return max(1, sum((each in self.subjects) == (arm in self.subjects) for each in others))
+
     def _folds(self, arm: str, metric: str) -> np.ndarray:
         return self.scores[metric].xs(arm, level="arm").to_numpy(dtype=np.float64)
 
-    def difference(
-        self, arm: str, metric: str, *, than: str = "nothing", comparisons: int = 1
-    ) -> Difference | None:
+    def difference(self, arm: str, metric: str, *, than: str = "nothing") -> Difference | None:
         """Return the paired difference of two arms; None where the metric cannot be had."""
         moved = self._folds(arm, metric) - self._folds(than, metric)
         if np.isnan(moved).all():
             return None
+        comparisons = self.comparisons(arm) if than == "nothing" else 1
         return corrected_interval(moved, self.test_share, level=self.level, comparisons=comparisons)
 
-    def gain(self, arm: str, metric: Metric, *, than: str = "nothing", comparisons: int = 1) -> Difference:
+    def gain(self, arm: str, metric: Metric, *, than: str = "nothing") -> Difference:
         """Return the difference counted so that above 0 is better."""
-        found = self.difference(arm, metric.name, than=than, comparisons=comparisons)
+        found = self.difference(arm, metric.name, than=than)
         if found is None:
             return Difference(np.nan, np.nan, np.nan, np.nan, np.nan)
         if metric.up:
@@ -88,19 +96,15 @@ class Verdict:
     subject: str | None
 
 
-def judge(
-    comparison: Comparison, subjects: Sequence[str], metric: Metric, *, name: str, estimator: str
-) -> Verdict:
+def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) -> Verdict:
     """Say whether the best of some arms helps, and what to use instead.
 
-    The best is the one with the largest mean. Its interval is widened for having been the
-    best of several (Bonferroni): above 0 it helps, below 0 it hurts, otherwise there is no evidence.
+    The best is the one with the largest mean. If its interval lies above 0 it helps, if below 0 it
+    hurts, and otherwise there is no evidence.
 
     Parameters
     ----------
     comparison : Comparison
-    subjects : sequence of str
-        Arms in question.
     metric : Metric
     name, estimator : str
         What the arms and the classifier are called in the sentence.
@@ -109,6 +113,7 @@ def judge(
     -------
     Verdict
     """
+    subjects = comparison.subjects
     tried = [arm for arm in subjects if arm in comparison.arms]
     if not tried:
         return Verdict(
@@ -118,7 +123,7 @@ def judge(
             None,
         )
     best = max(tried, key=lambda arm: _ranked(comparison.gain(arm, metric).mean))
-    gain = comparison.gain(best, metric, comparisons=len(tried))
+    gain = comparison.gain(best, metric)
     word = HELPS if gain.low > 0 else HURTS if gain.high < 0 else NO_EVIDENCE
     change = _change(comparison, best, metric, gain)
     if word == HELPS:
@@ -193,7 +198,7 @@ def _plural(arm: str) -> str:
 def _instead(comparison: Comparison, subjects: Sequence[str], metric: Metric) -> str:
     """Say what to use when new rows do not help."""
     others = _others(comparison, subjects, metric)
-    gains = {arm: comparison.gain(arm, metric, comparisons=len(others)) for arm in others}
+    gains = {arm: comparison.gain(arm, metric) for arm in others}
     helping = [arm for arm, gain in gains.items() if gain.low > 0]
     if helping:
         best = max(helping, key=lambda arm: gains[arm].mean)
