@@ -106,11 +106,16 @@ def probe_rows(labels: np.ndarray, spread: int) -> np.ndarray:
     ----------
     labels : ndarray (n,)
     spread : int
-        Items taken evenly; besides, one of each class is taken (of 64 classes, if there are more).
+        Items taken evenly; besides, one is taken of each class that is not among them (of 64 classes, if
+        there are more).
     """
-    _, first = np.unique(labels, return_index=True)
-    some = first[np.unique(np.linspace(0, len(first) - 1, _MOST_PROBED).astype(np.int64))]
-    return np.union1d(np.linspace(0, len(labels) - 1, spread).astype(np.int64), some)
+    even = np.unique(np.linspace(0, len(labels) - 1, spread).astype(np.int64))
+    classes, first = np.unique(labels, return_index=True)
+    first = first[~np.isin(classes, labels[even])]
+    some = first[
+        np.unique(np.linspace(0, max(len(first) - 1, 0), _MOST_PROBED).astype(np.int64))[: len(first)]
+    ]
+    return np.union1d(even, some)
 
 
 def _listed(dataset: Any) -> np.ndarray | None:

@@ -460,12 +460,6 @@ class Normalised(Pictures):
         return (AS["floats"](self.rows[index]) - 0.5) / 0.25, int(self.labels_[index])
 
 
-class Shifted(Pictures):
-    def __getitem__(self, index):
-        image, label = super().__getitem__(index)
-        return image, label + 1
-
-
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
@@ -474,7 +468,6 @@ class Shifted(Pictures):
         (Triples(kind="uint8"), r"pair \(image, label\); got a tuple of length 3"),
         (Growing(kind="uint8"), "all items must be alike.*one size"),
         (Normalised(kind="uint8"), r"not 0 to 1.*transform="),
-        (Shifted(kind="uint8"), "item 0 is of class 0, the item itself says 1. Pass labels="),
         (TensorDataset(torch.zeros(4, 1, 9, 9), torch.tensor([0, 0, 1, 1])), r"shape \(6, 5\).*\(1, 9, 9\)"),
         (TensorDataset(torch.zeros(4, 1, 6, 5), torch.rand(4)), "must be one class"),
         (

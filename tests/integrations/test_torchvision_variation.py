@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from made_augmenter import MadeAugmenter
+from made_images import blobs, fast
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
@@ -13,6 +14,7 @@ from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.torchvision import VAEVariation
+from vaeaug.randomness import keyed_seed
 
 GREY = torch.full((1, 6, 5), 100, dtype=torch.uint8)
 
@@ -159,6 +161,74 @@ def test_it_pickles():
 def test_unusable_samples_are_refused(image, options, message):
     with pytest.raises(InputError, match=message):
         variation(**options)(image)
+
+
+# --- tensors, videos, and numbers of labels --------------------------------------------
+
+REAL = fast().fit(*blobs(30, shape=(6, 5), classes=3))
+
+
+@pytest.mark.parametrize("make", [MadeAugmenter, lambda: REAL])
+def test_frames_of_a_video_are_varied_alike(make):
+    frames = GREY.expand(4, 1, 6, 5)
+    video = tv_tensors.Video(torch.stack([frames, frames]))  # two videos of four equal frames
+    new = variation(make())(video)
+    assert type(new) is tv_tensors.Video
+    assert new.shape == video.shape
+    assert not torch.equal(new, video)
+    assert torch.equal(new, new[:, :1].expand_as(new))
+
+
+def test_each_video_has_its_own_chance():
+    videos = tv_tensors.Video(GREY.expand(200, 2, 1, 6, 5))
+    new = variation(p=0.5)(videos)
+    whole = (new != videos).flatten(2).any(2)
+    assert torch.equal(whole[:, 0], whole[:, 1])
+    assert float(whole[:, 0].float().mean()) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 200))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float16, torch.bfloat16, torch.float64])
+def test_every_dtype_and_the_memory_format_are_kept(dtype):
+    images = (torch.rand(4, 3, 6, 5) * (1 if dtype.is_floating_point else 200)).to(dtype)
+    images = images.to(memory_format=torch.channels_last)
+    augmenter = fast().fit(np.random.default_rng(0).integers(0, 256, (30, 3, 6, 5)).astype(np.uint8))
+    new = variation(augmenter)(images)
+    assert new.dtype == dtype
+    assert new.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_gradients_reach_images_that_were_kept():
+    images = (GREY.expand(40, 1, 6, 5) / 255).requires_grad_()
+    images.retain_grad()
+    variation(REAL, p=0.5)(images).sum().backward()
+    assert set(images.grad.flatten().tolist()) == {0.0, 1.0}
+
+
+def test_tensors_are_varied_as_the_augmenter_varies_arrays():
+    images, labels = blobs(30, shape=(6, 5), classes=3)
+    seen = torch.from_numpy(images)[:, None]
+    transform = variation(REAL, labels_getter=lambda sample: sample[1])
+    found = transform(seen, torch.from_numpy(labels))[0]
+    seed = keyed_seed(0, 0, 1, 52)
+    made = REAL.vary(images, labels, random_state=seed)
+    assert np.abs(found[:, 0].numpy().astype(int) - made.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("label", [2, [2], torch.tensor(2), torch.tensor([2]), np.array([[2]]), np.int8(2)])
+def test_a_label_in_any_form(label):
+    expected = variation(REAL, labels_getter=lambda s: 2)(GREY)
+    assert torch.equal(variation(REAL, labels_getter=lambda s: label)(GREY), expected)
+
+
+def test_texts_among_numbers_are_refused():
+    with pytest.raises(InputError, match="mix texts and numbers"):
+        variation(labels_getter=lambda s: ["a", 1])(GREY.expand(2, 1, 6, 5))
+
+
+@pytest.mark.parametrize("augmenter", ["model.safetensors", None])
+def test_what_is_no_augmenter_is_refused(augmenter):
+    with pytest.raises(InputError, match="augmenter must be a fitted VAEAugmenter"):
+        VAEVariation(augmenter)
 
 
 @pytest.mark.parametrize("options", [{"p": 2}, {"strength": -1}])

@@ -12,10 +12,10 @@ from vaeaug.codecs.packing import Arrays
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 
-__all__ = ["ImageCodec"]
+__all__ = ["USUAL_RANGES", "ImageCodec"]
 
 #: Ranges that images usually have; one is taken where the values reach far enough into it.
-_USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0))
 #: Values converted at once, so that large data needs no second copy in double precision.
 _CHUNK_VALUES = 1 << 22
 #: Largest distance to the next of ``levels`` that still counts as rounding.
@@ -260,7 +260,7 @@ def _range_of(images: np.ndarray) -> tuple[float, float]:
     if images.dtype.kind == "b":
         return (0.0, 1.0)
     low, high = float(images.min()), float(images.max())
-    for start, end in _USUAL_RANGES:
+    for start, end in USUAL_RANGES:
         if start <= low and high <= end and max(high, -low) > end / 2:
             return (start, end)
     if not np.isfinite(high - low):

@@ -105,7 +105,8 @@ class VAEVariation(A.ImageOnlyTransform):
 
     def _varier(self) -> Varier:
         if isinstance(self.augmenter, str):
-            return _loaded(self.augmenter, self.device, os.stat(self.augmenter).st_mtime_ns)
+            changed = os.stat(self.augmenter).st_mtime_ns if os.path.exists(self.augmenter) else -1
+            return _loaded(self.augmenter, self.device, changed)
         if self._own is None:
             self._own = Varier(self.augmenter, _WHO)
         return self._own

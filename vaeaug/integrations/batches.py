@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,27 @@ from torch import Tensor, nn
 
 from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
-from vaeaug.integrations.kinds import Exchange, Kind
+from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.kinds import Kind, as_array
+from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
 from vaeaug.integrations.workers import forked_cuda_explained
-from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
+from vaeaug.labels import stack_labels
+from vaeaug.randomness import derive_seed, keyed_seed, neutral_torch, numpy_generator
 
 __all__ = ["BatchAugment"]
 
 _WHO = "BatchAugment"
 _CHOICE, _MAKE = 31, 32
-_EXAMPLES = 64
+_STATE = "_extra_state"
+_ADVICE = (
+    "Pass the mean= and std= that the images were normalised with, normalise them after augmentation, or fit "
+    "the augmenter on such images."
+)
+# Traced, the choice of images would be one more number to compile for in every batch.
+_REASON = "BatchAugment runs as it is; compile the network after it, or leave out fullgraph=True"
+_eager: Any = torch.compiler.disable
+if "reason" in signature(torch.compiler.disable).parameters:  # since torch 2.7
+    _eager = torch.compiler.disable(reason=_REASON)
 
 
 class BatchAugment(nn.Module):
@@ -27,8 +40,8 @@ class BatchAugment(nn.Module):
 
     Called as ``images, labels = augment(images, labels)``, where MixUp goes, and before it:
     labels stay class numbers. All images of a batch are made in one call, on the device
-    of the augmenter; what comes back is on the device of ``images`` and of their dtype. In
-    evaluation mode (``augment.eval()``) batches pass through unchanged.
+    of the augmenter; what comes back is on the device of ``images``, of their dtype and memory format.
+    In evaluation mode (``augment.eval()``) batches pass through unchanged.
 
     Parameters
     ----------
@@ -41,17 +54,19 @@ class BatchAugment(nn.Module):
         itself.
     temperature : float, default=1.0
         Below 1 images are more typical (``"prior"``) or closer to their source (``"posterior"``).
-    mean, std : sequence of float, optional
+    mean, std : float or sequence of float, optional
         Per channel, if the images were normalised, ``(image − mean) / std``: synthetic
         images then are too.
     random_state : None, int, RandomState or Generator
         Batch number k is a pure function of ``(random_state, k)`` and of the rank in a
-        distributed run; k is part of ``state_dict``, so that a resumed run goes on where it was.
+        distributed run, under ``torch.compile`` too; k is part of ``state_dict``, so that a resumed run goes
+        on where it was. A ``state_dict`` without it is loaded, and k stays.
 
     Raises
     ------
     InputError
-        When called with images that are not what the augmenter makes.
+        When called with images that are not what the augmenter makes, or cannot be of the scale of those
+        that it was fitted on.
 
     Examples
     --------
@@ -72,8 +87,8 @@ class BatchAugment(nn.Module):
         p: float = 0.5,
         method: str = "prior",
         temperature: float = 1.0,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         random_state: Any = None,
     ) -> None:
         super().__init__()
@@ -82,89 +97,208 @@ class BatchAugment(nn.Module):
         check_number("temperature", temperature, low=0)
         if (mean is None) != (std is None):
             raise InputError(f"{_WHO}: mean and std belong together; got mean={mean!r}, std={std!r}.")
-        self.augmenter = augmenter
+        self.augmenter = check_augmenter(augmenter, _WHO)
         self.p, self.method, self.temperature = float(p), method, float(temperature)
-        self.mean, self.std = mean, std
+        self.mean, self.std = _numbers("mean", mean), _numbers("std", std, positive=True)
+        if (
+            self.mean
+            and self.std
+            and len(self.mean) != len(self.std)
+            and 1 not in (len(self.mean), len(self.std))
+        ):
+            raise InputError(f"{_WHO}: mean and std must be of one length; got {self.mean} and {self.std}.")
         self.seed, self.calls = derive_seed(random_state), 0
         self._exchanges: dict[Kind, Exchange] = {}
+        self._tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
-    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    @_eager
+    def forward(self, images: Tensor, labels: Any) -> tuple[Tensor, Any]:
         """Return the batch with some images replaced; the input is not changed.
 
         Parameters
         ----------
         images : Tensor (B, ...)
-        labels : Tensor (B,)
-            Class labels as in ``fit`` of the augmenter.
+        labels : Tensor, array or list (B,)
+            Class labels as in ``fit`` of the augmenter; also (B, 1). Returned as they are.
         """
         if not self.training:
             return images, labels
-        if len(labels) != len(images) or labels.ndim != 1 or labels.is_floating_point():
-            raise InputError(
-                f"{_WHO}: labels must be one class number per image, before MixUp or CutMix turn them into "
-                f"shares; got shape {tuple(labels.shape)}, dtype {labels.dtype}, for {len(images)} images."
-            )
+        if not isinstance(images, Tensor):
+            raise InputError(f"{_WHO}: images must be a tensor (B, ...); got {type(images).__name__}.")
+        y = _checked_labels(labels, images)
         key = (self.seed, _rank(), self.calls)
-        self.calls += 1
         chosen = np.flatnonzero(numpy_generator(*key, _CHOICE).random(len(images)) < self.p)
         if not len(chosen):
+            self.calls += 1
             return images, labels
-        rows = torch.from_numpy(chosen).to(images.device)
-        new = self._make(images, rows, labels[rows.to(labels.device)].cpu().numpy(), keyed_seed(*key, _MAKE))
-        return images.index_copy(0, rows, new.to(images.device, images.dtype)), labels
+        with neutral_torch(), torch.no_grad():
+            raw = self._raw(images.detach().as_subclass(Tensor))
+            exchange = self._exchange(raw)
+            exchange.check(raw, lambda i: f"images[{i}]", self._mistakes(exchange))
+            rows = torch.from_numpy(chosen).to(images.device)
+            with forked_cuda_explained(_WHO):
+                new = self._normalised(self._make(raw, exchange, rows, y, keyed_seed(*key, _MAKE)))
+        self.calls += 1  # a batch that is refused is none
+        return replace_rows(images, rows, new.to(images.device, images.dtype)), labels
 
-    def _make(self, images: Tensor, rows: Tensor, y: np.ndarray, seed: int) -> Tensor:
-        """Return new images for some rows of a batch, in its value range, on any device."""
-        exchange = self._exchange(images)
-        with forked_cuda_explained(_WHO):
-            if self.method == "prior":
-                made, _ = self.augmenter.sample(
-                    len(y), y=y, method="prior", temperature=self.temperature, random_state=seed
-                )
-            else:
-                taken = exchange.to_augmenter(self._raw(images[rows]).cpu().numpy())
-                made = self.augmenter.vary(taken, y, strength=self.temperature, random_state=seed)
-        found = exchange.to_items(made).to(images.device)
-        if self.mean is None:
-            return found
-        mean, std = self._statistics(found)
-        return (found - mean) / std
+    def _make(self, raw: Tensor, exchange: Exchange, rows: Tensor, y: Any, seed: int) -> Tensor:
+        """Return new images for some rows of a batch, as they were before normalisation."""
+        prior, augmenter = self.method == "prior", self.augmenter
+        if works_on_tensors(augmenter) and augmenter.classes_ is not None:
+            images = TensorImages(augmenter, exchange)
+            contexts = self._contexts(images, y, raw.device)[rows]
+            if prior:
+                return images.sample(contexts, temperature=self.temperature, seed=seed)
+            return images.vary(raw[rows], contexts, strength=self.temperature, seed=seed)
+        labels = as_array(y, _WHO) if isinstance(y, Tensor) else y
+        labels = labels[rows.cpu().numpy()]
+        if prior:
+            made, _ = augmenter.sample(
+                len(labels), y=labels, method="prior", temperature=self.temperature, random_state=seed
+            )
+        else:
+            taken = exchange.to_augmenter(as_array(raw[rows], _WHO))
+            made = augmenter.vary(taken, labels, strength=self.temperature, random_state=seed)
+        return exchange.to_items(made).to(raw.device)
+
+    def _contexts(self, images: TensorImages, y: Any, device: torch.device) -> Tensor:
+        """Return the contexts of labels (B,) on a device; labels there are not brought to the CPU."""
+        classes = np.asarray(self.augmenter.classes_)
+        if not isinstance(y, Tensor) or classes.dtype.kind not in "biu":
+            return images.contexts(as_array(y, _WHO) if isinstance(y, Tensor) else y, len(y)).to(device)
+        if device not in self._tables:
+            known = torch.from_numpy(classes.astype(np.int64))
+            table = images.contexts(classes, len(classes))
+            self._tables[device] = (known.to(device), table.to(device))
+        known, table = self._tables[device]
+        y = y.to(device)
+        found = torch.searchsorted(known, y.to(torch.int64)).clamp_(max=len(known) - 1)
+        if not bool((known[found] == y).all()):
+            return images.contexts(as_array(y, _WHO), len(y))  # raises, and names the label
+        return table[found]
+
+    def _exchange(self, raw: Tensor) -> Exchange:
+        """Return the translation for batches like this one, worked out once."""
+        kind = Kind.of_rows(raw, _WHO)
+        if kind not in self._exchanges:
+            self._exchanges[kind] = Exchange(self.augmenter, kind, _WHO, _ADVICE)
+        return self._exchanges[kind]
+
+    # -- normalisation --------------------------------------------------------------
 
     def _raw(self, images: Tensor) -> Tensor:
-        """Return images as they were before normalisation; half floats as float32."""
-        if images.is_floating_point() and images.dtype != torch.float64:
-            images = images.float()
+        """Return images as they were before normalisation."""
+        if self.mean is None:
+            return images
+        if not images.is_floating_point():
+            raise InputError(
+                f"{_WHO}: mean and std are those of normalised images, which are floats; got {images.dtype}. "
+                "Leave them out, or normalise the images."
+            )
+        mean, std = self._statistics(images)
+        wide = images if images.dtype == torch.float64 else images.float()
+        return wide * std + mean
+
+    def _normalised(self, images: Tensor) -> Tensor:
         if self.mean is None:
             return images
         mean, std = self._statistics(images)
-        return images * std + mean
+        return (images - mean) / std
 
     def _statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
         shape = (-1, *(1,) * (images.ndim - 2))
-        mean = torch.as_tensor(self.mean, dtype=torch.float32, device=images.device)
-        std = torch.as_tensor(self.std, dtype=torch.float32, device=images.device)
-        return mean.reshape(shape), std.reshape(shape)
+        channels = images.shape[1] if images.ndim > 1 else 0
+        both = []
+        for name, values in (("mean", self.mean or []), ("std", self.std or [])):
+            if len(values) not in (1, channels):
+                raise InputError(
+                    f"{_WHO}: {name} has {len(values)} numbers, and images of shape {tuple(images.shape)} "
+                    f"have {channels} channels on axis 1; give one number for each channel, or one for all."
+                )
+            both.append(torch.tensor(values, dtype=torch.float32).to(images.device).reshape(shape))
+        return both[0], both[1]
 
-    def _exchange(self, images: Tensor) -> Exchange:
-        """Return the translation for batches like this one, worked out once."""
-        dtype = self._raw(images[:0]).cpu().numpy().dtype
-        kind = Kind("tensor", tuple(images.shape[1:]), str(dtype))
-        if kind not in self._exchanges:
-            examples = self._raw(images[:_EXAMPLES]).cpu().numpy()
-            self._exchanges[kind] = Exchange(self.augmenter, kind, examples, _WHO)
-        return self._exchanges[kind]
+    def _mistakes(self, exchange: Exchange) -> tuple[tuple[float, float], ...]:
+        """Return the range that images have here if they were not normalised at all."""
+        if self.mean is None or self.std is None or exchange.ranges is None:
+            return ()
+        mean, std = float(np.mean(self.mean)), float(np.mean(self.std))
+        scale = exchange.ranges.scale
+        return ((scale.low * std + mean, scale.high * std + mean),)
 
-    def get_extra_state(self) -> dict[str, int]:
-        """Return what decides the next batches, for ``state_dict``."""
-        return {"seed": self.seed, "calls": self.calls}
+    # -- state ----------------------------------------------------------------------
 
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Go on where a saved state was."""
-        self.seed, self.calls = int(state["seed"]), int(state["calls"])
+    def get_extra_state(self) -> Tensor:
+        """Return what decides the next batches, for ``state_dict``: seed and number of calls, int64 (2,)."""
+        seed = self.seed - (1 << 64) if self.seed >= 1 << 63 else self.seed
+        return torch.tensor([seed, self.calls], dtype=torch.int64, device="cpu")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Go on where a saved state was: that of :meth:`get_extra_state`, or a dict, as 0.1 saved it.
+
+        Raises
+        ------
+        InputError
+        """
+        try:
+            values = [state["seed"], state["calls"]] if isinstance(state, Mapping) else state.tolist()
+            seed, calls = (int(value) for value in values)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{_WHO}: its state must be a tensor of seed and number of calls, as state_dict gives it; "
+                f"got {state!r:.80}."
+            ) from error
+        self.seed, self.calls = seed % (1 << 64), calls
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        # What was saved before this module was there is no less complete.
+        state_dict.setdefault(prefix + _STATE, self.get_extra_state())
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
         """Return the settings, without the networks."""
         return f"p={self.p}, method={self.method!r}, temperature={self.temperature}"
+
+
+def _checked_labels(labels: Any, images: Tensor) -> Any:
+    """Return labels as a tensor or array (B,).
+
+    Raises
+    ------
+    InputError
+        Unless there is one class for each image.
+    """
+    if isinstance(labels, Tensor):
+        found: Any = labels.detach()
+    elif hasattr(labels, "dtype"):
+        found = np.asarray(labels)
+    elif isinstance(labels, list | tuple):
+        found = stack_labels(labels, "batch")
+    else:
+        raise InputError(
+            f"{_WHO}: labels must be a tensor, an array or a list; got {type(labels).__name__}. Without "
+            "labels use VAEVariation."
+        )
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    if found.shape != images.shape[:1]:
+        raise InputError(
+            f"{_WHO}: labels must be one class number per image, before MixUp or CutMix turn them into "
+            f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images."
+        )
+    return found
+
+
+def _numbers(name: str, values: Any, positive: bool = False) -> list[float] | None:
+    """Return a number or a sequence of them as a list."""
+    if values is None:
+        return None
+    listed = values.tolist() if isinstance(values, Tensor | np.ndarray) else values
+    listed = list(listed) if isinstance(listed, list | tuple) else [listed]
+    if not listed:
+        raise InputError(f"{_WHO}: {name} must hold one number per channel; got none.")
+    return [
+        float(check_number(name, each, low=0 if positive else None, open_low=positive)) for each in listed
+    ]
 
 
 def _rank() -> int:

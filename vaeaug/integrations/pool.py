@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.integrations.kinds import Exchange, rescaled
+from vaeaug.integrations.exchange import Exchange
+from vaeaug.integrations.kinds import rescaled
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.targets import Labels
 from vaeaug.integrations.workers import forked_cuda_explained
@@ -52,6 +53,8 @@ class Pool:
     ----------
     augmenter : VAEAugmenter
     exchange : Exchange
+    stored : dtype
+        Of the items in the pool.
     schedule : Schedule
     labels : Labels
     read : callable
@@ -66,6 +69,7 @@ class Pool:
         self,
         augmenter: Any,
         exchange: Exchange,
+        stored: np.dtype,
         schedule: Schedule,
         labels: Labels,
         read: Callable[[np.ndarray], np.ndarray],
@@ -75,7 +79,9 @@ class Pool:
         label_filter: Any = None,
     ) -> None:
         self.augmenter, self.exchange, self.schedule, self.labels = augmenter, exchange, schedule, labels
+        self.stored = stored
         self.read, self.method, self.temperature, self.label_filter = read, method, temperature, label_filter
+        self.asked = _as_fitted(labels.classes, augmenter)
         self.rows = len(schedule.slot_groups)
         cells = int(np.prod(exchange.kind.shape))
         self.block = int(np.clip(_BLOCK_BYTES // (4 * cells), 16, _MOST_ROWS))
@@ -119,8 +125,8 @@ class Pool:
         for attempt in range(1, _ATTEMPTS + 1):
             groups = self.schedule.slot_groups[slots]
             items = out[slots]
-            if items.dtype != self.exchange.kind.dtype:  # floats that are kept as bytes
-                items = rescaled(items, self.exchange.kind.dtype)
+            if items.dtype != self.exchange.kind.array_dtype:  # floats that are kept as bytes
+                items = rescaled(items, self.exchange.kind.array_dtype)
             verdict = self.label_filter.judge(items, self.labels.classes[groups])
             contents.dropped.loc[:, :] += verdict.counts
             contents.accepted[slots] = verdict.keep
@@ -132,7 +138,7 @@ class Pool:
             contents.seeds[slots], contents.positions[slots] = seed, np.arange(len(slots))
 
     def _decode(self, slots: np.ndarray, sources: np.ndarray, seed: int) -> np.ndarray:
-        y = self.labels.classes[self.schedule.slot_groups[slots]]
+        y = self.asked[self.schedule.slot_groups[slots]]
         with forked_cuda_explained("AugmentedDataset"):
             if self.method == "prior":
                 made, _ = self.augmenter.sample(
@@ -141,4 +147,12 @@ class Pool:
             else:
                 rows = self.exchange.to_augmenter(self.read(sources[slots]))
                 made = self.augmenter.vary(rows, y, strength=self.temperature, random_state=seed)
-        return self.exchange.to_items(made).numpy()
+        return self.exchange.to_items(made, self.stored).numpy()
+
+
+def _as_fitted(classes: np.ndarray, augmenter: Any) -> np.ndarray:
+    """Return classes as the augmenter knows them, such as 1 for True and for 1.0; others as they are."""
+    fitted = getattr(augmenter, "classes_", None)
+    known = {value: value for value in ([] if fitted is None else fitted.tolist())}
+    found = [known.get(value, value) for value in classes.tolist()]
+    return np.asarray(found) if set(found) <= set(known) else classes

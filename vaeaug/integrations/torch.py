@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from PIL import Image as PILImage
+from torch.utils.data import Dataset
 
 from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.integrations.batches import BatchAugment
-from vaeaug.integrations.kinds import Exchange, Kind
+from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.indexing import items_one_by_one, positions, together
+from vaeaug.integrations.kinds import Kind, as_array
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.targets import fetched, labels_of, pair
+from vaeaug.integrations.targets import check_dataset, fetched, goes_past_items, pair, read_labels
 from vaeaug.integrations.workers import is_worker, shared
 from vaeaug.randomness import derive_seed
 from vaeaug.resampling import targets
@@ -27,7 +30,7 @@ from vaeaug.resampling import targets
 __all__ = ["AugmentedDataset", "BatchAugment", "Provenance"]
 
 _WHO = "AugmentedDataset"
-_EXAMPLES = 16
+_ADVICE = "Scale or normalise after augmentation (transform=), or fit the augmenter on such images."
 
 
 @dataclass(frozen=True)
@@ -158,12 +161,16 @@ class AugmentedDataset(Dataset):
         check_number("temperature", temperature, low=0)
         check_number("pool_size", pool_size, low=1, integer=True, also=(None,))
         check_number("refresh_every", refresh_every, low=1, integer=True)
-        _check_dataset(dataset)
+        check_dataset(dataset, _WHO)
+        check_augmenter(augmenter, _WHO)
         self.dataset, self.transform = dataset, transform
         self.seed = _seed(random_state)
-        self._labels = labels_of(dataset, labels, _WHO)
+        self._labels, images = read_labels(dataset, labels, _WHO)
         self.classes = self._labels.classes
-        self._kind, examples = self._look()
+        self._kind = Kind.of(images[0], _WHO)
+        examples = self._kind.stack(images, _WHO)
+        self._exchange = Exchange(augmenter, self._kind, _WHO, _ADVICE)
+        self._exchange.check(examples, lambda i: f"one of the {len(images)} images looked at")
         self._schedule = Schedule(
             self._labels.groups,
             self._added(balance),
@@ -172,12 +179,13 @@ class AugmentedDataset(Dataset):
             refresh_every=int(refresh_every),
             seed=self.seed,
         )
-        exchange = Exchange(augmenter, self._kind, examples, _WHO, compact=True)
+        stored = self._exchange.compact(examples)
         if label_filter is not None and not hasattr(label_filter, "classes_"):
             label_filter = label_filter.fit(self._read(np.arange(len(dataset))), self._labels.values)
         self._pool: Pool | None = Pool(
             augmenter,
-            exchange,
+            self._exchange,
+            stored,
             self._schedule,
             self._labels,
             self._read,
@@ -185,15 +193,14 @@ class AugmentedDataset(Dataset):
             temperature=float(temperature),
             label_filter=label_filter,
         )
-        self._share(exchange.stored)
+        self._share(stored)
         self.set_epoch(epoch)
 
-    def _look(self) -> tuple[Kind, np.ndarray]:
-        """Return the kind of the items, and some of them as one array."""
-        rows = np.unique(np.linspace(0, len(self.dataset) - 1, _EXAMPLES).astype(np.int64))
-        items = [pair(item, _WHO)[0] for item in self._fetch(rows.tolist())]
-        kind = Kind.of(items[0], _WHO)
-        return kind, kind.stack(items, _WHO)
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a DataLoader ask a subclass for its own items, which it would go past for whole batches."""
+        super().__init_subclass__(**options)
+        if goes_past_items(cls):
+            cls.__getitems__ = items_one_by_one  # type: ignore[method-assign, assignment]
 
     def _added(self, balance: Any) -> np.ndarray:
         """Return how many items each class is to get on top."""
@@ -205,7 +212,7 @@ class AugmentedDataset(Dataset):
             added[self.classes == label] = count
         return added
 
-    def _share(self, stored: str) -> None:
+    def _share(self, stored: np.dtype) -> None:
         """Lay out what the worker processes see."""
         dtype = torch.from_numpy(np.zeros(0, dtype=stored)).dtype
         items = len(self._schedule.item_groups)
@@ -271,42 +278,73 @@ class AugmentedDataset(Dataset):
     def __len__(self) -> int:
         return len(self._schedule.item_groups)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """Return (image, label) of one item."""
-        return self.__getitems__([index])[0]
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        """Return (image, label) of one item, or a batch of several as a DataLoader puts it together.
+
+        Parameters
+        ----------
+        index : int, slice, or sequence of int or of bool
+            Also a tensor or array, such as the batches of a ``BatchSampler`` with ``batch_size=None``.
+        """
+        rows = positions(index, len(self), _WHO)
+        if not rows.ndim:
+            return self._items(rows[None])[0]
+        images, labels = zip(*self._items(rows), strict=True) if len(rows) else ((), ())
+        return together(images), together(labels)
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return several items at once, as DataLoader asks for a batch."""
-        rows = np.asarray(indices, dtype=np.int64)
-        size = len(self)
-        outside = (rows < -size) | (rows >= size)
-        if outside.any():
-            raise IndexError(f"{_WHO} has {size} items; got index {int(rows[outside][0])}.")
-        rows = rows % size
+        return self._items(np.atleast_1d(positions(indices, len(self), _WHO)))
+
+    def _items(self, rows: np.ndarray) -> list[tuple[Any, Any]]:
+        """Return items (m,) by number, 0 to N − 1."""
         slots = self._slots.numpy()[rows]
         found: list[Any] = [None] * len(rows)
         real = np.flatnonzero(slots < 0)
         if len(real):
             stand_ins = self._stand_ins.numpy()[rows[real]].tolist()
-            for place, item in zip(real.tolist(), self._fetch(stand_ins), strict=True):
-                found[place] = pair(item, _WHO)
+            for place, item in zip(real.tolist(), self._real(stand_ins), strict=True):
+                found[place] = item
         new = np.flatnonzero(slots >= 0)
         if len(new):
             copies = torch.from_numpy(self._images.numpy()[slots[new]])
             groups = self._schedule.item_groups[rows[new]].tolist()
             for place, image, group in zip(new.tolist(), self._kind.items(copies), groups, strict=True):
-                found[place] = (image, self._labels.objects[group])
+                found[place] = (image, self._labels.of(group))
         if self.transform is None:
             return found
         return [(self.transform(image), label) for image, label in found]
 
-    def _fetch(self, rows: list[int]) -> list[Any]:
-        return fetched(self.dataset, rows, _WHO)
+    def _real(self, rows: list[int]) -> list[tuple[Any, Any]]:
+        """Return items of the wrapped dataset as they are, if they are what they were taken for."""
+        pairs = [pair(item, _WHO) for item in fetched(self.dataset, rows, _WHO)]
+        for row, (_, label) in zip(rows, pairs, strict=True):
+            self._labels.check(row, label, _WHO)
+        self._check_images([image for image, _ in pairs], rows)
+        return pairs
+
+    def _check_images(self, images: list[Any], rows: list[int]) -> None:
+        """Refuse images that cannot be of the scale that the augmenter was fitted on."""
+        if not self._exchange.is_image:
+            return
+        arrays, numbers = [], []
+        for row, image in zip(rows, images, strict=True):
+            if isinstance(image, PILImage.Image) and image.mode != self._kind.mode:
+                continue  # a mode tells its scale, and transform may make one of several
+            dtype = str(getattr(image, "dtype", self._kind.dtype)).removeprefix("torch.")
+            if dtype != self._kind.dtype:
+                raise InputError(
+                    f"{_WHO}: all items must be alike; the first is {self._kind}, item {row} is of dtype "
+                    f"{dtype}. Give the wrapped dataset a transform that brings them to one type."
+                )
+            arrays.append(as_array(image, _WHO))
+            numbers.append(row)
+        if arrays:
+            self._exchange.check(arrays, lambda i: f"item {numbers[i]}")
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Return images of the wrapped dataset as one array (m, ...)."""
-        images = [pair(item, _WHO)[0] for item in self._fetch(rows.tolist())]
-        return self._kind.stack(images, _WHO)
+        return self._kind.stack([image for image, _ in self._real(rows.tolist())], _WHO)
 
     # -- provenance -----------------------------------------------------------------
 
@@ -385,13 +423,3 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, Integral) and not isinstance(random_state, bool):
         return int(check_number("random_state", random_state, low=0, integer=True))
     return derive_seed(random_state)
-
-
-def _check_dataset(dataset: Any) -> None:
-    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
-        raise InputError(
-            f"{_WHO}: dataset must be map-style, with __getitem__ and __len__; got {type(dataset).__name__}. "
-            "Behind an iterable one use BatchAugment, after the loader."
-        )
-    if not len(dataset):
-        raise InputError(f"{_WHO}: dataset has no items; check its path or its filter.")

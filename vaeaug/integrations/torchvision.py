@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.integrations.kinds import Kind
+from vaeaug.integrations.tensors import replace_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
 from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
 
@@ -29,9 +30,10 @@ class VAEVariation(v2.Transform):
     """Replace an image by a variation of itself, in a ``v2.Compose``.
 
     Takes what transforms of torchvision take: images alone or inside any structure of tuples,
-    lists and dicts, PIL or tensor, one or a batch ``(..., C, H, W)``. Masks, boxes and whatever
-    else is in the sample pass through. Put it before geometric transforms and normalisation:
-    the augmenter knows images as they were in ``fit``.
+    lists and dicts, PIL or tensor, one or a batch ``(..., C, H, W)``, and videos ``(..., T, C, H, W)``,
+    whose frames are varied alike. Masks, boxes and whatever else is in the sample pass through. Tensors
+    stay on their device. Put it before geometric transforms and normalisation: the augmenter knows images
+    as they were in ``fit``.
 
     One image at a time a model is slow; where speed counts use :class:`vaeaug.AugmentedDataset`
     or :class:`vaeaug.BatchAugment`.
@@ -41,7 +43,7 @@ class VAEVariation(v2.Transform):
     augmenter : VAEAugmenter
         Fitted on images of that size; on the CPU, if the transform is to run in worker processes.
     p : float, default=0.5
-        Probability of an image to be varied; each image of a batch has its own chance.
+        Probability of an image to be varied; each image of a batch, and each video, has its own chance.
     strength : float, default=1.0
         Scales the noise on the code; 0 gives the reconstruction.
     labels_getter : callable, optional
@@ -133,33 +135,46 @@ class _Once(v2.Transform):
         labels = broadcast_labels(self.labels, count, _WHO)
         y = None if labels is None else labels[rows]
         owner, seed = self.owner[0], params["seed"]
+
+        def vary(images: Any, y: np.ndarray | None) -> Any:
+            return owner._vary(images, y, strength=owner.strength, seed=seed)
+
         if isinstance(inpt, PILImage.Image):
             kind = Kind.of(inpt, _WHO)
-            made = owner._vary(kind.stack([inpt], _WHO), y, strength=owner.strength, seed=seed)
-            return PILImage.fromarray(made[0])
-        flat = _plain(inpt)
-        made = owner._vary(flat[rows].cpu().numpy(), y, strength=owner.strength, seed=seed)
-        flat = flat.clone()
-        flat[rows] = torch.from_numpy(made).to(flat.device)
-        varied = flat.reshape(inpt.shape)
-        return tv_tensors.wrap(varied, like=inpt) if isinstance(inpt, tv_tensors.Image) else varied
+            return kind.items(torch.from_numpy(vary(kind.stack([inpt], _WHO), y)))[0]
+        flat = _plain(inpt, count)
+        places = torch.from_numpy(rows).to(flat.device)
+        taken = flat[places]
+        if isinstance(inpt, tv_tensors.Video):
+            # One frame a call, with one seed: all of them change in the same way.
+            made = torch.stack([vary(frame, y) for frame in taken.unbind(1)], 1)
+        else:
+            made = vary(taken, y)
+        varied = replace_rows(flat, places, made).reshape(inpt.shape)
+        return tv_tensors.wrap(varied, like=inpt) if isinstance(inpt, tv_tensors.TVTensor) else varied
 
 
 def _is_image(item: Any) -> bool:
     if isinstance(item, tv_tensors.TVTensor):
-        return isinstance(item, tv_tensors.Image)
+        return isinstance(item, tv_tensors.Image | tv_tensors.Video)
     return isinstance(item, torch.Tensor | PILImage.Image)
 
 
+def _axes(image: torch.Tensor) -> int:
+    """Return the number of axes of one image, or of one video."""
+    return 4 if isinstance(image, tv_tensors.Video) else 3
+
+
 def _count(image: Any) -> int:
-    """Return how many images there are in one."""
+    """Return how many images, or videos, there are in one."""
     if isinstance(image, PILImage.Image):
         return 1
-    if image.ndim < 3:
+    axes = _axes(image)
+    if image.ndim < axes:
         raise InputError(f"{_WHO}: tensors of images must be (..., C, H, W); got shape {tuple(image.shape)}.")
-    return int(np.prod(image.shape[:-3]))
+    return int(np.prod(image.shape[:-axes]))
 
 
-def _plain(image: torch.Tensor) -> torch.Tensor:
-    """Return a batch (B, C, H, W) that is no tv_tensor."""
-    return image.as_subclass(torch.Tensor).reshape(-1, *image.shape[-3:])
+def _plain(image: torch.Tensor, count: int) -> torch.Tensor:
+    """Return a batch (count, [T,] C, H, W) that is no tv_tensor."""
+    return image.as_subclass(torch.Tensor).reshape(count, *image.shape[-_axes(image) :])

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import get_worker_info
 
 from vaeaug.errors import InputError
+from vaeaug.randomness import neutral_torch
 
 __all__ = ["forked_cuda_explained", "is_worker", "shared"]
 
@@ -57,4 +58,5 @@ def shared(shape: tuple[int, ...], dtype: torch.dtype, who: str) -> torch.Tensor
                 f"{who}: the pool takes {wanted / 1e6:.0f} MB of shared memory, {_SHM} has {free / 1e6:.0f} "
                 "MB. Set pool_size to fewer items, or give the container more (docker run --shm-size)."
             )
-    return torch.zeros(shape, dtype=dtype, device="cpu").share_memory_()
+    with neutral_torch():
+        return torch.zeros(shape, dtype=dtype, device="cpu").share_memory_()

@@ -1,0 +1,221 @@
+"""The way from the items of a dataset to what an augmenter takes, and from what it makes to items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image as PILImage
+
+from vaeaug.errors import InputError
+from vaeaug.integrations.kinds import WHITE, Kind, as_array, rescaled
+from vaeaug.integrations.ranges import Images, Others, Ranges, fitted_range
+
+__all__ = ["Exchange", "check_augmenter"]
+
+#: What rounding may leave outside of 0 to 1.
+_SLACK = 1e-4
+#: Samples drawn to see what an augmenter makes.
+_PROBES = 8
+
+
+class Exchange:
+    """Translate between the items of a dataset and what an augmenter takes and makes.
+
+    Parameters
+    ----------
+    augmenter : VAEAugmenter
+        Fitted. A few samples of it are drawn to see what it makes.
+    kind : Kind
+        Of the items.
+    who : str
+        For error messages.
+    advice : str
+        What to do about images of another scale, for error messages.
+
+    Attributes
+    ----------
+    is_image : bool
+    whites : (int, int) or None
+        What stands for white in what the augmenter makes and in items; None where numbers stay as they are.
+    ranges : Ranges or None
+        What images are checked with; None for tables.
+
+    Raises
+    ------
+    InputError
+        If there is no clear way from one to the other.
+    """
+
+    def __init__(self, augmenter: Any, kind: Kind, who: str, advice: str) -> None:
+        self.kind, self.who = kind, who
+        made = _in_pandas(check_augmenter(augmenter, who).sample(_PROBES, random_state=0)[0])
+        self._frame = made if isinstance(made, pd.DataFrame) else None
+        self._container = "frame" if self._frame is not None else Kind.of(made[0], who).container
+        rows = self._rows(made)
+        self._made = Kind("array", tuple(rows.shape[1:]), rows.dtype.name)
+        shape = getattr(augmenter, "image_shape_", None)
+        self._shape = self._made.shape
+        if len(self._shape) == 1 and shape is not None and len(shape) > 1:
+            self._shape = tuple(shape)  # flattened images
+        self.order = _order(self._shape, kind.shape, who)
+        self.is_image = max(len(self._shape), len(kind.shape)) > 1
+        self.whites: tuple[int, int] | None = None
+        self.ranges: Ranges | None = None
+        if self.is_image:
+            low, high = fitted_range(augmenter, rows)
+            self.whites = self._find_whites(low, high)
+            white, wanted = self.whites or (1, 1)
+            self.ranges = Ranges(augmenter, low * wanted / white, high * wanted / white, who, advice)
+
+    def _find_whites(self, low: float, high: float) -> tuple[int, int] | None:
+        """Return what is white on both sides, None where items hold the numbers of the augmenter."""
+        made, item = self._made.array_dtype, self.kind.array_dtype
+        if made == item or (made.kind == "f" and item.kind == "f"):
+            return None
+        both = WHITE.get(made.name), WHITE.get(item.name)
+        counts_to_one = low >= -_SLACK and high <= 1 + _SLACK
+        if made.kind == "f" and not counts_to_one:
+            # Floats beyond 1 count as the whole numbers do; below 0 only if these can be.
+            if item.kind != "b" and (low >= -_SLACK or item.kind == "i"):
+                return None
+        elif both[0] and both[1]:
+            return both[0], both[1]
+        raise InputError(
+            f"{self.who}: the augmenter makes images of dtype {made} from {low:.4g} to {high:.4g}, the real "
+            f"ones are of dtype {item}, and there is no telling how these were scaled. Black and white are "
+            f"known of dtype {', '.join(WHITE)}, of floats from 0 to 1. Bring the real ones to {made}, or "
+            "fit the augmenter on such images."
+        )
+
+    def check(self, rows: Images, name: Callable[[int], str], others: Others = ()) -> None:
+        """Refuse images that cannot be of the scale of those of fit, as ``Ranges.check``; tables pass.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.ranges is not None:
+            self.ranges.check(rows, name, others)
+
+    def to_items(self, made: Any, stored: np.dtype | None = None) -> torch.Tensor:
+        """Return what the augmenter made as rows (m, *kind.shape), in the dtype of items unless told."""
+        dtype = self.kind.array_dtype if stored is None else stored
+        rows = self._rows(made)
+        rows = rows.reshape(len(rows), *self._shape)
+        rows = _lay_out(rows, self.order, self.kind.shape)
+        # Floats that are stored as bytes count from 0 to 1.
+        rescales = self.whites is not None or (self.is_image and dtype != self.kind.array_dtype)
+        rows = rescaled(rows, dtype) if rescales else _cast(rows, dtype)
+        return torch.from_numpy(np.ascontiguousarray(rows))
+
+    def to_augmenter(self, rows: np.ndarray) -> Any:
+        """Return items (m, *kind.shape) in the container, layout and dtype that the augmenter takes."""
+        dtype = self._made.array_dtype
+        rows = _lay_out(rows, np.argsort(self.order).tolist(), tuple(self._shape))
+        rows = rescaled(rows, dtype) if self.whites is not None else _cast(rows, dtype)
+        rows = np.ascontiguousarray(rows).reshape(len(rows), *self._made.shape)
+        if self._frame is not None:
+            return pd.DataFrame(rows, columns=self._frame.columns).astype(self._frame.dtypes.to_dict())
+        if self._container == "pil":
+            return [PILImage.fromarray(row) for row in rows]
+        return torch.from_numpy(rows) if self._container in ("tensor", "image") else rows
+
+    def compact(self, examples: np.ndarray) -> np.dtype:
+        """Return the dtype to store items in: uint8 for floats that are k / 255, as far as examples tell."""
+        made, item = self._made.array_dtype, self.kind.array_dtype
+        scale = None if self.ranges is None else self.ranges.scale
+        counts_to_one = scale is not None and scale.low >= -_SLACK and scale.high <= 1 + _SLACK
+        bytes_ = self.whites is not None or (counts_to_one and made.kind == "f")
+        return np.dtype("uint8") if bytes_ and item.kind == "f" and _on_grid(examples) else item
+
+    def _rows(self, made: Any) -> np.ndarray:
+        made = _in_pandas(made)
+        if isinstance(made, pd.DataFrame):
+            return self._numbers(made)
+        if isinstance(made, torch.Tensor | np.ndarray):
+            return as_array(made, self.who)
+        return np.stack([as_array(item, self.who) for item in made])
+
+    def _numbers(self, frame: pd.DataFrame) -> np.ndarray:
+        rows = frame.to_numpy()
+        if rows.dtype.kind in "biuf":
+            return rows
+        try:
+            return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.who}: items hold numbers only, and the augmenter makes rows of "
+                f"{', '.join(sorted({*map(str, frame.dtypes)}))}. Fit it on the numbers that the items hold."
+            ) from error
+
+
+def check_augmenter(augmenter: Any, who: str) -> Any:
+    """Return the augmenter if it can make and vary items.
+
+    Raises
+    ------
+    InputError
+    """
+    if not (hasattr(augmenter, "sample") and hasattr(augmenter, "vary")):
+        raise InputError(
+            f"{who}: augmenter must be a fitted VAEAugmenter; got {augmenter!r:.80}. Fit one, or read its "
+            "file with vaeaug.load(path)."
+        )
+    return augmenter
+
+
+def _in_pandas(made: Any) -> Any:
+    """Return a frame of another library as one of pandas, anything else as it is."""
+    return made.to_pandas() if hasattr(made, "to_pandas") else made
+
+
+def _cast(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return numbers in a dtype; whole numbers are rounded, not cut, and stay in its range."""
+    if dtype.kind in "iu" and rows.dtype.kind == "f":
+        limits = np.iinfo(dtype)
+        rows = np.clip(np.rint(rows), limits.min, limits.max)
+    return rows.astype(dtype, copy=False)
+
+
+def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[int, ...]:
+    """Return the order of axes that turns ``source`` into ``target``, up to axes of length 1.
+
+    Raises
+    ------
+    InputError
+    """
+    orders = [tuple(range(len(source)))]
+    if len(source) == 3:
+        orders += [(1, 2, 0), (2, 0, 1)]  # channels to the back, to the front
+    for order in orders:
+        moved = tuple(source[axis] for axis in order)
+        if moved == target or _squeezed(moved) == _squeezed(target):
+            return order
+    raise InputError(
+        f"{who}: the augmenter makes items of shape {source}, the real ones have shape {target}. Fit the "
+        "augmenter on items of that size, or resize them before they reach it."
+    )
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(length for length in shape if length != 1)
+
+
+def _lay_out(rows: np.ndarray, order: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    if rows.ndim == len(order) + 1:
+        rows = rows.transpose(0, *(axis + 1 for axis in order))
+    return rows.reshape(len(rows), *shape)
+
+
+def _on_grid(examples: np.ndarray) -> bool:
+    """Tell whether all values are some k / 255, as float images that were bytes once."""
+    if examples.dtype.kind != "f" or not examples.size or examples.min() < 0 or examples.max() > 1:
+        return False
+    if not examples.any():
+        return False
+    steps = examples.astype(np.float64) * 255
+    return bool(np.abs(steps - np.rint(steps)).max() < 255 * np.finfo(examples.dtype).eps)

@@ -1,0 +1,268 @@
+"""Whether images can be of the scale on which an augmenter was fitted, judged at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from vaeaug.codecs.images import USUAL_RANGES, ImageCodec
+from vaeaug.errors import InputError
+
+__all__ = ["Images", "Others", "Ranges", "fitted_range"]
+
+#: Images (m, ...) on any device, or as arrays that may differ in shape.
+Images = np.ndarray | torch.Tensor | Sequence[np.ndarray]
+
+#: Real images that show what is usual, at most.
+_REFERENCES = 512
+_AT_ONCE = 1024
+#: Distance beyond the range, in spans of it, that the given share of an image's values may have. Noise of a
+#: fifth of the span, brightness that is not cut, and what resampling overshoots, stay below.
+_BEYOND = ((0.45, 0.05), (1.0, 0.02), (10.0, 0.0))
+#: Ranges that are no usual ones may be those of few images: others may go farther.
+_OWN = 4.0
+#: Images from which a call is judged as a group; then less is asked of each.
+_GROUP = 8
+_FAR, _FAR_IN_GROUP = 0.8, 0.5
+#: How much nearer to real images the values must lie if they are read on another scale, and how near.
+_NEARER, _NEARER_IN_GROUP, _LIKE = 3.0, 2.0, 0.3
+_CHANCE = 1e-6
+#: Standardised values are this large at most; on scales of this span at least they are next to nothing.
+_STANDARDISED, _WIDE = 10.0, 12.0
+#: Where the digits of scikit-learn end.
+_DIGITS = 16.0
+
+#: Ranges that images may have got by mistake.
+Others = tuple[tuple[float, float], ...]
+
+
+class _Scale(NamedTuple):
+    """A range that images may have been scaled to; values that become −1 and 1."""
+
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        return self.high - self.low
+
+    def unit(self, values: np.ndarray) -> np.ndarray:
+        return 2 * (values - self.low) / self.span - 1
+
+
+class Ranges:
+    """Refuse images that cannot be of the scale of those that an augmenter was fitted on.
+
+    An image is refused if much of it lies outside the range of fit. Images inside it, such as floats from 0
+    to 1 where fit had 0 to 255 or −1 to 1, are refused if their darkest, brightest and mean value are unlike
+    those of all real images, and like them once they are read on another usual scale. Images of one value
+    tell nothing, and pass.
+
+    Parameters
+    ----------
+    augmenter : VAEAugmenter
+        Fitted; its range and its anchors show what real images are like.
+    low, high : float
+        Its range, as such images are scaled here.
+    who : str
+        For error messages.
+    advice : str
+        What to do, for error messages.
+    """
+
+    def __init__(self, augmenter: Any, low: float, high: float, who: str, advice: str) -> None:
+        self.scale, self.who, self.advice = _Scale(low, high), who, advice
+        self._references = _references(augmenter)
+
+    def check(
+        self,
+        images: Images,
+        name: Callable[[int], str],
+        others: Others = (),
+    ) -> None:
+        """Raise if some images cannot be of the scale.
+
+        Parameters
+        ----------
+        images : ndarray or Tensor (m, ...), or sequence of ndarray
+            On any device; one small transfer brings what is to be known of them.
+        name : callable
+            Gives the name of an image, from its number.
+        others : tuple of (float, float)
+            Ranges that the images may have got by mistake, besides the usual ones.
+
+        Raises
+        ------
+        InputError
+            Also for NaN and infinite values.
+        """
+        if not len(images):
+            return
+        found = _summary(images)
+        low, high, _ = found
+        finite = np.isfinite(found).all(axis=0)
+        if not finite.all():
+            raise InputError(
+                f"{self.who}: {name(int(finite.argmin()))} holds NaN or infinite values; fill them in, or "
+                "leave it out."
+            )
+        span = self.scale.span
+        if span <= 0:
+            return
+        wrong = self._far_outside(images, low, high)
+        judged = high - low > 1e-6 * span
+        if not wrong.any() and judged.any() and len(self._references):
+            wrong = self._on_another(images, found.T, judged, others)
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise InputError(
+                f"{self.who}: {name(i)} goes from {low[i]:.3g} to {high[i]:.3g}, not {self.scale.low:.4g} to "
+                f"{self.scale.high:.4g} as on the scale of the images that the augmenter was fitted on. "
+                f"{self.advice}"
+            )
+
+    def _far_outside(self, images: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Tell which images have too many values too far outside the range, bool (m,)."""
+        wrong = np.zeros(len(low), dtype=bool)
+        factor = 1.0 if self.scale in USUAL_RANGES else _OWN
+        for distance, most in _BEYOND:
+            margin = factor * distance * self.scale.span
+            start, end = self.scale.low - margin, self.scale.high + margin
+            some = np.flatnonzero((low < start) | (high > end))
+            if not len(some):
+                break
+            wrong[some] |= _share_outside(images, some, start, end) > most
+        return wrong
+
+    def _on_another(self, images: Any, found: np.ndarray, judged: np.ndarray, others: Others) -> np.ndarray:
+        """Tell which images are like real ones only on another scale, bool (m,)."""
+        rows = np.flatnonzero(judged)
+        found = found[rows]
+        away = self._distances(self.scale.unit(found))
+        group = len(rows) >= _GROUP
+        odd = self._standardised(found) & (away > (_FAR_IN_GROUP if group else _FAR))
+        if odd.mean() < 0.5:
+            odd[:] = False
+        for scale in self._hidden(found, group, others):
+            there = scale.unit(found)
+            inside = (there[:, 0] >= -1.1) & (there[:, 1] <= 1.1)
+            near = np.where(inside, self._distances(there), np.inf)
+            like = (away > (_FAR_IN_GROUP if group else _FAR)) & (near < np.minimum(away / _NEARER, _LIKE))
+            if like.mean() < 0.5:
+                like = inside & (group and self._all_on(scale, inside, away, near))
+            # A few whole numbers are dark images, as bytes have them, unless they end where digits do.
+            if like.any() and self.scale.span >= _WIDE and scale.span <= _DIGITS:
+                like &= _on_grid(images, rows[like]) == (scale.high == _DIGITS)
+            odd |= like
+        wrong = np.zeros(len(judged), dtype=bool)
+        wrong[rows[odd]] = True
+        return wrong
+
+    def _hidden(self, found: np.ndarray, group: bool, others: Others) -> list[_Scale]:
+        """Return scales whose images lie, more or less, inside this one, and fill a part of it only."""
+        margin = 0.25 * self.scale.span
+        scales = [*USUAL_RANGES, *others]
+        if group and found[:, 1].max() == _DIGITS:
+            scales.append((0.0, _DIGITS))
+        return [
+            scale
+            for scale in (_Scale(*each) for each in scales)
+            if scale.span <= 0.8 * self.scale.span
+            and scale.low >= self.scale.low - margin
+            and scale.high <= self.scale.high + margin
+        ]
+
+    def _standardised(self, found: np.ndarray) -> np.ndarray:
+        """Tell which images were brought to mean 0 and variance 1, where none can be below 0."""
+        low, high = found[:, 0], found[:, 1]
+        if self.scale.span < _WIDE or self.scale.low < 0:
+            return np.zeros(len(low), dtype=bool)
+        return (np.maximum(-low, high) <= _STANDARDISED) & (low <= -0.1 * (high - low))
+
+    def _all_on(self, scale: _Scale, inside: np.ndarray, away: np.ndarray, near: np.ndarray) -> bool:
+        """Tell whether so many images lie inside a scale that real ones would not by chance."""
+        ends = (self._references[:, :2] + 1) / 2 * self.scale.span + self.scale.low
+        slack = 0.05 * scale.span
+        real = (ends[:, 0] >= scale.low - slack) & (ends[:, 1] <= scale.high + slack)
+        chance = (real.sum() + 1) / (len(real) + 1)
+        if not inside.all() or chance ** len(inside) > _CHANCE:
+            return False
+        typical = float(np.median(away))
+        return typical > 0.1 and float(np.median(near)) < min(typical / _NEARER_IN_GROUP, _LIKE)
+
+    def _distances(self, unit: np.ndarray) -> np.ndarray:
+        """Return how far each image is from the nearest reference, in the farthest of its three numbers."""
+        found = np.empty(len(unit))
+        for start in range(0, len(unit), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            found[part] = np.abs(unit[part, None] - self._references).max(axis=-1).min(axis=1)
+        return found
+
+
+def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
+    """Return the least and the largest value of images that an augmenter takes and makes.
+
+    Parameters
+    ----------
+    made : ndarray
+        Some of its images; they tell where the augmenter does not.
+    """
+    codec = getattr(augmenter, "_codec", None)
+    if isinstance(codec, ImageCodec):
+        return codec.range_
+    if made.dtype.kind == "b":
+        return (0.0, 1.0)
+    if made.dtype in (np.uint8, np.uint16):
+        return (0.0, float(np.iinfo(made.dtype).max))
+    low, high = float(made.min()), float(made.max())
+    return next(((a, b) for a, b in USUAL_RANGES if a <= low and high <= b), (low, high))
+
+
+def _references(augmenter: Any) -> np.ndarray:
+    """Return least, largest and mean value of real images on [−1, 1], (R, 3); none where none are kept."""
+    rows = getattr(getattr(augmenter, "_anchors", None), "rows", None)
+    codec = getattr(augmenter, "_codec", None)
+    if rows is None or not isinstance(codec, ImageCodec) or not len(rows):
+        return np.zeros((0, 3))
+    some = np.unique(np.linspace(0, len(rows) - 1, _REFERENCES).astype(np.int64))
+    return _summary(codec.unpack(rows[some])).T
+
+
+def _summary(images: Images) -> np.ndarray:
+    """Return least, largest and mean value of each image, float64 (3, m)."""
+    if not isinstance(images, torch.Tensor):
+        found = [(image.min(), image.max(), image.mean(dtype=np.float64)) for image in images]
+        return np.array(found, dtype=np.float64).T
+    flat = images.detach().flatten(1)
+    if flat.is_floating_point():
+        ends, total = flat, flat.sum(1, dtype=torch.float32)
+    else:
+        # Not every operation takes every kind of integer.
+        ends = flat if flat.dtype in (torch.uint8, torch.int32) else flat.to(torch.int32)
+        total = ends.sum(1, dtype=torch.int64).float()
+    values = torch.stack([ends.amin(1).float(), ends.amax(1).float(), total / flat.shape[1]])
+    return values.cpu().numpy().astype(np.float64)
+
+
+def _share_outside(images: Images, rows: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return the share of values of some images outside of a range, (m,)."""
+    if isinstance(images, torch.Tensor):
+        flat = _some(images, rows)
+        return ((flat < low) | (flat > high)).float().mean(1).cpu().numpy()
+    return np.array([((images[i] < low) | (images[i] > high)).mean() for i in rows])
+
+
+def _on_grid(images: Images, rows: np.ndarray) -> bool:
+    """Tell whether all values of some images are whole numbers."""
+    if isinstance(images, torch.Tensor):
+        flat = _some(images, rows)
+        return bool((flat == flat.round()).all())
+    return all(bool((images[i] == np.rint(images[i])).all()) for i in rows)
+
+
+def _some(images: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    """Return some images as (m, values), where they are."""
+    return images.detach()[torch.from_numpy(rows).to(images.device)].flatten(1).float()

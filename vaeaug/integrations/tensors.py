@@ -1,0 +1,127 @@
+"""Images drawn and varied as tensors, on the device of a batch, without a way through numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaeaug.augmenter import VAEAugmenter
+from vaeaug.codecs.images import ImageCodec
+from vaeaug.integrations.exchange import Exchange
+from vaeaug.randomness import derive_seed, neutral_torch, numpy_generator
+
+__all__ = ["TensorImages", "replace_rows", "works_on_tensors"]
+
+_NOISE = 13
+#: Dtypes of tensors that cannot be copied into by number, and those of the same size that can.
+_VIEWED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+def replace_rows(images: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """Return images with some replaced, of their class and memory format; gradients reach the others."""
+    out = images.clone()
+    plain, viewed = out.as_subclass(Tensor), _VIEWED.get(images.dtype)
+    if viewed is not None:
+        plain, new = plain.view(viewed), new.view(viewed)
+    plain.index_copy_(0, rows, new)
+    return out
+
+
+def works_on_tensors(augmenter: Any) -> bool:
+    """Tell whether an augmenter makes images, and so can make tensors of them on any device."""
+    return isinstance(augmenter, VAEAugmenter) and isinstance(augmenter._codec, ImageCodec)
+
+
+class TensorImages:
+    """Draw and vary images of a kind with a VAEAugmenter; the same images as its methods make, as tensors.
+
+    Parameters
+    ----------
+    augmenter : VAEAugmenter
+        Fitted on images.
+    exchange : Exchange
+        Between that augmenter and tensors of the kind.
+    """
+
+    def __init__(self, augmenter: VAEAugmenter, exchange: Exchange) -> None:
+        self.augmenter, self.exchange = augmenter, exchange
+
+    def contexts(self, y: Any, rows: int) -> Tensor:
+        """Return the contexts of labels (m,), one label, or None, float32 (m, K) on the CPU.
+
+        Raises
+        ------
+        UnknownLabelError
+        InputError
+        """
+        return torch.from_numpy(self.augmenter._labels(y, rows))
+
+    def sample(self, contexts: Tensor, *, temperature: float, seed: int) -> Tensor:
+        """Return new images (m, *kind.shape), in the dtype of the kind, on the device of the contexts."""
+        with neutral_torch(), torch.no_grad():
+            made = self.augmenter._model.sample(contexts, temperature=temperature, seed=derive_seed(seed))
+            return self._to_items(made).to(contexts.device)
+
+    def vary(self, images: Tensor, contexts: Tensor, *, strength: float, seed: int) -> Tensor:
+        """Return a variation of each image (m, *kind.shape), in the dtype of the kind, on their device."""
+        model, seed = self.augmenter._model, derive_seed(seed)
+        with neutral_torch(), torch.no_grad():
+            x = self._to_planes(images.detach())
+            contexts = contexts.to(images.device)
+            mean, scale = model.encode(x, contexts)
+            noise = numpy_generator(seed, _NOISE).standard_normal(tuple(mean.shape))
+            z = mean + strength * scale * torch.from_numpy(noise).to(mean)
+            before, after = (
+                model.decode(code, contexts, temperature=0.0, seed=seed).to(images.device)
+                for code in (mean, z)
+            )
+            return self._to_items((x + (after - before)).clamp(-1, 1))
+
+    def _to_items(self, planes: Tensor) -> Tensor:
+        """Return images (m, C, H, W) in [−1, 1] as rows of the kind."""
+        codec, exchange = self.augmenter._codec, self.exchange
+        low, high = codec.range_
+        values = (self._precise(planes) + 1).mul_((high - low) / 2).add_(low).clamp_(low, high)
+        if codec.dtype_.kind in "biu":
+            values = values.round_()
+        if codec.arrangement_.channels == "last":
+            values = values.permute(0, 2, 3, 1)
+        values = values.reshape(len(values), *codec.arrangement_.shape)
+        values = values.permute(0, *(axis + 1 for axis in exchange.order)).reshape(-1, *exchange.kind.shape)
+        dtype = exchange.kind.array_dtype
+        white, wanted = exchange.whites or (1, 1)
+        if white != wanted:
+            values = values / white * wanted
+        if dtype.kind in "biu":
+            limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+            values = values.round().clamp(*limits)
+        return values.to(getattr(torch, exchange.kind.dtype))
+
+    def _to_planes(self, images: Tensor) -> Tensor:
+        """Undo :meth:`_to_items`: float32 (m, C, H, W), values beyond the range of fit cut to [−1, 1]."""
+        codec, exchange = self.augmenter._codec, self.exchange
+        arrangement = codec.arrangement_
+        values, order = self._precise(images), exchange.order
+        shape = tuple(arrangement.shape[axis] for axis in order)
+        back = np.argsort(order).tolist()
+        values = values.reshape(-1, *shape).permute(0, *(axis + 1 for axis in back))
+        white, wanted = exchange.whites or (1, 1)
+        if white != wanted:
+            values = values / wanted * white
+        values = values.reshape(-1, *arrangement.shape)
+        values = values.permute(0, 3, 1, 2) if arrangement.channels == "last" else values
+        values = values.reshape(-1, *codec.layout.shape)
+        low, high = codec.range_
+        if low == high:
+            return torch.zeros_like(values, dtype=torch.float32)
+        return ((values - low) / (high - low) * 2 - 1).clamp(-1, 1).to(torch.float32)
+
+    def _precise(self, values: Tensor) -> Tensor:
+        """Return values in the precision that keeps those of both sides."""
+        names = (self.augmenter._codec.dtype_.name, self.exchange.kind.dtype)
+        wide = any(name in ("float64", "int32", "int64", "uint32", "uint64") for name in names)
+        # Apple's mps has no double precision.
+        return values.double() if wide and values.device.type != "mps" else values.float()
