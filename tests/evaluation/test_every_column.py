@@ -1,14 +1,18 @@
 """Whatever the generator manages, those who judge it manage: every dtype, and columns without a value."""
 
+import contextlib
+import inspect
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 import vaeaug.evaluation as judges
 from vaeaug.committee import Committee
+from vaeaug.errors import VaeaugError
 from vaeaug.evaluation.neighbours import Smote
 from vaeaug.filtering import LabelFilter
 from vaeaug.learners import LEARNERS, learner
@@ -130,6 +134,7 @@ def test_names_that_are_not_all_text():
     frame = pd.DataFrame(rng.normal(size=(40, 2)), columns=[0, "x"]).assign(y=rng.choice(["a", "b"], 40))
     frame[("two", 1)] = 1.0
     assert 0 <= judges.two_sample_score(frame[:20], frame[20:]) <= 1
+    assert judges.manifold_scores(frame[:20], frame[20:], k=2).notna().all()
     assert 0 <= judges.train_synthetic_test_real(frame[:20], frame[20:], target="y")["synthetic"] <= 1
     X = frame.drop(columns="y")
     assert learner("logistic", X).fit(X, frame["y"]).predict(X[X.columns[::-1]]).shape == (40,)
@@ -154,3 +159,46 @@ def test_what_is_no_table_is_refused_in_a_sentence():
     ):
         with pytest.raises(ValueError, match=says):
             judges.pair_trends(bad, rows)
+
+
+NUMBERS = np.random.default_rng(0).normal(size=(24, 3))
+IMAGES = np.random.default_rng(0).integers(0, 255, (24, 8, 8)).astype(np.uint8)
+ODD = {
+    "None": None,
+    "a dict": {"a": [1, 2]},
+    "text": "x",
+    "a list": [1, 2, 3],
+    "a ragged list": [[1, 2], [3]],
+    "no rows": np.zeros((0, 3)),
+    "one dimension": np.zeros(5),
+    "an array of text": np.array([["a", "b", "c"]] * 24),
+    "objects": np.array([["a", 1, None]] * 24, dtype=object),
+    "lists in cells": pd.DataFrame({"a": [[1]] * 24, "b": [{}] * 24, "c": 1}),
+    "names twice": pd.DataFrame(NUMBERS, columns=list("aab")),
+    "NaN": np.full((24, 3), np.nan),
+    "infinite": np.where(NUMBERS > 1, np.inf, NUMBERS),
+    "one row": NUMBERS[:1],
+    "a generator": (i for i in range(3)),
+    "complex": NUMBERS + 1j,
+    "sparse": csr_matrix(NUMBERS),
+    "a Series": pd.Series([1.0, 2.0]),
+    "images": IMAGES,
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name in judges.__all__ if name != "SmallConvClassifier"])
+def test_what_cannot_be_judged_is_refused_with_an_error_of_ours(name):
+    judge, good = getattr(judges, name), IMAGES if "image" in name else NUMBERS
+    needed = [
+        each.name
+        for each in inspect.signature(judge).parameters.values()
+        if each.default is each.empty and each.name != "target"
+    ]
+    for odd in ODD.values():
+        for place in needed:
+            arguments = {each: odd if each == place else good for each in needed}
+            if name == "train_synthetic_test_real":
+                arguments["target"] = 0
+            with contextlib.suppress(VaeaugError):
+                judge(**arguments)

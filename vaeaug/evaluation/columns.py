@@ -15,6 +15,7 @@ from vaeaug.frames import to_pandas
 from vaeaug.wording import shortened
 
 __all__ = [
+    "as_array",
     "as_frame",
     "empty_columns",
     "fill_columns",
@@ -32,6 +33,33 @@ _NUMBERS = (int, float, Decimal, np.integer, np.floating)
 _EXACT = 2**53
 
 
+def as_array(values: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """Return anything that is an array, a tensor or a frame as an array.
+
+    Parameters
+    ----------
+    values : array-like, tensor, frame or sparse matrix
+    name : str
+        What messages call it.
+    dtype : dtype, optional
+
+    Raises
+    ------
+    InputError
+    """
+    values = to_pandas(values)
+    if sparse.issparse(values):
+        values = values.toarray()
+    detach = getattr(values, "detach", None)  # a tensor of torch
+    try:
+        return np.asarray(detach().cpu() if detach is not None else values, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        what = "an array" if dtype is None else "an array of numbers"
+        raise InputError(
+            f"{name} must be {what}, got a {type(values).__name__} that is none: {error}."
+        ) from error
+
+
 def as_frame(table: Any, name: str) -> pd.DataFrame:
     """Return a table as a DataFrame with rows, columns and unique column names, not copied.
 
@@ -46,15 +74,13 @@ def as_frame(table: Any, name: str) -> pd.DataFrame:
     InputError
     """
     table = to_pandas(table)
-    if sparse.issparse(table):
-        table = table.toarray()
-    if isinstance(table, dict):
+    if isinstance(table, dict) and not sparse.issparse(table):
         try:
             table = pd.DataFrame(table)
         except ValueError as error:
             raise InputError(f"{name} must be a table, got a dict that is none: {error}.") from error
     if not isinstance(table, pd.DataFrame):
-        table = np.asarray(table)
+        table = as_array(table, name)
         if table.ndim != 2:
             raise InputError(
                 f"{name} must be a DataFrame or a 2-d array (rows, columns), got {table.ndim} dimension(s)."

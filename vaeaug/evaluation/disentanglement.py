@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_array
 from vaeaug.randomness import derive_seed, numpy_generator
 
 __all__ = ["dci_scores", "disentanglement_scores", "factor_vae_score", "mutual_information_gap"]
@@ -272,8 +273,8 @@ def _entropy(counts: np.ndarray) -> float:
 
 def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return codes as float64 and factors as value numbers from 0 on, int64."""
-    found = np.asarray(codes, dtype=np.float64)
-    columns = np.asarray(factors)
+    found = as_array(codes, "codes", np.float64)
+    columns = as_array(factors, "factors")
     if found.ndim != 2 or columns.ndim != 2 or len(found) != len(columns) or not found.size:
         raise InputError(
             "codes must be an array (rows, dimensions) and factors one (rows, factors) of as many rows, got "

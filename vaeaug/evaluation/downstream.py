@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import check_scoring, roc_auc_score
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.columns import empty_columns, fill_columns
+from vaeaug.evaluation.columns import as_array, empty_columns, fill_columns
 from vaeaug.evaluation.images import channels_first
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
 from vaeaug.randomness import derive_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
 __all__ = ["image_train_synthetic_test_real", "train_synthetic_test_real"]
 
@@ -73,7 +74,7 @@ def train_synthetic_test_real(
     """
     named = {"test": test, "synthetic": synthetic} | ({} if real is None else {"real": real})
     tables = join_tables(named)
-    if target not in tables.columns:
+    if not isinstance(target, Hashable) or target not in tables.columns:
         raise InputError(
             f"train_synthetic_test_real: target must be one of the columns {list(tables.columns)}, "
             f"got {target!r}."
@@ -153,9 +154,16 @@ def image_train_synthetic_test_real(
     if (real is None) != (real_labels is None):
         raise InputError("image_train_synthetic_test_real: give real and real_labels together, or neither.")
     goal = channels_first(test, "test")
-    sets = {"synthetic": (channels_first(synthetic, "synthetic"), np.asarray(labels))}
+    sets = {"synthetic": (channels_first(synthetic, "synthetic"), as_array(labels, "labels"))}
+    truth = as_array(test_labels, "test_labels")
     if real is not None:
-        sets["real"] = (channels_first(real, "real"), np.asarray(real_labels))
+        sets["real"] = (channels_first(real, "real"), as_array(real_labels, "real_labels"))
+    for name, rows, classes in [("test", goal, truth), *((name, *found) for name, found in sets.items())]:
+        if classes.shape != (len(rows),):
+            raise InputError(
+                f"image_train_synthetic_test_real: {name} has {len(rows)} images and needs as many labels, "
+                f"got an array of shape {classes.shape}."
+            )
     seed, scores = derive_seed(random_state), {}
     for name, (images, classes) in sets.items():
         if images.dtype != goal.dtype or images.shape[1:] != goal.shape[1:]:
@@ -166,7 +174,7 @@ def image_train_synthetic_test_real(
             )
         model = SmallConvClassifier(random_state=seed) if estimator is None else clone(estimator)
         fitted = model.fit(images, classes)
-        scores[name] = float(check_scoring(fitted, scoring)(fitted, goal, np.asarray(test_labels)))
+        scores[name] = float(check_scoring(fitted, scoring)(fitted, goal, truth))
     return pd.Series(scores, dtype=float, name="score")
 
 

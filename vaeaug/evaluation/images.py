@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.distances import nearest
 from vaeaug.evaluation.privacy import attack_scores, copied_share
 
@@ -39,8 +40,7 @@ def channels_first(images: Any, who: str = "images") -> np.ndarray:
     InputError
         Another shape, no images, or values that are not finite numbers.
     """
-    detach = getattr(images, "detach", None)
-    array = np.asarray(detach().cpu() if detach is not None else images)
+    array = as_array(images, who)
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[1] > 4 >= array.shape[3]:
@@ -85,13 +85,17 @@ def image_features(images: Any, network: Any, *, batch_size: int = 512) -> np.nd
     >>> image_features(np.ones((3, 8, 8)), lambda batch: batch.mean(axis=2)).shape
     (3, 8)
     """
+    if not callable(network):
+        raise InputError(
+            f"image_features: network must be a torch.nn.Module or another callable, got {network!r}."
+        )
     # Where torch was never imported nobody can hand in a module.
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(network, torch.nn.Module):
         batches = _module_batches(channels_first(images), network, batch_size)
     else:
         channels_first(images)
-        array = np.asarray(images)
+        array = as_array(images, "images")
         batches = (network(array[k : k + batch_size]) for k in range(0, len(array), batch_size))
     parts = [_plain(part) for part in batches]
     features = np.concatenate([part.reshape(len(part), -1) for part in parts])
@@ -281,12 +285,14 @@ def _named(synthetic: Any, train: Any, holdout: Any) -> tuple[tuple[Any, str], .
 
 
 def _feature_rows(rows: Any, name: str) -> np.ndarray:
-    array = np.asarray(rows, dtype=np.float64)
+    array = as_array(rows, name, np.float64)
     if array.ndim != 2 or len(array) < 2:
         raise InputError(
             f"{name} must be an array (rows, features) with at least two rows, got shape {array.shape}; "
             "image_features and flat_pixels make such arrays of images."
         )
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} has values that are not finite; drop or replace them.")
     return array
 
 

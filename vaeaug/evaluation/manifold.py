@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.distances import (
     Points,
     choose_rows,
@@ -202,7 +203,7 @@ def _agreement(curve: np.ndarray) -> float:
 def _points(real: Any, synthetic: Any) -> tuple[np.ndarray, np.ndarray]:
     arrays = []
     for name, points in (("real", real), ("synthetic", synthetic)):
-        array = np.asarray(points, dtype=np.float64)
+        array = as_array(points, name, np.float64)
         if array.ndim != 2 or len(array) < 2:
             raise InputError(
                 f"{name} must be an array (rows, features) with at least two rows, got shape {array.shape}."
@@ -230,7 +231,8 @@ def _embed(tables: JointTables, scaled: list[np.ndarray], table: int) -> np.ndar
     if tables.discrete:
         frame = tables.frame(table, CLASSIFIER_LEVELS)
         for name in tables.discrete:
-            codes, levels = frame[name].cat.codes.to_numpy(), len(frame[name].cat.categories)
+            column = frame.iloc[:, tables.columns.index(name)].cat
+            codes, levels = column.codes.to_numpy(), len(column.categories)
             # A missing value is one more category.
             parts.append(np.eye(levels + 1)[codes])
     return np.hstack(parts)

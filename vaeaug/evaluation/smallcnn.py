@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.images import channels_first, image_features
 from vaeaug.randomness import derive_seed, isolated_torch, numpy_generator
 
@@ -101,7 +102,7 @@ class SmallConvClassifier(ClassifierMixin, BaseEstimator):
         InputError
             Images that cannot be used, or not as many labels as images.
         """
-        images, labels = channels_first(X), np.asarray(y)
+        images, labels = channels_first(X), as_array(y, "y")
         if min(images.shape[2:]) < 8:
             raise InputError(f"SmallConvClassifier takes images from 8 × 8 on, got {images.shape[2:]}.")
         if labels.shape != (len(images),):

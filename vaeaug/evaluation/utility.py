@@ -20,6 +20,7 @@ from vaeaug.errors import InputError
 from vaeaug.estimators import describe
 from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
 from vaeaug.evaluation.assessment import Assessment
+from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.crossing import Fold, Problem, cross_validate
 from vaeaug.evaluation.metrics import METRICS, Metric
 from vaeaug.evaluation.neighbours import Smote, smote_is_there
@@ -134,7 +135,7 @@ def labels_of(y: Any) -> np.ndarray:
         raise InputError("assess needs y, one class label per row of X; got None.")
     y = to_pandas(y)
     column = y.iloc[:, 0] if isinstance(y, pd.DataFrame) and y.shape[1] == 1 else y
-    labels = np.asarray(column)
+    labels = as_array(column, "assess: y")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -201,9 +202,7 @@ def check_rows(X: Any, who: str = "assess") -> Any:
         return X
     if hasattr(X, "tocsr"):
         return X
-    if hasattr(X, "detach"):  # a torch tensor
-        X = X.detach().cpu()
-    rows = np.asarray(X)
+    rows = as_array(X, f"{who}: X")
     if rows.ndim < 2:
         raise InputError(f"{who}: X must have rows and columns, got {rows.ndim} dimension(s).")
     return rows
