@@ -17,7 +17,7 @@ from vaeaug.checks import (
     refuse_text,
     restored_on_failure,
 )
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, InputTypeError
 
 
 @pytest.mark.parametrize("value", [0, 1, 2.5, np.float32(0.5), np.int8(3)])
@@ -91,7 +91,7 @@ def test_text_in_tables_of_other_libraries_is_told_of_their_own_way_to_pandas():
 
 
 def test_cells_that_are_no_numbers_at_all_are_a_type_error():
-    with pytest.raises(TypeError, match="argument must be a string or a real number"):
+    with pytest.raises(InputTypeError, match="argument must be a string or a real number"):
         refuse_text(np.array([[{}, 1]], dtype=object))
 
 

@@ -189,3 +189,10 @@ def test_missing_columns_are_named(fitted, rows):
     X = rows[0].drop("size") if isinstance(rows[0], pl.DataFrame) else rows[0].drop_columns(["size"])
     with pytest.raises(ValueError, match="(?s)yet now missing.*size"):
         fitted.transform(X)
+
+
+def test_frames_of_polars_in_turn_are_a_stream():
+    rows = FRAME.with_columns(LABELS)
+    X, y = fast().fit([rows[:30], rows[30:]], "label").sample(5)
+    assert same_kind(X, FRAME)
+    assert (type(y), y.name, y.dtype) == (pl.Series, "label", pl.String)

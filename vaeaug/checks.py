@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, InputTypeError
 from vaeaug.frames import Home, is_foreign, is_foreign_frame, split_columns, to_pandas
 
 __all__ = [
     "appended",
+    "as_array",
     "check_number",
     "check_option",
     "check_weights",
+    "errors_of_ours",
     "extended",
     "refuse_other_forms",
     "refuse_repeated_columns",
@@ -125,6 +127,38 @@ def refuse_repeated_columns(X: pd.DataFrame) -> None:
         raise InputError(f"X has columns named twice: {twice}. Rename them so that each name is unique.")
 
 
+def as_array(X: Any) -> np.ndarray:
+    """Return rows as an array.
+
+    Raises
+    ------
+    InputError
+        For rows of different lengths, and whatever else numpy does not take.
+    """
+    try:
+        return np.asarray(X)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"X must be an array of numbers or a DataFrame; the {type(X).__name__} given is none: {error}. "
+            "Give all rows the same length, or pass a DataFrame."
+        ) from error
+
+
+@contextmanager
+def errors_of_ours() -> Iterator[None]:
+    """Let the sentences in which scikit-learn refuses data come as errors of this library."""
+    try:
+        # Its checks add up cells to see whether all are finite, and warn where infinities of both signs meet.
+        with np.errstate(invalid="ignore"):
+            yield
+    except InputError:
+        raise
+    except TypeError as error:
+        raise InputTypeError(str(error)) from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def refuse_other_forms(X: Any) -> None:
     """Raise for what holds rows, but not as a frame or an array: a Series, a dict, a list of dicts.
 
@@ -160,10 +194,10 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
     ------
     InputError
     """
-    is_one = y is not None and (isinstance(y, str | tuple) or np.ndim(y) == 0) and isinstance(y, Hashable)
+    is_one = _is_scalar(y)
     is_frame = isinstance(X, pd.DataFrame) or is_foreign_frame(X)
     columns = list(to_pandas(X[:0]).columns) if is_frame else []
-    if is_one:
+    if is_one or (isinstance(y, tuple) and y in columns):
         known = list(features) if features is not None else []
         if y in columns and y not in known:
             return _split(X, y, columns)
@@ -182,6 +216,15 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
         if named and len(set(y)) == len(y):
             return _split(X, y, columns)
     return X, y
+
+
+def _is_scalar(y: Any) -> bool:
+    """Whether y is one value, which may be the name of a column, and not labels in any container."""
+    if isinstance(y, str | np.generic):
+        return True
+    return (
+        y is not None and isinstance(y, Hashable) and not (hasattr(y, "__array__") or hasattr(y, "__iter__"))
+    )
 
 
 def _split(X: Any, names: Any, columns: list[Any]) -> tuple[Any, Any]:
@@ -204,16 +247,16 @@ def refuse_text(X: Any) -> None:
     Raises
     ------
     InputError
-    TypeError
-        For cells that are neither numbers nor text.
     """
     if hasattr(X, "toarray"):
         return
-    array = np.asarray(X)
+    array = as_array(X)
     if array.dtype.kind == "O":
         try:
             array.astype(np.float64)
-        except ValueError as error:
+        except TypeError as error:
+            raise InputTypeError(str(_text(X, str(error)))) from error
+        except (ValueError, OverflowError) as error:
             raise _text(X, str(error)) from error
     elif array.dtype.kind in "US":
         raise _text(X, f"dtype {array.dtype}")
@@ -223,12 +266,12 @@ def _text(X: Any, got: str) -> InputError:
     if hasattr(X, "to_pandas"):
         kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
         return InputError(
-            f"X must be an array of numbers or a DataFrame of pandas, got a {kind} with text ({got}). "
+            f"X must be an array of numbers or a DataFrame, got a {kind} with text ({got}). "
             "Pass X.to_pandas()."
         )
     return InputError(
-        f"X must be an array of numbers or a DataFrame, got an array with text ({got}). Pass "
-        "pandas.DataFrame(X) with a dtype for each column, such as X.infer_objects()."
+        f"X must be an array of numbers or a DataFrame, got an array with cells that are no numbers ({got}). "
+        "Pass pandas.DataFrame(X) with a dtype for each column, such as X.infer_objects()."
     )
 
 

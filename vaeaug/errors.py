@@ -6,6 +6,7 @@ __all__ = [
     "ArchiveError",
     "ColumnNote",
     "InputError",
+    "InputTypeError",
     "PosteriorCollapseWarning",
     "RejectedColumn",
     "SmallClassWarning",
@@ -24,6 +25,10 @@ class VaeaugError(Exception):
 
 class InputError(VaeaugError, ValueError):
     """Data or arguments that cannot be used; nothing was changed."""
+
+
+class InputTypeError(InputError, TypeError):
+    """Data of a type that cannot be used; also a TypeError, as scikit-learn raises."""
 
 
 class UnknownLabelError(InputError):

@@ -81,6 +81,15 @@ class Home:
         found: Any = polars.from_arrow(table)
         return found.to_series().rename(self.name or "") if self.is_series else found
 
+    def select(self, names: list[str], is_series: bool = False) -> Home:
+        """Return where some of the columns come from, or one of them as a column of its own."""
+        import pyarrow as pa
+
+        fields = [self.schema.field(name) for name in names]
+        if is_series:
+            return Home(self.library, pa.schema([fields[0].with_name(_COLUMN)]), True, names[0])
+        return Home(self.library, pa.schema(fields))
+
     def append(self, data: Any, new: Any) -> Any:
         """Return a frame of the library, and below it rows of one of pandas."""
         added = self.wrap(new)
@@ -239,6 +248,9 @@ def _as_table(data: Any) -> Any:
     if library == "pyarrow":
         return data if _is_frame(data) else pa.table({_COLUMN: data})
     frame = data if _is_frame(data) else data.alias(_COLUMN).to_frame()
+    odd = [name for name in frame.columns if "\0" in name]
+    if odd:
+        raise InputError(f"X has a column {odd[0]!r}, a name with a NUL character; rename it.")
     try:
         return frame.to_arrow()
     except pa.ArrowException as error:

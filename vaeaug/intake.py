@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from vaeaug.checks import appended, refuse_other_forms, refuse_repeated_columns, refuse_text, take_labels
+from vaeaug.checks import (
+    appended,
+    errors_of_ours,
+    refuse_other_forms,
+    refuse_repeated_columns,
+    refuse_text,
+    take_labels,
+)
 from vaeaug.codecs.images import ImageCodec
 from vaeaug.codecs.quantiles import bins_for
 from vaeaug.codecs.tabular import TableCodec
@@ -76,12 +83,14 @@ class TableIntake:
         home, X = Home.of(X), to_pandas(X)
         if isinstance(X, pd.DataFrame):
             refuse_repeated_columns(X)
-            validate_data(estimator, X, skip_check_array=True)
+            with errors_of_ours():
+                validate_data(estimator, X, skip_check_array=True)
         else:
             refuse_text(X)
-            X = validate_data(
-                estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
-            )
+            with errors_of_ours():
+                X = validate_data(
+                    estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
+                )
         codec = TableCodec(
             estimator.categorical_features, max_bins=bins_for(len(X)), id_columns=estimator.id_columns
         ).fit(X)
@@ -100,11 +109,13 @@ class TableIntake:
         X = to_pandas(X)
         if self.codec.columns_ is None:
             refuse_text(X)
-            X = validate_data(estimator, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
+            with errors_of_ours():
+                X = validate_data(estimator, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
         else:
             if isinstance(X, pd.DataFrame):
                 refuse_repeated_columns(X)
-            validate_data(estimator, X, reset=False, skip_check_array=True)
+            with errors_of_ours():
+                validate_data(estimator, X, reset=False, skip_check_array=True)
         return self.codec.encode(X)
 
     def decode(self, x: np.ndarray, like: Any = None) -> Any:

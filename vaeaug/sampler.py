@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -15,7 +16,9 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from vaeaug.checks import (
     appended,
+    as_array,
     check_option,
+    errors_of_ours,
     extended,
     refuse_other_forms,
     refuse_repeated_columns,
@@ -264,14 +267,17 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         refuse_other_forms(X)
         labels = class_labels(y)
         rows = _rows(X)
-        check_consistent_length(rows, labels)
+        with errors_of_ours():
+            check_consistent_length(rows, labels)
         if isinstance(rows, pd.DataFrame):
             refuse_repeated_columns(rows)
-            validate_data(self, rows, skip_check_array=True)
+            with errors_of_ours():
+                validate_data(self, rows, skip_check_array=True)
             if not len(rows):
                 raise InputError("X must have at least 1 row, got 0 sample(s).")
         elif not _in_pictures(rows):
-            rows = validate_data(self, rows, dtype=None, ensure_all_finite="allow-nan", allow_nd=True)
+            with errors_of_ours():
+                rows = validate_data(self, rows, dtype=None, ensure_all_finite="allow-nan", allow_nd=True)
         self.sampling_strategy_ = targets(self.sampling_strategy, labels)
         return rows, labels
 
@@ -369,6 +375,11 @@ def class_labels(y: Any) -> np.ndarray:
         raise InputError(
             "Resampling requires y to be passed, but the target y is None; give the class of each row."
         )
+    with errors_of_ours():
+        return _class_labels(y)
+
+
+def _class_labels(y: Any) -> np.ndarray:
     if _is_indicator(y):
         indicators = np.asarray(y)
         if (indicators.sum(axis=1) > 1).any():
@@ -377,8 +388,14 @@ def class_labels(y: Any) -> np.ndarray:
             )
         return indicators.argmax(axis=1)
     column = _column(y)
-    class_counts(column)
     labels = column_or_1d(column)
+    odd = next((label for label in labels.tolist() if not _is_label(label)), None)
+    if odd is not None:
+        raise InputError(
+            "y must hold class labels that are numbers, booleans or text, got objects of type "
+            f"{type(odd).__name__}; convert them, for example with astype(str)."
+        )
+    class_counts(column)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise InputError("y must hold class labels, got infinite values.")
     if labels.dtype == object:
@@ -388,12 +405,20 @@ def class_labels(y: Any) -> np.ndarray:
     return labels
 
 
+def _is_label(label: Any) -> bool:
+    """Whether a label is a number, a boolean, text, or missing."""
+    return isinstance(label, str | bool | numbers.Real) or label is None or label is pd.NA or label is pd.NaT
+
+
 def _has_text(labels: np.ndarray) -> bool:
     return any(isinstance(label, str) for label in labels.tolist())
 
 
 def _is_indicator(y: Any) -> bool:
-    return np.ndim(y) == 2 and np.shape(y)[1] > 1 and type_of_target(y) == "multilabel-indicator"
+    if np.ndim(y) != 2 or np.shape(y)[1] == 1:
+        return False
+    numbers = not isinstance(y, pd.DataFrame) or all(map(pd.api.types.is_numeric_dtype, y.dtypes))
+    return numbers and type_of_target(y) == "multilabel-indicator"
 
 
 def _column(y: Any) -> Any:
@@ -425,17 +450,20 @@ def _rows(X: Any) -> Any:
         return X
     if _in_pictures(X):
         return X
-    array = np.asarray(X)
-    if array.dtype.kind in "US" and isinstance(X, list):
-        return np.asarray(X, dtype=object)  # or numpy would turn the numbers among them into text
-    return array
+    if isinstance(X, list):
+        plain = np.asarray(X, dtype=object)
+        # Numbers alone become an array of numbers; among text, numpy would turn them into text.
+        kinds = {type(cell) for cell in plain.ravel().tolist()}
+        return as_array(X) if all(issubclass(kind, numbers.Number) for kind in kinds) else plain
+    return as_array(X)
 
 
 def _modelled(rows: Any) -> Any:
     """Return rows as the augmenter knows them: arrays of objects or text as a frame of typed columns."""
     if isinstance(rows, pd.DataFrame) or _in_pictures(rows) or rows.ndim != 2 or rows.dtype.kind in "biuf":
         return rows
-    return pd.DataFrame(rows).infer_objects()
+    with errors_of_ours():
+        return pd.DataFrame(rows, dtype=object).infer_objects()
 
 
 def _cells(new: Any, dtype: np.dtype) -> np.ndarray:

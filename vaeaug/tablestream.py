@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.frames import Home, is_foreign_frame, to_pandas
 from vaeaug.parquetfiles import check_pyarrow, named_failures, open_parquet
 
 __all__ = ["FrameStream", "ParquetStream", "Piece", "TableStream", "is_stream", "open_stream"]
@@ -148,6 +149,11 @@ class FrameStream:
     ----------
     frames : iterable of DataFrame
         Gives the same frames each time.
+
+    Attributes
+    ----------
+    home : Home or None
+        The library of the first, if that is not pandas.
     """
 
     where = "X"
@@ -163,6 +169,7 @@ class FrameStream:
         if first is None:
             raise InputError("X gives no frames: 0 sample(s) while a minimum of 2 is required.")
         self._names = list(_as_frame(first, 0).columns)
+        self.home = Home.of(first)
 
     @property
     def names(self) -> list[Any]:
@@ -205,10 +212,10 @@ class FrameStream:
 
 
 def _as_frame(item: Any, number: int) -> pd.DataFrame:
+    item = to_pandas(item)
     if not isinstance(item, pd.DataFrame):
         raise InputError(
-            f"Item {number} of X is a {type(item).__name__}; a stream gives pandas DataFrames with the same "
-            "columns."
+            f"Item {number} of X is a {type(item).__name__}; a stream gives DataFrames with the same columns."
         )
     if not item.columns.is_unique:
         raise InputError(f"Frame {number} of X has columns named twice; rename them so that each is unique.")
@@ -220,7 +227,7 @@ def is_stream(X: Any) -> bool:
     if isinstance(X, (str, os.PathLike)) or _is_dataset(X):
         return True
     if isinstance(X, Sequence):
-        return bool(len(X)) and isinstance(X[0], pd.DataFrame)
+        return bool(len(X)) and (isinstance(X[0], pd.DataFrame) or is_foreign_frame(X[0]))
     if not hasattr(X, "__iter__") or hasattr(X, "__array__") or hasattr(X, "__getitem__"):
         return False
     return not hasattr(X, "shape")

@@ -293,6 +293,8 @@ def _comparable(values: Any) -> pd.Index:
         return pd.Index(np.asarray(values, dtype=object), dtype=object)
     if dtype == np.dtype(object):
         return pd.Index(values, dtype=object)
+    if isinstance(dtype, pd.IntervalDtype):
+        return pd.Index(np.asarray(values, dtype=object), dtype=object)  # they may overlap
     # pandas has no index of half floats.
     is_half = getattr(dtype, "numpy_dtype", dtype) == np.dtype(np.float16)
     return pd.Index(np.asarray(values, dtype=np.float32) if is_half else values)

@@ -28,7 +28,7 @@ from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import InputError
 from vaeaug.frames import Home, to_pandas
 
-__all__ = ["ContextCodec"]
+__all__ = ["ContextCodec", "encode_labels"]
 
 #: Values of a variable, and how many rows each stands for.
 Part = tuple[pd.Series, np.ndarray | None]
@@ -378,7 +378,7 @@ def _as_container(y: Any) -> Any:
     if isinstance(y, (pd.Series, pd.DataFrame)):
         return y
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
-        return pd.Series(y)
+        return pd.Series(y, dtype=y.dtype)
     array = np.asarray(y)
     if array.dtype.kind in "US" and not hasattr(y, "dtype"):
         # numpy makes text of everything in a list that holds a text: of 1 a "1", of NaN a "nan".
