@@ -2,6 +2,7 @@
 
 import copy
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from vaeaug import Recipe, VAEAugmenter
+from vaeaug import Recipe, VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, RejectedColumn, UnknownLabelError, VaeaugWarning
 
 ROWS = 80
@@ -126,6 +127,44 @@ BAD_DATA = {
         InputError,
         ["y contains infinity (1 of 80", "Drop these rows"],
     ),
+    "labels of mixed types": (
+        NUMBERS,
+        np.array([1, "a"] * 40, dtype=object),
+        RejectedColumn,
+        ["y mixes types: int (40), str (40)", "y = y.astype(str)", "y = pd.to_numeric(y"],
+    ),
+    "labels that are lists": (
+        NUMBERS,
+        pd.Series([[1]] * ROWS, name="bag", dtype=object),
+        RejectedColumn,
+        ["y holds Python objects of type list", "y = y.astype(str)"],
+    ),
+    "a control variable of mixed types": (
+        NUMBERS,
+        CONTROLS.assign(arm=[1, "a"] * 40),
+        RejectedColumn,
+        ["y, column 'arm', mixes types", "y['arm'] = y['arm'].astype(str)"],
+    ),
+    "an infinite control variable": (
+        NUMBERS,
+        CONTROLS.assign(dose=np.inf),
+        InputError,
+        ["y, column 'dose', contains infinity (80 of 80 values)"],
+    ),
+    "infinite decimals as targets": (
+        NUMBERS,
+        pd.Series([Decimal("Infinity"), Decimal(1)] * 40),
+        InputError,
+        ["y contains infinity (40 of 80 values)", "Drop these rows"],
+    ),
+    "a dict": (dict(FRAME), LABELS, InputError, ["X is a dict", "pandas.DataFrame(X)"]),
+    "a list of dicts": (
+        FRAME.to_dict("records"),
+        LABELS,
+        InputError,
+        ["X is a list of dicts", "pandas.DataFrame(X)"],
+    ),
+    "rows of different lengths": ([[1.0, 2.0], [3.0]], None, InputError, ["same length", "DataFrame"]),
     "labels in two columns": (NUMBERS, CODES[:, None].repeat(2, 1), InputError, ["(80, 2)", "DataFrame"]),
 }
 
@@ -138,6 +177,31 @@ def test_fit_refuses(case):
     assert vars(augmenter) == vars(fast())
     if isinstance(X, pd.DataFrame):
         assert_frame_equal(X, kept[0])
+
+
+SAMPLED = ["columns named twice", "columns of two types", "a series", "a dict", "a list of dicts"]
+
+
+@pytest.mark.parametrize("case", SAMPLED)
+def test_the_sampler_refuses(case):
+    X, y, error, words = BAD_DATA[case]
+    sampler = VAEOverSampler(fast())
+    refuses(lambda: sampler.fit_resample(X, LABELS if y is None else y), error, *words[-1:])
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.array([1, "a"] * 40, dtype=object), ["y must hold labels of one type", "'int', 'str'"]),
+        (infinite(NUMBERS)[:, 1], ["y must hold class labels, got infinite values"]),
+        ([[1], [2, 3]] * 40, ["y"]),
+        ([{"a": 1}] * ROWS, ["y must hold class labels", "type dict", "astype(str)"]),
+        (LABELS[:5], ["inconsistent numbers of samples"]),
+    ],
+    ids=["mixed", "infinite", "ragged", "dicts", "few"],
+)
+def test_the_sampler_refuses_labels(y, words):
+    refuses(lambda: VAEOverSampler(fast()).fit_resample(NUMBERS, y), InputError, *words)
 
 
 @pytest.mark.parametrize(
