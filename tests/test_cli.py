@@ -47,9 +47,24 @@ def test_augment_writes_the_real_rows_unchanged_and_then_the_new_ones(
     assert frame["id"].dtype == np.int64
     assert frame["day"].str.fullmatch(r"2024-\d\d-\d\d").all()
     assert frame["size"].map(lambda value: round(value, 2) == value).all()
+    assert sorted(frame["id"]) == list(range(60))
     said = capsys.readouterr()
     assert "38 real rows, then 22 synthetic rows (yes: +22)" in said.out
-    assert said.err == ""
+    assert said.err.count("note: ") == 1
+    assert "columns that name each row: 'id'." in said.err
+    assert said.err.endswith("On the command line: --id, --category, --no-guessing.\n")
+
+
+def test_guesses_about_columns_can_be_overruled(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = table.with_name("out.csv")
+    arguments = ["augment", str(table), "--target", "y", "-o", str(out), "--parse-dates", "day"]
+    assert main([*arguments, "--no-guessing"]) == 0
+    assert capsys.readouterr().err == ""
+    assert sorted(pd.read_csv(out)["id"]) != list(range(60))
+    assert main([*arguments, "--category", "id"]) == 0
+    assert set(pd.read_csv(out)["id"]) == set(range(38))
+    assert main([*arguments, "--id", "nothing"]) == 1
+    assert "has no column 'nothing'" in capsys.readouterr().err
 
 
 def test_same_seed_same_file(table: Path) -> None:

@@ -13,8 +13,11 @@ TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order and in one namespace; only the number of epochs is cut."""
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[-1][:40])
+def test_each_example_runs_as_written_and_on_its_own(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the number of epochs is cut."""
 
     def brief(*arguments: Any, **options: Any) -> Any:
         return resolve(*arguments, **options | {"max_iter": 2})
@@ -23,15 +26,21 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(vaeaug.learning, "resolve", brief)
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
-    names: dict[str, Any] = {}
-    assert len(BLOCKS) >= 5
-    for i, block in enumerate(BLOCKS):
-        exec(compile(block, f"README.md, block {i + 1}", "exec"), names)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "columns.png",
-        "model.safetensors",
-        "verdict.html",
-    ]
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    written = set(re.findall(r'"([\w-]+\.(?:png|safetensors|html))"', block))
+    assert {path.name for path in tmp_path.iterdir()} == written
+
+
+def test_there_are_examples_for_every_way_in() -> None:
+    assert len(BLOCKS) >= 8
+
+
+def test_what_an_example_needs_besides_the_install_is_said() -> None:
+    needed = [block for block in BLOCKS if "imblearn" in block]
+    assert needed
+    for block in needed:
+        before = TEXT[: TEXT.index(block)].splitlines()
+        assert "pip install imbalanced-learn" in "\n".join(before[-4:])
 
 
 def test_the_two_commands_are_there() -> None:
@@ -41,8 +50,8 @@ def test_the_two_commands_are_there() -> None:
 
 
 def test_the_command_lines_are_valid() -> None:
-    lines = re.findall(r"^vaeaug (augment|sample|assess) (.*)$", TEXT, flags=re.MULTILINE)
-    assert len(lines) >= 3
+    lines = re.findall(r"^vaeaug (augment|sample|assess|studio|doctor) ?(.*)$", TEXT, flags=re.MULTILINE)
+    assert len(lines) >= 5
     for command, rest in lines:
         _parser().parse_args([command, *rest.split()])
 

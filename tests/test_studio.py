@@ -186,7 +186,9 @@ def test_the_command_line_writes_the_page(images, tmp_path, monkeypatch, capsys)
     images.save(tmp_path / "shapes.safetensors")
     assert main(["studio", "shapes.safetensors", "--steps", "2"]) == 0
     assert "Wrote shapes.html: 3 classes" in capsys.readouterr().out
-    assert "<h1>shapes</h1>" in (tmp_path / "shapes.html").read_text(encoding="utf-8")
+    page = (tmp_path / "shapes.html").read_text(encoding="utf-8")
+    assert "<h1>Latent studio</h1>" in page
+    assert "<p>A model of images of 9 × 8 pixels, 3 classes, from shapes.safetensors.</p>" in page
     assert main(["studio", "shapes.safetensors", "-o", "shapes.safetensors"]) == 1
     assert "is the input" in capsys.readouterr().err
     assert main(["studio", "none.safetensors"]) == 1
@@ -240,5 +242,11 @@ def test_sliders_move_the_row_of_a_table_in_a_browser(table, tmp_path):
         browser.press("End")
         browser.wait(f"{cells.format('grid')} !== {json.dumps(before)}")
         assert browser.evaluate("document.querySelectorAll('#grid td.changed').length") > 0
+        # Far down the table the sliders can still be moved, and the bar above does not cover them.
+        browser.evaluate("document.getElementById('grid').scrollIntoView({block: 'end'})")
+        place = "document.getElementById('first').getBoundingClientRect()"
+        bar = "document.querySelector('.top').getBoundingClientRect().bottom"
+        assert browser.evaluate("window.scrollY") > 0
+        assert browser.evaluate(f"{place}.top >= {bar} && {place}.bottom <= window.innerHeight")
         assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert not browser.errors

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from vaeaug.assessing import assess as judge
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.commands import note, open_table
+from vaeaug.commands import column_options, note, open_table
 from vaeaug.learners import learner
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.signals import interruptible
@@ -36,7 +36,9 @@ def assess(options: Namespace) -> None:
         f"Read {count(len(X), 'row')} and {count(X.shape[1], 'column')}; training and testing, this may take "
         "minutes ..."
     )
-    augmenter = VAEAugmenter(max_fit_seconds=options.max_fit_seconds, device=options.device)
+    augmenter = VAEAugmenter(
+        **column_options(options), max_fit_seconds=options.max_fit_seconds, device=options.device
+    )
     # Processes of their own for the folds cannot hear Ctrl-C as one process does; joblib ends them itself.
     with interruptible() if options.jobs == 1 else nullcontext():
         found = judge(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeaug import __version__
-from vaeaug.errors import InputError, VaeaugError
+from vaeaug.errors import ColumnNote, InputError, VaeaugError, VaeaugWarning
 from vaeaug.files import check_format, check_outputs, check_readable, name_kind
 from vaeaug.signals import Terminated, terminable
 from vaeaug.tableoptions import check_table
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debugging = bool(os.environ.get("VAEAUG_DEBUG"))
     try:
         with terminable(), warnings.catch_warnings():
+            warnings.simplefilter("default", VaeaugWarning)
             if not debugging:
                 warnings.showwarning = _show_warning
             return int(options.command(options) or 0)
@@ -108,6 +109,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
     add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
+    add("--id", metavar="COL", action="append", default=[], help="a column that names each row; repeatable")
+    add("--category", metavar="COL", action="append", default=[], help="numbers that are codes; repeatable")
+    add(
+        "--no-guessing",
+        action="store_true",
+        help="take columns for what their cells are; do not look for names of rows, codes, dates as numbers",
+    )
     add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
     add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
     add(
@@ -335,8 +343,11 @@ def _say(text: str) -> None:
     print(f"vaeaug: {text}", file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _say(f"note: {' '.join(str(message).split())}")
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    here = (
+        " On the command line: --id, --category, --no-guessing." if issubclass(category, ColumnNote) else ""
+    )
+    _say(f"note: {' '.join(str(message).split())}{here}")
 
 
 # -- types of arguments ----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from vaeaug.tablefiles import TableFile, formula_columns, read_table, write_fram
 from vaeaug.tableoptions import check_columns
 from vaeaug.wording import count, shortened
 
-__all__ = ["augment", "note", "open_table", "sample"]
+__all__ = ["augment", "column_options", "note", "open_table", "sample"]
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
@@ -52,6 +52,7 @@ def augment(options: Namespace) -> None:
         f"{_counted(y)}"
     )
     augmenter = VAEAugmenter(
+        **column_options(options),
         max_fit_seconds=options.max_fit_seconds,
         device=options.device,
         random_state=options.seed,
@@ -95,6 +96,14 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows.")
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
+
+
+def column_options(options: Namespace) -> dict[str, Any]:
+    """Return what the options say of the columns, as parameters of an augmenter."""
+    return {
+        "id_columns": options.id or (None if options.no_guessing else "auto"),
+        "categorical_features": options.category or (None if options.no_guessing else "from_dtype"),
+    }
 
 
 def sample(options: Namespace) -> None:

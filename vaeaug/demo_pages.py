@@ -267,9 +267,11 @@ def _pictures(split: Split, augmenter: Any, new: pd.DataFrame, outcome: Outcome)
             f"lie where the {RARE} rows lie that were not trained on.",
         ),
         "codes": Picture(
-            "The same rows as the model sees them",
+            "Codes of the same rows: what the model notes of a row besides its class",
             _png(codes, 5.4, 4.2),
             "Scatter of the codes of real and synthetic rows along their two main axes.",
+            "That the classes lie over each other is as it should be: the decoder is told the class, so the "
+            "code need not say it. Crosses should lie among the dots of their class.",
         ),
         "loss": Picture(
             "Training",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from vaeaug.drawing import CLASS_COLOURS, GRID, INK, REAL, finish, new_axes
+from vaeaug.drawing import CLASS_COLOURS, GRID, REAL, add_legend, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,11 +50,12 @@ class ScoresDisplay:
         between = [CLASS_COLOURS[0], *CLASS_COLOURS[2:]]  # the first is grey, the last stands out
         count = self.scores.shape[1]
         colours = [REAL, *(between[j % len(between)] for j in range(count - 2)), CLASS_COLOURS[1]][-count:]
+        shift = np.linspace(0.2, -0.2, count) if count > 1 else np.zeros(1)  # or equal scores hide dots
         for j, name in enumerate(self.scores.columns):
             marker = "osD^vP"[j % 6]
             self.ax_.plot(
                 self.scores[name],
-                y,
+                y + shift[j],
                 marker,
                 color=colours[j],
                 ms=9,
@@ -66,7 +67,5 @@ class ScoresDisplay:
         finish(self.ax_, xlabel=xlabel, title=title)
         self.ax_.grid(axis="x", color=GRID)
         self.ax_.set_axisbelow(True)
-        self.ax_.legend(
-            frameon=False, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4
-        )
+        add_legend(self.ax_)
         return self

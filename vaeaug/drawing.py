@@ -17,6 +17,7 @@ __all__ = [
     "INK",
     "REAL",
     "SOFT",
+    "add_legend",
     "densities",
     "finish",
     "is_number",
@@ -55,6 +56,21 @@ def finish(ax: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "", siz
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color("#b8c0ca")
     ax.tick_params(colors=SOFT, labelsize=size - 3)
+
+
+def add_legend(ax: Axes) -> None:
+    """Put a legend below axes, where it covers no data; inside them where the figure makes no room for it."""
+    from matplotlib.transforms import ScaledTranslation
+
+    look: Any = {"frameon": False, "labelcolor": INK, "fontsize": 9, "handletextpad": 0.4}
+    if ax.figure.get_layout_engine() is None:
+        ax.legend(**look)
+        return
+    # Below ticks and the name of the axis, which are as high as their letters, whatever the size of the axes.
+    below = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
+    widest = max((len(name) for name in ax.get_legend_handles_labels()[1]), default=0)
+    columns = 2 if widest > 20 else 3 if widest > 11 else 4
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=columns, **look)
 
 
 def is_number(column: pd.Series) -> bool:

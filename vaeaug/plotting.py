@@ -14,6 +14,7 @@ from vaeaug.drawing import (
     CLASS_COLOURS,
     INK,
     SOFT,
+    add_legend,
     densities,
     finish,
     is_number,
@@ -120,7 +121,7 @@ class LossCurvesDisplay:
                 self.ax_.plot(x.iloc[best], y.iloc[best], "o", color=CLASS_COLOURS[1], ms=8, label="best")
         finish(self.ax_, xlabel="epoch", ylabel=f"{piece} (nats)", title=title)
         self.ax_.locator_params(axis="x", integer=True)
-        self.ax_.legend(frameon=False, labelcolor=INK)
+        add_legend(self.ax_)
         return self
 
 
@@ -248,7 +249,7 @@ class LatentScatterDisplay:
             self.ax_.scatter([], [], s=30, color=SOFT, label="real")
             self.ax_.scatter([], [], s=30, marker="x", color=SOFT, label="synthetic")
         finish(self.ax_, xlabel=self.axis_names[0], ylabel=self.axis_names[1], title=title)
-        self.ax_.legend(labelcolor=INK, edgecolor="none", framealpha=0.85, fontsize=9, handletextpad=0.3)
+        add_legend(self.ax_)
         return self
 
 

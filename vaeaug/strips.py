@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import zoom
 
-from vaeaug.drawing import CLASS_COLOURS, GRID, INK, SOFT, finish, new_axes
+from vaeaug.drawing import CLASS_COLOURS, GRID, SOFT, add_legend, finish, new_axes
 from vaeaug.errors import InputError
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class PathDisplay:
         finish(self.ax_, xlabel="frame", ylabel="place in the range of the column", title=title)
         self.ax_.grid(axis="y", color=GRID)
         self.ax_.locator_params(axis="x", integer=True)
-        self.ax_.legend(frameon=False, labelcolor=INK, fontsize=9)
+        add_legend(self.ax_)
         return self
 
 

@@ -45,7 +45,7 @@ def studio(options: Namespace) -> None:
         For files that cannot be used; then nothing was written.
     """
     augmenter = load(options.model, device=options.device)
-    found = write_studio(augmenter, options.out, title=Path(options.model).stem, steps=options.steps)
+    found = write_studio(augmenter, options.out, steps=options.steps, source=Path(options.model).name)
     size = os.path.getsize(options.out) / 1e6
     classes = count(len(found.scenes), "class", "classes")
     hidden = f" ({found.left_out:,} more not shown)" if found.left_out else ""
@@ -53,7 +53,12 @@ def studio(options: Namespace) -> None:
 
 
 def write_studio(
-    augmenter: VAEAugmenter, path: str | os.PathLike[str], *, title: str = "Latent studio", steps: int = 11
+    augmenter: VAEAugmenter,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Latent studio",
+    steps: int = 11,
+    source: str = "",
 ) -> Explored:
     """Write a page with sliders over the codes of a fitted augmenter; return what it shows.
 
@@ -66,6 +71,8 @@ def write_studio(
     title : str, default="Latent studio"
     steps : int, default=11
         Stops of each slider.
+    source : str
+        Where the model comes from, such as the name of its file.
 
     Raises
     ------
@@ -84,19 +91,28 @@ def write_studio(
     ['0', '1', '2']
     """
     found = explored(augmenter, steps=steps)
-    page = studio_page(found, title)
+    page = studio_page(found, title, source)
     with staged(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return found
 
 
-def studio_page(found: Explored, title: str) -> str:
+def studio_page(found: Explored, title: str, source: str = "") -> str:
     """Return the page as HTML, without any link to something outside it."""
+    shape = found.scenes[0].grid.shape
+    learned = (
+        f"images of {shape[3]} × {shape[2]} pixels"
+        if found.is_image
+        else f"a table of {count(shape[1], 'column')}"
+    )
+    classes = count(len(found.scenes) + found.left_out, "class", "classes")
+    subject = f"A model of {learned}, {classes}{f', from {source}' if source else ''}."
     data = _images(found) if found.is_image else _tables(found)
     data |= {"stops": found.stops, "dims": found.dims, "names": [scene.name for scene in found.scenes]}
     shown = f"the {len(found.scenes)} most frequent classes; {found.left_out} are not shown"
     return PAGE.format(
         title=escape(title),
+        subject=escape(subject),
         style=STYLE,
         note=escape(f"Of {shown}." if found.left_out else ""),
         data=_as_json(data),

@@ -23,6 +23,8 @@ section, .top { background: var(--card); border: 1px solid var(--line); border-r
   gap: .5rem; }
 .panel { display: grid; grid-template-columns: minmax(0, 20rem) minmax(0, 1fr); gap: 1.2rem 2rem; }
 .panel.wide { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+/* Beside a long table the sliders stay in view, below the bar at the top. */
+.panel.wide > div { position: sticky; top: 4.6rem; align-self: start; background: var(--card); }
 canvas { display: block; width: 100%; image-rendering: pixelated; border-radius: .35rem;
   background: #000; }
 .map { cursor: crosshair; touch-action: none; }
@@ -45,6 +47,10 @@ td.changed { background: var(--changed); }
   main { padding: 1rem .75rem 2rem; }
   section, .top { padding: .8rem .85rem; }
   .panel, .panel.wide { grid-template-columns: minmax(0, 1fr); }
+  .top { flex-wrap: nowrap; justify-content: space-between; }
+  .top label, .top select { min-width: 0; flex-shrink: 1; }
+  .top button { flex: none; padding: .35rem .5rem; }
+  .panel.wide > div { order: -1; top: 3.9rem; border-bottom: 1px solid var(--line); }
   figure.map-of { max-width: 18rem; } }
 """
 
@@ -200,6 +206,7 @@ PAGE = """<!DOCTYPE html>
 <body>
 <main>
 <h1>{title}</h1>
+<p>{subject}</p>
 <p>Every row has a code of a few numbers. Move a slider to see what the model makes of another code.
 Distances are in standard deviations of the codes of training rows. {note}</p>
 <noscript><p>This page needs JavaScript; all of it is in this file.</p></noscript>

@@ -49,7 +49,7 @@ def check_columns(options: Namespace, names: Sequence[str]) -> None:
     ------
     InputError
     """
-    for name in (options.target, *options.parse_dates):
+    for name in (options.target, *options.parse_dates, *options.id, *options.category):
         if name not in names:
             raise InputError(
                 f"{options.table} has no column {name!r}; it has {shortened(names)}.{_hint(options, names)}"
