@@ -233,6 +233,13 @@ def test_a_note_tells_of_decimal_commas(tmp_path: Path) -> None:
     assert notes == ["column 'n' is read as text; if it holds decimal numbers, add --decimal \",\""]
 
 
+def test_a_note_shows_the_beginning_of_a_long_cell(tmp_path: Path) -> None:
+    text = "a,n\n" + "".join(f"{i},1\n" for i in range(20)) + "z" * 500 + ",1\n"
+    assert read_table(written(tmp_path, text)).notes == [
+        f"column 'a' is read as text, because of cells such as '{'z' * 40}'…"
+    ]
+
+
 def test_null_characters_are_told_apart_and_written(tmp_path: Path) -> None:
     text = "a,n\nx\0b1,1\nx\0b0,2\nx,3\n\u2400,4\n"
     table = read_table(written(tmp_path, text))

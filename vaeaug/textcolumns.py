@@ -26,6 +26,8 @@ _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 _ISO = "ISO8601"
 _MOSTLY = 0.8
+#: Characters of a cell that a note shows.
+_SHOWN = 40
 _NULL_SIGN = "\N{SYMBOL FOR NULL}"
 
 
@@ -93,9 +95,12 @@ class TextColumn:
             return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
         if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
+            example = min(odd, key=len)
+            if len(example) > _SHOWN:
+                return [f"column {name!r} is read as text, because of cells such as {example[:_SHOWN]!r}…"]
             return [
-                f"column {name!r} is read as text, because of cells such as {odd.iloc[0]!r}; if these mean "
-                f"missing, add --missing {_quoted(odd.iloc[0])}"
+                f"column {name!r} is read as text, because of cells such as {example!r}; if these mean "
+                f"missing, add --missing {_quoted(example)}"
             ]
         return []
 
