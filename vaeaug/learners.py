@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from vaeaug.checks import check_option
 from vaeaug.evaluation.columns import empty_columns, fill_columns, is_continuous, read_numbers, simplify
 
-__all__ = ["LEARNERS", "learner"]
+__all__ = ["LEARNERS", "PlainColumns", "learner"]
 
 LEARNERS = ("hgb", "logistic", "knn", "forest")
 _MOST_LEVELS = 30

@@ -20,15 +20,15 @@ from vaeaug.randomness import derive_seed
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-#: Columns whose numbers are larger or smaller than this are scaled before they are multiplied or subtracted.
-_LARGE, _SMALL = 1e70, 1e-70
-
 __all__ = [
     "column_shapes",
     "pair_trends",
     "rare_category_counts",
     "two_sample_score",
 ]
+
+#: Columns whose numbers are larger or smaller than this are scaled before they are multiplied or subtracted.
+_LARGE, _SMALL = 1e70, 1e-70
 
 
 def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Series:
