@@ -213,7 +213,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             )
             arguments = {str(weight_keyword(self.estimator)): weight_res}
         self._empty = empty_columns(X_res)
-        self.estimator_ = clone(self.estimator).fit(fill_columns(X_res, self._empty), y_res, **arguments)
+        self.estimator_ = clone(self.estimator).fit(fill_columns(X_res, self._empty), labels_res, **arguments)
         self.classes_ = np.asarray(getattr(self.estimator_, "classes_", np.unique(labels_res)))
         self.class_prior_ = _shares(labels, weight, self.classes_)
         self.training_prior_ = _shares(labels_res, weight_res, self.classes_)
