@@ -12,6 +12,7 @@ import vaeaug
 from vaeaug import VAEAugmenter, VAEOverSampler, assess
 from vaeaug.errors import InputError
 from vaeaug.evaluation.neighbours import Smote
+from vaeaug.learners import LEARNERS
 
 QUICK = {"cv": 3, "n_repeats": 1, "random_state": 0}
 
@@ -81,6 +82,33 @@ def test_a_named_classifier_takes_any_table(mixed, name):
     for table in found:
         assert table["status"].isin(["ok", "not applicable"]).all()
         assert table["roc_auc"].equals(found[0]["roc_auc"])
+
+
+@pytest.fixture(scope="module")
+def gappy(rare):
+    """Columns that are missing everywhere, but for one row, and in the rare class; and constant ones."""
+    first = np.arange(160) == 3
+    table = pd.DataFrame({"number": rare[0][:, 0], "gone": np.nan, "nothing": None, "same": 1.5, "word": "a"})
+    table["once"] = np.where(first, 1.0, np.nan)
+    table["day"] = pd.Series(pd.Timestamp("2024-01-01")).reindex(range(160))
+    table["common only"] = np.where(rare[1] == 1, np.nan, rare[0][:, 1])
+    table["said once"] = np.where(first, "x", None)
+    return table, rare[1]
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "forest"])  # its trees take long
+def test_a_named_classifier_takes_columns_without_values(gappy, name):
+    found = assess(name, *gappy, sampler=VAEOverSampler(Jitter()), ratios=[1.0], **{**QUICK, "cv": 2})
+    assert found.table["status"].isin(["ok", "not applicable"]).all()
+
+
+@pytest.mark.filterwarnings("ignore:X has columns without any value")
+@pytest.mark.parametrize("container", [pd.DataFrame, np.asarray])
+def test_a_table_of_nothing_but_missing_cells_can_be_resampled(rare, container):
+    X = container(np.full((160, 2), np.nan))
+    X_res, y_res = VAEOverSampler(VAEAugmenter(max_iter=1), random_state=0).fit_resample(X, rare[1])
+    assert pd.DataFrame(X_res).isna().all(axis=None)
+    assert (y_res == 1).sum() == (y_res == 0).sum()
 
 
 def test_names_of_classifiers_are_checked_and_are_for_tables(rare):

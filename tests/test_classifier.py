@@ -25,6 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import vaeaug.choosing
 from vaeaug.classifier import AugmentedClassifier
 from vaeaug.errors import InputError
 from vaeaug.sampler import VAEOverSampler
@@ -145,6 +146,22 @@ def test_a_column_without_a_value_stops_no_classifier(container):
     np.testing.assert_array_equal(
         model.predict_proba(container(rows)), model.predict_proba(container(filled))
     )
+
+
+@pytest.mark.parametrize("kind", [sampler, lambda: "auto"], ids=["a sampler", "auto"])
+def test_polars_frames(kind, monkeypatch):
+    polars = pytest.importorskip("polars")
+    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", sampler)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": rng.integers(0, 9, 60)})
+    y = pd.Series(np.where(rng.random(60) < 0.3, "yes", "no"), name="y")
+    models = [
+        AugmentedClassifier(HistGradientBoostingClassifier(max_iter=3), kind(), random_state=0).fit(*data)
+        for data in ((X, y), (polars.from_pandas(X), polars.from_pandas(y)))
+    ]
+    assert models[1].feature_names_in_.tolist() == ["a", "b"]
+    expected = models[0].predict_proba(X)
+    np.testing.assert_allclose(models[1].predict_proba(polars.from_pandas(X)), expected)
 
 
 def test_tables_that_are_none_are_refused_in_a_sentence(small):
