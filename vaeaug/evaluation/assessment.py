@@ -244,7 +244,7 @@ class Assessment:
         second = "the other one" if others == 1 else f"the {others} others together"
         groups = " and for ".join(text for text, size in ((first, ours), (second, others)) if size)
         return (
-            f"Intervals hold at 95 % for {groups} (Bonferroni); they are corrected for training rows that "
+            f"Intervals hold at 95% for {groups} (Bonferroni); they are corrected for training rows that "
             "folds share."
         )
 
