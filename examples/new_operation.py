@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from vaeaug import VAEAugmenter
-from vaeaug.checks import check_number
 from vaeaug.latent_operations import OPERATIONS, Codes, Space
 from vaeaug.plotting import FramesDisplay
+from vaeaug.utils.validation import check_number
 
 FAST = os.environ.get("VAEAUG_FAST") == "1"
 

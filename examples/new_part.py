@@ -20,13 +20,13 @@ from sklearn.datasets import load_wine
 from torch import Tensor
 
 from vaeaug import Recipe, VAEAugmenter
-from vaeaug.checks import check_number
 from vaeaug.losses.term import Setting
 from vaeaug.losses.terms import TERMS
 from vaeaug.nn.distributions import CodeDistribution
 from vaeaug.nn.prior import Prior, Turns
 from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import Pass
+from vaeaug.utils.validation import check_number
 
 FAST = os.environ.get("VAEAUG_FAST") == "1"
 

@@ -14,8 +14,8 @@ from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.pixels import PIXELS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
-from vaeaug.randomness import isolated_torch
 from vaeaug.recipe import Recipe
+from vaeaug.utils.random import isolated_torch
 
 PARTS = [
     (part, name)

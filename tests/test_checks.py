@@ -7,7 +7,8 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from vaeaug.checks import (
+from vaeaug.errors import InputError, InputTypeError
+from vaeaug.utils.validation import (
     appended,
     check_number,
     check_option,
@@ -17,7 +18,6 @@ from vaeaug.checks import (
     refuse_text,
     restored_on_failure,
 )
-from vaeaug.errors import InputError, InputTypeError
 
 
 @pytest.mark.parametrize("value", [0, 1, 2.5, np.float32(0.5), np.int8(3)])

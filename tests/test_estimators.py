@@ -5,7 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vaeaug.estimators import class_weight_keyword, describe, seeded, weight_keyword
+from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
 
 
 def test_where_weights_go():

@@ -10,10 +10,11 @@ import torch
 from made_calls import fit_images, fit_table
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from vaeaug import VARIANTS, randomness
+from vaeaug import VARIANTS
 from vaeaug.assembly import build
 from vaeaug.nn.distributions import draw
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils import random
+from vaeaug.utils.random import isolated_torch
 
 GPU = torch.device("cuda", 0)
 ROWS = 32
@@ -22,7 +23,7 @@ ROWS = 32
 @pytest.fixture(autouse=True)
 def no_generators(monkeypatch):
     """Let random functions do without a generator: torch makes none for a device that is absent."""
-    monkeypatch.setattr(randomness._Streams, "on", lambda self, device: None)
+    monkeypatch.setattr(random._Streams, "on", lambda self, device: None)
 
 
 def move_to_fake_gpu(module, mode):

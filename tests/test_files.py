@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.files import check_writable, staged
+from vaeaug.utils.files import check_writable, staged
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from vaeaug import VAEAugmenter, VAEOverSampler, load
 from vaeaug.errors import InputError, RejectedColumn
-from vaeaug.frames import Home, to_pandas
+from vaeaug.utils.frames import Home, to_pandas
 
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")

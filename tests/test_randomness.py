@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from vaeaug.randomness import derive_seed, isolated_torch, numpy_generator, torch_generator
+from vaeaug.utils.random import derive_seed, isolated_torch, numpy_generator, torch_generator
 
 
 def test_an_int_gives_the_same_seed_every_time():

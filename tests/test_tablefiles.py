@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.files import check_format
 from vaeaug.tablefiles import formula_columns, read_table, write_frame
-from vaeaug.wording import shortened
+from vaeaug.utils.files import check_format
+from vaeaug.utils.wording import shortened
 
 ODD = '''id,zip,price,count,ok,country,note
 1,00501,1.50,5,TRUE,NA,"a, ""b"""
@@ -191,7 +191,7 @@ def test_a_named_index_of_parquet_is_a_column(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaeaug.files.find_spec", lambda name: None)
+    monkeypatch.setattr("vaeaug.utils.files.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install vaeaug\[parquet\]"):
         check_format("a.parquet")
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from vaeaug import Recipe, VAEAugmenter, VAEOverSampler
 from vaeaug.errors import VaeaugError, VaeaugWarning
-from vaeaug.frames import Home
+from vaeaug.utils.frames import Home
 
 pl = pytest.importorskip("polars")
 

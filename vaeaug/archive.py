@@ -15,8 +15,8 @@ import safetensors
 import safetensors.numpy
 
 from vaeaug.errors import ArchiveError, InputError
-from vaeaug.files import check_readable, staged
-from vaeaug.versions import installed_versions
+from vaeaug.utils.files import check_readable, staged
+from vaeaug.utils.versions import installed_versions
 
 __all__ = ["FORMAT", "fingerprint", "read", "write"]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.objective import Objective
@@ -25,6 +24,7 @@ from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
 from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
+from vaeaug.utils.validation import check_number, check_option
 
 __all__ = ["NETWORKS", "Blueprint", "build", "chosen", "settled", "weighed", "without_critics"]
 

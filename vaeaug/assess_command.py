@@ -10,8 +10,8 @@ from vaeaug.augmenter import VAEAugmenter
 from vaeaug.commands import column_options, note, open_table
 from vaeaug.learners import learner
 from vaeaug.sampler import VAEOverSampler
-from vaeaug.signals import interruptible
-from vaeaug.wording import count
+from vaeaug.utils.signals import interruptible
+from vaeaug.utils.wording import count
 
 __all__ = ["assess"]
 

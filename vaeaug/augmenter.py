@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug import archive
 from vaeaug.assembly import NETWORKS
-from vaeaug.checks import restored_on_failure
 from vaeaug.coding import Coding
 from vaeaug.editing import Editing
 from vaeaug.errors import ArchiveError
@@ -29,6 +28,7 @@ from vaeaug.sharding import Sharding
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
 from vaeaug.training.team import current_team
+from vaeaug.utils.validation import restored_on_failure
 
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vaeaug import archive
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
-from vaeaug.files import clear_temporaries
+from vaeaug.utils.files import clear_temporaries
 
 __all__ = ["Checkpoints", "Stage"]
 

@@ -24,9 +24,9 @@ from vaeaug.evaluation.arms import (
 from vaeaug.evaluation.metrics import Predictions, measure
 from vaeaug.evaluation.statistics import Difference, corrected_interval
 from vaeaug.evaluation.utility import default_ratios
-from vaeaug.randomness import numpy_generator
 from vaeaug.recalibration import Recalibration
 from vaeaug.sampler import VAEOverSampler
+from vaeaug.utils.random import numpy_generator
 
 __all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blended", "choose", "train_choice"]
 

@@ -18,15 +18,15 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from vaeaug.checks import check_number, refuse_repeated_columns
 from vaeaug.choosing import Blend, choose, train_choice
 from vaeaug.errors import InputError
-from vaeaug.estimators import seeded, weight_keyword
 from vaeaug.evaluation.arms import explain_failure
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
-from vaeaug.frames import to_pandas
-from vaeaug.randomness import derive_seed, numpy_generator
 from vaeaug.sampler import VAEOverSampler, class_labels
+from vaeaug.utils.estimators import seeded, weight_keyword
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.random import derive_seed, numpy_generator
+from vaeaug.utils.validation import check_number, refuse_repeated_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from vaeaug import operations
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
-from vaeaug.randomness import numpy_generator
+from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.validation import check_number
 
 __all__ = ["Coding"]
 

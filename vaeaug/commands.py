@@ -13,14 +13,14 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.files import clear_temporaries, staged
 from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
-from vaeaug.signals import Terminated, interruptible
 from vaeaug.tablefiles import TableFile, formula_columns, read_table, write_frame
 from vaeaug.tableoptions import check_columns
-from vaeaug.wording import count, shortened
+from vaeaug.utils.files import clear_temporaries, staged
+from vaeaug.utils.signals import Terminated, interruptible
+from vaeaug.utils.wording import count, shortened
 
 __all__ = ["augment", "column_options", "note", "open_table", "sample"]
 

@@ -15,10 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.checks import check_number
 from vaeaug.evaluation.arms import rows_of, stacked
 from vaeaug.evaluation.tables import join_tables, tidied
-from vaeaug.randomness import keyed_seed, numpy_generator
+from vaeaug.utils.random import keyed_seed, numpy_generator
+from vaeaug.utils.validation import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

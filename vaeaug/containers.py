@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from vaeaug.checks import appended
 from vaeaug.codecs.packing import dtype_from_json, dtype_to_json, index_from_json, index_to_json
 from vaeaug.errors import InputError
 from vaeaug.labels import stack_labels
+from vaeaug.utils.validation import appended
 
 __all__ = [
     "CONTAINERS",

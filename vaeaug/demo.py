@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.demo_pages import COMMON, COPIES, METRICS, OURS, PLAIN, RARE, Outcome, Split, write_all
 from vaeaug.errors import InputError
-from vaeaug.randomness import numpy_generator
-from vaeaug.signals import interruptible
+from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.signals import interruptible
 
 __all__ = ["run"]
 

@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 from vaeaug.evaluation.privacy import exact_copies
 from vaeaug.evaluation.report import Picture, Report, Table, Text, library_versions
-from vaeaug.files import staged
 from vaeaug.plotting import LatentScatterDisplay, LossCurvesDisplay, MarginalsDisplay, ScoresDisplay
 from vaeaug.tablefiles import write_frame
+from vaeaug.utils.files import staged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.operations import nearby, pulled, regressed
+from vaeaug.utils.validation import check_number
 
 __all__ = ["Attribute", "Directions"]
 

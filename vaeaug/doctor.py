@@ -13,8 +13,8 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.nn.precision import has_bfloat16
-from vaeaug.randomness import numpy_generator
-from vaeaug.versions import installed_versions
+from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.versions import installed_versions
 
 __all__ = ["describe_machine", "examine", "repeated_draws"]
 

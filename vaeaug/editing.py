@@ -15,7 +15,7 @@ from vaeaug.directions import Directions
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
 from vaeaug.latent_operations import Codes, Space, chosen_operation, recondition, shift
-from vaeaug.randomness import numpy_generator
+from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Editing"]
 

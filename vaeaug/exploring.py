@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.checks import check_number
-from vaeaug.frames import to_pandas
 from vaeaug.latent_operations import Codes, lattice, traverse
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.validation import check_number
 
 if TYPE_CHECKING:
     from vaeaug.editing import Editing

@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.distances import (
@@ -27,7 +26,8 @@ from vaeaug.evaluation.distances import (
     take_rows,
 )
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidied
-from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.validation import check_number
 
 __all__ = ["REASONS", "LabelFilter", "Verdict"]
 

@@ -15,7 +15,7 @@ from vaeaug.class_weights import class_numbers
 from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.intake import Intake
 from vaeaug.model import Model
-from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = ["Anchors", "Fitted"]
 

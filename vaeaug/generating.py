@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from vaeaug import operations
-from vaeaug.checks import check_number, check_option, extended
 from vaeaug.codecs.context import encode_labels
 from vaeaug.errors import InputError
 from vaeaug.fitted import Anchors, Fitted
-from vaeaug.frames import to_pandas
-from vaeaug.randomness import numpy_generator
 from vaeaug.resampling import targets
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.validation import check_number, check_option, extended
 
 __all__ = ["METHODS", "Generating"]
 

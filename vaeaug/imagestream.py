@@ -14,8 +14,8 @@ from vaeaug.containers import is_dataset, item, length, opened, read
 from vaeaug.errors import InputError
 from vaeaug.intake import ImageIntake
 from vaeaug.labels import list_labels, plain_label, probe_rows, stack_labels
-from vaeaug.randomness import numpy_generator, torch_generator
 from vaeaug.training.rows import Block
+from vaeaug.utils.random import numpy_generator, torch_generator
 
 __all__ = ["StreamedImages", "is_image_stream"]
 

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from vaeaug.checks import (
+from vaeaug.codecs.images import ImageCodec
+from vaeaug.codecs.quantiles import bins_for
+from vaeaug.codecs.tabular import TableCodec
+from vaeaug.containers import CONTAINERS, Container, Frames, Opened, holds_images, joined, opened, read
+from vaeaug.errors import InputError
+from vaeaug.utils.frames import Home, to_pandas
+from vaeaug.utils.validation import (
     appended,
     errors_of_ours,
     refuse_other_forms,
@@ -18,12 +24,6 @@ from vaeaug.checks import (
     refuse_text,
     take_labels,
 )
-from vaeaug.codecs.images import ImageCodec
-from vaeaug.codecs.quantiles import bins_for
-from vaeaug.codecs.tabular import TableCodec
-from vaeaug.containers import CONTAINERS, Container, Frames, Opened, holds_images, joined, opened, read
-from vaeaug.errors import InputError
-from vaeaug.frames import Home, to_pandas
 
 __all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
 

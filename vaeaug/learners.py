@@ -15,8 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from vaeaug.checks import check_option
 from vaeaug.evaluation.columns import empty_columns, fill_columns, is_continuous, read_numbers, simplify
+from vaeaug.utils.validation import check_option
 
 __all__ = ["LEARNERS", "PlainColumns", "learner"]
 

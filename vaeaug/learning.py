@@ -22,7 +22,6 @@ from vaeaug.model import Model
 from vaeaug.nn.latents import LATENTS
 from vaeaug.nn.posteriors import POSTERIORS
 from vaeaug.nn.priors import PRIORS
-from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
 from vaeaug.settings import (
     Plan,
@@ -37,6 +36,7 @@ from vaeaug.training.optimisation import Deadline
 from vaeaug.training.rows import Block
 from vaeaug.training.runtime import Runtime
 from vaeaug.training.team import Team
+from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Learned", "Parameters", "Stream", "learn", "warn_if_collapsed"]
 

@@ -9,16 +9,16 @@ import numpy as np
 
 from vaeaug import archive
 from vaeaug.checkpoints import Checkpoints
-from vaeaug.checks import check_weights
 from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.errors import InputError
 from vaeaug.imagestream import StreamedImages, is_image_stream
 from vaeaug.intake import Intake, open_intake
-from vaeaug.randomness import derive_seed
 from vaeaug.recipe import parameter_to_json
 from vaeaug.streaming import StreamedTable
 from vaeaug.tablestream import is_stream
 from vaeaug.training.team import Team
+from vaeaug.utils.random import derive_seed
+from vaeaug.utils.validation import check_weights
 
 __all__ = ["Lesson", "agreed_seed", "begun", "check_whose", "gathered"]
 

@@ -23,13 +23,13 @@ from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.prior import Turns
 from vaeaug.nn.tilting import Classes
 from vaeaug.nn.vae import VAE
-from vaeaug.randomness import isolated_torch, neutral_torch
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train
 from vaeaug.training.options import TrainingResult
 from vaeaug.training.rows import Block, StreamedRows
 from vaeaug.training.runtime import Runtime
 from vaeaug.training.team import Team
+from vaeaug.utils.random import isolated_torch, neutral_torch
 
 __all__ = ["Model"]
 

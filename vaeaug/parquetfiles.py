@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.files import staged
-from vaeaug.frames import as_arrow_array
+from vaeaug.utils.files import staged
+from vaeaug.utils.frames import as_arrow_array
 
 __all__ = [
     "check_pyarrow",

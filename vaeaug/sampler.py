@@ -14,7 +14,13 @@ from sklearn.utils import InputTags, Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from vaeaug.checks import (
+from vaeaug.committee import Committee, typical_rows
+from vaeaug.containers import holds_images, joined, opened
+from vaeaug.errors import InputError
+from vaeaug.resampling import class_counts, targets
+from vaeaug.utils.frames import is_foreign, to_pandas
+from vaeaug.utils.random import derive_seed, keyed_seed
+from vaeaug.utils.validation import (
     appended,
     as_array,
     check_option,
@@ -24,12 +30,6 @@ from vaeaug.checks import (
     refuse_repeated_columns,
     take_labels,
 )
-from vaeaug.committee import Committee, typical_rows
-from vaeaug.containers import holds_images, joined, opened
-from vaeaug.errors import InputError
-from vaeaug.frames import is_foreign, to_pandas
-from vaeaug.randomness import derive_seed, keyed_seed
-from vaeaug.resampling import class_counts, targets
 
 __all__ = ["VAEOverSampler", "class_labels"]
 
@@ -417,8 +417,13 @@ def _has_text(labels: np.ndarray) -> bool:
 def _is_indicator(y: Any) -> bool:
     if np.ndim(y) != 2 or np.shape(y)[1] == 1:
         return False
-    numbers = not isinstance(y, pd.DataFrame) or all(map(pd.api.types.is_numeric_dtype, y.dtypes))
-    return numbers and type_of_target(y) == "multilabel-indicator"
+    if isinstance(y, pd.DataFrame) and not all(_kind(dtype) in tuple("biuf") for dtype in y.dtypes):
+        return False
+    return bool(type_of_target(y) == "multilabel-indicator")
+
+
+def _kind(dtype: Any) -> str:
+    return "" if isinstance(dtype, pd.SparseDtype) else getattr(dtype, "kind", "")
 
 
 def _column(y: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.randomness import numpy_generator
 from vaeaug.recipe import Recipe
+from vaeaug.utils.random import numpy_generator
 
 __all__ = [
     "Plan",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.files import clear_temporaries, is_temporary, staged
 from vaeaug.parquetfiles import is_whole
-from vaeaug.versions import installed_versions
+from vaeaug.utils.files import clear_temporaries, is_temporary, staged
+from vaeaug.utils.versions import installed_versions
 
 __all__ = ["FORMAT", "MANIFEST", "MODEL", "ShardFolder"]
 

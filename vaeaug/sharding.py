@@ -16,16 +16,16 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_is_fitted
 
 from vaeaug import archive
-from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError, WorkerLostError
-from vaeaug.frames import as_arrow
 from vaeaug.generating import METHODS, Generating
 from vaeaug.parquetfiles import check_pyarrow, count_values, open_parquet, schema_of
 from vaeaug.persistence import to_state
 from vaeaug.resampling import targets_of_counts
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.shardworker import Job, examples, fingerprint, forget, remember, write_shard
-from vaeaug.wording import shortened
+from vaeaug.utils.frames import as_arrow
+from vaeaug.utils.validation import check_number, check_option
+from vaeaug.utils.wording import shortened
 
 __all__ = ["Sharding"]
 

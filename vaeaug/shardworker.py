@@ -14,12 +14,12 @@ import pandas as pd
 from vaeaug import archive
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
-from vaeaug.frames import as_arrow, to_pandas
 from vaeaug.generating import Generating
 from vaeaug.parquetfiles import write_parquet
 from vaeaug.persistence import from_state, to_state
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads
+from vaeaug.utils.frames import as_arrow, to_pandas
 
 __all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels", "write_shard"]
 

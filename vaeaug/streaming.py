@@ -24,10 +24,10 @@ from vaeaug.codecs.reservoir import Reservoir, Sample
 from vaeaug.codecs.tabular import TableCodec
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.intake import TableIntake
-from vaeaug.randomness import keyed_seed, numpy_generator
 from vaeaug.tablestream import Piece, TableStream, open_stream
 from vaeaug.training.rows import Block
 from vaeaug.training.team import Team
+from vaeaug.utils.random import keyed_seed, numpy_generator
 
 __all__ = ["StreamedTable", "Survey", "survey"]
 

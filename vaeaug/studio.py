@@ -18,9 +18,9 @@ from PIL import Image
 
 from vaeaug.augmenter import load
 from vaeaug.exploring import Explored, explored
-from vaeaug.files import staged
 from vaeaug.studio_page import PAGE, SCRIPT, STYLE
-from vaeaug.wording import count
+from vaeaug.utils.files import staged
+from vaeaug.utils.wording import count
 
 if TYPE_CHECKING:
     from vaeaug.augmenter import VAEAugmenter

@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from vaeaug.errors import InputError
-from vaeaug.files import SEPARATORS, check_format, check_outputs, check_readable
 from vaeaug.textfiles import read_names
-from vaeaug.wording import shortened
+from vaeaug.utils.files import SEPARATORS, check_format, check_outputs, check_readable
+from vaeaug.utils.wording import shortened
 
 __all__ = ["check_columns", "check_table"]
 

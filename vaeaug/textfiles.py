@@ -15,7 +15,7 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.files import staged
+from vaeaug.utils.files import staged
 
 __all__ = ["TextTable", "check_encoding", "read_names", "read_text", "write_text"]
 

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from vaeaug import BatchAugment
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.randomness import derive_seed, keyed_seed
+from vaeaug.utils.random import derive_seed, keyed_seed
 
 LABELS = torch.tensor([0, 1, 2, 1] * 10)
 

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.torchvision import VAEVariation
-from vaeaug.randomness import keyed_seed
+from vaeaug.utils.random import keyed_seed
 
 GREY = torch.full((1, 6, 5), 100, dtype=torch.uint8)
 

@@ -10,7 +10,7 @@ from vaeaug.losses.bounds import KullbackLeibler, Reconstruction
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.schedules import Ramp
 from vaeaug.losses.term import Adversary
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 B = 4000
 BLOCKS = ((0, 3), (3, 5))

@@ -14,7 +14,7 @@ from vaeaug.errors import InputError
 from vaeaug.losses.perceptual import Perceptual
 from vaeaug.losses.term import Setting
 from vaeaug.nn.vae import Pass
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 B, SHAPE = 6, (1, 12, 12)
 SETTING = Setting(None, 4, (0, 2), SHAPE, 144)

@@ -20,8 +20,8 @@ from vaeaug.losses.terms import TERMS
 from vaeaug.losses.views import real_view, value_count, views
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
-from vaeaug.randomness import isolated_torch
 from vaeaug.recipe import Recipe
+from vaeaug.utils.random import isolated_torch
 
 B = 8
 BLUEPRINT = blueprint(latent_dim=4)

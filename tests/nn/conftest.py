@@ -2,7 +2,7 @@
 
 import pytest
 
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from torch.distributions import (
 )
 
 from vaeaug.nn.distributions import DiagonalGaussian, GaussianMixture, draw, gaussian_log_prob
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 DTYPE = torch.float64
 

@@ -6,7 +6,7 @@ from contracts import every_parameter_has_a_gradient, stirred
 
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.flows import FlowDistribution, FlowMatchingObjective, VelocityField
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 D, K = 2, 3
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vaeaug.nn.distributions import draw
 from vaeaug.nn.priors import PRIORS, FlowPrior, GaussianPrior, MixturePrior
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 CLASSES, D = 2, 2
 LABELS = [0] * 150 + [1] * 50

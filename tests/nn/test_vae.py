@@ -12,7 +12,7 @@ from vaeaug.nn.networks import CodeDecoder, RowEncoder
 from vaeaug.nn.posteriors import GaussianPosterior
 from vaeaug.nn.priors import StandardPrior
 from vaeaug.nn.vae import VAE
-from vaeaug.randomness import isolated_torch
+from vaeaug.utils.random import isolated_torch
 
 LAYOUT = Layout.row([Span("categorical", 3), Span("categorical", 4)])
 D, K, B = 2, 2, 5

@@ -26,7 +26,7 @@ from vaeaug.codecs.packing import (
 )
 from vaeaug.codecs.storage import mask_of
 from vaeaug.errors import InputError
-from vaeaug.frames import Home, to_pandas
+from vaeaug.utils.frames import Home, to_pandas
 
 __all__ = ["ContextCodec", "encode_labels"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.codecs.promotion import cast, common_dtype
-from vaeaug.randomness import numpy_generator
+from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Reservoir", "Sample"]
 

@@ -16,10 +16,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import _safe_indexing
 
 from vaeaug.errors import InputError
-from vaeaug.estimators import class_weight_keyword, describe, seeded, weight_keyword
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.evaluation.metrics import Predictions
-from vaeaug.randomness import numpy_generator
+from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
+from vaeaug.utils.random import numpy_generator
 
 __all__ = [
     "ClassWeights",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.checks import check_option
 from vaeaug.evaluation.crossing import Outcome
 from vaeaug.evaluation.displays import AssessmentDisplay
 from vaeaug.evaluation.intervals import Intervals
@@ -19,7 +18,8 @@ from vaeaug.evaluation.metrics import METRICS, Metric, calibration_slope
 from vaeaug.evaluation.report import Report, Table, Text, library_versions
 from vaeaug.evaluation.statistics import Difference
 from vaeaug.evaluation.verdict import DECISIONS, Comparison, Verdict, judge
-from vaeaug.files import staged
+from vaeaug.utils.files import staged
+from vaeaug.utils.validation import check_option
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

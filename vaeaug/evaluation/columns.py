@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import sparse
 
 from vaeaug.errors import InputError
-from vaeaug.frames import to_pandas
-from vaeaug.wording import shortened
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.wording import shortened
 
 __all__ = [
     "as_array",

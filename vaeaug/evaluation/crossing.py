@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
 from vaeaug.evaluation.arms import Trained, Training, Way, explain_failure, rows_of, stacked, train
 from vaeaug.evaluation.metrics import Thresholds, best_thresholds, measure
-from vaeaug.randomness import numpy_generator
+from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
 

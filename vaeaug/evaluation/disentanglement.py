@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
-from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = ["dci_scores", "disentanglement_scores", "factor_vae_score", "mutual_information_gap"]
 

@@ -16,7 +16,7 @@ from vaeaug.evaluation.columns import as_array, empty_columns, fill_columns
 from vaeaug.evaluation.images import channels_first
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
-from vaeaug.randomness import derive_seed
+from vaeaug.utils.random import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

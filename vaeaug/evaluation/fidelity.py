@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
-from vaeaug.randomness import derive_seed
+from vaeaug.utils.random import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

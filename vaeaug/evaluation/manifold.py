@@ -20,7 +20,7 @@ from vaeaug.evaluation.distances import (
     take_rows,
 )
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
-from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = ["alpha_precision_beta_recall", "manifold_scores", "prdc"]
 

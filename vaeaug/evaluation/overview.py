@@ -28,7 +28,7 @@ from vaeaug.evaluation.privacy import (
     near_copies,
 )
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
-from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from vaeaug.errors import InputError
 from vaeaug.evaluation.distances import Points, choose_rows, nearest, scale_numbers, take_rows
 from vaeaug.evaluation.tables import join_tables
-from vaeaug.randomness import derive_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = [
     "attack_scores",

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.files import staged
-from vaeaug.versions import installed_versions
+from vaeaug.utils.files import staged
+from vaeaug.utils.versions import installed_versions
 
 __all__ = ["Picture", "Report", "Table", "Text", "library_versions"]
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.images import channels_first, image_features
-from vaeaug.randomness import derive_seed, isolated_torch, numpy_generator
+from vaeaug.utils.random import derive_seed, isolated_torch, numpy_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

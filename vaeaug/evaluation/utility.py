@@ -15,9 +15,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from vaeaug.checks import check_number, refuse_repeated_columns
 from vaeaug.errors import InputError
-from vaeaug.estimators import describe
 from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
 from vaeaug.evaluation.assessment import Assessment
 from vaeaug.evaluation.columns import as_array
@@ -25,8 +23,10 @@ from vaeaug.evaluation.crossing import Fold, Problem, cross_validate
 from vaeaug.evaluation.metrics import METRICS, Metric
 from vaeaug.evaluation.neighbours import Smote, smote_is_there
 from vaeaug.evaluation.scorers import about_class
-from vaeaug.frames import to_pandas
-from vaeaug.randomness import derive_seed
+from vaeaug.utils.estimators import describe
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.random import derive_seed
+from vaeaug.utils.validation import check_number, refuse_repeated_columns
 
 __all__ = ["assess", "check_rows", "default_ratios", "labels_of"]
 

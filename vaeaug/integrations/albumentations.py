@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from vaeaug.augmenter import load
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.integrations.quiet import A
 from vaeaug.integrations.variation import Varier, broadcast_labels
+from vaeaug.utils.validation import check_number
 
 __all__ = ["VAEVariation"]
 

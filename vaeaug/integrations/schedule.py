@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vaeaug.operations import pick_sources
-from vaeaug.randomness import keyed_seed, numpy_generator
+from vaeaug.utils.random import keyed_seed, numpy_generator
 
 __all__ = ["Schedule"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.codecs.images import ImageCodec
 from vaeaug.integrations.exchange import Exchange
-from vaeaug.randomness import derive_seed, neutral_torch, numpy_generator
+from vaeaug.utils.random import derive_seed, neutral_torch, numpy_generator
 
 __all__ = ["TensorImages", "replace_rows", "works_on_tensors"]
 

@@ -14,7 +14,6 @@ import torch
 from PIL import Image as PILImage
 from torch.utils.data import Dataset
 
-from vaeaug.checks import check_number, check_option
 from vaeaug.errors import InputError
 from vaeaug.integrations.batches import BatchAugment
 from vaeaug.integrations.exchange import Exchange, check_augmenter
@@ -24,8 +23,9 @@ from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.targets import check_dataset, fetched, goes_past_items, pair, read_labels
 from vaeaug.integrations.workers import is_worker, shared
-from vaeaug.randomness import derive_seed
 from vaeaug.resampling import targets
+from vaeaug.utils.random import derive_seed
+from vaeaug.utils.validation import check_number, check_option
 
 __all__ = ["AugmentedDataset", "BatchAugment", "Provenance"]
 

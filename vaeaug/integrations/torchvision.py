@@ -13,12 +13,12 @@ from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.integrations.kinds import Kind
 from vaeaug.integrations.tensors import replace_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
-from vaeaug.randomness import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.validation import check_number
 
 __all__ = ["VAEVariation"]
 

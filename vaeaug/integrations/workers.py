@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import get_worker_info
 
 from vaeaug.errors import InputError
-from vaeaug.randomness import neutral_torch
+from vaeaug.utils.random import neutral_torch
 
 __all__ = ["forked_cuda_explained", "is_worker", "shared"]
 

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.losses.term import Setting
 from vaeaug.nn.vae import Pass
+from vaeaug.utils.validation import check_number
 
 __all__ = ["ImportanceWeighted", "KullbackLeibler", "Reconstruction"]
 

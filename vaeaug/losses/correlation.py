@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.nn.vae import Pass
+from vaeaug.utils.validation import check_number
 
 __all__ = ["CriticCorrelation", "MinibatchCorrelation", "permuted"]
 

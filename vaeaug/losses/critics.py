@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vaeaug.checks import check_number
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.views import Spectator, views
 from vaeaug.nn.vae import Pass
+from vaeaug.utils.validation import check_number
 
 __all__ = ["Adversarial", "PatchCritic"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.views import Spectator, real_view, views
 from vaeaug.nn.vae import Pass
+from vaeaug.utils.validation import check_number
 
 __all__ = ["Perceptual"]
 

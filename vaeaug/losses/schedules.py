@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vaeaug.checks import check_number
+from vaeaug.utils.validation import check_number
 
 __all__ = ["SCHEDULES", "Cycle", "Ramp", "Schedule"]
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import CodeDistribution, TransportedDistribution
@@ -17,6 +16,7 @@ from vaeaug.nn.likelihoods import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder
 from vaeaug.nn.prior import Prior, borrowing_shares
 from vaeaug.nn.rowdistribution import RowDistribution
+from vaeaug.utils.validation import check_number
 
 __all__ = ["CategoricalCodes", "CategoricalPosterior", "Codebook", "TokenDistribution", "TokenPrior"]
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
 from vaeaug.nn.gaussian import GaussianPosterior
 from vaeaug.nn.latent import Latent
 from vaeaug.nn.networks import ResidualBlock
 from vaeaug.nn.prior import Prior, StandardPrior
+from vaeaug.utils.validation import check_number
 
 __all__ = ["LadderLatent", "TopDown", "TopDownDistribution", "TopDownPrior", "VariationalLadder"]
 

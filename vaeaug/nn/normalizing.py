@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from vaeaug.checks import check_number
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
 from vaeaug.nn.gaussian import GaussianPosterior
+from vaeaug.utils.validation import check_number
 
 __all__ = [
     "AutoregressivePosterior",

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaeaug.checks import check_number
 from vaeaug.nn.distributions import CodeDistribution, DiagonalGaussian
+from vaeaug.utils.validation import check_number
 
 __all__ = ["Prior", "StandardPrior", "Turns", "borrowing_shares"]
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaeaug.checks import check_number
 from vaeaug.nn.discrete import TokenPrior
 from vaeaug.nn.distributions import CodeDistribution, GaussianMixture, gaussian_log_prob
 from vaeaug.nn.flows import FlowDistribution, FlowMatchingObjective, VelocityField
 from vaeaug.nn.ladders import TopDownPrior
 from vaeaug.nn.prior import Prior, StandardPrior, Turns, borrowing_shares
 from vaeaug.nn.vamp import VampPrior
+from vaeaug.utils.validation import check_number
 
 __all__ = [
     "PRIORS",

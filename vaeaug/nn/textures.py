@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaeaug.checks import check_number
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
+from vaeaug.utils.validation import check_number
 
 __all__ = ["TextureDistribution", "TexturePixels", "cell_of", "diagonals"]
 

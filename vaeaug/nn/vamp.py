@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaeaug.checks import check_number
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import CodeDistribution, pick_component
 from vaeaug.nn.prior import Prior
+from vaeaug.utils.validation import check_number
 
 __all__ = ["DiagonalMixture", "VampPrior"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from vaeaug.errors import VaeaugWarning
-from vaeaug.randomness import isolated_torch, neutral_torch
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import HeldRows, StreamedRows
 from vaeaug.training.run import Keeper, Run
 from vaeaug.training.runtime import Runtime
 from vaeaug.training.team import SharedClock, Team
+from vaeaug.utils.random import isolated_torch, neutral_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable as Function

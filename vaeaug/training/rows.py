@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vaeaug.errors import InputError
-from vaeaug.randomness import numpy_generator, torch_generator
+from vaeaug.utils.random import numpy_generator, torch_generator
 
 __all__ = ["Batch", "Block", "HeldRows", "Rows", "StreamedRows"]
 

@@ -13,7 +13,7 @@ import torch
 from joblib.parallel import get_active_backend
 
 from vaeaug.errors import InputError
-from vaeaug.randomness import neutral_torch
+from vaeaug.utils.random import neutral_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,7 @@ class Runtime:
 
     @contextmanager
     def session(self, work: float | None = None) -> Iterator[None]:
-        """Hold the settings of :func:`limited_threads` and :func:`vaeaug.randomness.neutral_torch`.
+        """Hold the settings of :func:`limited_threads` and :func:`vaeaug.utils.random.neutral_torch`.
 
         May be nested.
 

@@ -17,7 +17,7 @@ def weight_keyword(estimator: Any) -> str | None:
     --------
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
-    >>> from vaeaug.estimators import weight_keyword
+    >>> from vaeaug.utils.estimators import weight_keyword
     >>> weight_keyword(make_pipeline(LogisticRegression()))
     'logisticregression__sample_weight'
     """

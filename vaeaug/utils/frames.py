@@ -43,7 +43,7 @@ class Home:
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from vaeaug.frames import Home, to_pandas
+    >>> from vaeaug.utils.frames import Home, to_pandas
     >>> table = pa.table({"size": [1, 2], "job": ["clerk", None]})
     >>> Home.of(table).wrap(to_pandas(table)).equals(table)
     True
@@ -130,7 +130,15 @@ def to_pandas(data: Any) -> Any:
         raise InputError("X is a LazyFrame, which holds no rows yet; pass X.collect().")
     if _library(data) is None:
         return data
-    frame = _as_table(data).to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
+    table = _as_table(data)
+    try:
+        frame = table.to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
+    except (TypeError, ValueError, NotImplementedError) as error:  # as of Arrow too
+        kinds = {field.name: str(field.type) for field in table.schema}
+        raise InputError(
+            f"The {type(data).__name__} cannot be read: {_first_line(error)} Its columns: {kinds}; cast "
+            "those that are neither numbers, text, times nor categories of such."
+        ) from error
     return frame if _is_frame(data) else frame[_COLUMN].rename(getattr(data, "name", None) or None)
 
 

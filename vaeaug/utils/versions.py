@@ -20,7 +20,7 @@ def installed_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> from vaeaug.versions import installed_versions
+    >>> from vaeaug.utils.versions import installed_versions
     >>> installed_versions(["surely-not-installed"], absent="unknown")
     {'surely-not-installed': 'unknown'}
     """

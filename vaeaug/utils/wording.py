@@ -13,7 +13,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
     Examples
     --------
-    >>> from vaeaug.wording import count
+    >>> from vaeaug.utils.wording import count
     >>> count(1, "row"), count(1200, "row"), count(2, "class", "classes")
     ('1 row', '1,200 rows', '2 classes')
     """

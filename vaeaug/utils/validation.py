@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError, InputTypeError
-from vaeaug.frames import Home, is_foreign, is_foreign_frame, split_columns, to_pandas
+from vaeaug.utils.frames import Home, is_foreign, is_foreign_frame, split_columns, to_pandas
 
 __all__ = [
     "appended",

@@ -122,7 +122,7 @@ def name_kind(path: str | os.PathLike[str]) -> str | None:
     Examples
     --------
     >>> import os
-    >>> from vaeaug.files import name_kind
+    >>> from vaeaug.utils.files import name_kind
     >>> name_kind(os.curdir), name_kind("nothing here")
     ('a folder', None)
     """
@@ -180,7 +180,7 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from vaeaug.files import staged
+    >>> from vaeaug.utils.files import staged
     >>> path = pathlib.Path(tempfile.mkdtemp(), "note.txt")
     >>> with staged(path) as temporary:
     ...     written = temporary.write_text("whole")
