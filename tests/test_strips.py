@@ -10,7 +10,7 @@ from made_images import IMAGE_CONTAINERS, blobs, fast
 
 from vaeaug.errors import InputError
 from vaeaug.plotting import FramesDisplay, PathDisplay
-from vaeaug.strips import pixels
+from vaeaug.plotting.frames import pixels
 
 IMAGES, LABELS = blobs()
 

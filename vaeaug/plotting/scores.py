@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from vaeaug.drawing import CLASS_COLOURS, GRID, REAL, add_legend, finish, new_axes
+from vaeaug.plotting.style import CLASS_COLOURS, GRID, REAL, add_legend, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ class ScoresDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.plotting import ScoresDisplay
+    >>> from vaeaug.plotting.displays import ScoresDisplay
     >>> scores = pd.DataFrame({"before": [0.5, 0.6], "after": [0.7, 0.6]}, index=["tree", "forest"])
     >>> ScoresDisplay(scores=scores).plot(xlabel="recall").ax_.get_xlabel()
     'recall'

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from vaeaug.dots import ScoresDisplay
-from vaeaug.drawing import (
+from vaeaug.errors import InputError
+from vaeaug.plotting.frames import FramesDisplay, PathDisplay
+from vaeaug.plotting.scores import ScoresDisplay
+from vaeaug.plotting.style import (
     CLASS_COLOURS,
     INK,
     SOFT,
@@ -22,8 +24,6 @@ from vaeaug.drawing import (
     shares,
     thinned,
 )
-from vaeaug.errors import InputError
-from vaeaug.strips import FramesDisplay, PathDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class LossCurvesDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.plotting import LossCurvesDisplay
+    >>> from vaeaug.plotting.displays import LossCurvesDisplay
     >>> history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [9.0, 7.0, 6.0], "valid_loss": [9.0, 8, 8]})
     >>> display = LossCurvesDisplay.from_history(history)
     >>> display.ax_.get_xlabel()
@@ -143,7 +143,7 @@ class LatentScatterDisplay:
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.plotting import LatentScatterDisplay
+    >>> from vaeaug.plotting.displays import LatentScatterDisplay
     >>> rng = np.random.default_rng(0)
     >>> real, new = rng.normal(size=(50, 4)), rng.normal(size=(9, 4))
     >>> display = LatentScatterDisplay.from_codes(real, [0, 1] * 25, new, [1] * 9)
@@ -273,7 +273,7 @@ class MarginalsDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.plotting import MarginalsDisplay
+    >>> from vaeaug.plotting.displays import MarginalsDisplay
     >>> real = pd.DataFrame({"age": range(60), "job": ["clerk", "nurse"] * 30})
     >>> display = MarginalsDisplay.from_frames(real, real.sample(20, random_state=0))
     >>> display.axes_.shape

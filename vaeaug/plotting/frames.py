@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import zoom
 
-from vaeaug.drawing import CLASS_COLOURS, GRID, SOFT, add_legend, finish, new_axes
 from vaeaug.errors import InputError
+from vaeaug.plotting.style import CLASS_COLOURS, GRID, SOFT, add_legend, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ class FramesDisplay:
     --------
     >>> from sklearn.datasets import load_digits
     >>> from vaeaug import VAEAugmenter
-    >>> from vaeaug.plotting import FramesDisplay
+    >>> from vaeaug.plotting.displays import FramesDisplay
     >>> images = load_digits().images.astype("uint8")
     >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(images[:200])
     >>> FramesDisplay.from_interpolation(augmenter, images[:3], images[3:6], steps=5).frames.shape
@@ -186,7 +186,7 @@ class PathDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.plotting import PathDisplay
+    >>> from vaeaug.plotting.displays import PathDisplay
     >>> frames = [pd.DataFrame({"age": [30 + i], "job": ["clerk"]}) for i in range(4)]
     >>> PathDisplay.from_frames(frames).path["age"].tolist()
     [30, 31, 32, 33]

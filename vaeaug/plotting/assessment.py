@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.drawing import CLASS_COLOURS, GRID, SOFT, finish, new_axes
+from vaeaug.plotting.style import CLASS_COLOURS, GRID, SOFT, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ class AssessmentDisplay:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.evaluation.displays import AssessmentDisplay
+    >>> from vaeaug.plotting.assessment import AssessmentDisplay
     >>> moved = pd.DataFrame({"difference": [0.02], "low": [-0.01], "high": [0.05]}, index=["SMOTE"])
     >>> AssessmentDisplay(differences=moved, metric="ROC AUC").plot().ax_.get_xlabel()
     'difference in ROC AUC to plain training'
