@@ -18,7 +18,7 @@ from PIL import Image
 
 from vaeaug.augmenter import load
 from vaeaug.exploring import Explored, explored
-from vaeaug.studio_page import PAGE, SCRIPT, STYLE
+from vaeaug.reports.studio import PAGE, SCRIPT, STYLE
 from vaeaug.utils.files import staged
 from vaeaug.utils.wording import count
 

@@ -12,10 +12,10 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.intervals import Intervals
 from vaeaug.evaluation.neighbours import Smote
 from vaeaug.evaluation.utility import assess
 from vaeaug.plotting.assessment import AssessmentDisplay
+from vaeaug.reports.intervals import Intervals
 
 EVIL = "=cmd()<script>alert(1)</script>"
 

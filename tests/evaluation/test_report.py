@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.report import Picture, Report, Table, Text, library_versions
+from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
 
 EVIL = "<script src='http://evil.example/x.js'>alert(1)</script>\"&"
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.evaluation.crossing import Outcome
-from vaeaug.evaluation.intervals import Intervals
 from vaeaug.evaluation.metrics import METRICS, Metric, calibration_slope
-from vaeaug.evaluation.report import Report, Table, Text, library_versions
 from vaeaug.evaluation.statistics import Difference
 from vaeaug.evaluation.verdict import DECISIONS, Comparison, Verdict, judge
 from vaeaug.plotting.assessment import AssessmentDisplay
+from vaeaug.reports.intervals import Intervals
+from vaeaug.reports.report import Report, Table, Text, library_versions
 from vaeaug.utils.files import staged
 from vaeaug.utils.validation import check_option
 

@@ -170,7 +170,7 @@ class Report:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.evaluation.report import Report, Table
+    >>> from vaeaug.reports.report import Report, Table
     >>> scores = pd.DataFrame({"recall": [0.5, 0.75]}, index=["before", "after"])
     >>> page = Report("Recall", "It rose.", [Table("Scores", scores)]).to_html()
     >>> "<td class=\\"number\\">0.750</td>" in page

@@ -50,7 +50,7 @@ class Intervals:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.evaluation.intervals import Intervals
+    >>> from vaeaug.reports.intervals import Intervals
     >>> moved = pd.DataFrame({"difference": [0.02], "low": [-0.01], "high": [0.05]}, index=["<b>"])
     >>> "&lt;b&gt;" in Intervals("Differences", moved).to_html()
     True
