@@ -6,7 +6,7 @@ import sys
 
 from rank_tasks import table
 
-import vaeaug.checkpoints
+import vaeaug.io.checkpoints
 from vaeaug import VAEAugmenter
 
 #: What each kind of fit is like.
@@ -23,7 +23,7 @@ def fit(kind, folder=None, **parameters):
 
 def kill_after(saves):
     """Let the process be killed when it has written so many states."""
-    save, count = vaeaug.checkpoints.Stage.save, 0
+    save, count = vaeaug.io.checkpoints.Stage.save, 0
 
     def counting(self, meta, arrays):
         nonlocal count
@@ -32,7 +32,7 @@ def kill_after(saves):
         if count == saves:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    vaeaug.checkpoints.Stage.save = counting
+    vaeaug.io.checkpoints.Stage.save = counting
 
 
 if __name__ == "__main__":

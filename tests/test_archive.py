@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vaeaug import archive
 from vaeaug.errors import ArchiveError
+from vaeaug.io import archive
 
 DATA = Path(__file__).parent / "data"
 
@@ -126,7 +126,7 @@ def test_the_header_names_format_and_versions(saved):
 
 
 def test_no_torch_is_imported():
-    code = "import sys, vaeaug.archive as a; a._versions(); sys.exit('torch' in sys.modules)"
+    code = "import sys, vaeaug.io.archive as a; a._versions(); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -12,10 +12,10 @@ from checkpoint_tasks import fit
 from made_processes import TESTS, environment
 from rank_tasks import table
 
-import vaeaug.checkpoints
+import vaeaug.io.checkpoints
 from vaeaug import VAEAugmenter, load
-from vaeaug.checkpoints import Checkpoints
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
+from vaeaug.io.checkpoints import Checkpoints
 
 
 def weights(model):
@@ -129,7 +129,7 @@ def test_what_a_killed_writer_left_is_cleared_away(tmp_path):
     left.write_bytes(b"half")
     fit("critic", tmp_path)
     assert not left.exists()
-    assert vaeaug.checkpoints.Checkpoints(tmp_path).seed() is not None
+    assert vaeaug.io.checkpoints.Checkpoints(tmp_path).seed() is not None
 
 
 def test_fits_on_files_go_on_too(tmp_path):
@@ -139,7 +139,7 @@ def test_fits_on_files_go_on_too(tmp_path):
     parameters = {"max_iter": 3, "random_state": 0, "device": "cpu"}
     whole = VAEAugmenter(**parameters).fit(tmp_path / "rows.parquet", y="label")
     broken = VAEAugmenter(**parameters, checkpoint_dir=tmp_path / "kept")
-    save = vaeaug.checkpoints.Stage.save
+    save = vaeaug.io.checkpoints.Stage.save
 
     def stop(self, meta, arrays):
         save(self, meta, arrays)
@@ -147,7 +147,7 @@ def test_fits_on_files_go_on_too(tmp_path):
             raise SystemExit
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vaeaug.checkpoints.Stage, "save", stop)
+        patch.setattr(vaeaug.io.checkpoints.Stage, "save", stop)
         with pytest.raises(SystemExit):
             broken.fit(tmp_path / "rows.parquet", y="label")
     assert_same(broken.fit(tmp_path / "rows.parquet", y="label"), whole)

@@ -20,9 +20,10 @@ from torch.utils.data import Subset, TensorDataset
 from torchvision.datasets import ImageFolder
 
 import vaeaug.assembly
-from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, archive, load
+from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, load
 from vaeaug.containers import read_mode
 from vaeaug.errors import InputError, TrainingDivergedError
+from vaeaug.io import archive
 
 X, Y = blobs()
 METHODS = ["prior", "posterior", "interpolate"]

@@ -13,8 +13,9 @@ from made_tables import made_labels, made_table
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from vaeaug import Recipe, VAEAugmenter, archive, load
+from vaeaug import Recipe, VAEAugmenter, load
 from vaeaug.errors import ArchiveError, InputError
+from vaeaug.io import archive
 
 OLD = Path(__file__).parent / "data" / "model_format_1.safetensors"
 

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from made_shards import contents, made_model, made_rows
 
-import vaeaug.parquetfiles
+import vaeaug.io.parquet
 import vaeaug.sharding
 import vaeaug.shardworker
 from vaeaug import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError, WorkerLostError
-from vaeaug.parquetfiles import schema_of
+from vaeaug.io.parquet import schema_of
 from vaeaug.shardfolder import MANIFEST, MODEL, ShardFolder
 from vaeaug.shardworker import fingerprint, with_labels
 
@@ -405,7 +405,7 @@ def test_bad_arguments_make_no_folder(model: VAEAugmenter, tmp_path: Path) -> No
 def test_without_pyarrow_the_remedy_is_named(
     model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vaeaug.parquetfiles, "find_spec", lambda name: None)
+    monkeypatch.setattr(vaeaug.io.parquet, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"sample_to_parquet needs pyarrow.*pip install vaeaug\[parquet\]"):
         model.sample_to_parquet(5, tmp_path / "rows")
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.tablefiles import formula_columns, read_table, write_frame
+from vaeaug.io.tables import formula_columns, read_table, write_frame
 from vaeaug.utils.files import check_format
 from vaeaug.utils.wording import shortened
 

@@ -11,12 +11,12 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug import archive
 from vaeaug.assembly import NETWORKS
 from vaeaug.coding import Coding
 from vaeaug.editing import Editing
 from vaeaug.errors import ArchiveError
 from vaeaug.generating import METHODS
+from vaeaug.io import archive
 from vaeaug.learning import learn, warn_if_collapsed
 from vaeaug.lessons import agreed_seed, begun, check_whose, gathered
 from vaeaug.nn.latents import LATENTS

@@ -14,8 +14,8 @@ from typing import Any
 
 from vaeaug import __version__
 from vaeaug.errors import ColumnNote, InputError, VaeaugError, VaeaugWarning
+from vaeaug.io.text import check_encoding
 from vaeaug.tableoptions import check_table
-from vaeaug.textfiles import check_encoding
 from vaeaug.utils.files import check_format, check_outputs, check_readable, name_kind
 from vaeaug.utils.signals import Terminated, terminable
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
-from vaeaug.tablefiles import TableFile, formula_columns, read_table, write_frame
 from vaeaug.tableoptions import check_columns
 from vaeaug.utils.files import clear_temporaries, staged
 from vaeaug.utils.signals import Terminated, interruptible

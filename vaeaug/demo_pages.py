@@ -14,9 +14,9 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.evaluation.privacy import exact_copies
+from vaeaug.io.tables import write_frame
 from vaeaug.plotting.displays import LatentScatterDisplay, LossCurvesDisplay, MarginalsDisplay, ScoresDisplay
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
-from vaeaug.tablefiles import write_frame
 from vaeaug.utils.files import staged
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
-from vaeaug.checkpoints import Checkpoints
 from vaeaug.class_weights import class_numbers, class_weights
 from vaeaug.codecs.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
 from vaeaug.fitted import Anchors
+from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.layout import Layout
 from vaeaug.model import Model
 from vaeaug.nn.latents import LATENTS

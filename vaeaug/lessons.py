@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug import archive
-from vaeaug.checkpoints import Checkpoints
 from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.errors import InputError
 from vaeaug.imagestream import StreamedImages, is_image_stream
 from vaeaug.intake import Intake, open_intake
+from vaeaug.io import archive
+from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.recipe import parameter_to_json
 from vaeaug.streaming import StreamedTable
 from vaeaug.tablestream import is_stream

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.parquetfiles import is_whole
+from vaeaug.io.parquet import is_whole
 from vaeaug.utils.files import clear_temporaries, is_temporary, staged
 from vaeaug.utils.versions import installed_versions
 

@@ -15,10 +15,10 @@ from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug import archive
 from vaeaug.errors import InputError, WorkerLostError
 from vaeaug.generating import METHODS, Generating
-from vaeaug.parquetfiles import check_pyarrow, count_values, open_parquet, schema_of
+from vaeaug.io import archive
+from vaeaug.io.parquet import check_pyarrow, count_values, open_parquet, schema_of
 from vaeaug.persistence import to_state
 from vaeaug.resampling import targets_of_counts
 from vaeaug.shardfolder import MODEL, ShardFolder

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug import archive
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
 from vaeaug.generating import Generating
-from vaeaug.parquetfiles import write_parquet
+from vaeaug.io import archive
+from vaeaug.io.parquet import write_parquet
 from vaeaug.persistence import from_state, to_state
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads

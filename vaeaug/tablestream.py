@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.parquetfiles import check_pyarrow, named_failures, open_parquet
+from vaeaug.io.parquet import check_pyarrow, named_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
 
 __all__ = ["FrameStream", "ParquetStream", "Piece", "TableStream", "is_stream", "open_stream"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug import archive
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
+from vaeaug.io import archive
 from vaeaug.utils.files import clear_temporaries
 
 __all__ = ["Checkpoints", "Stage"]

@@ -112,7 +112,7 @@ def fingerprint(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.archive import fingerprint
+    >>> from vaeaug.io.archive import fingerprint
     >>> fingerprint({"a": (1, 2)}, {"w": np.zeros(2)}) == fingerprint({"a": [1, 2]}, {"w": np.zeros(2)})
     True
     """

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.textcolumns import TextColumn, read_column
-from vaeaug.textfiles import TextTable, read_text, write_text
+from vaeaug.io.csv import TextColumn, read_column
+from vaeaug.io.text import TextTable, read_text, write_text
 from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, staged
 
 __all__ = ["TableFile", "formula_columns", "read_table", "write_frame"]
