@@ -14,7 +14,7 @@ from vaeaug.cli import _parser, main
 def table(tmp_path, monkeypatch):
     monkeypatch.setattr(vaeaug.assess_command, "VAEOverSampler", lambda augmenter: VAEOverSampler(Jitter()))
     monkeypatch.setattr(
-        "vaeaug.evaluation.utility.smote_is_there", lambda: False
+        "vaeaug.evaluation.assess.comparison.smote_is_there", lambda: False
     )  # it takes most of the time
     rng = np.random.default_rng(0)
     y = np.repeat(["no", "<b>yes"], [90, 24])

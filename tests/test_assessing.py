@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 import vaeaug
 from vaeaug import VAEAugmenter, VAEOverSampler, assess
 from vaeaug.errors import InputError
-from vaeaug.evaluation.neighbours import Smote
-from vaeaug.learners import LEARNERS
+from vaeaug.evaluation.assess.named_classifiers import LEARNERS
+from vaeaug.evaluation.assess.smote import Smote
 
 QUICK = {"cv": 3, "n_repeats": 1, "random_state": 0}
 

@@ -4,7 +4,7 @@ import pytest
 from sklearn.base import clone
 
 from vaeaug.errors import InputError
-from vaeaug.learners import LEARNERS, learner
+from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
 
 
 @pytest.fixture

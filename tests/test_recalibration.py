@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from vaeaug.evaluation.metrics import calibration_slope
+from vaeaug.evaluation.assess.metrics import calibration_slope
 from vaeaug.recalibration import Recalibration
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation import utility
-from vaeaug.evaluation.arms import Resampled
-from vaeaug.evaluation.assessment import Assessment
-from vaeaug.learners import learner
+from vaeaug.evaluation.assess import comparison
+from vaeaug.evaluation.assess.assessment import Assessment
+from vaeaug.evaluation.assess.named_classifiers import learner
+from vaeaug.evaluation.assess.strategies import Resampled
 from vaeaug.sampler import VAEOverSampler
 
 __all__ = ["assess"]
@@ -121,10 +121,10 @@ def assess(
     ours = Resampled(
         "VAEOverSampler",
         own,
-        utility.default_ratios(utility.labels_of(y)) if isinstance(ratios, str) else ratios,
+        comparison.default_ratios(comparison.labels_of(y)) if isinstance(ratios, str) else ratios,
         reusable=own.method in ("auto", "prior"),
     )
-    return utility.assess(
+    return comparison.assess(
         estimator,
         X,
         y,
@@ -143,7 +143,7 @@ def assess(
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:
-    rows = utility.check_rows(X)
+    rows = comparison.check_rows(X)
     if isinstance(rows, pd.DataFrame):
         return rows
     rows = rows.toarray() if hasattr(rows, "toarray") else rows

@@ -11,7 +11,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 
-from vaeaug.evaluation.arms import (
+from vaeaug.evaluation.assess.comparison import default_ratios
+from vaeaug.evaluation.assess.metrics import Predictions, measure
+from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
+from vaeaug.evaluation.assess.strategies import (
     ClassWeights,
     Nothing,
     Resampled,
@@ -21,9 +24,6 @@ from vaeaug.evaluation.arms import (
     rows_of,
     train,
 )
-from vaeaug.evaluation.metrics import Predictions, measure
-from vaeaug.evaluation.statistics import Difference, corrected_interval
-from vaeaug.evaluation.utility import default_ratios
 from vaeaug.recalibration import Recalibration
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.random import numpy_generator

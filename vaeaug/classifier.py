@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 
 from vaeaug.choosing import Blend, choose, train_choice
 from vaeaug.errors import InputError
-from vaeaug.evaluation.arms import explain_failure
+from vaeaug.evaluation.assess.strategies import explain_failure
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.sampler import VAEOverSampler, class_labels
 from vaeaug.utils.estimators import seeded, weight_keyword

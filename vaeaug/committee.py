@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.evaluation.arms import rows_of, stacked
+from vaeaug.evaluation.assess.strategies import rows_of, stacked
 from vaeaug.evaluation.tables import join_tables, tidied
 from vaeaug.utils.random import keyed_seed, numpy_generator
 from vaeaug.utils.validation import check_number

@@ -17,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation import neighbours, utility
-from vaeaug.evaluation.neighbours import Smote
-from vaeaug.evaluation.utility import assess, default_ratios
+from vaeaug.evaluation.assess import smote
+from vaeaug.evaluation.assess.comparison import assess, default_ratios
+from vaeaug.evaluation.assess.smote import Smote
 
 CONTROLS = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
 QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
@@ -132,7 +132,7 @@ def test_global_random_streams_are_left_alone(rare):
 
 def test_ratios_share_one_fit(rare):
     Copies.seen.clear()
-    from vaeaug.evaluation.arms import Resampled
+    from vaeaug.evaluation.assess.strategies import Resampled
 
     way = Resampled("SMOTE again", Smote(), [0.3, 0.6, 1.0])
     made = way.trainings(*rare, seed=0)
@@ -344,7 +344,7 @@ def test_smote_that_is_not_installed_is_named(rare, monkeypatch):
     found = assess(LogisticRegression(), *rare, sampler=Copies(), **QUICK)
     assert found.skipped == {"SMOTE": "imbalanced-learn is not installed"}
     assert "SMOTE was not tried: imbalanced-learn is not installed." in found.summary()
-    assert neighbours.smote_is_there()
+    assert smote.smote_is_there()
 
 
 # --- trouble ---------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.neighbours import Smote
-from vaeaug.evaluation.utility import assess
+from vaeaug.evaluation.assess.comparison import assess
+from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
 

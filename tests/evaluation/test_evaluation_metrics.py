@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from vaeaug.evaluation.metrics import (
+from vaeaug.evaluation.assess.metrics import (
     METRICS,
     Predictions,
     Thresholds,

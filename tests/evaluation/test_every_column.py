@@ -13,9 +13,9 @@ from scipy.sparse import csr_matrix
 import vaeaug.evaluation as judges
 from vaeaug.committee import Committee
 from vaeaug.errors import VaeaugError
-from vaeaug.evaluation.neighbours import Smote
+from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
+from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.filtering import LabelFilter
-from vaeaug.learners import LEARNERS, learner
 
 sys.path.append(str(Path(__file__).parents[1] / "codecs"))
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.statistics import corrected_interval
+from vaeaug.evaluation.assess.statistics import corrected_interval
 
 
 def test_the_formula_of_nadeau_and_bengio():

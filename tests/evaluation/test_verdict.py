@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.evaluation.metrics import METRICS
-from vaeaug.evaluation.verdict import HELPS, HURTS, NO_EVIDENCE, Comparison, judge
+from vaeaug.evaluation.assess.metrics import METRICS
+from vaeaug.evaluation.assess.verdict import HELPS, HURTS, NO_EVIDENCE, Comparison, judge
 
 AP = METRICS["average_precision"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.metrics import METRICS, Metric
-from vaeaug.evaluation.statistics import Difference, corrected_interval
+from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
 
 __all__ = ["DECISIONS", "HELPS", "HURTS", "NO_EVIDENCE", "Comparison", "Verdict", "judge"]
 

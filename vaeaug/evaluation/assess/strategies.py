@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import _safe_indexing
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.assess.metrics import Predictions
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
-from vaeaug.evaluation.metrics import Predictions
 from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
 from vaeaug.utils.random import numpy_generator
 
@@ -309,7 +309,7 @@ def explain_failure(estimator: Any, X: Any, who: str) -> Iterator[None]:
         raise InputError(
             f"{who}: {describe(estimator)} cannot be trained on the rows as they are: {said}. They hold "
             f"{odd}; what a classifier does not read needs an encoder before it, in a Pipeline; or take one "
-            'that reads it, such as vaeaug.learners.learner("hgb", X).'
+            'that reads it, such as vaeaug.evaluation.assess.named_classifiers.learner("hgb", X).'
         ) from error
 
 

@@ -189,7 +189,7 @@ def calibration_slope(rare: np.ndarray, probability: np.ndarray) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.evaluation.metrics import calibration_slope
+    >>> from vaeaug.evaluation.assess.metrics import calibration_slope
     >>> rng = np.random.default_rng(0)
     >>> odds = rng.normal(size=20000)
     >>> truth = rng.random(20000) < 1 / (1 + np.exp(-odds))

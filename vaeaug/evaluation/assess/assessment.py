@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.crossing import Outcome
-from vaeaug.evaluation.metrics import METRICS, Metric, calibration_slope
-from vaeaug.evaluation.statistics import Difference
-from vaeaug.evaluation.verdict import DECISIONS, Comparison, Verdict, judge
+from vaeaug.evaluation.assess.cross_validation import Outcome
+from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
+from vaeaug.evaluation.assess.statistics import Difference
+from vaeaug.evaluation.assess.verdict import DECISIONS, Comparison, Verdict, judge
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions

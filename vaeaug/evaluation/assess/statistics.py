@@ -73,7 +73,7 @@ def corrected_interval(
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.evaluation.statistics import corrected_interval
+    >>> from vaeaug.evaluation.assess.statistics import corrected_interval
     >>> found = corrected_interval(np.array([0.01, 0.03, 0.02, 0.04, 0.03]), 0.25)
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
     (0.026, 0.005, 0.047)

@@ -47,7 +47,7 @@ def learner(name: str, X: pd.DataFrame) -> Pipeline:
     Examples
     --------
     >>> import pandas as pd
-    >>> from vaeaug.learners import learner
+    >>> from vaeaug.evaluation.assess.named_classifiers import learner
     >>> X = pd.DataFrame({"age": [20, 30, None, 50], "job": ["clerk", "nurse", None, "clerk"]})
     >>> learner("hgb", X).fit(X, ["a", "b", "a", "b"]).predict(X).shape
     (4,)

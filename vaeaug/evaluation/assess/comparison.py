@@ -16,13 +16,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
-from vaeaug.evaluation.assessment import Assessment
+from vaeaug.evaluation.assess.assessment import Assessment
+from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
+from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.scorers import about_class
+from vaeaug.evaluation.assess.smote import Smote, smote_is_there
+from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, Nothing, Resampled, Way
 from vaeaug.evaluation.columns import as_array
-from vaeaug.evaluation.crossing import Fold, Problem, cross_validate
-from vaeaug.evaluation.metrics import METRICS, Metric
-from vaeaug.evaluation.neighbours import Smote, smote_is_there
-from vaeaug.evaluation.scorers import about_class
 from vaeaug.utils.estimators import describe
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed
@@ -77,8 +77,8 @@ def assess(
     --------
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from vaeaug.evaluation.neighbours import Smote
-    >>> from vaeaug.evaluation.utility import assess
+    >>> from vaeaug.evaluation.assess.smote import Smote
+    >>> from vaeaug.evaluation.assess.comparison import assess
     >>> X, y = make_classification(n_samples=200, weights=[0.9], random_state=0)
     >>> found = assess(LogisticRegression(), X, y, sampler=Smote(), cv=3, n_repeats=1, random_state=0)
     >>> found.verdict in ("helps", "no evidence of help", "hurts")
@@ -162,7 +162,7 @@ def default_ratios(y: np.ndarray) -> tuple[float, ...]:
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.evaluation.utility import default_ratios
+    >>> from vaeaug.evaluation.assess.comparison import default_ratios
     >>> default_ratios(np.repeat([0, 1], [1000, 8]))
     (0.04, 0.2, 1.0)
     """

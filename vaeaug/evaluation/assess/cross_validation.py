@@ -12,8 +12,16 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-from vaeaug.evaluation.arms import Trained, Training, Way, explain_failure, rows_of, stacked, train
-from vaeaug.evaluation.metrics import Thresholds, best_thresholds, measure
+from vaeaug.evaluation.assess.metrics import Thresholds, best_thresholds, measure
+from vaeaug.evaluation.assess.strategies import (
+    Trained,
+    Training,
+    Way,
+    explain_failure,
+    rows_of,
+    stacked,
+    train,
+)
 from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Fold", "Outcome", "Problem", "cross_validate"]

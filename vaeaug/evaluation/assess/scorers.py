@@ -35,7 +35,7 @@ def about_class(
     >>> import numpy as np
     >>> from sklearn.dummy import DummyClassifier
     >>> from sklearn.metrics import get_scorer
-    >>> from vaeaug.evaluation.scorers import about_class
+    >>> from vaeaug.evaluation.assess.scorers import about_class
     >>> X, y = np.zeros((4, 1)), np.array(["no", "no", "yes", "no"])
     >>> about, recall = about_class(get_scorer("recall"), np.array(["no", "yes"]), 1, named=True)
     >>> about, float(recall(DummyClassifier(strategy="constant", constant="yes").fit(X, y), X, y))
