@@ -23,8 +23,8 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.losses.term import Setting
 from vaeaug.losses.terms import TERMS
 from vaeaug.nn.distributions import CodeDistribution
-from vaeaug.nn.prior import Prior, Turns
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.priors.base import Prior, Turns
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
 

@@ -10,10 +10,10 @@ from made_blueprint import blueprint
 from vaeaug.assembly import NETWORKS, Blueprint, build, chosen, settled, without_critics
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.pixels import PIXELS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.likelihoods.pixels import PIXELS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.utils.random import isolated_torch
 

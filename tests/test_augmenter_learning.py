@@ -11,7 +11,7 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.augmenter import METHODS
 from vaeaug.errors import PosteriorCollapseWarning, TrainingDivergedError, VaeaugWarning
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.priors import PRIORS, MixturePrior
+from vaeaug.nn.priors.registry import PRIORS, MixturePrior
 
 
 def fast(**parameters):

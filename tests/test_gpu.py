@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug import Recipe, VAEAugmenter, load
 from vaeaug.augmenter import METHODS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.priors.registry import PRIORS
 
 pytestmark = [
     pytest.mark.gpu,

@@ -18,9 +18,9 @@ from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.terms import TERMS
 from vaeaug.model import Model
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.training.runtime import Runtime
 

@@ -16,12 +16,12 @@ from vaeaug.losses.term import Adversary
 from vaeaug.losses.terms import SCHEDULES, TERMS, Setting, Term
 from vaeaug.losses.views import value_count, view_shape
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.likelihoods import RowLikelihood
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.likelihoods.pixels import PIXELS
+from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder, RowEncoder
-from vaeaug.nn.pixels import PIXELS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 from vaeaug.utils.validation import check_number, check_option

@@ -19,9 +19,9 @@ from vaeaug.generating import METHODS
 from vaeaug.io import archive
 from vaeaug.learning import learn, warn_if_collapsed
 from vaeaug.lessons import agreed_seed, begun, check_whose, gathered
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.persistence import from_state, to_state
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import Sharding

@@ -19,9 +19,9 @@ from vaeaug.fitted import Anchors
 from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.layout import Layout
 from vaeaug.model import Model
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.settings import (
     Plan,

@@ -19,9 +19,9 @@ from vaeaug.class_weights import class_numbers
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import CodeDistribution, draw
+from vaeaug.nn.likelihoods.tilting import Classes
 from vaeaug.nn.precision import reduced_precision
-from vaeaug.nn.prior import Turns
-from vaeaug.nn.tilting import Classes
+from vaeaug.nn.priors.base import Turns
 from vaeaug.nn.vae import VAE
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train

@@ -10,9 +10,9 @@ from torch import nn
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian
-from vaeaug.nn.latents import LATENTS
-from vaeaug.nn.posteriors import POSTERIORS
-from vaeaug.nn.priors import PRIORS
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
 
 FEATURES, CLASSES = 5, 2
 

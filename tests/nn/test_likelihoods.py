@@ -10,7 +10,7 @@ from scipy import stats
 
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.likelihoods import LIKELIHOODS
+from vaeaug.nn.likelihoods.rows import LIKELIHOODS
 
 ROWS = 6
 TOKEN, PLACE, HINT, REAL = "categorical", "position", "hint", "continuous"

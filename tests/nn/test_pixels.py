@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from vaeaug.layout import Layout
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
 from vaeaug.nn.distributions import DiagonalGaussian, draw
-from vaeaug.nn.pixels import PIXELS, GaussianPixels
-from vaeaug.nn.textures import TexturePixels, cell_of, diagonals
+from vaeaug.nn.likelihoods.pixels import PIXELS, GaussianPixels
+from vaeaug.nn.likelihoods.textures import TexturePixels, cell_of, diagonals
 
 SHAPES = [(1, 4, 5), (3, 5, 4), (4, 1, 3)]
 STEP = 2 / 255

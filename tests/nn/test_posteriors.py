@@ -7,7 +7,7 @@ import torch
 from contracts import LATENT_DIM, ROWS, every_parameter_has_a_gradient, stirred
 from torch.distributions import Distribution
 
-from vaeaug.nn.posteriors import POSTERIORS
+from vaeaug.nn.posteriors.registry import POSTERIORS
 
 FEATURES = 5
 

@@ -7,7 +7,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.priors import PRIORS, FlowPrior, GaussianPrior, MixturePrior
+from vaeaug.nn.priors.registry import PRIORS, FlowPrior, GaussianPrior, MixturePrior
 from vaeaug.utils.random import isolated_torch
 
 CLASSES, D = 2, 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vaeaug.layout import Layout, Span
-from vaeaug.nn.scales import OrderedTokens
+from vaeaug.nn.likelihoods.ordered_tokens import OrderedTokens
 
 LEVELS = 20
 LAYOUT = Layout.row(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaeaug.nn.tilting import Classes, ClassTilts, TokenColumns, column_tilts
+from vaeaug.nn.likelihoods.tilting import Classes, ClassTilts, TokenColumns, column_tilts
 
 RNG = np.random.default_rng(0)
 

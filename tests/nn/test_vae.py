@@ -6,11 +6,11 @@ from contracts import every_parameter_has_a_gradient, one_hot, stirred
 
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.latents import FlatLatent
-from vaeaug.nn.likelihoods import RowLikelihood
+from vaeaug.nn.latents.registry import FlatLatent
+from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder, RowEncoder
-from vaeaug.nn.posteriors import GaussianPosterior
-from vaeaug.nn.priors import StandardPrior
+from vaeaug.nn.posteriors.registry import GaussianPosterior
+from vaeaug.nn.priors.registry import StandardPrior
 from vaeaug.nn.vae import VAE
 from vaeaug.utils.random import isolated_torch
 

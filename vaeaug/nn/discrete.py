@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import CodeDistribution, TransportedDistribution
-from vaeaug.nn.likelihoods import RowLikelihood
+from vaeaug.nn.likelihoods.row_distribution import RowDistribution
+from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder
-from vaeaug.nn.prior import Prior, borrowing_shares
-from vaeaug.nn.rowdistribution import RowDistribution
+from vaeaug.nn.priors.base import Prior, borrowing_shares
 from vaeaug.utils.validation import check_number
 
 __all__ = ["CategoricalCodes", "CategoricalPosterior", "Codebook", "TokenDistribution", "TokenPrior"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from vaeaug.nn.ladders import LadderLatent, VariationalLadder
-from vaeaug.nn.latent import FlatLatent, Latent
+from vaeaug.nn.latents.flat import FlatLatent, Latent
+from vaeaug.nn.latents.ladders import LadderLatent, VariationalLadder
 
 __all__ = ["LATENTS", "FlatLatent", "LadderLatent", "Latent", "VariationalLadder"]
 

@@ -222,7 +222,7 @@ def column_tilts(columns: TokenColumns, counts: np.ndarray, shares: np.ndarray, 
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.nn.tilting import TokenColumns, column_tilts
+    >>> from vaeaug.nn.likelihoods.tilting import TokenColumns, column_tilts
     >>> columns = TokenColumns(np.array([3, 2]), np.array([True, False]), np.array([-1.0, 0.1, 1.0, 0, 0]))
     >>> drawn = np.array([0.3, 0.4, 0.3, 0.5, 0.5])
     >>> tilts = column_tilts(columns, np.array([12.0, 0, 0, 6, 6]), drawn, rows=12)

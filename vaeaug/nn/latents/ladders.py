@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
-from vaeaug.nn.gaussian import GaussianPosterior
-from vaeaug.nn.latent import Latent
+from vaeaug.nn.latents.flat import Latent
 from vaeaug.nn.networks import ResidualBlock
-from vaeaug.nn.prior import Prior, StandardPrior
+from vaeaug.nn.posteriors.gaussian import GaussianPosterior
+from vaeaug.nn.priors.base import Prior, StandardPrior
 from vaeaug.utils.validation import check_number
 
 __all__ = ["LadderLatent", "TopDown", "TopDownDistribution", "TopDownPrior", "VariationalLadder"]

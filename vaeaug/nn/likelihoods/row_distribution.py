@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaeaug.nn.distributions import Drawable
-from vaeaug.nn.rowweights import RowWeights
+from vaeaug.nn.likelihoods.row_weights import RowWeights
 
 __all__ = ["RowDistribution"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import CodeDistribution, pick_component
-from vaeaug.nn.prior import Prior
+from vaeaug.nn.priors.base import Prior
 from vaeaug.utils.validation import check_number
 
 __all__ = ["DiagonalMixture", "VampPrior"]

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from vaeaug.nn.discrete import TokenPrior
 from vaeaug.nn.distributions import CodeDistribution, GaussianMixture, gaussian_log_prob
-from vaeaug.nn.flows import FlowDistribution, FlowMatchingObjective, VelocityField
-from vaeaug.nn.ladders import TopDownPrior
-from vaeaug.nn.prior import Prior, StandardPrior, Turns, borrowing_shares
-from vaeaug.nn.vamp import VampPrior
+from vaeaug.nn.latents.ladders import TopDownPrior
+from vaeaug.nn.priors.base import Prior, StandardPrior, Turns, borrowing_shares
+from vaeaug.nn.priors.flow_matching import FlowDistribution, FlowMatchingObjective, VelocityField
+from vaeaug.nn.priors.vamp import VampPrior
 from vaeaug.utils.validation import check_number
 
 __all__ = [

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
-from vaeaug.nn.scales import OrderedTokens
-from vaeaug.nn.tilting import ClassTilts
+from vaeaug.nn.likelihoods.ordered_tokens import OrderedTokens
+from vaeaug.nn.likelihoods.tilting import ClassTilts
 
 __all__ = ["RowColumn", "RowWeights"]
 

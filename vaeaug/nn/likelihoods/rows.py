@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaeaug.nn.rowdistribution import RowDistribution
-from vaeaug.nn.rowweights import RowWeights
-from vaeaug.nn.tilting import Classes, TokenColumns
+from vaeaug.nn.likelihoods.row_distribution import RowDistribution
+from vaeaug.nn.likelihoods.row_weights import RowWeights
+from vaeaug.nn.likelihoods.tilting import Classes, TokenColumns
 
 __all__ = ["LIKELIHOODS", "RowLikelihood"]
 
@@ -31,11 +31,11 @@ class RowLikelihood(RowWeights):
     still modelled, and the code is free to stay small. With ``autoregressive=False`` all
     units have degree 0 and the columns are independent given the code, as in a plain VAE.
 
-    Classes of few rows may tilt the logits, see :class:`~vaeaug.nn.tilting.ClassTilts`.
+    Classes of few rows may tilt the logits, see :class:`~vaeaug.nn.likelihoods.tilting.ClassTilts`.
 
     Bin and bucket positions are uniform given their token: they carry no parameters and
     add nothing to the log-density. Continuous columns are Gaussian with one learned scale
-    each, given the code alone. Parameters are those of :class:`~vaeaug.nn.rowweights.RowWeights`.
+    each, given the code alone. Parameters are those of :class:`~vaeaug.nn.likelihoods.row_weights.RowWeights`.
     """
 
     def initialise(self, x: Tensor) -> None:

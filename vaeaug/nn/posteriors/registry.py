@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from vaeaug.nn.discrete import CategoricalPosterior
-from vaeaug.nn.gaussian import GaussianPosterior, PointPosterior
-from vaeaug.nn.normalizing import AutoregressivePosterior, CouplingPosterior, PlanarPosterior
+from vaeaug.nn.posteriors.flows import AutoregressivePosterior, CouplingPosterior, PlanarPosterior
+from vaeaug.nn.posteriors.gaussian import GaussianPosterior, PointPosterior
 
 __all__ = [
     "POSTERIORS",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 from vaeaug.nn.distributions import Drawable
-from vaeaug.nn.textures import TexturePixels
+from vaeaug.nn.likelihoods.textures import TexturePixels
 
 __all__ = [
     "PIXELS",
@@ -34,7 +34,7 @@ class IndependentPixels(nn.Module):
 
     Their draws are mean images: what such a likelihood calls noise is whatever the code
     could not explain, and noise that is independent from pixel to pixel is grain that no
-    real image has. :class:`~vaeaug.nn.textures.TexturePixels` draws.
+    real image has. :class:`~vaeaug.nn.likelihoods.textures.TexturePixels` draws.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
-from vaeaug.nn.gaussian import GaussianPosterior
+from vaeaug.nn.posteriors.gaussian import GaussianPosterior
 from vaeaug.utils.validation import check_number
 
 __all__ = [

@@ -1,0 +1,1 @@
+"""What a row or an image is drawn from, given the decoder's output."""

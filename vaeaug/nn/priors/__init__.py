@@ -1,0 +1,1 @@
+"""What codes are drawn from, given the class; one family a file, named in the registry."""
