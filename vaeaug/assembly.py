@@ -11,10 +11,10 @@ from torch import nn
 
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
+from vaeaug.losses.critic_views import value_count, view_shape
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.term import Adversary
 from vaeaug.losses.terms import SCHEDULES, TERMS, Setting, Term
-from vaeaug.losses.views import value_count, view_shape
 from vaeaug.nn.convolutions import ImageDecoder, ImageEncoder
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.likelihoods.pixels import PIXELS

@@ -13,11 +13,11 @@ from vaeaug.layout import Layout, Span
 from vaeaug.losses import correlation
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler
 from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permuted
+from vaeaug.losses.critic_views import real_view, value_count, views
 from vaeaug.losses.critics import Adversarial, PatchCritic
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.terms import TERMS
-from vaeaug.losses.views import real_view, value_count, views
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
 from vaeaug.recipe import Recipe

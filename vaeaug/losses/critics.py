@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from vaeaug.losses.critic_views import Spectator, views
 from vaeaug.losses.term import Adversary, Setting
-from vaeaug.losses.views import Spectator, views
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vaeaug.errors import InputError
+from vaeaug.losses.critic_views import Spectator, real_view, views
 from vaeaug.losses.term import Adversary, Setting
-from vaeaug.losses.views import Spectator, real_view, views
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
 
