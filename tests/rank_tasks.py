@@ -12,9 +12,9 @@ from torch import nn
 
 from vaeaug import VAEAugmenter
 from vaeaug.errors import VaeaugError
+from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.loop import train
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import Team, current_team
 
 
 class Rivals(nn.Module):

@@ -11,7 +11,7 @@ from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.fidelity import column_shapes
 from vaeaug.streaming import StreamedTable, survey
 from vaeaug.tablestream import open_stream
-from vaeaug.training.team import Team
+from vaeaug.training.distributed import Team
 
 pytest.importorskip("pyarrow")
 

@@ -25,9 +25,9 @@ from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.persistence import from_state, to_state
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import Sharding
+from vaeaug.training.distributed import current_team
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import current_team
 from vaeaug.utils.validation import restored_on_failure
 
 __all__ = ["METHODS", "VAEAugmenter", "load"]

@@ -32,10 +32,10 @@ from vaeaug.settings import (
     units_for,
 )
 from vaeaug.training.callbacks import ProgressBar
+from vaeaug.training.distributed import Team
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.rows import Block
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import Team
 from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Learned", "Parameters", "Stream", "learn", "warn_if_collapsed"]

@@ -16,7 +16,7 @@ from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.recipe import parameter_to_json
 from vaeaug.streaming import StreamedTable
 from vaeaug.tablestream import is_stream
-from vaeaug.training.team import Team
+from vaeaug.training.distributed import Team
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_weights
 

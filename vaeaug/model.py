@@ -24,11 +24,11 @@ from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.priors.base import Turns
 from vaeaug.nn.vae import VAE
 from vaeaug.training.callbacks import Callback
+from vaeaug.training.distributed import Team
 from vaeaug.training.loop import train
 from vaeaug.training.options import TrainingResult
 from vaeaug.training.rows import Block, StreamedRows
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import Team
 from vaeaug.utils.random import isolated_torch, neutral_torch
 
 __all__ = ["Model"]

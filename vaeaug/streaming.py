@@ -25,8 +25,8 @@ from vaeaug.codecs.tabular import TableCodec
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.intake import TableIntake
 from vaeaug.tablestream import Piece, TableStream, open_stream
+from vaeaug.training.distributed import Team
 from vaeaug.training.rows import Block
-from vaeaug.training.team import Team
 from vaeaug.utils.random import keyed_seed, numpy_generator
 
 __all__ = ["StreamedTable", "Survey", "survey"]

@@ -5,7 +5,7 @@ import pytest
 from made_processes import run_ranks, run_torchrun
 from rank_tasks import fitted_without_noise, trained, write_groups
 
-from vaeaug.training.team import SharedClock, Team, current_team
+from vaeaug.training.distributed import SharedClock, Team, current_team
 
 pytest.importorskip("pyarrow")
 
@@ -87,7 +87,7 @@ def test_workers_of_joblib_train_alone(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "1")
-    monkeypatch.setattr("vaeaug.training.team.inside_worker", lambda: True)
+    monkeypatch.setattr("vaeaug.training.distributed.inside_worker", lambda: True)
     assert current_team().size == 1
 
 

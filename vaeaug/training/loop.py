@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from vaeaug.errors import VaeaugWarning
 from vaeaug.training.callbacks import Callback
+from vaeaug.training.distributed import SharedClock, Team
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import HeldRows, StreamedRows
 from vaeaug.training.run import Keeper, Run
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import SharedClock, Team
 from vaeaug.utils.random import isolated_torch, neutral_torch
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from vaeaug.errors import TrainingDivergedError
 from vaeaug.training.callbacks import Callback, EpochState
+from vaeaug.training.distributed import SharedClock, Team
 from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, adamw, copy_state, one_cycle
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import Batch, HeldRows, Rows
 from vaeaug.training.runtime import Runtime
-from vaeaug.training.team import SharedClock, Team
 from vaeaug.utils.random import isolated_torch, restore_torch, torch_state
 
 if TYPE_CHECKING:
