@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from vaeaug import VAEAugmenter
-from vaeaug.latent_operations import OPERATIONS, Codes, Space
+from vaeaug.latent.operations import OPERATIONS, Codes, Space
 from vaeaug.plotting import FramesDisplay
 from vaeaug.utils.validation import check_number
 

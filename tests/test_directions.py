@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from vaeaug.directions import Directions
 from vaeaug.errors import InputError
+from vaeaug.latent.directions import Directions
 
 
 @pytest.fixture(scope="module")

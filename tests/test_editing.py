@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from vaeaug import VARIANTS, Recipe, VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.latent_operations import OPERATIONS, Codes
+from vaeaug.latent.operations import OPERATIONS, Codes
 
 IMAGES, LABELS = blobs()
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.errors import InputError
-from vaeaug.latent_operations import (
+from vaeaug.latent.operations import (
     OPERATIONS,
     Codes,
     Space,

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.layout import Layout, Span
-from vaeaug.operations import (
+from vaeaug.latent.arithmetic import (
     common_axes,
     disagreement,
     lerp,
@@ -19,6 +18,7 @@ from vaeaug.operations import (
     slerp,
     wander,
 )
+from vaeaug.layout import Layout, Span
 
 
 @pytest.fixture

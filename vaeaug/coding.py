@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from vaeaug import operations
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
+from vaeaug.latent import arithmetic
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.validation import check_number
 
@@ -108,7 +108,7 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitted):
         c = self._labels(y, len(x))
         seed = self._next_seed(random_state)
         mean, scale = self._model.encode(x, c)
-        z = operations.perturb(mean, scale, strength, numpy_generator(seed, _NOISE))
+        z = arithmetic.perturb(mean, scale, strength, numpy_generator(seed, _NOISE))
         if sharp and self._codec.layout.is_image:
             return self._intake.decode(self._revised(x, (mean, c), (z, c)), like=X)
         made = self._model.decode(z, c, temperature=min(strength, 1.0), seed=seed)
@@ -163,10 +163,10 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitted):
         rng = numpy_generator(self._seed, _DRAWS)
 
         def draw() -> np.ndarray:
-            z = operations.perturb(mean, scale, 1.0, rng)
+            z = arithmetic.perturb(mean, scale, 1.0, rng)
             made = self._model.decode(z, c, temperature=0.0, seed=self._seed)
             # Reading tables anew gives numbers their place on a Gaussian scale.
             return made if self._codec.layout.is_image else self._codec.encode(self._codec.decode(made))
 
         draws = (draw() for _ in range(n_draws))
-        return operations.disagreement(draws, self._codec.layout)
+        return arithmetic.disagreement(draws, self._codec.layout)

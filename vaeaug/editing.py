@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.codecs.blocks import ClassBlock
 from vaeaug.codecs.controls import changed_context
-from vaeaug.directions import Directions
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
-from vaeaug.latent_operations import Codes, Space, chosen_operation, recondition, shift
+from vaeaug.latent.directions import Directions
+from vaeaug.latent.operations import Codes, Space, chosen_operation, recondition, shift
 from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Editing"]
@@ -322,7 +322,7 @@ class Editing(Fitted):
         Parameters
         ----------
         operation : str
-            A name in ``vaeaug.latent_operations.OPERATIONS``.
+            A name in ``vaeaug.latent.operations.OPERATIONS``.
         *sources : as X in fit
             As many as the operation takes, of as many rows each.
         y : scalar, array-like of shape (n,) or None

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.latent_operations import Codes, lattice, traverse
+from vaeaug.latent.operations import Codes, lattice, traverse
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.validation import check_number
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from vaeaug import operations
 from vaeaug.class_weights import class_numbers
 from vaeaug.codecs.context import ContextCodec, encode_labels
 from vaeaug.intake import Intake
+from vaeaug.latent import arithmetic
 from vaeaug.model import Model
 from vaeaug.utils.random import derive_seed, numpy_generator
 
@@ -76,7 +76,7 @@ class Fitted(BaseEstimator):
     ) -> np.ndarray:
         """Return images changed as their decoded copies do between two pairs of codes and contexts."""
         before, after = (self._model.decode(z, c, temperature=0.0, seed=self._seed) for z, c in (first, then))
-        return operations.add_back(rows, before, after)
+        return arithmetic.add_back(rows, before, after)
 
     def _is_one_label(self, y: Any) -> bool:
         """Whether y is the label of one row, not a list of labels."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug import operations
 from vaeaug.codecs.context import encode_labels
 from vaeaug.errors import InputError
 from vaeaug.fitted import Anchors, Fitted
+from vaeaug.latent import arithmetic
 from vaeaug.resampling import targets
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import numpy_generator
@@ -178,13 +178,13 @@ class Generating(Fitted):
         mean, scale = anchors.mean, anchors.scale
         rng = numpy_generator(seed, _CHOICE)
         groups = self._group(anchors.context)
-        sources = operations.pick_sources(self._group(c), groups, rng)
+        sources = arithmetic.pick_sources(self._group(c), groups, rng)
         noise = numpy_generator(seed, _NOISE)
-        z = operations.perturb(mean[sources], scale[sources], temperature, noise)
+        z = arithmetic.perturb(mean[sources], scale[sources], temperature, noise)
         if method == "interpolate":
-            partner = operations.same_class_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
-            other = operations.perturb(mean[partner], scale[partner], temperature, noise)
-            z = operations.lerp(z, other, rng.random((len(z), 1)))
+            partner = arithmetic.same_class_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
+            other = arithmetic.perturb(mean[partner], scale[partner], temperature, noise)
+            z = arithmetic.lerp(z, other, rng.random((len(z), 1)))
         elif sharp and anchors.rows is not None:
             images = self._codec.unpack(anchors.rows[sources])
             return self._revised(images, (mean[sources], anchors.context[sources]), (z, c)), sources

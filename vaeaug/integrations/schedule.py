@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vaeaug.operations import pick_sources
+from vaeaug.latent.arithmetic import pick_sources
 from vaeaug.utils.random import keyed_seed, numpy_generator
 
 __all__ = ["Schedule"]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vaeaug.errors import InputError
-from vaeaug.operations import common_axes, lerp, main_axes, pulled, regressed, slerp, wander
+from vaeaug.latent.arithmetic import common_axes, lerp, main_axes, pulled, regressed, slerp, wander
 from vaeaug.utils.validation import check_number, check_option
 
 __all__ = [

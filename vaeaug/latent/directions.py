@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.operations import nearby, pulled, regressed
+from vaeaug.latent.arithmetic import nearby, pulled, regressed
 from vaeaug.utils.validation import check_number
 
 __all__ = ["Attribute", "Directions"]
@@ -109,7 +109,7 @@ class Directions:
     Examples
     --------
     >>> import numpy as np, pandas as pd
-    >>> from vaeaug.directions import Directions
+    >>> from vaeaug.latent.directions import Directions
     >>> codes = np.random.default_rng(0).normal(size=(200, 3))
     >>> attributes = pd.DataFrame({"size": codes[:, 0], "is_red": codes[:, 0] + codes[:, 1] > 0})
     >>> directions = Directions.learn(codes, attributes)

@@ -1,0 +1,1 @@
+"""Arithmetic on codes: paths, neighbours, lattices, directions of attributes. Knows no network."""
