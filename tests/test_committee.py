@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.committee import Committee, typical_rows
 from vaeaug.errors import InputError
+from vaeaug.filtering.committee import Committee, typical_rows
 
 
 def overlapping(rare=40, common=200, seed=0):

@@ -11,11 +11,11 @@ import pytest
 from scipy.sparse import csr_matrix
 
 import vaeaug.evaluation as judges
-from vaeaug.committee import Committee
 from vaeaug.errors import VaeaugError
 from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.filtering import LabelFilter
+from vaeaug.filtering.committee import Committee
 
 sys.path.append(str(Path(__file__).parents[1] / "codecs"))
 

@@ -107,7 +107,7 @@ class LabelFilter(BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.filtering import LabelFilter
+    >>> from vaeaug.filtering.label_filter import LabelFilter
     >>> rng = np.random.default_rng(0)
     >>> y = np.repeat([0, 1], 100)
     >>> X = rng.normal(size=(200, 2)) + 6 * y[:, None]
