@@ -9,7 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from vaeaug import VAEAugmenter, load
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.data.labels.context import ContextCodec
 
 sys.path.append(str(Path(__file__).parent / "codecs"))
 

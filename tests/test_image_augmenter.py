@@ -21,7 +21,7 @@ from torchvision.datasets import ImageFolder
 
 import vaeaug.assembly
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, load
-from vaeaug.containers import read_mode
+from vaeaug.data.images.containers import read_mode
 from vaeaug.errors import InputError, TrainingDivergedError
 from vaeaug.io import archive
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-import vaeaug.imagestream as imagestream
+import vaeaug.data.streams.images as imagestream
 from vaeaug import VAEAugmenter
+from vaeaug.data.streams.images import StreamedImages, is_image_stream
 from vaeaug.errors import InputError
-from vaeaug.imagestream import StreamedImages, is_image_stream
 
 
 class Discs(Dataset):

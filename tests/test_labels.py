@@ -6,8 +6,8 @@ import torch
 from made_images import Pairs, blobs, fast, pictures
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
+from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
-from vaeaug.labels import list_labels, plain_label, probe_rows, stack_labels
 
 X, Y = blobs(20)
 

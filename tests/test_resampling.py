@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imblearn.utils import check_sampling_strategy
 
+from vaeaug.data.labels.sampling_strategy import STRATEGIES, class_counts, targets, targets_of_counts
 from vaeaug.errors import InputError
-from vaeaug.resampling import STRATEGIES, class_counts, targets, targets_of_counts
 
 LABELS = {
     "int": [0, 1, 2, 10],

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.class_weights import class_weights
-from vaeaug.codecs.quantiles import bins_for
+from vaeaug.data.labels.class_weights import class_weights
+from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.recipe import Recipe
 from vaeaug.settings import backoff_for, hold_out, prior_for, resolve
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from made_tables import made_labels, made_table
 
-import vaeaug.streaming as streaming
+import vaeaug.data.streams.table as streaming
 from vaeaug import VAEAugmenter, load
+from vaeaug.data.streams.sources import open_stream
+from vaeaug.data.streams.table import StreamedTable, survey
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.fidelity import column_shapes
-from vaeaug.streaming import StreamedTable, survey
-from vaeaug.tablestream import open_stream
 from vaeaug.training.distributed import Team
 
 pytest.importorskip("pyarrow")

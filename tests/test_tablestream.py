@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import vaeaug.tablestream as tablestream
+import vaeaug.data.streams.sources as tablestream
+from vaeaug.data.streams.sources import FrameStream, is_stream, open_stream
 from vaeaug.errors import InputError
-from vaeaug.tablestream import FrameStream, is_stream, open_stream
 
 pa = pytest.importorskip("pyarrow")
 ds = pytest.importorskip("pyarrow.dataset")

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
+from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
-from vaeaug.resampling import targets
 from vaeaug.sampler import class_labels
 from vaeaug.shardworker import with_labels
 from vaeaug.tableoptions import check_columns

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.codecs.blocks import ClassBlock
-from vaeaug.codecs.controls import changed_context
+from vaeaug.data.labels.editing import changed_context
+from vaeaug.data.labels.variables import ClassBlock
 from vaeaug.errors import InputError
 from vaeaug.fitted import Fitted
 from vaeaug.latent.directions import Directions

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from vaeaug.class_weights import class_numbers
-from vaeaug.codecs.context import ContextCodec, encode_labels
-from vaeaug.intake import Intake
+from vaeaug.data.adapters import Intake
+from vaeaug.data.labels.class_weights import class_numbers
+from vaeaug.data.labels.context import ContextCodec, encode_labels
 from vaeaug.latent import arithmetic
 from vaeaug.model import Model
 from vaeaug.utils.random import derive_seed, numpy_generator

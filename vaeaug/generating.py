@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.codecs.context import encode_labels
+from vaeaug.data.labels.context import encode_labels
+from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
 from vaeaug.fitted import Anchors, Fitted
 from vaeaug.latent import arithmetic
-from vaeaug.resampling import targets
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.validation import check_number, check_option, extended

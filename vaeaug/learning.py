@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
-from vaeaug.class_weights import class_numbers, class_weights
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.data.labels.class_weights import class_numbers, class_weights
+from vaeaug.data.labels.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
 from vaeaug.fitted import Anchors
 from vaeaug.io.checkpoints import Checkpoints

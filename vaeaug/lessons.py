@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.codecs.context import ContextCodec, encode_labels
+from vaeaug.data.adapters import Intake, open_intake
+from vaeaug.data.labels.context import ContextCodec, encode_labels
+from vaeaug.data.streams.images import StreamedImages, is_image_stream
+from vaeaug.data.streams.sources import is_stream
+from vaeaug.data.streams.table import StreamedTable
 from vaeaug.errors import InputError
-from vaeaug.imagestream import StreamedImages, is_image_stream
-from vaeaug.intake import Intake, open_intake
 from vaeaug.io import archive
 from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.recipe import parameter_to_json
-from vaeaug.streaming import StreamedTable
-from vaeaug.tablestream import is_stream
 from vaeaug.training.distributed import Team
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_weights

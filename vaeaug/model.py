@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaeaug.assembly import Blueprint, build, without_critics
-from vaeaug.class_weights import class_numbers
+from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
 from vaeaug.nn.distributions import CodeDistribution, draw

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.assembly import Blueprint
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.data.adapters import INTAKES
+from vaeaug.data.labels.context import ContextCodec
 from vaeaug.fitted import Anchors, Fitted
-from vaeaug.intake import INTAKES
 from vaeaug.model import Model
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime

@@ -14,10 +14,10 @@ from sklearn.utils import InputTags, Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from vaeaug.containers import holds_images, joined, opened
+from vaeaug.data.images.containers import holds_images, joined, opened
+from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
-from vaeaug.resampling import class_counts, targets
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.random import derive_seed, keyed_seed
 from vaeaug.utils.validation import (

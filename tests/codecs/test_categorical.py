@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.categorical import CategoricalCodec
+from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.errors import InputError
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from vaeaug.codecs.numeric import NumericCodec
-from vaeaug.codecs.tabular import TableCodec
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import VaeaugWarning
 
 ROOT = Path(os.environ.get("VAEAUG_DATA", "")) / "tabular"

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vaeaug.codecs.base import ColumnOptions
-from vaeaug.codecs.columns import column_from_state, fit_column
-from vaeaug.codecs.context import ContextCodec
-from vaeaug.codecs.storage import mask_of
-from vaeaug.codecs.tabular import TableCodec
+from vaeaug.data.labels.context import ContextCodec
+from vaeaug.data.tables.base import ColumnOptions
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.registry import column_from_state, fit_column
 
 fuzz = settings(
     deadline=None,

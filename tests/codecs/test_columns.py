@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from column_zoo import ROWS, zoo
 
-from vaeaug.codecs.base import ColumnOptions
-from vaeaug.codecs.columns import REGISTRY, TranslatedCodec, column_from_state, fit_column
-from vaeaug.codecs.identifiers import IdCodec
-from vaeaug.codecs.storage import mask_of
+from vaeaug.data.tables.base import ColumnOptions
+from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.identifiers import IdCodec
+from vaeaug.data.tables.registry import REGISTRY, TranslatedCodec, column_from_state, fit_column
 from vaeaug.errors import ArchiveError, InputError, RejectedColumn
 
 ZOO = zoo()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.context import ContextCodec
+from vaeaug.data.labels.context import ContextCodec
 from vaeaug.errors import InputError, UnknownLabelError
 
 CLASSES = {

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from column_zoo import zoo
 
-import vaeaug.codecs.digests as digests
-from vaeaug.codecs.columns import ColumnOptions, fit_column
-from vaeaug.codecs.digests import ColumnDigest
+import vaeaug.data.streams.sketches as digests
+from vaeaug.data.streams.sketches import ColumnDigest
+from vaeaug.data.tables.registry import ColumnOptions, fit_column
 from vaeaug.errors import InputError
 
 ZOO = zoo()

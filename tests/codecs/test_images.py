@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.codecs.arrangement import arranged
-from vaeaug.codecs.images import ImageCodec
+from vaeaug.data.images.axes import arranged
+from vaeaug.data.images.codec import ImageCodec
 from vaeaug.errors import InputError
 
 #: layout -> (shape of an array of 5 images of height 9 and width 12, parameters of the codec, its rows)
@@ -182,7 +182,7 @@ def test_many_images_are_converted_in_parts(monkeypatch):
     X = images((50, 9, 12), "standardised")
     whole = ImageCodec().fit(X)
     x = whole.encode(X)
-    monkeypatch.setattr("vaeaug.codecs.images._CHUNK_VALUES", 300)
+    monkeypatch.setattr("vaeaug.data.images.codec._CHUNK_VALUES", 300)
     parts = ImageCodec().fit(X)
     assert_array_equal(parts.encode(X), x)
     assert_array_equal(parts.decode(x), whole.decode(x))

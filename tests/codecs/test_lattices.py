@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.numeric import NumericCodec
-from vaeaug.codecs.temporal import TemporalCodec
+from vaeaug.data.tables.datetime import TemporalCodec
+from vaeaug.data.tables.numeric import NumericCodec
 
 ROWS = 3000
 RNG = np.random.default_rng(5)

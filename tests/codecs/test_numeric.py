@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp, norm
 
-from vaeaug.codecs.numeric import NumericCodec
+from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.promotion import cast, common_dtype
+from vaeaug.data.tables.promotion import cast, common_dtype
 from vaeaug.errors import InputError
 
 CATEGORIES = (

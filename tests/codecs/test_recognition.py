@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.columns import column_from_state, fit_column
-from vaeaug.codecs.tabular import TableCodec
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.errors import ColumnNote, InputError, RejectedColumn
 
 ROWS = 1500

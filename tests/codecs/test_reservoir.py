@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.reservoir import Reservoir
+from vaeaug.data.streams.reservoir import Reservoir
 
 
 def table(rows=20_000, rare=6):

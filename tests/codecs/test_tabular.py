@@ -9,7 +9,7 @@ import pytest
 from column_zoo import zoo
 from scipy.sparse import csr_matrix
 
-from vaeaug.codecs.tabular import TableCodec
+from vaeaug.data.tables.codec import TableCodec
 from vaeaug.errors import InputError, RejectedColumn, VaeaugWarning
 
 EMPTY = ("all NaN", "all None", "all NaT", "all NA", "no category", "no string", "arrow null")

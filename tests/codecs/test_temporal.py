@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaeaug.codecs.temporal import TemporalCodec
+from vaeaug.data.tables.datetime import TemporalCodec
 from vaeaug.errors import InputError
 
 BERLIN = "Europe/Berlin"

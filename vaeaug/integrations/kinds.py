@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PILImage
 from torchvision import tv_tensors
 
-from vaeaug.containers import picture_array, read_mode
+from vaeaug.data.images.containers import picture_array, read_mode
 from vaeaug.errors import InputError
 
 __all__ = ["WHITE", "Kind", "as_array", "rescaled"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vaeaug.codecs.images import USUAL_RANGES, ImageCodec
+from vaeaug.data.images.codec import USUAL_RANGES, ImageCodec
 from vaeaug.errors import InputError
 
 __all__ = ["Images", "Others", "Ranges", "fitted_range"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaeaug.containers import length
+from vaeaug.data.images.containers import length
+from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
-from vaeaug.labels import list_labels, plain_label, probe_rows, stack_labels
 
 __all__ = ["Labels", "check_dataset", "fetched", "goes_past_items", "pair", "read_labels"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.codecs.images import ImageCodec
+from vaeaug.data.images.codec import ImageCodec
 from vaeaug.integrations.exchange import Exchange
 from vaeaug.utils.random import derive_seed, neutral_torch, numpy_generator
 

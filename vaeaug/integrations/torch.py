@@ -14,6 +14,7 @@ import torch
 from PIL import Image as PILImage
 from torch.utils.data import Dataset
 
+from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
 from vaeaug.integrations.batches import BatchAugment
 from vaeaug.integrations.exchange import Exchange, check_augmenter
@@ -23,7 +24,6 @@ from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.targets import check_dataset, fetched, goes_past_items, pair, read_labels
 from vaeaug.integrations.workers import is_worker, shared
-from vaeaug.resampling import targets
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.kinds import Kind, as_array
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
 from vaeaug.integrations.workers import forked_cuda_explained
-from vaeaug.labels import stack_labels
 
 __all__ = ["Varier", "broadcast_labels"]
 

@@ -1,0 +1,289 @@
+"""Where data comes in: the one place that chooses between kinds of data and their codecs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import validate_data
+
+from vaeaug.data.images.codec import ImageCodec
+from vaeaug.data.images.containers import (
+    CONTAINERS,
+    Container,
+    Frames,
+    Opened,
+    holds_images,
+    joined,
+    opened,
+    read,
+)
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.quantiles import bins_for
+from vaeaug.errors import InputError
+from vaeaug.utils.frames import Home, to_pandas
+from vaeaug.utils.validation import (
+    appended,
+    errors_of_ours,
+    refuse_other_forms,
+    refuse_repeated_columns,
+    refuse_text,
+    take_labels,
+)
+
+__all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
+
+
+class Intake(Protocol):
+    """Data of one kind: checked and encoded on the way in, put in its container on the way out."""
+
+    kind: str
+    codec: Any
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Return X and y with what is read item by item read."""
+
+    def encode(self, estimator: Any, X: Any) -> np.ndarray:
+        """Check rows against those of fit and encode them, float32."""
+
+    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+        """Return encoded rows as the user's data; ``like`` gives rows their index."""
+
+    def append(self, X: Any, X_new: Any) -> Any:
+        """Return the rows of X followed by new ones, in the container of X."""
+
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with identifiers of their own, if they have any."""
+
+    def pack(self, x: np.ndarray) -> np.ndarray | None:
+        """Return encoded rows as they are kept for variations; None if only their codes are."""
+
+    def describe(self, estimator: Any) -> None:
+        """Tell an estimator what its data is like."""
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+
+
+class TableIntake:
+    """Tables: frames and two-dimensional arrays.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Fitted.
+    home : Home, optional
+        The library whose frames they are, if that is not pandas.
+    """
+
+    kind = "table"
+
+    def __init__(self, codec: TableCodec, home: Home | None = None) -> None:
+        self.codec = codec
+        self.home = home
+
+    @classmethod
+    def fit(cls, estimator: Any, X: Any) -> tuple[TableIntake, np.ndarray]:
+        """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
+        refuse_other_forms(X)
+        home, X = Home.of(X), to_pandas(X)
+        if isinstance(X, pd.DataFrame):
+            refuse_repeated_columns(X)
+            with errors_of_ours():
+                validate_data(estimator, X, skip_check_array=True)
+        else:
+            refuse_text(X)
+            with errors_of_ours():
+                X = validate_data(
+                    estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
+                )
+        codec = TableCodec(
+            estimator.categorical_features, max_bins=bins_for(len(X)), id_columns=estimator.id_columns
+        ).fit(X)
+        intake = cls(codec, home)
+        intake.describe(estimator)
+        return intake, codec.encode(X)
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Return X and y; where y names a column of X that is no feature, that column is taken for it."""
+        features = range(self.codec.n_features_) if self.codec.columns_ is None else self.codec.columns_
+        return Opened(*take_labels(X, y, features))
+
+    def encode(self, estimator: Any, X: Any) -> np.ndarray:
+        """Check rows against those of fit and encode them, float32 (n, W)."""
+        refuse_other_forms(X)
+        X = to_pandas(X)
+        if self.codec.columns_ is None:
+            refuse_text(X)
+            with errors_of_ours():
+                X = validate_data(estimator, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
+        else:
+            if isinstance(X, pd.DataFrame):
+                refuse_repeated_columns(X)
+            with errors_of_ours():
+                validate_data(estimator, X, reset=False, skip_check_array=True)
+        return self.codec.encode(X)
+
+    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+        """Return rows in the container of fit; with the identifiers of ``like``, and its index."""
+        made, like = self.codec.decode(x), to_pandas(like)
+        if like is not None:
+            made = self.codec.keep_names(made, like)
+        if isinstance(like, pd.DataFrame) and isinstance(made, pd.DataFrame):
+            made = made.set_axis(like.index)
+        return made if self.home is None else self.home.wrap(made)
+
+    def append(self, X: Any, X_new: Any) -> Any:
+        """Return the rows of X followed by new ones, in the container of X; no identifier comes twice."""
+        return appended(X, self.rename(X_new, beside=X))
+
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with identifiers of their own; see :meth:`TableCodec.rename`."""
+        if not self.codec.id_columns_:
+            return rows
+        home = Home.of(rows)
+        renamed = self.codec.rename(to_pandas(rows), start, to_pandas(beside))
+        return renamed if home is None else home.wrap(renamed)
+
+    def pack(self, x: np.ndarray) -> None:
+        """Keep no rows: a variation of a row is made from its code alone."""
+
+    def describe(self, estimator: Any) -> None:
+        """Say that rows are no images, and which columns hold identifiers."""
+        estimator.image_shape_, estimator.class_names_ = None, None
+        estimator.id_columns_ = self.codec.id_columns_
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        meta, arrays = self.codec.state()
+        return {**meta, "home": None if self.home is None else self.home.to_json()}, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableIntake:
+        """Rebuild an intake from :meth:`state`."""
+        home = meta.get("home")
+        return cls(TableCodec.from_state(meta, arrays), None if home is None else Home.from_json(home))
+
+
+class ImageIntake:
+    """Images in any container.
+
+    Parameters
+    ----------
+    codec : ImageCodec
+        Fitted.
+    container : Container
+        What images come back in.
+    class_names : list of str, optional
+        Names of the classes 0, 1, …
+    """
+
+    kind = "images"
+
+    def __init__(self, codec: ImageCodec, container: Container, class_names: list[str] | None = None) -> None:
+        self.codec = codec
+        self.container = container
+        self.class_names = class_names
+
+    @classmethod
+    def fit(cls, estimator: Any, X: Any, class_names: list[str] | None) -> tuple[ImageIntake, np.ndarray]:
+        """Learn the form of images; return the intake and the encoded images, float32 (n, C, H, W)."""
+        images, container = read(X)
+        channels = estimator.channels if container.channels == "auto" else container.channels
+        codec = ImageCodec(estimator.image_shape, channels).fit(images)
+        intake = cls(codec, container, class_names)
+        if isinstance(X, pd.DataFrame):
+            refuse_repeated_columns(X)
+            validate_data(estimator, X, skip_check_array=True)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        intake.describe(estimator)
+        return intake, codec.encode(images)
+
+    def open(self, X: Any, y: Any) -> Opened:
+        """Read a Dataset, with its labels where y is None; labels in a tensor become an array."""
+        return opened(X, y)
+
+    def encode(self, estimator: Any, X: Any) -> np.ndarray:
+        """Check images against those of fit and encode them, float32 (n, C, H, W)."""
+        if isinstance(X, pd.DataFrame) and isinstance(self.container, Frames):
+            validate_data(estimator, X, reset=False, skip_check_array=True)
+        return self.codec.encode(read(opened(X).X)[0])
+
+    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+        """Return images in the container, layout, dtype and range of fit."""
+        return self.container.wrap(self.codec.decode(x), like)
+
+    def append(self, X: Any, X_new: Any) -> Any:
+        """Return the images of X followed by new ones, in the container of X."""
+        return joined(X, X_new)
+
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return images as they are."""
+        return rows
+
+    def pack(self, x: np.ndarray) -> np.ndarray:
+        """Return encoded images in 8 or 16 bits a value."""
+        return self.codec.pack(x)
+
+    def describe(self, estimator: Any) -> None:
+        """Say what the images are like."""
+        estimator.image_shape_ = self.codec.arrangement_.shape
+        estimator.n_features_in_ = int(np.prod(estimator.image_shape_))
+        estimator.class_names_, estimator.id_columns_ = self.class_names, []
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        images, arrays = self.codec.state()
+        name = next(name for name, kind in CONTAINERS.items() if isinstance(self.container, kind))
+        container = {"name": name, **self.container.to_json()}
+        return {"images": images, "container": container, "class_names": self.class_names}, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ImageIntake:
+        """Rebuild an intake from :meth:`state`."""
+        form = dict(meta["container"])
+        container = CONTAINERS[form.pop("name")].from_json(form)
+        return cls(ImageCodec.from_state(meta["images"], arrays), container, meta["class_names"])
+
+
+#: kind -> intake; a saved model names its kind.
+INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
+
+
+def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any]:
+    """Choose the intake for the training data, fit it, and return it with the encoded rows and the labels.
+
+    Parameters
+    ----------
+    estimator : VAEAugmenter
+        Its parameters say how data is to be read; it is told the number and names of features.
+    X, y : as in fit
+
+    Returns
+    -------
+    intake : Intake
+    x : ndarray of float32, shape (n, W) or (n, C, H, W)
+    y : as in fit
+        Those of the Dataset where y is None.
+
+    Raises
+    ------
+    InputError
+        For data that cannot be learned from.
+    """
+    if isinstance(X, str | os.PathLike) and os.path.isdir(X):
+        raise InputError(
+            f"X must be an array of numbers or a DataFrame, images or a Dataset; got the folder {X}. For "
+            "images in one folder per class, pass torchvision.datasets.ImageFolder(X)."
+        )
+    if isinstance(X, list | tuple) and not len(X):
+        raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
+    if estimator.image_shape is None and not holds_images(X):
+        X, y = take_labels(X, y)
+        return *TableIntake.fit(estimator, X), y
+    data = opened(X, y)
+    return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

@@ -1,0 +1,1 @@
+"""Codecs of images: axes, dtypes and containers."""

@@ -1,0 +1,1 @@
+"""Data that is read again in every epoch instead of being held in memory."""

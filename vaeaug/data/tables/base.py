@@ -1,0 +1,126 @@
+"""What every column codec offers: fit, encode, decode, spans and a saved state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from vaeaug.data.tables.serialization import Arrays
+    from vaeaug.layout import Span
+
+__all__ = ["ColumnCodec", "ColumnOptions"]
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What a table tells every column codec; each takes what concerns it.
+
+    Parameters
+    ----------
+    categorical : bool
+        The user declared the column categorical, whatever its dtype.
+    max_bins : int
+        Quantile bins per numeric column.
+    max_levels : int
+        Levels of a categorical column that get tokens of their own.
+    identifier : bool
+        The column names each row, and nothing else.
+    recognise : bool
+        Whether numbers that are codes or dates are looked for.
+    points : tuple of int
+        Numbers that stand for themselves alone, however rare.
+    """
+
+    categorical: bool = False
+    max_bins: int = 64
+    max_levels: int = 1000
+    identifier: bool = False
+    recognise: bool = True
+    points: tuple[int, ...] = ()
+
+
+class ColumnCodec(ABC):
+    """Turn one table column into encoded columns and back.
+
+    A codec learns in :meth:`fit` and then both ways are fixed: ``decode(encode(series))`` gives the training
+    values in the dtype, and under the name, they had.
+
+    Attributes
+    ----------
+    kind : str
+        Name under which a saved codec is found again.
+    name : hashable
+        Label of the column.
+    spans : tuple of Span
+        What the encoded columns are.
+    """
+
+    kind: ClassVar[str]
+    name: Any = None
+    spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def build(cls, options: ColumnOptions) -> ColumnCodec:
+        """Make a codec from the options of a table."""
+        return cls()
+
+    @abstractmethod
+    def accepts(self, series: pd.Series) -> None:
+        """Return when this codec can take the column; raise RejectedColumn with a sentence when not."""
+
+    @abstractmethod
+    def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> ColumnCodec:
+        """Learn dtype, levels and bins of a column; return self.
+
+        Parameters
+        ----------
+        series : pandas.Series of shape (n,)
+        counts : ndarray of int64, shape (n,), optional
+            Rows that each entry stands for: a column too long for memory comes as its distinct values.
+
+        Raises
+        ------
+        RejectedColumn
+            When :meth:`accepts` does.
+        InputError
+            For infinite values.
+        """
+
+    @abstractmethod
+    def encode(self, series: pd.Series) -> np.ndarray:
+        """Return the encoded columns, float32, shape (n, w); unseen values get code -1 or the nearest."""
+
+    @abstractmethod
+    def decode(self, x: np.ndarray) -> pd.Series:
+        """Return a column of the training dtype and name from encoded columns, shape (n, w)."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ColumnCodec:
+        """Rebuild a codec that decodes byte for byte as the one that was saved."""
+
+    @property
+    @abstractmethod
+    def stand_in(self) -> int:
+        """Token that values unseen in fit may be trained as: the rare ones' own, or else the commonest."""
+
+    @property
+    def width(self) -> int:
+        """Number of encoded columns."""
+        return sum(span.columns for span in self.spans)
+
+    @property
+    def is_all_missing(self) -> bool:
+        """Whether the training column held nothing but missing values."""
+        return False

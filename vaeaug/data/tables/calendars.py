@@ -1,0 +1,325 @@
+"""Dates and times written as numbers or text, as columns of times and back: 20090301, "01.03.2009", 1330."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.data.tables.dtypes import NumberStorage, as_series, mask_of, missing_marker
+from vaeaug.data.tables.serialization import dtype_from_json, scalar_from_json
+from vaeaug.data.tables.translation import Translation
+from vaeaug.errors import InputError, RejectedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DateNumbers", "DateTexts", "Form"]
+
+_DAY = 86_400
+#: With fewer distinct values, or where these repeat, each is a token: nothing but dates would be made anyway.
+_FEW, _FEW_REPEATED = 10, 256
+#: Distinct texts, and rows of each on average, up to which text is a category.
+_FEW_TEXTS, _MANY_ROWS = 64, 20
+_LONGEST_TEXT = 40
+_MOST = 10**14 - 1
+#: Nats of evidence that numbers are dates: each would be one by chance with the share of its form.
+_EVIDENCE = 25.0
+#: Numbers that are no dates, such as 0 or 99991231, and the share of rows that have one of them, at most.
+_MOST_SPECIAL, _MOST_SPECIAL_ROWS = 3, 0.1
+_YEARS = (1800, 2199)
+#: What a special number becomes: a time so early that no calendar has it.
+_BEFORE_ALL = -(10**7) * _DAY
+
+#: field -> digits, smallest and largest value.
+_FIELDS = {"Y": (4, 1, 9999), "y": (2, 0, 99), "m": (2, 1, 12), "d": (2, 1, 31), "j": (3, 1, 366)} | {
+    field: (2, 0, most) for field, most in (("H", 23), ("M", 59), ("S", 59))
+}
+#: Forms in the order in which they are tried, and the share of numbers in their range that are such a date.
+_FORMS = {
+    "YmdHMS": 0.004,
+    "YmdHM": 0.006,
+    "YmdH": 0.01,
+    "Ymd": 0.04,
+    "dmY": 0.04,
+    "mdY": 0.04,
+    "Yj": 0.4,
+    "Ym": 0.12,
+    "ymd": 0.04,
+    "dmy": 0.04,
+    "mdy": 0.04,
+    "HMS": 0.36,
+    "HM": 0.6,
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write a date or time as one number, leading zeros lost.
+
+    Parameters
+    ----------
+    fields : str
+        Of ``strftime``, from left to right: ``"Ymd"`` for 20090301.
+    """
+
+    fields: str
+
+    def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return seconds since 1970 and which numbers are dates, both (n,); others become the nearest field.
+
+        Parameters
+        ----------
+        numbers : ndarray of int64, shape (n,)
+        """
+        rest, parts = np.abs(numbers), {}
+        valid = numbers >= 0
+        for field in reversed(self.fields):
+            digits, low, high = _FIELDS[field]
+            part = rest % 10**digits
+            rest = rest // 10**digits
+            parts[field] = np.clip(part, low, high)
+            valid &= parts[field] == part
+        valid &= rest == 0
+        year = parts.get("Y", np.full(numbers.shape, 1970))
+        if "y" in parts:
+            year = parts["y"] + np.where(parts["y"] < 69, 2000, 1900)  # as strptime reads them
+        months = (year - 1970) * 12 + parts.get("m", 1) - 1
+        first, next_first = (_days(months + more) for more in (0, 1))
+        day = parts.get("d", np.ones(numbers.shape, dtype=np.int64))
+        if "j" in parts:
+            day, next_first = parts["j"], _days(months + 12)
+        inside = np.minimum(day, next_first - first)
+        valid &= inside == day
+        clock = (parts.get("H", 0) * 60 + parts.get("M", 0)) * 60 + parts.get("S", 0)
+        return (first + inside - 1) * _DAY + clock, valid
+
+    def write(self, seconds: np.ndarray) -> np.ndarray:
+        """Return dates as numbers, int64 of shape (n,)."""
+        days, clock = seconds // _DAY, seconds % _DAY
+        stamps = days.astype("datetime64[D]")
+        months, years = stamps.astype("datetime64[M]"), stamps.astype("datetime64[Y]")
+        year = years.astype(np.int64) + 1970
+        parts = {
+            "Y": year,
+            "y": year % 100,
+            "m": months.astype(np.int64) % 12 + 1,
+            "d": days - months.astype("datetime64[D]").astype(np.int64) + 1,
+            "j": days - years.astype("datetime64[D]").astype(np.int64) + 1,
+            "H": clock // 3600,
+            "M": clock // 60 % 60,
+            "S": clock % 60,
+        }
+        numbers = np.zeros(seconds.shape, dtype=np.int64)
+        for field in self.fields:
+            numbers = numbers * 10 ** _FIELDS[field][0] + parts[field]
+        return numbers
+
+    @property
+    def example(self) -> str:
+        """How the first of March 2009, 13:30, is written."""
+        texts = {"Y": "2009", "y": "09", "m": "03", "d": "01", "j": "060", "H": "13", "M": "30", "S": "00"}
+        return str(int("".join(texts[field] for field in self.fields)))
+
+
+class DateNumbers(Translation):
+    """Numbers that are dates or times of day, such as 20090301, 200903 or 1330.
+
+    Parameters
+    ----------
+    storage : NumberStorage
+        How the column is stored.
+    form : Form
+    special : list of int
+        Numbers that are no dates, such as 0, 99999999 or 99991231; they stay what they are.
+    native : str
+        Dtype in which the storage reads them.
+    """
+
+    kind = "dates as numbers"
+
+    def __init__(self, storage: NumberStorage, form: Form, special: list[int], native: str) -> None:
+        super().__init__(storage.dtype, storage.marker)
+        self.storage, self.form, self.special, self.native = storage, form, special, native
+        self.points = tuple(_early(k) for k in range(len(special)))
+        self.note = f"dates or times, written like {form.example}"
+
+    @classmethod
+    def of(cls, series: pd.Series) -> DateNumbers | None:
+        """Take numbers that are hardly anything else."""
+        try:
+            storage = NumberStorage.of(series)
+            values, missing = storage.read(series)
+        except (RejectedColumn, InputError):
+            return None
+        distinct, rows = np.unique(values[~missing], return_counts=True)
+        few = distinct.size <= _FEW_REPEATED and rows.sum() >= 2 * distinct.size
+        if distinct.size <= _FEW or few or distinct[0] < 0 or distinct[-1] > _MOST:
+            return None
+        numbers = distinct.astype(np.int64)
+        if (numbers != distinct).any():
+            return None
+        for fields, chance in _FORMS.items():
+            special = _not_dates(Form(fields), numbers, rows)
+            evidence = (numbers.size - len(special or ())) * -np.log(chance)
+            if special is not None and evidence >= _EVIDENCE:
+                return cls(storage, Form(fields), special, values.dtype.name)
+        return None
+
+    def forward(self, series: pd.Series) -> pd.Series:
+        """Return times."""
+        values, missing = self.storage.read(series)
+        numbers = np.rint(np.clip(np.where(missing, 0, values), 0, _MOST)).astype(np.int64)
+        seconds, _ = self.form.read(numbers)
+        for k, number in enumerate(self.special):
+            seconds[numbers == number] = _early(k)
+        seconds[missing] = np.iinfo(np.int64).min
+        return pd.Series(seconds.view("datetime64[s]"), index=series.index, name=series.name)
+
+    def backward(self, series: pd.Series) -> pd.Series:
+        """Return numbers."""
+        missing = mask_of(series)
+        seconds = np.where(missing, 0, series.to_numpy().view(np.int64))
+        is_special = seconds < _BEFORE_ALL
+        numbers = self.form.write(np.where(is_special, 0, seconds))
+        for k, number in enumerate(self.special):
+            numbers[seconds == _early(k)] = number
+        return as_series(self.storage.write(numbers.astype(self.native), missing), series.name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description."""
+        return {
+            "kind": self.kind,
+            "storage": self.storage.to_json(),
+            "fields": self.form.fields,
+            "special": self.special,
+            "native": self.native,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DateNumbers:
+        """Rebuild from :meth:`to_json`."""
+        storage = NumberStorage.from_json(data["storage"])
+        return cls(storage, Form(data["fields"]), data["special"], data["native"])
+
+
+class DateTexts(Translation):
+    """Text that is dates or times, all written in one form.
+
+    Parameters
+    ----------
+    dtype, marker
+        See :class:`Translation`.
+    form : str
+        Of ``strftime``.
+    """
+
+    kind = "dates as text"
+
+    def __init__(self, dtype: Any, marker: Any, form: str) -> None:
+        super().__init__(dtype, marker)
+        self.form = form
+        self.note = f"dates or times, written as {form}"
+
+    @classmethod
+    def of(cls, series: pd.Series) -> DateTexts | None:
+        """Take text that is dates and hardly repeats; of few dates, each is a category."""
+        dtype = series.dtype
+        is_text = dtype == np.dtype(object) or isinstance(dtype, pd.StringDtype)
+        if not (is_text or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str)):
+            return None
+        missing = mask_of(series)
+        values = series.to_numpy(dtype=object)
+        present = values[~missing]
+        forms = _TEXT_FORMS.get(_shape(present[0]), ()) if present.size else ()
+        if not forms:
+            return None
+        distinct = pd.unique(present)
+        if distinct.size <= _FEW_TEXTS or present.size > _MANY_ROWS * distinct.size:
+            return None
+        if any(not isinstance(text, str) for text in distinct):
+            return None
+        for form in forms:
+            if _is_written_like(distinct, form):
+                marker = missing_marker(values[missing]) if dtype == np.dtype(object) else None
+                return cls(dtype, marker, form)
+        return None
+
+    def forward(self, series: pd.Series) -> pd.Series:
+        """Return times; text that is none becomes missing."""
+        texts = series.astype(object).mask(mask_of(series), None)
+        times = pd.to_datetime(texts, format=self.form, errors="coerce")
+        return times.astype("datetime64[us]")
+
+    def backward(self, series: pd.Series) -> pd.Series:
+        """Return text."""
+        found = self._objects(series.dt.strftime(self.form).tolist(), mask_of(series), series.name)
+        return found if self.dtype == np.dtype(object) else found.astype(self.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description."""
+        return {**super().to_json(), "form": self.form}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> DateTexts:
+        """Rebuild from :meth:`to_json`."""
+        return cls(dtype_from_json(data["dtype"]), scalar_from_json(data["marker"]), data["form"])
+
+
+def _days(months: np.ndarray) -> np.ndarray:
+    """Return the first days of months since 1970, in days since 1970."""
+    return np.asarray(months).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
+def _early(k: int) -> int:
+    return _BEFORE_ALL * (k + 2)
+
+
+def _not_dates(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int] | None:
+    """Return the few numbers that are no ordinary dates of a form; None if they are too many."""
+    seconds, valid = form.read(numbers)
+    if "Y" in form.fields:
+        years = seconds.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+        valid &= (years >= _YEARS[0]) & (years <= _YEARS[1])
+    if (~valid).sum() > _MOST_SPECIAL or rows[~valid].sum() > _MOST_SPECIAL_ROWS * rows.sum():
+        return None
+    if form.fields[0] == "H" and np.unique(seconds[valid] // 3600).size < 5:
+        return None  # numbers below 60 are minutes of the first hour, and anything else
+    return [int(number) for number in numbers[~valid]]
+
+
+def _shape(text: Any) -> str:
+    """Return text with 9 for each digit and a for each letter."""
+    short = text[:_LONGEST_TEXT] if isinstance(text, str) else ""
+    return "".join("9" if c.isdigit() else "a" if c.isalpha() else c for c in short)
+
+
+def _text_forms() -> dict[str, list[str]]:
+    """Return forms of dates as text by their shape."""
+    days = ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d"]
+    days += ["%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%Y-%m", "%m/%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y"]
+    clocks = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+    forms = [*days, *clocks, *(f"{day}{gap}{clock}" for day in days for gap in " T" for clock in clocks)]
+    digits = {"%Y": "9999", "%b": "aaa", "%f": "999999"}
+    found: dict[str, list[str]] = {}
+    for form in forms:
+        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form).replace("T", "a")
+        found.setdefault(shape, []).append(form)
+    return found
+
+
+_TEXT_FORMS = _text_forms()
+
+
+def _is_written_like(texts: np.ndarray, form: str) -> bool:
+    """Whether all texts are dates of a form, and are written so again."""
+    sample = pd.to_datetime(pd.Series(texts[:50], dtype=object), format=form, errors="coerce")
+    if sample.isna().any():
+        return False
+    times = pd.to_datetime(pd.Series(texts, dtype=object), format=form, errors="coerce")
+    if times.isna().any():
+        return False
+    return bool((times.dt.strftime(form) == texts).all())

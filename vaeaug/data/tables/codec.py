@@ -1,0 +1,446 @@
+"""Turn a whole table into one float32 array and back into the container, columns and dtypes it had."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
+from vaeaug.data.tables.numeric import NumericCodec
+from vaeaug.data.tables.registry import (
+    ColumnCodec,
+    ColumnOptions,
+    TranslatedCodec,
+    column_from_state,
+    fit_column,
+)
+from vaeaug.data.tables.serialization import (
+    Arrays,
+    dtype_from_json,
+    dtype_to_json,
+    index_from_json,
+    index_to_json,
+    nested,
+    prefixed,
+)
+from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
+from vaeaug.layout import Layout
+
+__all__ = ["TableCodec"]
+
+
+class TableCodec:
+    """Encode a DataFrame or a two-dimensional array, one column codec per column.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", None, or array-like of bool, int or label, default="from_dtype"
+        Numeric columns to treat as categories: a mask, positions, or names, as in scikit-learn's
+        ``HistGradientBoostingClassifier``. Columns of text, booleans and category dtype are categories in any
+        case; with ``"from_dtype"`` or None they are the only ones. With None, other columns are what their
+        dtype says; otherwise whole numbers may be found to be codes (zip codes: new rows have codes that
+        occur) or dates (20090301, 1330: new rows have dates), and text may be found to be dates.
+    id_columns : "auto", None, or array-like of bool, int or label, default="auto"
+        Columns that name each row and nothing else: they are not learned, and new rows get new names.
+        ``"auto"`` looks for them in frames.
+    max_bins : int, default=64
+        Quantile bins per numeric column.
+    max_levels : int, default=1000
+        Levels of a categorical column that get tokens of their own.
+
+    Attributes
+    ----------
+    codecs_ : list of ColumnCodec
+    layout : Layout
+        Spans of all columns side by side.
+    n_features_ : int
+    columns_ : pandas.Index or None
+        Labels of the training frame; None for an array.
+    id_columns_ : list
+        Labels, or positions, of the columns that hold identifiers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.data.tables.codec import TableCodec
+    >>> X = pd.DataFrame({"age": [31, 45, 31], "job": ["clerk", None, "nurse"]})
+    >>> codec = TableCodec().fit(X)
+    >>> codec.decode(codec.encode(X)).equals(X)
+    True
+    """
+
+    def __init__(
+        self,
+        categorical_features: Any = "from_dtype",
+        max_bins: int = 64,
+        max_levels: int = 1000,
+        id_columns: Any = "auto",
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.id_columns = id_columns
+        self.max_bins = max_bins
+        self.max_levels = max_levels
+
+    def fit(self, X: Any) -> TableCodec:
+        """Learn every column; return self. ``X`` is not changed.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, d)
+
+        Raises
+        ------
+        InputError
+            For an empty table, columns named twice, infinite values, and columns that no codec takes.
+
+        Warns
+        -----
+        VaeaugWarning
+            For columns without any value; they come back as they are.
+        ColumnNote
+            For columns that were found to hold identifiers, codes or dates.
+        """
+        table = _as_table(X)
+        _check_size(table)
+        columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
+        dtype = None if isinstance(table, pd.DataFrame) else table.dtype
+        return self._learn(columns, dtype, [(series, None) for series in _series(table)], is_whole=True)
+
+    def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
+        """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
+
+        Parameters
+        ----------
+        parts : sequence of (Series, ndarray of int64 or None)
+            For each column its values in its dtype, and how many rows each of them stands for (one each if
+            None).
+
+        Raises
+        ------
+        InputError
+            As in :meth:`fit`.
+        """
+        columns = pd.Index([series.name for series, _ in parts], tupleize_cols=False)
+        return self._learn(columns, None, parts)
+
+    def _learn(
+        self,
+        columns: pd.Index | None,
+        dtype: Any,
+        parts: Sequence[tuple[pd.Series, np.ndarray | None]],
+        is_whole: bool = False,
+    ) -> TableCodec:
+        self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
+        if self.columns_ is not None and not self.columns_.is_unique:
+            twice = list(dict.fromkeys(self.columns_[self.columns_.duplicated()]))
+            raise InputError(
+                f"X has columns named twice: {_few(twice)}. Rename them so that each label is unique."
+            )
+        marked = self._mark("categorical_features", "from_dtype")
+        named = self._mark("id_columns", "auto")
+        if (marked & named).any():
+            both = self._label(int(np.flatnonzero(marked & named)[0]))
+            raise InputError(
+                f"categorical_features and id_columns both name {both!r}; name it in one of them."
+            )
+        found = np.zeros_like(named)
+        if is_whole and columns is not None and isinstance(self.id_columns, str):
+            found = ~marked & np.array([looks_like_ids(series) for series, _ in parts])
+            # Without any other column there would be nothing to learn.
+            found &= not found.all()
+        self.codecs_: list[ColumnCodec] = []
+        for j, (series, counts) in enumerate(parts):
+            options = ColumnOptions(
+                bool(marked[j]),
+                self.max_bins,
+                self.max_levels,
+                identifier=bool(named[j] or found[j]),
+                # Of a sample nobody knows whether a value is new.
+                recognise=self.categorical_features is not None and (is_whole or counts is not None),
+            )
+            self.codecs_.append(fit_column(series, options, counts))
+        empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
+        if empty:
+            warnings.warn(
+                f"X has columns without any value: {_few(empty)}. They are kept and stay missing; "
+                "drop them if they are there by mistake.",
+                VaeaugWarning,
+                stacklevel=3,
+            )
+        self._lay_out()
+        notes = self._notes(found)
+        if notes:
+            warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
+        return self
+
+    def _notes(self, found: np.ndarray) -> list[str]:
+        """Return what the user should know about columns taken for something else than their dtype says."""
+        notes = []
+        if found.any():
+            labels = [self._label(int(j)) for j in np.flatnonzero(found)]
+            notes.append(
+                f"X has columns that name each row: {_few(labels)}. They are not learned, and new rows get "
+                "new names; leave them out of what a classifier learns from. To choose them yourself, pass "
+                "id_columns=[...], or None for none."
+            )
+        codes = [codec.name for codec in self.codecs_ if isinstance(codec, NumericCodec) and codec.are_codes_]
+        if codes:
+            notes.append(
+                f"X has columns of codes: {_few(codes)}. New rows have codes that occur in X. To make "
+                "categories of them, list them in categorical_features; None takes them for quantities."
+            )
+        dates = [codec for codec in self.codecs_ if isinstance(codec, TranslatedCodec) and codec.note]
+        if dates:
+            listed = ", ".join(f"{codec.name!r} ({codec.note})" for codec in dates[:10])
+            notes.append(
+                f"X has columns of {listed}. New rows have such dates. To make categories of them, list them "
+                "in categorical_features; None takes them for what their dtype says."
+            )
+        return notes
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Return the encoded table, float32, shape (n, width).
+
+        Raises
+        ------
+        InputError
+            When columns are missing, unknown, or in another order than in fit, and for infinite values.
+        """
+        table = _as_table(X)
+        self._check_columns(table)
+        x = np.empty((table.shape[0], self.layout.shape[0]), dtype=np.float32)
+        for codec, series, part in zip(
+            self.codecs_, _series(table, self.columns_), self._slices, strict=True
+        ):
+            x[:, part] = codec.encode(series)
+        return x
+
+    def encode_known(self, X: Any) -> np.ndarray:
+        """Return the encoded table like :meth:`encode`, with stand-ins for values that fit has not seen.
+
+        Rows to train on must hold no unknown token; a stream may show values that its first pass has
+        dropped or did not reach.
+        """
+        x = self.encode(X)
+        for codec, part in zip(self.codecs_, self._slices, strict=True):
+            token = x[:, part.start]
+            token[token < 0] = codec.stand_in
+        return x
+
+    def decode(self, x: np.ndarray) -> Any:
+        """Return rows in the container, columns and dtypes of fit, with a fresh index.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, width)
+        """
+        found = [codec.decode(x[:, part]) for codec, part in zip(self.codecs_, self._slices, strict=True)]
+        if self.columns_ is None:
+            rows = np.empty((x.shape[0], self.n_features_), dtype=self.dtype_)
+            for j, series in enumerate(found):
+                rows[:, j] = series.to_numpy()
+            return rows
+        frame = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(x.shape[0]))
+        frame.columns = self.columns_
+        return frame
+
+    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
+        """Return new rows with other identifiers, those of new rows from number ``start`` on.
+
+        Rows that were made by several calls of :meth:`decode` have the same ones.
+
+        Parameters
+        ----------
+        rows : as :meth:`decode` returns them
+        start : int, default=0
+        beside : DataFrame or ndarray, optional
+            Rows whose identifiers are not to be taken either.
+        """
+        for j, codec in enumerate(self.codecs_):
+            if isinstance(codec, IdCodec):
+                column, others = _column(rows, j), None if beside is None else _column(beside, j)
+                rows = _with_column(rows, j, codec.rename(column, start, others))
+        return rows
+
+    def keep_names(self, rows: Any, source: Any) -> Any:
+        """Return rows with the identifiers of the rows that they vary."""
+        for j, codec in enumerate(self.codecs_):
+            if isinstance(codec, IdCodec):
+                rows = _with_column(rows, j, codec.keep(_column(source, j)))
+        return rows
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return everything learned as a JSON-able dict and plain arrays."""
+        arrays: Arrays = {}
+        parts = []
+        for j, codec in enumerate(self.codecs_):
+            meta, own = codec.state()
+            parts.append(meta)
+            arrays |= prefixed(str(j), own)
+        meta = {
+            "max_bins": self.max_bins,
+            "max_levels": self.max_levels,
+            "columns": None if self.columns_ is None else index_to_json(self.columns_),
+            "dtype": None if self.dtype_ is None else dtype_to_json(self.dtype_),
+            "codecs": parts,
+        }
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableCodec:
+        """Rebuild a fitted codec from :meth:`state`; it decodes byte for byte as the saved one."""
+        codec = cls(max_bins=meta["max_bins"], max_levels=meta["max_levels"])
+        codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
+        codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
+        codec.codecs_ = [
+            column_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["codecs"])
+        ]
+        codec.n_features_ = len(codec.codecs_)
+        codec._lay_out()
+        return codec
+
+    def _lay_out(self) -> None:
+        ids = [j for j, codec in enumerate(self.codecs_) if isinstance(codec, IdCodec)]
+        self.id_columns_ = [self._label(j) for j in ids]
+        self.layout = Layout.row([span for codec in self.codecs_ for span in codec.spans])
+        ends = np.cumsum([codec.width for codec in self.codecs_]).tolist()
+        self._slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def _label(self, j: int) -> Any:
+        """Return the label of a column, or its position in an array."""
+        return j if self.columns_ is None else self.columns_[j]
+
+    def _mark(self, parameter: str, default: str) -> np.ndarray:
+        """Return which columns the user named in a parameter, bool of shape (d,)."""
+        chosen = getattr(self, parameter)
+        marked = np.zeros(self.n_features_, dtype=bool)
+        if chosen is None or (isinstance(chosen, str) and chosen == default):
+            return marked
+        allowed = f"allowed are {default!r}, None, a boolean mask, column positions, or column names"
+        if isinstance(chosen, (str, numbers.Number)) or not isinstance(chosen, Iterable):
+            raise InputError(f"{parameter}: {allowed}; got {chosen!r}. For one column, pass a list.")
+        listed = list(chosen)
+        if listed and all(isinstance(item, (bool, np.bool_)) for item in listed):
+            if len(listed) != self.n_features_:
+                raise InputError(
+                    f"{parameter}: a mask needs one entry per column ({self.n_features_}), got {len(listed)}."
+                )
+            return np.asarray(listed, dtype=bool)
+        for item in listed:
+            marked[self._find_column(item, parameter, allowed)] = True
+        return marked
+
+    def _find_column(self, item: Any, parameter: str, allowed: str) -> int:
+        if self.columns_ is not None and not isinstance(item, numbers.Integral):
+            found = [j for j, label in enumerate(self.columns_) if label == item]
+            if not found:
+                raise InputError(
+                    f"{parameter} names {item!r}, which is no column of X; X has {_few(self.columns_)}."
+                )
+            return found[0]
+        if not isinstance(item, numbers.Integral):
+            raise InputError(f"{parameter}: {allowed}; X is an array without names, got {item!r}.")
+        position = int(item)
+        if not 0 <= position < self.n_features_:
+            raise InputError(f"{parameter}: positions lie in [0, {self.n_features_ - 1}], got {position}.")
+        return position
+
+    def _check_columns(self, table: pd.DataFrame | np.ndarray) -> None:
+        if self.columns_ is None or not isinstance(table, pd.DataFrame):
+            if table.shape[1] != self.n_features_:
+                raise InputError(
+                    f"X has {table.shape[1]} features, but {type(self).__name__} is expecting "
+                    f"{self.n_features_} features as input."
+                )
+            return
+        if table.columns.equals(self.columns_):
+            return
+        # scikit-learn's own words, so that its users and its checks recognise them.
+        lines = ["The feature names should match those that were passed during fit."]
+        unseen = [label for label in table.columns if label not in self.columns_]
+        lost = [label for label in self.columns_ if label not in table.columns]
+        if unseen:
+            lines += ["Feature names unseen at fit time:", *(f"- {label}" for label in unseen[:5])]
+            lines += ["- ..."] if len(unseen) > 5 else []
+        if lost:
+            lines += [
+                "Feature names seen at fit time, yet now missing:",
+                *(f"- {label}" for label in lost[:5]),
+            ]
+            lines += ["- ..."] if len(lost) > 5 else []
+        if not unseen and not lost:
+            if not table.columns.is_unique:
+                lines.append("Feature names must not appear twice.")
+            else:
+                lines.append("Feature names must be in the same order as they were in fit.")
+        raise InputError("\n".join(lines) + "\n")
+
+
+def _as_table(X: Any) -> pd.DataFrame | np.ndarray:
+    """Return a frame as it is and anything else as a two-dimensional array."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    if isinstance(X, pd.Series):
+        raise InputError("Expected a two-dimensional table, got a Series instead; pass X.to_frame().")
+    if hasattr(X, "toarray"):
+        raise InputError(f"X is a sparse {type(X).__name__}; pass a dense table: X.toarray().")
+    table = np.asarray(X)
+    if table.ndim != 2:
+        raise InputError(
+            f"Expected 2D array, got {table.ndim}D array instead. Reshape your data: X.reshape(-1, 1) for "
+            "a single column, X.reshape(1, -1) for a single row."
+        )
+    if table.dtype.kind == "c":
+        raise InputError("Complex data not supported: pass real and imaginary parts as columns of their own.")
+    if table.dtype.kind not in "biufOUSmM" or (table.dtype.kind == "f" and table.dtype.itemsize > 8):
+        raise InputError(
+            f"X has dtype {table.dtype}; allowed are numbers up to 64 bits, booleans, text and objects."
+        )
+    return table
+
+
+def _check_size(table: pd.DataFrame | np.ndarray) -> None:
+    n, d = table.shape
+    if d == 0:
+        raise InputError(f"X has no columns: 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
+    if n == 0:
+        raise InputError(f"X has no rows: 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required.")
+
+
+def _series(table: pd.DataFrame | np.ndarray, columns: pd.Index | None = None) -> Iterable[pd.Series]:
+    """Yield the columns; those of an array are named by their position, or by the labels of fit."""
+    if isinstance(table, pd.DataFrame):
+        for j in range(table.shape[1]):
+            yield table.iloc[:, j]
+        return
+    if table.dtype.kind in "US":
+        table = table.astype(object)
+    for j in range(table.shape[1]):
+        name = j if columns is None else columns[j]
+        dtype = object if table.dtype.kind == "O" else None
+        yield pd.Series(table[:, j], name=name, dtype=dtype)
+
+
+def _column(rows: Any, j: int) -> pd.Series:
+    return rows.iloc[:, j] if isinstance(rows, pd.DataFrame) else pd.Series(np.asarray(rows)[:, j])
+
+
+def _with_column(rows: Any, j: int, column: pd.Series) -> Any:
+    """Return rows with another column; the rows given stay as they are."""
+    if isinstance(rows, pd.DataFrame):
+        rows = rows.copy(deep=False)
+        rows.isetitem(j, column.array)
+        return rows
+    rows = rows.copy()
+    rows[:, j] = column.to_numpy()
+    return rows
+
+
+def _few(labels: Iterable[Any]) -> str:
+    listed = [repr(label) for label in labels]
+    return ", ".join(listed[:10]) + (f", ... ({len(listed)} in all)" if len(listed) > 10 else "")
