@@ -1,7 +1,7 @@
 """A small blueprint of everything a model needs."""
 
-from vaeaug.assembly import Blueprint
 from vaeaug.layout import Layout, Span
+from vaeaug.model.builder import Blueprint
 from vaeaug.recipe import Recipe
 
 __all__ = ["LAYOUT", "blueprint"]

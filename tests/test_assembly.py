@@ -7,9 +7,9 @@ import pytest
 import torch
 from made_blueprint import blueprint
 
-from vaeaug.assembly import NETWORKS, Blueprint, build, chosen, settled, without_critics
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
+from vaeaug.model.builder import NETWORKS, Blueprint, build, chosen, settled, without_critics
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.likelihoods.pixels import PIXELS
 from vaeaug.nn.posteriors.registry import POSTERIORS

@@ -11,7 +11,7 @@ from made_calls import fit_images, fit_table
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaeaug import VARIANTS
-from vaeaug.assembly import build
+from vaeaug.model.builder import build
 from vaeaug.nn.distributions import draw
 from vaeaug.utils import random
 from vaeaug.utils.random import isolated_torch

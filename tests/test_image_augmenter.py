@@ -19,7 +19,7 @@ from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import Subset, TensorDataset
 from torchvision.datasets import ImageFolder
 
-import vaeaug.assembly
+import vaeaug.model.builder
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, load
 from vaeaug.data.images.containers import read_mode
 from vaeaug.errors import InputError, TrainingDivergedError
@@ -340,7 +340,7 @@ def test_a_saved_model_outlives_a_change_of_the_defaults(tmp_path, monkeypatch, 
     elif written == "no likelihood":
         del options["likelihood"], options["depth"]
     archive.write(path, manifest, arrays)
-    monkeypatch.setattr(vaeaug.assembly, "_USUAL_PIXELS", "texture")
+    monkeypatch.setattr(vaeaug.model.builder, "_USUAL_PIXELS", "texture")
     assert fast().fit(X, Y)._model.blueprint.network.options["likelihood"] == "texture"
     again = load(path, device="cpu")
     assert_array_equal(again.sample(6, random_state=0)[0], augmenter.sample(6, random_state=0)[0])
@@ -353,7 +353,7 @@ def test_saving_twice_writes_the_same_bytes(fitted, tmp_path):
 
 
 def test_training_images_are_kept_in_8_bits_and_not_too_many(monkeypatch):
-    monkeypatch.setattr("vaeaug.learning._MOST_ANCHOR_VALUES", 10 * 72)
+    monkeypatch.setattr("vaeaug.model.fit._MOST_ANCHOR_VALUES", 10 * 72)
     anchors = fast().fit(X, Y)._anchors
     assert anchors.rows.dtype == np.uint8
     assert anchors.rows.shape == (10, 1, 8, 9)

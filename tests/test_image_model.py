@@ -9,9 +9,9 @@ from made_blueprint import blueprint
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
-import vaeaug.model
+import vaeaug.model.model
 from vaeaug.layout import Layout
-from vaeaug.model import Model
+from vaeaug.model.model import Model
 from vaeaug.recipe import Recipe
 from vaeaug.training.runtime import Runtime
 
@@ -84,7 +84,7 @@ def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_
     drawn.train(x, c, none, weights=None, seed=0, max_iter=8, batch_size=64, learning_rate=5e-3)
     drawn.fit_prior(x, c, seed=0, max_iter=3)
     fast = drawn.sample(c, temperature=1.0, seed=1)
-    monkeypatch.setattr(vaeaug.model, "reduced_precision", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(vaeaug.model.model, "reduced_precision", lambda device: contextlib.nullcontext())
     exact = drawn.sample(c, temperature=1.0, seed=1)
     assert fast.dtype == np.float32
     # A mean of two greys of 256; where a code lies at a border of what the decoder draws, single pixels more.
@@ -130,7 +130,7 @@ def test_large_images_are_worked_through_in_smaller_chunks(model, monkeypatch):
             sizes.append(len(chunk[0]))
             yield chunk
 
-    monkeypatch.setattr(vaeaug.model, "_CHUNK_PIXELS", 64 * 7)
+    monkeypatch.setattr(vaeaug.model.model, "_CHUNK_PIXELS", 64 * 7)
     monkeypatch.setattr(Model, "_chunks", counted)
     parts, _ = model.encode(x[:20], c[:20])
     assert sizes == [7, 7, 6]

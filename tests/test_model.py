@@ -8,8 +8,8 @@ import torch
 from made_blueprint import LAYOUT, blueprint
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug import model as module
-from vaeaug.model import Model
+from vaeaug.model import model as module
+from vaeaug.model.model import Model
 from vaeaug.recipe import Recipe
 from vaeaug.training.runtime import Runtime
 

@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-import vaeaug.learning
+import vaeaug.model.fit
 from vaeaug.cli import _parser
 
 README = Path(__file__).parents[1] / "README.md"
@@ -22,8 +22,8 @@ def test_each_example_runs_as_written_and_on_its_own(
     def brief(*arguments: Any, **options: Any) -> Any:
         return resolve(*arguments, **options | {"max_iter": 2})
 
-    resolve = vaeaug.learning.resolve
-    monkeypatch.setattr(vaeaug.learning, "resolve", brief)
+    resolve = vaeaug.model.fit.resolve
+    monkeypatch.setattr(vaeaug.model.fit, "resolve", brief)
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.tables.quantiles import bins_for
+from vaeaug.model.defaults import backoff_for, hold_out, prior_for, resolve
 from vaeaug.recipe import Recipe
-from vaeaug.settings import backoff_for, hold_out, prior_for, resolve
 
 AUTO = {
     "latent_dim": "auto",

@@ -9,10 +9,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from vaeaug import VARIANTS, Recipe
-from vaeaug.assembly import Blueprint, weighed
 from vaeaug.evaluation.images import gradient_energy
 from vaeaug.layout import Layout, Span
-from vaeaug.model import Model
+from vaeaug.model.builder import Blueprint, weighed
+from vaeaug.model.model import Model
 from vaeaug.training.runtime import Runtime
 
 #: A weak KL: codes that say much, and depend on each other.

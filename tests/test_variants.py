@@ -12,12 +12,12 @@ from sklearn.datasets import load_wine
 
 import vaeaug
 from vaeaug import VARIANTS, VAEAugmenter
-from vaeaug import model as models
-from vaeaug.assembly import weighed
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.terms import TERMS
-from vaeaug.model import Model
+from vaeaug.model import model as models
+from vaeaug.model.builder import weighed
+from vaeaug.model.model import Model
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS

@@ -11,18 +11,18 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.assembly import NETWORKS
-from vaeaug.coding import Coding
-from vaeaug.editing import Editing
 from vaeaug.errors import ArchiveError
-from vaeaug.generating import METHODS
 from vaeaug.io import archive
-from vaeaug.learning import learn, warn_if_collapsed
-from vaeaug.lessons import agreed_seed, begun, check_whose, gathered
+from vaeaug.model.builder import NETWORKS
+from vaeaug.model.edit import Editing
+from vaeaug.model.encode import Coding
+from vaeaug.model.fit import learn, warn_if_collapsed
+from vaeaug.model.generate import METHODS
+from vaeaug.model.state import from_state, to_state
+from vaeaug.model.training_data import agreed_seed, begun, check_whose, gathered
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
-from vaeaug.persistence import from_state, to_state
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import Sharding
 from vaeaug.training.distributed import current_team

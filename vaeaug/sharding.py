@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.data.labels.sampling_strategy import targets_of_counts
 from vaeaug.errors import InputError, WorkerLostError
-from vaeaug.generating import METHODS, Generating
 from vaeaug.io import archive
 from vaeaug.io.parquet import check_pyarrow, count_values, open_parquet, schema_of
-from vaeaug.persistence import to_state
+from vaeaug.model.generate import METHODS, Generating
+from vaeaug.model.state import to_state
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.shardworker import Job, examples, fingerprint, forget, remember, write_shard
 from vaeaug.utils.frames import as_arrow

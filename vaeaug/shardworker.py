@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.fitted import Fitted
-from vaeaug.generating import Generating
 from vaeaug.io import archive
 from vaeaug.io.parquet import write_parquet
-from vaeaug.persistence import from_state, to_state
+from vaeaug.model.fitted import Fitted
+from vaeaug.model.generate import Generating
+from vaeaug.model.state import from_state, to_state
 from vaeaug.shardfolder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads
 from vaeaug.utils.frames import as_arrow, to_pandas

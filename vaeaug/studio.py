@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from vaeaug.augmenter import load
-from vaeaug.exploring import Explored, explored
+from vaeaug.model.explore import Explored, explored
 from vaeaug.reports.studio import PAGE, SCRIPT, STYLE
 from vaeaug.utils.files import staged
 from vaeaug.utils.wording import count

@@ -7,7 +7,6 @@ import pytest
 import torch
 from made_blueprint import blueprint
 
-from vaeaug.assembly import build
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.losses import correlation
@@ -18,6 +17,7 @@ from vaeaug.losses.critics import Adversarial, PatchCritic
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.losses.terms import TERMS
+from vaeaug.model.builder import build
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
 from vaeaug.recipe import Recipe

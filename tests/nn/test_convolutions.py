@@ -83,7 +83,7 @@ def test_an_image_of_28_by_28_pixels_takes_10_to_20_million_multiply_adds():
         cells = found.shape[2] * found.shape[3] if isinstance(layer, nn.Conv2d) else 1
         counted.append(layer.weight.numel() * cells)
 
-    # As vaeaug.assembly builds them by default, with the codes that vaeaug.settings gives them.
+    # As vaeaug.model.builder builds them by default, with the codes that vaeaug.model.defaults gives them.
     parts = ImageEncoder(layout, 10, 32, 1, 256), ImageDecoder(64, 10, layout, 1, 32, 1)
     for layer in (layer for part in parts for layer in part.modules()):
         assert not isinstance(layer, nn.modules.batchnorm._BatchNorm)

@@ -9,8 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from vaeaug.errors import InputError
-from vaeaug.fitted import Fitted
 from vaeaug.latent import arithmetic
+from vaeaug.model.fitted import Fitted
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.validation import check_number
 

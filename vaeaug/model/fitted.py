@@ -14,7 +14,7 @@ from vaeaug.data.adapters import Intake
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.data.labels.context import ContextCodec, encode_labels
 from vaeaug.latent import arithmetic
-from vaeaug.model import Model
+from vaeaug.model.model import Model
 from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = ["Anchors", "Fitted"]

@@ -11,19 +11,13 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from vaeaug.assembly import NETWORKS, Blueprint, chosen, settled, weighed
 from vaeaug.data.labels.class_weights import class_numbers, class_weights
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
-from vaeaug.fitted import Anchors
 from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.layout import Layout
-from vaeaug.model import Model
-from vaeaug.nn.latents.registry import LATENTS
-from vaeaug.nn.posteriors.registry import POSTERIORS
-from vaeaug.nn.priors.registry import PRIORS
-from vaeaug.recipe import Recipe
-from vaeaug.settings import (
+from vaeaug.model.builder import NETWORKS, Blueprint, chosen, settled, weighed
+from vaeaug.model.defaults import (
     Plan,
     backoff_for,
     hold_out,
@@ -31,6 +25,12 @@ from vaeaug.settings import (
     resolve,
     units_for,
 )
+from vaeaug.model.fitted import Anchors
+from vaeaug.model.model import Model
+from vaeaug.nn.latents.registry import LATENTS
+from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.registry import PRIORS
+from vaeaug.recipe import Recipe
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.distributed import Team
 from vaeaug.training.optimisation import Deadline

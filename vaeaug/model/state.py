@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from vaeaug.assembly import Blueprint
 from vaeaug.data.adapters import INTAKES
 from vaeaug.data.labels.context import ContextCodec
-from vaeaug.fitted import Anchors, Fitted
-from vaeaug.model import Model
+from vaeaug.model.builder import Blueprint
+from vaeaug.model.fitted import Anchors, Fitted
+from vaeaug.model.model import Model
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
 

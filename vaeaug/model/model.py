@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaeaug.assembly import Blueprint, build, without_critics
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.errors import VaeaugWarning
 from vaeaug.losses.objective import Objective
+from vaeaug.model.builder import Blueprint, build, without_critics
 from vaeaug.nn.distributions import CodeDistribution, draw
 from vaeaug.nn.likelihoods.tilting import Classes
 from vaeaug.nn.precision import reduced_precision

@@ -14,7 +14,7 @@ from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.validation import check_number
 
 if TYPE_CHECKING:
-    from vaeaug.editing import Editing
+    from vaeaug.model.edit import Editing
 
 __all__ = ["Explored", "Scene", "explored"]
 

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.data.labels.context import encode_labels
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
-from vaeaug.fitted import Anchors, Fitted
 from vaeaug.latent import arithmetic
+from vaeaug.model.fitted import Anchors, Fitted
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.validation import check_number, check_option, extended

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.data.labels.editing import changed_context
 from vaeaug.data.labels.variables import ClassBlock
 from vaeaug.errors import InputError
-from vaeaug.fitted import Fitted
 from vaeaug.latent.directions import Directions
 from vaeaug.latent.operations import Codes, Space, chosen_operation, recondition, shift
+from vaeaug.model.fitted import Fitted
 from vaeaug.utils.random import numpy_generator
 
 __all__ = ["Editing"]
