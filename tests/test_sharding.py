@@ -14,13 +14,13 @@ import pytest
 from made_shards import contents, made_model, made_rows
 
 import vaeaug.io.parquet
-import vaeaug.sharding
-import vaeaug.shardworker
+import vaeaug.sharding.worker
+import vaeaug.sharding.writer
 from vaeaug import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError, WorkerLostError
 from vaeaug.io.parquet import schema_of
-from vaeaug.shardfolder import MANIFEST, MODEL, ShardFolder
-from vaeaug.shardworker import fingerprint, with_labels
+from vaeaug.sharding.folder import MANIFEST, MODEL, ShardFolder
+from vaeaug.sharding.worker import fingerprint, with_labels
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -91,7 +91,7 @@ def test_arrays_and_frames_of_control_variables(tmp_path: Path) -> None:
 def test_a_large_shard_is_made_in_pieces(
     model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, y: object
 ) -> None:
-    monkeypatch.setattr(vaeaug.shardworker, "_CELLS", 1500)
+    monkeypatch.setattr(vaeaug.sharding.worker, "_CELLS", 1500)
     folder = model.sample_to_parquet(700, tmp_path / "rows", y=y, shard_size=650, random_state=0)
     first = pq.ParquetFile(folder / "part-00000.parquet")
     assert [first.metadata.row_group(i).num_rows for i in range(first.num_row_groups)] == [500, 150]
@@ -116,7 +116,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise AssertionError("written in the process of the test")
 
-    monkeypatch.setattr(vaeaug.shardworker, "write_parquet", forbidden)
+    monkeypatch.setattr(vaeaug.sharding.worker, "write_parquet", forbidden)
 
 
 # --- same bytes ------------------------------------------------------------------------
@@ -356,7 +356,7 @@ def test_a_changed_model_file_is_not_used(model: VAEAugmenter, tmp_path: Path) -
     made_model(seed=1).save(folder / MODEL)
     (folder / "part-00001.parquet").unlink()
     manifest = json.loads((folder / MANIFEST).read_text())
-    job = vaeaug.shardworker.Job(
+    job = vaeaug.sharding.worker.Job(
         VAEAugmenter,
         manifest["model"],
         "cpu",
@@ -367,7 +367,7 @@ def test_a_changed_model_file_is_not_used(model: VAEAugmenter, tmp_path: Path) -
         pq.read_schema(folder / "part-00000.parquet"),
     )
     with pytest.raises(InputError, match="is not the model that this folder was begun with"):
-        vaeaug.shardworker.write_shard(job, 1, None)
+        vaeaug.sharding.worker.write_shard(job, 1, None)
 
 
 def test_what_is_no_folder_of_shards_is_refused(model: VAEAugmenter, tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ def test_workers_that_die_every_time_are_given_up(
         def __call__(self, tasks: object) -> None:
             raise BrokenExecutor("killed")
 
-    monkeypatch.setattr(vaeaug.sharding, "Parallel", Dying)
+    monkeypatch.setattr(vaeaug.sharding.writer, "Parallel", Dying)
     with pytest.raises(WorkerLostError, match="were killed again and again"):
         model.sample_to_parquet(5, tmp_path / "rows", random_state=0)
     assert len(rounds) == 2
@@ -447,7 +447,7 @@ def test_workers_that_die_every_time_are_given_up(
 def test_workers_that_see_another_folder_are_noticed(
     model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vaeaug.sharding, "write_shard", lambda job, shard, y: 5)
+    monkeypatch.setattr(vaeaug.sharding.writer, "write_shard", lambda job, shard, y: 5)
     with pytest.raises(InputError, match="give a folder that all of them share"):
         model.sample_to_parquet(5, tmp_path / "rows", random_state=0)
 

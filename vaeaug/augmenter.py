@@ -24,7 +24,7 @@ from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
-from vaeaug.sharding import Sharding
+from vaeaug.sharding.writer import Sharding
 from vaeaug.training.distributed import current_team
 from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime

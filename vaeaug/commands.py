@@ -16,7 +16,7 @@ from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sampler import class_labels
-from vaeaug.shardworker import with_labels
+from vaeaug.sharding.worker import with_labels
 from vaeaug.tableoptions import check_columns
 from vaeaug.utils.files import clear_temporaries, staged
 from vaeaug.utils.signals import Terminated, interruptible

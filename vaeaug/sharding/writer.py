@@ -21,8 +21,8 @@ from vaeaug.io import archive
 from vaeaug.io.parquet import check_pyarrow, count_values, open_parquet, schema_of
 from vaeaug.model.generate import METHODS, Generating
 from vaeaug.model.state import to_state
-from vaeaug.shardfolder import MODEL, ShardFolder
-from vaeaug.shardworker import Job, examples, fingerprint, forget, remember, write_shard
+from vaeaug.sharding.folder import MODEL, ShardFolder
+from vaeaug.sharding.worker import Job, examples, fingerprint, forget, remember, write_shard
 from vaeaug.utils.frames import as_arrow
 from vaeaug.utils.validation import check_number, check_option
 from vaeaug.utils.wording import shortened

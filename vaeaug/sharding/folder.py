@@ -53,7 +53,7 @@ class ShardFolder:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from vaeaug.shardfolder import ShardFolder
+    >>> from vaeaug.sharding.folder import ShardFolder
     >>> folder = ShardFolder(Path("out"), 1_000_000_000, 300_000)
     >>> folder.count, folder.rows(0), folder.rows(3333)
     (3334, 300000, 100000)

@@ -17,7 +17,7 @@ from vaeaug.io.parquet import write_parquet
 from vaeaug.model.fitted import Fitted
 from vaeaug.model.generate import Generating
 from vaeaug.model.state import from_state, to_state
-from vaeaug.shardfolder import MODEL, ShardFolder
+from vaeaug.sharding.folder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads
 from vaeaug.utils.frames import as_arrow, to_pandas
 
