@@ -12,9 +12,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
-import vaeaug.choosing
+import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler
-from vaeaug.choosing import _chosen, blended, choose
+from vaeaug.classifier.selection import _chosen, blended, choose
 from vaeaug.errors import InputError
 
 
@@ -22,7 +22,7 @@ from vaeaug.errors import InputError
 def quick(monkeypatch):
     """Rows come from a stand-in that takes no time."""
     monkeypatch.setattr(
-        vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3), label_filter=None)
+        vaeaug.classifier.selection, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3), label_filter=None)
     )
 
 
@@ -146,7 +146,7 @@ def test_a_sampler_that_fails_leaves_plain_training(rare, monkeypatch):
             raise RuntimeError("no luck")
 
     monkeypatch.setattr(
-        vaeaug.choosing, "VAEOverSampler", lambda: VAEOverSampler(Broken(), label_filter=None)
+        vaeaug.classifier.selection, "VAEOverSampler", lambda: VAEOverSampler(Broken(), label_filter=None)
     )
     table = choose(KNeighborsClassifier(), *rare, cv=3, seed=0).table
     assert table.loc["nothing", "status"].startswith("chosen")
@@ -165,8 +165,10 @@ def test_a_class_of_one_row_leaves_plain_training():
 
 
 def test_where_nothing_is_chosen_it_is_the_plain_classifier(rare, monkeypatch):
-    nothing = vaeaug.choosing.Choice("nothing", pd.DataFrame({"status": ["chosen"]}, index=["nothing"]))
-    monkeypatch.setattr("vaeaug.classifier.choose", lambda *args, **kwargs: nothing)
+    nothing = vaeaug.classifier.selection.Choice(
+        "nothing", pd.DataFrame({"status": ["chosen"]}, index=["nothing"])
+    )
+    monkeypatch.setattr("vaeaug.classifier.augmented.choose", lambda *args, **kwargs: nothing)
     model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(*rare)
     plain = LogisticRegression().fit(*rare)
     assert model.choice_ == "nothing"
@@ -179,7 +181,8 @@ def test_every_choice_can_be_trained_and_stays_calibrated(rare, monkeypatch, nam
     X, X_test, y, y_test = train_test_split(*rare, stratify=rare[1], random_state=0)
     table = pd.DataFrame({"status": ["chosen"]}, index=[name])
     monkeypatch.setattr(
-        "vaeaug.classifier.choose", lambda *args, **kwargs: vaeaug.choosing.Choice(name, table)
+        "vaeaug.classifier.augmented.choose",
+        lambda *args, **kwargs: vaeaug.classifier.selection.Choice(name, table),
     )
     model = AugmentedClassifier(LogisticRegression(), "auto", random_state=0).fit(X, y)
     p = model.predict_proba(X_test)

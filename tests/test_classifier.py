@@ -25,8 +25,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import vaeaug.choosing
-from vaeaug.classifier import AugmentedClassifier
+import vaeaug.classifier.selection
+from vaeaug.classifier.augmented import AugmentedClassifier
 from vaeaug.errors import InputError
 from vaeaug.sampler import VAEOverSampler
 
@@ -151,7 +151,7 @@ def test_a_column_without_a_value_stops_no_classifier(container):
 @pytest.mark.parametrize("kind", [sampler, lambda: "auto"], ids=["a sampler", "auto"])
 def test_polars_frames(kind, monkeypatch):
     polars = pytest.importorskip("polars")
-    monkeypatch.setattr(vaeaug.choosing, "VAEOverSampler", sampler)
+    monkeypatch.setattr(vaeaug.classifier.selection, "VAEOverSampler", sampler)
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=60), "b": rng.integers(0, 9, 60)})
     y = pd.Series(np.where(rng.random(60) < 0.3, "yes", "no"), name="y")

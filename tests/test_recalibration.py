@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from vaeaug.classifier.calibration import Recalibration
 from vaeaug.evaluation.assess.metrics import calibration_slope
-from vaeaug.recalibration import Recalibration
 
 
 def drawn(n, factor, offset=0.0, seed=0):

@@ -25,7 +25,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AugmentedClassifier": "vaeaug.classifier",
+    "AugmentedClassifier": "vaeaug.classifier.augmented",
     "AugmentedDataset": "vaeaug.integrations.torch",
     "BatchAugment": "vaeaug.integrations.torch",
     "Recipe": "vaeaug.recipe",
@@ -39,7 +39,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from vaeaug.assessing import assess
     from vaeaug.augmenter import VAEAugmenter, load
-    from vaeaug.classifier import AugmentedClassifier
+    from vaeaug.classifier.augmented import AugmentedClassifier
     from vaeaug.integrations.torch import AugmentedDataset, BatchAugment
     from vaeaug.recipe import Recipe
     from vaeaug.sampler import VAEOverSampler

@@ -36,7 +36,7 @@ class Recalibration:
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.recalibration import Recalibration
+    >>> from vaeaug.classifier.calibration import Recalibration
     >>> rng = np.random.default_rng(0)
     >>> odds = rng.normal(size=5000)
     >>> truth = (rng.random(5000) < 1 / (1 + np.exp(-odds))).astype(int)

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 
+from vaeaug.classifier.calibration import Recalibration
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.metrics import Predictions, measure
 from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
@@ -24,7 +25,6 @@ from vaeaug.evaluation.assess.strategies import (
     rows_of,
     train,
 )
-from vaeaug.recalibration import Recalibration
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.random import numpy_generator
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from vaeaug.choosing import Blend, choose, train_choice
+from vaeaug.classifier.selection import Blend, choose, train_choice
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.strategies import explain_failure
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
