@@ -557,7 +557,7 @@ def test_a_pool_beyond_the_shared_memory_is_refused(monkeypatch):
     class Small:
         f_bavail = f_frsize = 1
 
-    monkeypatch.setattr("vaeaug.integrations.workers.os.path.isdir", lambda path: True)
-    monkeypatch.setattr("vaeaug.integrations.workers.os.statvfs", lambda path: Small)
+    monkeypatch.setattr("vaeaug.integrations.shared_memory.os.path.isdir", lambda path: True)
+    monkeypatch.setattr("vaeaug.integrations.shared_memory.os.statvfs", lambda path: Small)
     with pytest.raises(InputError, match="shared memory.*pool_size"):
         pictures()

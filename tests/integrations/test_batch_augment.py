@@ -81,7 +81,7 @@ def test_a_resumed_run_goes_on():
 def test_ranks_make_different_images(monkeypatch):
     images, found = batch(), []
     for rank in (0, 1):
-        monkeypatch.setattr("vaeaug.integrations.batches._rank", lambda rank=rank: rank)
+        monkeypatch.setattr("vaeaug.integrations.batch_augment._rank", lambda rank=rank: rank)
         found.append(augment(p=1.0)(images, LABELS)[0])
     assert bool(changed(found[0], found[1]).all())
 

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 
 from vaeaug import AugmentedDataset, BatchAugment
 from vaeaug.errors import InputError
-from vaeaug.integrations.kinds import Kind
+from vaeaug.integrations.conversion import Kind
 from vaeaug.integrations.torchvision import VAEVariation
 
 X, Y = blobs(24)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PILImage
 
 from vaeaug.errors import InputError
-from vaeaug.integrations.kinds import WHITE, Kind, as_array, rescaled
+from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescaled
 from vaeaug.integrations.ranges import Images, Others, Ranges, fitted_range
 
 __all__ = ["Exchange", "check_augmenter"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.integrations.conversion import rescaled
 from vaeaug.integrations.exchange import Exchange
-from vaeaug.integrations.kinds import rescaled
+from vaeaug.integrations.labels import Labels
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.targets import Labels
-from vaeaug.integrations.workers import forked_cuda_explained
+from vaeaug.integrations.shared_memory import forked_cuda_explained
 
 __all__ = ["Contents", "Pool"]
 

@@ -16,14 +16,14 @@ from torch.utils.data import Dataset
 
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
-from vaeaug.integrations.batches import BatchAugment
+from vaeaug.integrations.batch_augment import BatchAugment
+from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.indexing import items_one_by_one, positions, together
-from vaeaug.integrations.kinds import Kind, as_array
+from vaeaug.integrations.labels import check_dataset, fetched, goes_past_items, pair, read_labels
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.targets import check_dataset, fetched, goes_past_items, pair, read_labels
-from vaeaug.integrations.workers import is_worker, shared
+from vaeaug.integrations.shared_memory import is_worker, shared
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
 

@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
-from vaeaug.integrations.kinds import Kind
+from vaeaug.integrations.conversion import Kind
 from vaeaug.integrations.tensors import replace_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
 from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator

@@ -9,10 +9,10 @@ import torch
 
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
+from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.kinds import Kind, as_array
+from vaeaug.integrations.shared_memory import forked_cuda_explained
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
-from vaeaug.integrations.workers import forked_cuda_explained
 
 __all__ = ["Varier", "broadcast_labels"]
 

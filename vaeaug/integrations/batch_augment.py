@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
+from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.kinds import Kind, as_array
+from vaeaug.integrations.shared_memory import forked_cuda_explained
 from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
-from vaeaug.integrations.workers import forked_cuda_explained
 from vaeaug.utils.random import derive_seed, keyed_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
 
