@@ -110,15 +110,15 @@ ON_FIRST_USE = HEAVY | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas", "py
 #: Own modules that a function imports on first use, each with its reason: never to escape a loop.
 LAZY = {
     ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
-    ("vaeaug.cli", "vaeaug.commands"): "brings torch, which --help does not need",
-    ("vaeaug.cli", "vaeaug.assess_command"): "brings torch, which --help does not need",
-    ("vaeaug.cli", "vaeaug.demo"): "brings torch, which --help does not need",
-    ("vaeaug.cli", "vaeaug.studio"): "brings torch, which --help does not need",
-    ("vaeaug.cli", "vaeaug.doctor"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.augment"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.assess"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.demo"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.studio"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.doctor"): "brings torch, which --help does not need",
 }
 
 #: The one thing that is defined in an __init__.
-THROUGH_INIT = {("vaeaug.cli", "__version__")}
+THROUGH_INIT = {("vaeaug.cli.main", "__version__")}
 
 
 class Import(NamedTuple):

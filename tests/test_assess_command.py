@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from jitter import Jitter
 
-import vaeaug.assess_command
+import vaeaug.cli.assess
 from vaeaug import VAEOverSampler
-from vaeaug.cli import _parser, main
+from vaeaug.cli.main import _parser, main
 
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    monkeypatch.setattr(vaeaug.assess_command, "VAEOverSampler", lambda augmenter: VAEOverSampler(Jitter()))
+    monkeypatch.setattr(vaeaug.cli.assess, "VAEOverSampler", lambda augmenter: VAEOverSampler(Jitter()))
     monkeypatch.setattr(
         "vaeaug.evaluation.assess.comparison.smote_is_there", lambda: False
     )  # it takes most of the time

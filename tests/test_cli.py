@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import vaeaug.commands
-import vaeaug.demo
+import vaeaug.cli.augment
+import vaeaug.cli.demo
 from vaeaug import VAEAugmenter, load
-from vaeaug.cli import main
+from vaeaug.cli.main import main
 
 QUICK = partial(VAEAugmenter, max_iter=2)
 
@@ -22,7 +22,7 @@ QUICK = partial(VAEAugmenter, max_iter=2)
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table with 30 + 8 rows in a folder of its own; training is short."""
-    monkeypatch.setattr(vaeaug.commands, "VAEAugmenter", QUICK)
+    monkeypatch.setattr(vaeaug.cli.augment, "VAEAugmenter", QUICK)
     rng = np.random.default_rng(0)
     label = ["no"] * 30 + ["yes"] * 8
     rows = (
@@ -347,7 +347,7 @@ def test_an_unexpected_error_is_one_sentence_too(
     def break_down(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(vaeaug.commands, "read_table", break_down)
+    monkeypatch.setattr(vaeaug.cli.augment, "read_table", break_down)
     arguments = ["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]
     assert main(arguments) == 1
     assert capsys.readouterr().err == (
@@ -385,7 +385,7 @@ WRONG = [
 def test_what_is_wrong_is_said_before_anything_slow_is_imported(table: Path) -> None:
     names = [[str(table) if part == "IN" else part for part in arguments] for arguments in WRONG]
     code = (
-        "import sys, contextlib, io\nfrom vaeaug.cli import main\n"
+        "import sys, contextlib, io\nfrom vaeaug.cli.main import main\n"
         f"for arguments in {names!r}:\n"
         "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
         "        try:\n            code = main(arguments)\n"
@@ -411,7 +411,7 @@ def test_python_m_vaeaug_is_the_same_program() -> None:
 def test_demo_writes_a_report_and_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(vaeaug.demo, "VAEAugmenter", QUICK)
+    monkeypatch.setattr(vaeaug.cli.demo, "VAEAugmenter", QUICK)
     out = tmp_path / "deep" / "demo"
     assert main(["demo", "-o", str(out), "--seed", "5"]) == 0
     said = capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 from made_shards import contents, made_model
 
 import vaeaug.sharding.writer
-from vaeaug.cli import main
+from vaeaug.cli.main import main
 
 pq = pytest.importorskip("pyarrow.parquet")
 

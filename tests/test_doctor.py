@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-import vaeaug.doctor
-from vaeaug.cli import main
-from vaeaug.doctor import describe_machine, repeated_draws
+import vaeaug.cli.doctor
+from vaeaug.cli.doctor import describe_machine, repeated_draws
+from vaeaug.cli.main import main
 
 
 def test_the_machine_is_described_in_words():
@@ -24,7 +24,7 @@ def test_draws_that_differ_from_the_first_are_counted():
 def test_a_machine_that_does_not_repeat_itself_is_ill(monkeypatch, capsys):
     numbers = itertools.count()
     draws = {"a table": lambda: b"same", "images": lambda: str(next(numbers)).encode()}
-    monkeypatch.setattr(vaeaug.doctor, "_small_models", lambda: draws)
+    monkeypatch.setattr(vaeaug.cli.doctor, "_small_models", lambda: draws)
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "draws of a table: 30 of 30 with one seed agree\ndraws of images:  1 of 30 with one" in said

@@ -19,9 +19,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_te
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 from torchvision import tv_tensors
 
-import vaeaug.commands
+import vaeaug.cli.augment
 from vaeaug import AugmentedClassifier, AugmentedDataset, BatchAugment, VAEAugmenter, VAEOverSampler
-from vaeaug.cli import main
+from vaeaug.cli.main import main
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation import column_shapes, compare_tables, exact_copies, train_synthetic_test_real
 from vaeaug.integrations.albumentations import VAEVariation as AlbumentationsVariation
@@ -353,7 +353,7 @@ def test_a_category_that_the_real_table_lacks_scores_zero():
     ],
 )
 def test_a_file_is_written_as_it_was_spelt(tmp_path, monkeypatch, texts, options):
-    monkeypatch.setattr(vaeaug.commands, "VAEAugmenter", partial(VAEAugmenter, max_iter=1, latent_dim=2))
+    monkeypatch.setattr(vaeaug.cli.augment, "VAEAugmenter", partial(VAEAugmenter, max_iter=1, latent_dim=2))
     source, out = tmp_path / "in.csv", tmp_path / "out.csv"
     lines = [
         f"{text},{size:.2f},{label}" for text, (size, _), label in zip(pick(*texts), NUMBERS, Y, strict=True)

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pytest
 
 import vaeaug.model.fit
-from vaeaug.cli import _parser
+from vaeaug.cli.main import _parser
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -14,9 +14,9 @@ from made_images import blobs, fast
 from PIL import Image
 
 from vaeaug import VAEAugmenter
-from vaeaug.cli import main
+from vaeaug.cli.main import main
+from vaeaug.cli.studio import write_studio
 from vaeaug.errors import InputError
-from vaeaug.studio import write_studio
 
 NASTY = "</script><b>\u2028&amp;'\""
 

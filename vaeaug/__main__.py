@@ -1,6 +1,6 @@
 """``python -m vaeaug``: the command line."""
 
-from vaeaug.cli import main
+from vaeaug.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.demo_pages import COMMON, COPIES, METRICS, OURS, PLAIN, RARE, Outcome, Split, write_all
+from vaeaug.cli.demo_report import COMMON, COPIES, METRICS, OURS, PLAIN, RARE, Outcome, Split, write_all
 from vaeaug.errors import InputError
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.signals import interruptible

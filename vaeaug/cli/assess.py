@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from vaeaug.assessing import assess as judge
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.commands import column_options, note, open_table
+from vaeaug.cli.augment import column_options, note, open_table
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.signals import interruptible

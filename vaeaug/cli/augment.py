@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
+from vaeaug.cli.options import check_columns
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sampler import class_labels
 from vaeaug.sharding.worker import with_labels
-from vaeaug.tableoptions import check_columns
 from vaeaug.utils.files import clear_temporaries, staged
 from vaeaug.utils.signals import Terminated, interruptible
 from vaeaug.utils.wording import count, shortened

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from vaeaug import __version__
+from vaeaug.cli.options import check_table
 from vaeaug.errors import ColumnNote, InputError, VaeaugError, VaeaugWarning
 from vaeaug.io.text import check_encoding
-from vaeaug.tableoptions import check_table
 from vaeaug.utils.files import check_format, check_outputs, check_readable, name_kind
 from vaeaug.utils.signals import Terminated, terminable
 
@@ -266,7 +266,7 @@ def _add_studio(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> None:
     _check_folder(options.out)
-    from vaeaug.demo import run
+    from vaeaug.cli.demo import run
 
     run(options.out, seed=options.seed)
 
@@ -274,7 +274,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _augment(options: argparse.Namespace) -> None:
     check_format(options.out)
     check_table(options, options.out, options.model_out)
-    from vaeaug.commands import augment
+    from vaeaug.cli.augment import augment
 
     augment(options)
 
@@ -295,14 +295,14 @@ def _sample(options: argparse.Namespace) -> None:
                 )
         check_format(out)
         check_outputs(options.model, out)
-    from vaeaug.commands import sample
+    from vaeaug.cli.augment import sample
 
     sample(options)
 
 
 def _assess(options: argparse.Namespace) -> None:
     check_table(options, options.out, options.csv)
-    from vaeaug.assess_command import assess
+    from vaeaug.cli.assess import assess
 
     assess(options)
 
@@ -311,13 +311,13 @@ def _studio(options: argparse.Namespace) -> None:
     check_readable(options.model, "the file of a fitted model")
     options.out = options.out or str(Path(options.model).with_suffix(".html").name)
     check_outputs(options.model, options.out)
-    from vaeaug.studio import studio
+    from vaeaug.cli.studio import studio
 
     studio(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from vaeaug.doctor import examine
+    from vaeaug.cli.doctor import examine
 
     return examine()
 

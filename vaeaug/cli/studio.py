@@ -84,7 +84,7 @@ def write_studio(
     >>> import os, tempfile
     >>> from sklearn.datasets import load_wine
     >>> from vaeaug import VAEAugmenter
-    >>> from vaeaug.studio import write_studio
+    >>> from vaeaug.cli.studio import write_studio
     >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(*load_wine(return_X_y=True, as_frame=True))
     >>> path = os.path.join(tempfile.mkdtemp(), "wine.html")
     >>> [scene.name for scene in write_studio(augmenter, path, title="Wine", steps=3).scenes]

@@ -79,7 +79,7 @@ def repeated_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:
 
     Examples
     --------
-    >>> from vaeaug.doctor import repeated_draws
+    >>> from vaeaug.cli.doctor import repeated_draws
     >>> repeated_draws(lambda: b"always", 5)
     5
     """
