@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess import smote
+from vaeaug.evaluation.assess import comparison, smote
 from vaeaug.evaluation.assess.comparison import assess, default_ratios
 from vaeaug.evaluation.assess.smote import Smote
 
@@ -340,7 +340,7 @@ def test_losses_are_better_when_smaller(rare):
 
 
 def test_smote_that_is_not_installed_is_named(rare, monkeypatch):
-    monkeypatch.setattr(utility, "smote_is_there", lambda: False)
+    monkeypatch.setattr(comparison, "smote_is_there", lambda: False)
     found = assess(LogisticRegression(), *rare, sampler=Copies(), **QUICK)
     assert found.skipped == {"SMOTE": "imbalanced-learn is not installed"}
     assert "SMOTE was not tried: imbalanced-learn is not installed." in found.summary()

@@ -2,12 +2,11 @@
 
 import contextlib
 import inspect
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from column_zoo import zoo
 from scipy.sparse import csr_matrix
 
 import vaeaug.evaluation as judges
@@ -16,10 +15,6 @@ from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.filtering import LabelFilter
 from vaeaug.filtering.committee import Committee
-
-sys.path.append(str(Path(__file__).parents[1] / "codecs"))
-
-from column_zoo import zoo
 
 ROWS = 48
 ZOO = {name: series[:ROWS].reset_index(drop=True) for name, series in zoo().items()}

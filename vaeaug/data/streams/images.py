@@ -81,8 +81,8 @@ class StreamedImages:
     Attributes
     ----------
     intake, context, rows, x, c, groups, mass
-        As of :class:`vaeaug.data.streams.table.StreamedTable`. Range and layout of the images are those of the sample;
-        values beyond the range are cut to it.
+        As of :class:`vaeaug.data.streams.table.StreamedTable`. Range and layout of the images are
+        those of the sample; values beyond the range are cut to it.
 
     Raises
     ------

@@ -35,7 +35,8 @@ class RowLikelihood(RowWeights):
 
     Bin and bucket positions are uniform given their token: they carry no parameters and
     add nothing to the log-density. Continuous columns are Gaussian with one learned scale
-    each, given the code alone. Parameters are those of :class:`~vaeaug.nn.likelihoods.row_weights.RowWeights`.
+    each, given the code alone. Parameters are those of
+    :class:`~vaeaug.nn.likelihoods.row_weights.RowWeights`.
     """
 
     def initialise(self, x: Tensor) -> None:

@@ -17,7 +17,7 @@ from vaeaug import Recipe, VAEAugmenter, load
 from vaeaug.errors import ArchiveError, InputError
 from vaeaug.io import archive
 
-OLD = Path(__file__).parent / "data" / "model_format_1.safetensors"
+OLD = Path(__file__).parents[1] / "data" / "model_format_1.safetensors"
 
 
 def fast(**parameters):
@@ -135,7 +135,7 @@ def test_loading_in_another_process_needs_no_code_of_this_one(path, fitted):
         "import sys, vaeaug; X, _ = vaeaug.load(sys.argv[1], device='cpu').sample(7, random_state=5);"
         "sys.stdout.write(X.to_json())"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     found = subprocess.run(
         [sys.executable, "-c", program, str(path)], cwd=root, capture_output=True, text=True, check=True
     )

@@ -1,19 +1,13 @@
 """Whatever dtype fit takes, a file keeps: the whole zoo of columns, as rows and as labels."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from column_zoo import zoo
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from vaeaug import VAEAugmenter, load
 from vaeaug.data.labels.context import ContextCodec
-
-sys.path.append(str(Path(__file__).parent / "codecs"))
-
-from column_zoo import zoo
 
 pytestmark = pytest.mark.filterwarnings("ignore:X has columns without any value")
 

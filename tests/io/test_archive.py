@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from vaeaug.errors import ArchiveError
 from vaeaug.io import archive
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 MANIFEST = {
     "estimator": "VAEAugmenter",
