@@ -220,6 +220,13 @@ def test_text_that_counts_goes_on(dtype):
     assert new_ids(ids).tolist()[:2] == ["C0060-x", "C0061-x"]
 
 
+def test_text_around_the_number_takes_turns():
+    ids = [f"{town}-{k}/{'ab'[k % 2]}" for k in range(1, 61) for town in ("AIX", "BON")]
+    found = new_ids(ids)
+    assert found.str.fullmatch(r"(AIX|BON)-\d+/[ab]").all()
+    assert found.str[:3].nunique() == 2
+
+
 def test_uuids_are_new_uuids():
     ids = [
         str(uuid.UUID(int=int(RNG.integers(2**62)) << 64 | int(RNG.integers(2**62)), version=4))
@@ -274,6 +281,11 @@ NO_IDS = {
     "words": [
         f"{a}{b}" for a in ("ann", "bea", "carla", "dora", "eva") for b in ("berg", "dal", "hof", "see")
     ],
+    "few days as text": DAYS.drop_duplicates().dt.strftime("%d.%m.%Y").to_numpy()[:55],
+    "months as text": [f"{year}-{month:02d}" for year in (2020, 2021, 2022) for month in range(1, 13)],
+    "weights as text": [f"{k}kg" for k in RNG.permutation(200)[:40]],
+    "shares as text": [f"{k / 10}%" for k in RNG.permutation(999)[:90]],
+    "addresses": [f"192.168.{k % 4}.{k}" for k in RNG.permutation(250)[:90]],
     "decimals as text": np.round(RNG.random(80) + 1, 3).astype(str),
     "amounts as text": RNG.choice(10**5, 60, replace=False).astype(str),
     "decimals": pd.Series([Decimal(k).scaleb(-2) for k in range(60)], dtype=object),

@@ -15,9 +15,9 @@ from vaeaug.data.tables.translation import Translation
 from vaeaug.errors import InputError, RejectedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["DateNumbers", "DateTexts", "Form"]
+__all__ = ["DateNumbers", "DateTexts", "Form", "are_dates"]
 
 _DAY = 86_400
 #: With fewer distinct values, or where these repeat, each is a token: nothing but dates would be made anyway.
@@ -267,6 +267,12 @@ class DateTexts(Translation):
     def from_json(cls, data: Mapping[str, Any]) -> DateTexts:
         """Rebuild from :meth:`to_json`."""
         return cls(dtype_from_json(data["dtype"]), scalar_from_json(data["marker"]), data["form"])
+
+
+def are_dates(texts: Sequence[str]) -> bool:
+    """Whether texts are dates or times, all written in one form."""
+    forms = _TEXT_FORMS.get(_shape(texts[0]), ()) if len(texts) else ()
+    return any(_is_written_like(np.array(texts, dtype=object), form) for form in forms)
 
 
 def _days(months: np.ndarray) -> np.ndarray:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,8 +10,17 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
-from vaeaug.data.tables.calendars import DateNumbers, DateTexts
+from vaeaug.data.tables.calendars import DateNumbers, are_dates
 from vaeaug.data.tables.dtypes import NumberStorage, as_series, mask_of, missing_marker
+from vaeaug.data.tables.names import (
+    Counted,
+    Names,
+    Patterned,
+    find_count,
+    learn_numbers,
+    learn_texts,
+    names_from_state,
+)
 from vaeaug.data.tables.recognition import CODE_NAMES, ID_NAMES, is_called
 from vaeaug.data.tables.serialization import (
     Arrays,
@@ -29,7 +36,7 @@ from vaeaug.layout import Span
 if TYPE_CHECKING:
     from vaeaug.data.tables.translation import Translation
 
-__all__ = ["Counted", "IdCodec", "Names", "Patterned", "looks_like_ids"]
+__all__ = ["IdCodec", "looks_like_ids"]
 
 _FEWEST_ROWS = 20
 #: Rows from which distinct integers in a row are taken for numbers of rows whatever their order and name, and
@@ -41,122 +48,6 @@ _MOST_MISSING = 0.05
 _ROOM = 10
 #: Letters of text beyond which it is no name, and from which it is hardly a word; rows that show as much.
 _LONGEST, _LONG, _MANY_TEXTS = 64, 16, 50
-#: Beyond this the chance of meeting a known name again is nil, and known ones need not be kept.
-_ENDLESS = 2**62
-
-
-class Names(ABC):
-    """The names of rows that fit has seen, and new ones: numbers 0, 1, … give different ones, none known."""
-
-    kind: ClassVar[str]
-
-    @abstractmethod
-    def spell(self, numbers: np.ndarray) -> list[str]:
-        """Return new names, as text, by their numbers, int64 of shape (n,)."""
-
-    @abstractmethod
-    def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return everything learned as a JSON-able dict and plain arrays."""
-
-
-class Counted(Names):
-    """Names that count: integers, or text with one number in it; new ones go on after the largest.
-
-    Parameters
-    ----------
-    last, step : int
-    prefix, suffix : str
-        Of text.
-    width : int
-        Digits of text, with leading zeros.
-    """
-
-    kind = "counted"
-
-    def __init__(self, last: int, step: int = 1, prefix: str = "", suffix: str = "", width: int = 0) -> None:
-        self.last, self.step = last, step
-        self.prefix, self.suffix, self.width = prefix, suffix, width
-
-    def count(self, numbers: np.ndarray) -> list[int]:
-        """Return integers that go on after the largest."""
-        return [self.last + self.step * (number + 1) for number in numbers.tolist()]
-
-    def spell(self, numbers: np.ndarray) -> list[str]:
-        """Return the integers as text."""
-        return [f"{self.prefix}{number:0{self.width}d}{self.suffix}" for number in self.count(numbers)]
-
-    def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return everything learned as a JSON-able dict and plain arrays."""
-        return {"kind": self.kind, **vars(self)}, {}
-
-
-class Patterned(Names):
-    """Text of one length that has certain letters at each place, such as UUIDs.
-
-    Names are numbered by mixed radix and called in a scattered order, ``(a k + b) mod capacity``; the known
-    ones are left out.
-
-    Parameters
-    ----------
-    places : list of str
-        The letters of each place.
-    taken : ndarray of int64, shape (m,)
-        Sorted numbers, in that order, of the known names; none where they are endless.
-    """
-
-    kind = "patterned"
-
-    def __init__(self, places: Sequence[str], taken: np.ndarray) -> None:
-        self.places, self.taken = list(places), taken
-        self.capacity = math.prod(len(place) for place in self.places)
-        self._shift = self.capacity // 3
-        self._factor = max(1, int(self.capacity * 0.6180339887))
-        while math.gcd(self._factor, self.capacity) > 1:
-            self._factor += 1
-        # How many of the free names come before each known one.
-        self._free_before = taken - np.arange(taken.size)
-
-    @classmethod
-    def learn(cls, texts: Sequence[str]) -> Patterned:
-        """Return the pattern of texts of one length."""
-        places = ["".join(sorted(set(letters))) for letters in zip(*texts, strict=True)]
-        empty = cls(places, np.zeros(0, dtype=np.int64))
-        if empty.capacity >= _ENDLESS:
-            return empty
-        back = pow(empty._factor, -1, empty.capacity)
-        orders = [{letter: k for k, letter in enumerate(place)} for place in places]
-        taken = []
-        for text in texts:
-            number = 0
-            for order, letter in zip(orders, text, strict=True):
-                number = number * len(order) + order[letter]
-            taken.append((number - empty._shift) * back % empty.capacity)
-        return cls(places, np.sort(np.array(taken, dtype=np.int64)))
-
-    @property
-    def room(self) -> int:
-        """Number of new names."""
-        return self.capacity - self.taken.size
-
-    def spell(self, numbers: np.ndarray) -> list[str]:
-        """Return new text of the pattern, and beyond its room longer text."""
-        return [self._name(number) for number in numbers.tolist()]
-
-    def _name(self, number: int) -> str:
-        more, free = divmod(number, max(1, self.room))
-        place = free + int(np.searchsorted(self._free_before, free, side="right")) if self.room else number
-        rest = (self._factor * place + self._shift) % self.capacity
-        letters = []
-        for place_letters in reversed(self.places):
-            rest, k = divmod(rest, len(place_letters))
-            letters.append(place_letters[k])
-        # Longer than any known name, and so new as well.
-        return "".join(reversed(letters)) + (f"-{more}" if more or not self.room else "")
-
-    def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return everything learned as a JSON-able dict and plain arrays."""
-        arrays = {"taken": self.taken} if self.taken.size else {}
-        return {"kind": self.kind, "places": self.places}, arrays
 
 
 class IdCodec(ColumnCodec):
@@ -198,12 +89,12 @@ class IdCodec(ColumnCodec):
         plain = series if self.translation_ is None else self.translation_.forward(series)
         texts = plain[~missing].to_numpy(dtype=object).tolist() if _is_text(plain.dtype) else []
         if texts and all(isinstance(text, str) for text in texts):
-            self.names_: Names = _learn_texts(texts)
+            self.names_: Names = learn_texts(texts)
         else:
             try:
                 self.storage_ = NumberStorage.of(series)
                 values, _ = self.storage_.read(series)
-                self.names_ = _learn_numbers(values[~missing])
+                self.names_ = learn_numbers(values[~missing])
             except (RejectedColumn, ValueError) as error:
                 raise RejectedColumn(
                     f"Column {series.name!r} is named in id_columns and has dtype {series.dtype}; "
@@ -292,11 +183,7 @@ class IdCodec(ColumnCodec):
         codec.dtype_, codec.offset_ = dtype_from_json(meta["dtype"]), meta["offset"]
         codec.storage_ = None if meta["storage"] is None else NumberStorage.from_json(meta["storage"])
         codec.translation_ = Identities(codec.dtype_, codec.marker_) if meta["uuids"] else None
-        names = {key: value for key, value in meta["names"].items() if key != "kind"}
-        if meta["names"]["kind"] == Counted.kind:
-            codec.names_ = Counted(**names)
-        else:
-            codec.names_ = Patterned(names["places"], arrays.get("taken", np.zeros(0, dtype=np.int64)))
+        codec.names_ = names_from_state(meta["names"], arrays)
         codec._describe()
         return codec
 
@@ -331,7 +218,7 @@ def looks_like_ids(series: pd.Series) -> bool:
             return present.is_unique
         texts = present.to_numpy(dtype=object).tolist()
         if all(isinstance(text, str) for text in texts):
-            return _are_named_alike(series.name, texts) and DateTexts.of(series) is None
+            return _are_named_alike(series.name, texts)
     try:
         values, _ = NumberStorage.of(series).read(present)
     except (RejectedColumn, InputError):
@@ -365,51 +252,21 @@ def _are_named_alike(name: Any, texts: list[str]) -> bool:
         return False
     if all(text.isdecimal() for text in texts):
         return _number_the_rows(name, np.array([float(text) for text in texts]))
-    if _counts(texts) is not None:
+    if any(re.fullmatch(r"[+-]?\d*[.,]\d+", text) for text in texts[:20]) or are_dates(texts):
+        return False
+    counted = find_count(texts)
+    if counted is not None and (is_called(name, ID_NAMES) or all(map(_leads_to_a_number, counted.around))):
         return True
-    if len(set(map(len, texts))) > 1 or any(re.fullmatch(r"[+-]?\d*[.,]\d+", text) for text in texts[:20]):
+    if len(set(map(len, texts))) > 1:
         return False
     enough = len(texts) >= _MANY_TEXTS or len(texts[0]) >= _LONG or is_called(name, ID_NAMES)
     return enough and Patterned.learn(texts).room >= _ROOM * len(texts)
 
 
-def _counts(texts: Sequence[str]) -> Counted | None:
-    """Return how to go on counting where texts differ in one number only."""
-    parts = [re.split(r"(\d+)", text) for text in texts]
-    if len({len(part) for part in parts}) > 1:
-        return None
-    varied = [k for k, letters in enumerate(zip(*parts, strict=True)) if len(set(letters)) > 1]
-    if len(varied) != 1 or varied[0] % 2 == 0:
-        return None
-    k = varied[0]
-    digits = [part[k] for part in parts]
-    numbers = sorted(map(int, digits))
-    step = max(1, math.gcd(*(b - a for a, b in zip(numbers[:-1], numbers[1:], strict=True))))
-    padded = len(set(map(len, digits))) == 1
-    first = parts[0]
-    width = len(digits[0]) if padded else 0
-    return Counted(numbers[-1], step, "".join(first[:k]), "".join(first[k + 1 :]), width)
-
-
-def _learn_texts(texts: list[str]) -> Names:
-    counted = _counts(texts)
-    if counted is not None:
-        return counted
-    longest = max(map(len, texts))
-    if min(map(len, texts)) == longest:
-        return Patterned.learn(texts)
-    # Names of any form: new ones have the same letters, and are longer than all known ones.
-    letters = "".join(sorted({letter for text in texts for letter in text if not letter.isspace()}))
-    return Patterned([letters] * (longest + 1), np.zeros(0, dtype=np.int64))
-
-
-def _learn_numbers(values: np.ndarray) -> Names:
-    numbers = np.unique(values)
-    if not numbers.size or (np.rint(numbers) != numbers).any():
-        raise ValueError("not whole")
-    listed = [int(number) for number in numbers[-10_000:]]
-    step = max(1, math.gcd(*(b - a for a, b in zip(listed[:-1], listed[1:], strict=True))))
-    return Counted(listed[-1], step)
+def _leads_to_a_number(around: Sequence[str]) -> bool:
+    """Whether text before and after a number makes it a name: not 12kg, nor 12.5."""
+    before, after = around
+    return bool(before) and (before[-1].isalpha() or before[-1] in "-_/#:") and after[:1] not in (".", ",")
 
 
 def _largest(dtype: Any) -> int:
