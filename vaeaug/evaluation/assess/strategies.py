@@ -308,8 +308,8 @@ def explain_failure(estimator: Any, X: Any, who: str) -> Iterator[None]:
         said = " ".join(str(error).split())[:300].rstrip(".")
         raise InputError(
             f"{who}: {describe(estimator)} cannot be trained on the rows as they are: {said}. They hold "
-            f"{odd}; what a classifier does not read needs an encoder before it, in a Pipeline; or take one "
-            'that reads it, such as vaeaug.evaluation.assess.named_classifiers.learner("hgb", X).'
+            f"{odd}; what a classifier does not read needs an encoder before it, in a Pipeline, such as "
+            "scikit-learn's OneHotEncoder for text and SimpleImputer for missing cells."
         ) from error
 
 
