@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import as_table, check_size, column_of, split_columns, with_column
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import (
@@ -30,6 +31,7 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
+from vaeaug.utils.wording import shortened
 
 __all__ = ["TableCodec"]
 
@@ -105,11 +107,11 @@ class TableCodec:
         ColumnNote
             For columns that were found to hold identifiers, codes or dates.
         """
-        table = _as_table(X)
-        _check_size(table)
+        table = as_table(X)
+        check_size(table)
         columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
-        return self._learn(columns, dtype, [(series, None) for series in _series(table)], is_whole=True)
+        return self._learn(columns, dtype, [(series, None) for series in split_columns(table)], is_whole=True)
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
         """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
@@ -139,7 +141,7 @@ class TableCodec:
         if self.columns_ is not None and not self.columns_.is_unique:
             twice = list(dict.fromkeys(self.columns_[self.columns_.duplicated()]))
             raise InputError(
-                f"X has columns named twice: {_few(twice)}. Rename them so that each label is unique."
+                f"X has columns named twice: {shortened(twice)}. Rename them so that each label is unique."
             )
         marked = self._mark("categorical_features", "from_dtype")
         named = self._mark("id_columns", "auto")
@@ -167,7 +169,7 @@ class TableCodec:
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
             warnings.warn(
-                f"X has columns without any value: {_few(empty)}. They are kept and stay missing; "
+                f"X has columns without any value: {shortened(empty)}. They are kept and stay missing; "
                 "drop them if they are there by mistake.",
                 VaeaugWarning,
                 stacklevel=3,
@@ -184,14 +186,14 @@ class TableCodec:
         if found.any():
             labels = [self._label(int(j)) for j in np.flatnonzero(found)]
             notes.append(
-                f"X has columns that name each row: {_few(labels)}. They are not learned, and new rows get "
-                "new names; leave them out of what a classifier learns from. To choose them yourself, pass "
+                f"X has columns that name each row: {shortened(labels)}. They are not learned, and new rows "
+                "get new names; leave them out of what a classifier learns from. To choose them yourself, pass "
                 "id_columns=[...], or None for none."
             )
         codes = [codec.name for codec in self.codecs_ if isinstance(codec, NumericCodec) and codec.are_codes_]
         if codes:
             notes.append(
-                f"X has columns of codes: {_few(codes)}. New rows have codes that occur in X. To make "
+                f"X has columns of codes: {shortened(codes)}. New rows have codes that occur in X. To make "
                 "categories of them, list them in categorical_features; None takes them for quantities."
             )
         dates = [codec for codec in self.codecs_ if isinstance(codec, TranslatedCodec) and codec.note]
@@ -211,11 +213,11 @@ class TableCodec:
         InputError
             When columns are missing, unknown, or in another order than in fit, and for infinite values.
         """
-        table = _as_table(X)
+        table = as_table(X)
         self._check_columns(table)
         x = np.empty((table.shape[0], self.layout.shape[0]), dtype=np.float32)
         for codec, series, part in zip(
-            self.codecs_, _series(table, self.columns_), self._slices, strict=True
+            self.codecs_, split_columns(table, self.columns_), self._slices, strict=True
         ):
             x[:, part] = codec.encode(series)
         return x
@@ -263,15 +265,15 @@ class TableCodec:
         """
         for j, codec in enumerate(self.codecs_):
             if isinstance(codec, IdCodec):
-                column, others = _column(rows, j), None if beside is None else _column(beside, j)
-                rows = _with_column(rows, j, codec.rename(column, start, others))
+                column, others = column_of(rows, j), None if beside is None else column_of(beside, j)
+                rows = with_column(rows, j, codec.rename(column, start, others))
         return rows
 
     def keep_names(self, rows: Any, source: Any) -> Any:
         """Return rows with the identifiers of the rows that they vary."""
         for j, codec in enumerate(self.codecs_):
             if isinstance(codec, IdCodec):
-                rows = _with_column(rows, j, codec.keep(_column(source, j)))
+                rows = with_column(rows, j, codec.keep(column_of(source, j)))
         return rows
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -340,7 +342,7 @@ class TableCodec:
             found = [j for j, label in enumerate(self.columns_) if label == item]
             if not found:
                 raise InputError(
-                    f"{parameter} names {item!r}, which is no column of X; X has {_few(self.columns_)}."
+                    f"{parameter} names {item!r}, which is no column of X; X has {shortened(self.columns_)}."
                 )
             return found[0]
         if not isinstance(item, numbers.Integral):
@@ -379,68 +381,3 @@ class TableCodec:
             else:
                 lines.append("Feature names must be in the same order as they were in fit.")
         raise InputError("\n".join(lines) + "\n")
-
-
-def _as_table(X: Any) -> pd.DataFrame | np.ndarray:
-    """Return a frame as it is and anything else as a two-dimensional array."""
-    if isinstance(X, pd.DataFrame):
-        return X
-    if isinstance(X, pd.Series):
-        raise InputError("Expected a two-dimensional table, got a Series instead; pass X.to_frame().")
-    if hasattr(X, "toarray"):
-        raise InputError(f"X is a sparse {type(X).__name__}; pass a dense table: X.toarray().")
-    table = np.asarray(X)
-    if table.ndim != 2:
-        raise InputError(
-            f"Expected 2D array, got {table.ndim}D array instead. Reshape your data: X.reshape(-1, 1) for "
-            "a single column, X.reshape(1, -1) for a single row."
-        )
-    if table.dtype.kind == "c":
-        raise InputError("Complex data not supported: pass real and imaginary parts as columns of their own.")
-    if table.dtype.kind not in "biufOUSmM" or (table.dtype.kind == "f" and table.dtype.itemsize > 8):
-        raise InputError(
-            f"X has dtype {table.dtype}; allowed are numbers up to 64 bits, booleans, text and objects."
-        )
-    return table
-
-
-def _check_size(table: pd.DataFrame | np.ndarray) -> None:
-    n, d = table.shape
-    if d == 0:
-        raise InputError(f"X has no columns: 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
-    if n == 0:
-        raise InputError(f"X has no rows: 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required.")
-
-
-def _series(table: pd.DataFrame | np.ndarray, columns: pd.Index | None = None) -> Iterable[pd.Series]:
-    """Yield the columns; those of an array are named by their position, or by the labels of fit."""
-    if isinstance(table, pd.DataFrame):
-        for j in range(table.shape[1]):
-            yield table.iloc[:, j]
-        return
-    if table.dtype.kind in "US":
-        table = table.astype(object)
-    for j in range(table.shape[1]):
-        name = j if columns is None else columns[j]
-        dtype = object if table.dtype.kind == "O" else None
-        yield pd.Series(table[:, j], name=name, dtype=dtype)
-
-
-def _column(rows: Any, j: int) -> pd.Series:
-    return rows.iloc[:, j] if isinstance(rows, pd.DataFrame) else pd.Series(np.asarray(rows)[:, j])
-
-
-def _with_column(rows: Any, j: int, column: pd.Series) -> Any:
-    """Return rows with another column; the rows given stay as they are."""
-    if isinstance(rows, pd.DataFrame):
-        rows = rows.copy(deep=False)
-        rows.isetitem(j, column.array)
-        return rows
-    rows = rows.copy()
-    rows[:, j] = column.to_numpy()
-    return rows
-
-
-def _few(labels: Iterable[Any]) -> str:
-    listed = [repr(label) for label in labels]
-    return ", ".join(listed[:10]) + (f", ... ({len(listed)} in all)" if len(listed) > 10 else "")

@@ -1,0 +1,75 @@
+"""Frames and arrays as tables of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.errors import InputError
+
+__all__ = ["as_table", "check_size", "column_of", "split_columns", "with_column"]
+
+
+def as_table(X: Any) -> pd.DataFrame | np.ndarray:
+    """Return a frame as it is and anything else as a two-dimensional array."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    if isinstance(X, pd.Series):
+        raise InputError("Expected a two-dimensional table, got a Series instead; pass X.to_frame().")
+    if hasattr(X, "toarray"):
+        raise InputError(f"X is a sparse {type(X).__name__}; pass a dense table: X.toarray().")
+    table = np.asarray(X)
+    if table.ndim != 2:
+        raise InputError(
+            f"Expected 2D array, got {table.ndim}D array instead. Reshape your data: X.reshape(-1, 1) for "
+            "a single column, X.reshape(1, -1) for a single row."
+        )
+    if table.dtype.kind == "c":
+        raise InputError("Complex data not supported: pass real and imaginary parts as columns of their own.")
+    if table.dtype.kind not in "biufOUSmM" or (table.dtype.kind == "f" and table.dtype.itemsize > 8):
+        raise InputError(
+            f"X has dtype {table.dtype}; allowed are numbers up to 64 bits, booleans, text and objects."
+        )
+    return table
+
+
+def check_size(table: pd.DataFrame | np.ndarray) -> None:
+    """Raise InputError for a table without columns or rows."""
+    n, d = table.shape
+    if d == 0:
+        raise InputError(f"X has no columns: 0 feature(s) (shape=({n}, 0)) while a minimum of 1 is required.")
+    if n == 0:
+        raise InputError(f"X has no rows: 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required.")
+
+
+def split_columns(table: pd.DataFrame | np.ndarray, columns: pd.Index | None = None) -> Iterable[pd.Series]:
+    """Yield the columns; those of an array are named by their position, or by the labels of fit."""
+    if isinstance(table, pd.DataFrame):
+        for j in range(table.shape[1]):
+            yield table.iloc[:, j]
+        return
+    if table.dtype.kind in "US":
+        table = table.astype(object)
+    for j in range(table.shape[1]):
+        name = j if columns is None else columns[j]
+        dtype = object if table.dtype.kind == "O" else None
+        yield pd.Series(table[:, j], name=name, dtype=dtype)
+
+
+def column_of(rows: Any, j: int) -> pd.Series:
+    """Return a column of a frame or an array by its position."""
+    return rows.iloc[:, j] if isinstance(rows, pd.DataFrame) else pd.Series(np.asarray(rows)[:, j])
+
+
+def with_column(rows: Any, j: int, column: pd.Series) -> Any:
+    """Return rows with another column; the rows given stay as they are."""
+    if isinstance(rows, pd.DataFrame):
+        rows = rows.copy(deep=False)
+        rows.isetitem(j, column.array)
+        return rows
+    rows = rows.copy()
+    rows[:, j] = column.to_numpy()
+    return rows
