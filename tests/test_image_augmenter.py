@@ -507,6 +507,12 @@ BAD = {
     "five channels": (lambda: np.zeros((9, 8, 9, 5)), "neither the first nor the last axis"),
     "a video": (lambda: np.zeros((9, 8, 9, 3, 2)), "dim 5"),
     "an empty list": (lambda: [], "X is an empty list"),
+    "a dtype that numpy does not have": (
+        lambda: torch.zeros(9, 8, 8).to(torch.float8_e4m3fn),
+        "dtype torch.float8_e4m3fn on cpu cannot be read.*float32",
+    ),
+    "tensors among arrays": (lambda: [X[0], torch.from_numpy(X[1])], r"X\[0\] is a ndarray, X\[1\] a Tensor"),
+    "times as pixels": (lambda: list(X.astype("M8[s]")), r"X\[0\] is of dtype datetime64"),
     "no images": (lambda: X[:0], r"0 sample\(s\)"),
     "one image": (lambda: X[:1], "at least 2 rows"),
     "text": (lambda: np.full((9, 8, 8), "a"), "booleans, integers or floats"),

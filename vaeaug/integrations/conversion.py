@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PILImage
 from torchvision import tv_tensors
 
-from vaeaug.data.images.containers import picture_array, read_mode
+from vaeaug.data.images.containers import picture_array, read_mode, tensor_array
 from vaeaug.errors import InputError
 
 __all__ = ["WHITE", "Kind", "as_array", "rescaled"]
@@ -151,14 +151,7 @@ def as_array(item: Any, who: str) -> np.ndarray:
     if isinstance(item, PILImage.Image):
         return picture_array(item, f"{who}: an item")
     if isinstance(item, torch.Tensor):
-        try:
-            found = item.detach()
-            array = (found.float() if found.dtype == torch.bfloat16 else found).cpu().numpy()
-        except (RuntimeError, TypeError, NotImplementedError) as error:
-            raise InputError(
-                f"{who}: a tensor of dtype {item.dtype} on {item.device} cannot be read: {error}. Convert it "
-                "to a dense one of float32 or uint8."
-            ) from error
+        array = tensor_array(item)
     elif isinstance(item, np.ndarray):
         array = np.asarray(item)
     else:

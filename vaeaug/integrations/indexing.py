@@ -60,5 +60,5 @@ def together(parts: Sequence[Any]) -> Any:
     """Return parts of items as a batch; as a list where there is no other, such as of PIL images."""
     try:
         return default_collate(list(parts)) if parts else []
-    except (TypeError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):
         return list(parts)

@@ -103,7 +103,7 @@ class Ranges:
             return
         found = _summary(images)
         low, high, _ = found
-        finite = np.isfinite(found).all(axis=0)
+        finite = np.isfinite(low) & np.isfinite(high)
         if not finite.all():
             raise InputError(
                 f"{self.who}: {name(int(finite.argmin()))} holds NaN or infinite values; fill them in, or "
@@ -234,17 +234,21 @@ def _references(augmenter: Any) -> np.ndarray:
 def _summary(images: Images) -> np.ndarray:
     """Return least, largest and mean value of each image, float64 (3, m)."""
     if not isinstance(images, torch.Tensor):
-        found = [(image.min(), image.max(), image.mean(dtype=np.float64)) for image in images]
-        return np.array(found, dtype=np.float64).T
-    flat = images.detach().flatten(1)
-    if flat.is_floating_point():
-        ends, total = flat, flat.sum(1, dtype=torch.float32)
+        with np.errstate(all="ignore"):
+            values = np.array([(each.min(), each.max(), each.mean(dtype=np.float64)) for each in images])
+        low, high, mean = values.astype(np.float64).T
     else:
-        # Not every operation takes every kind of integer.
-        ends = flat if flat.dtype in (torch.uint8, torch.int32) else flat.to(torch.int32)
-        total = ends.sum(1, dtype=torch.int64).float()
-    values = torch.stack([ends.amin(1).float(), ends.amax(1).float(), total / flat.shape[1]])
-    return values.cpu().numpy().astype(np.float64)
+        flat = images.detach().flatten(1)
+        if not flat.is_floating_point() and flat.dtype not in (torch.uint8, torch.int64):
+            flat = flat.to(torch.int64)  # not every operation takes every kind of integer
+        wide = torch.float32 if flat.device.type == "mps" else torch.float64
+        ends = [flat.amin(1).to(wide), flat.amax(1).to(wide)]
+        total = flat.sum(1, dtype=torch.float32 if flat.is_floating_point() else torch.int64)
+        values = torch.stack([*ends, total.to(wide) / flat.shape[1]]).cpu().numpy().astype(np.float64)
+        low, high, mean = values
+    # The sum of huge values may overflow; they are no less finite.
+    with np.errstate(invalid="ignore"):
+        return np.stack([low, high, np.where(np.isfinite(mean), mean, low / 2 + high / 2)])
 
 
 def _share_outside(images: Images, rows: np.ndarray, low: float, high: float) -> np.ndarray:

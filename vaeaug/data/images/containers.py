@@ -32,6 +32,7 @@ __all__ = [
     "picture_array",
     "read",
     "read_mode",
+    "tensor_array",
 ]
 
 #: Modes of pictures that an array says everything about; others are read as the one beside them.
@@ -204,7 +205,7 @@ def read(X: Any) -> tuple[Any, Container]:
     if isinstance(X, pd.DataFrame):
         return X.to_numpy(), Frames(X.columns[:], list(X.dtypes))
     if _is_tensor(X):
-        return _from_tensor(X), Tensors(str(X.dtype).removeprefix("torch."), str(X.device))
+        return tensor_array(X), Tensors(str(X.dtype).removeprefix("torch."), str(X.device))
     if isinstance(X, list | tuple) and len(X):
         if any(isinstance(image, Image.Image) for image in X):
             for i, image in enumerate(X):
@@ -214,9 +215,15 @@ def read(X: Any) -> tuple[Any, Container]:
             return _stacked(arrays, [read_mode(image.mode) for image in X]), Pictures()
         if all(_is_tensor(image) for image in X):
             form = Tensors(str(X[0].dtype).removeprefix("torch."), str(X[0].device), listed=True)
-            return _stacked([_from_tensor(image) for image in X]), form
+            return _stacked([tensor_array(image) for image in X]), form
         if all(isinstance(image, np.ndarray) for image in X):
             return _stacked(X), Arrays(listed=True)
+        for i, image in enumerate(X):
+            if _is_tensor(image) != _is_tensor(X[0]):
+                raise InputError(
+                    f"X must hold images of one kind: X[0] is a {type(X[0]).__name__}, X[{i}] a "
+                    f"{type(image).__name__}."
+                )
     return X, Arrays()
 
 
@@ -272,7 +279,7 @@ def opened(X: Any, y: Any = None) -> Opened:
         For a Dataset that is empty, has no length, raises, or holds something else than images.
     """
     if y is not None and _is_tensor(y):
-        y = _from_tensor(y)
+        y = tensor_array(y)
     if not is_dataset(X) and not _is_pairs(X):
         return Opened(X, y)
     name = f"Dataset {type(X).__name__}" if is_dataset(X) else "list"
@@ -345,10 +352,15 @@ def _is_pairs(X: Any) -> bool:
     if not isinstance(X, list | tuple) or not len(X):
         return False
     first = X[0]
-    if not isinstance(first, list | tuple) or len(first) != 2 or np.ndim(first[1]):
+    if not isinstance(first, list | tuple) or len(first) != 2:
         return False
-    image = first[0]
-    return isinstance(image, Image.Image) or (hasattr(image, "ndim") and image.ndim >= 2)
+    image, label = first
+    if isinstance(image, Image.Image):
+        return True
+    if not (isinstance(image, np.ndarray) or _is_tensor(image)):
+        return False
+    # Two numbers, or two arrays of one shape, are rather a row of a table, or two images.
+    return getattr(label, "shape", None) != image.shape and not (image.ndim == 0 and np.isscalar(label))
 
 
 def _is_tensor(X: Any) -> bool:
@@ -366,11 +378,24 @@ def _dimensions(image: Any) -> int:
     return 2 if isinstance(image, list | tuple) and len(image) and isinstance(image[0], list | tuple) else 0
 
 
-def _from_tensor(X: Any) -> np.ndarray:
+def tensor_array(X: Any) -> np.ndarray:
+    """Return a tensor on any device as an array; bfloat16, which numpy does not have, as float32.
+
+    Raises
+    ------
+    InputError
+        If numpy cannot hold it.
+    """
     import torch
 
-    values = X.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    try:
+        values = X.detach().cpu()
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise InputError(
+            f"A tensor of dtype {X.dtype} on {X.device} cannot be read: {error}. Convert it to a dense one "
+            "of float32 or uint8."
+        ) from error
 
 
 def picture_array(image: Image.Image, what: str) -> np.ndarray:
@@ -398,6 +423,11 @@ def read_mode(mode: str) -> str:
 
 def _stacked(images: Sequence[np.ndarray], modes: Sequence[str] | None = None) -> np.ndarray:
     """Put images of one shape (and mode) into one array."""
+    for i, image in enumerate(images):
+        if image.dtype.kind not in "biuf":
+            raise InputError(
+                f"Images must hold booleans, integers or floats; X[{i}] is of dtype {image.dtype}."
+            )
     kinds = [(np.shape(image), None if modes is None else modes[i]) for i, image in enumerate(images)]
     other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), None)
     if other is None:
