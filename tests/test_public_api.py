@@ -229,7 +229,7 @@ def test_import_is_light():
 def test_what_needs_no_model_brings_no_torch():
     statement = (
         "from vaeaug import Recipe, VAEOverSampler, AugmentedClassifier; "
-        "import vaeaug.evaluation, vaeaug.codecs, vaeaug.data.labels.sampling_strategy"
+        "import vaeaug.evaluation, vaeaug.data.tables.codec, vaeaug.data.labels.sampling_strategy"
     )
     assert not loaded_by(statement) & {"torch", "torchvision", "albumentations", "matplotlib"}
 

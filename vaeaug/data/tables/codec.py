@@ -187,8 +187,8 @@ class TableCodec:
             labels = [self._label(int(j)) for j in np.flatnonzero(found)]
             notes.append(
                 f"X has columns that name each row: {shortened(labels)}. They are not learned, and new rows "
-                "get new names; leave them out of what a classifier learns from. To choose them yourself, pass "
-                "id_columns=[...], or None for none."
+                "get new names; leave them out of what a classifier learns from. To choose them yourself, "
+                "pass id_columns=[...], or None for none."
             )
         codes = [codec.name for codec in self.codecs_ if isinstance(codec, NumericCodec) and codec.are_codes_]
         if codes:
