@@ -61,11 +61,6 @@ class ConditionalGAN:
 
     Hinge loss (Lim and Ye 2017), spectral normalisation of the critic (Miyato et al. 2018), Adam with two
     learning rates (Heusel et al. 2017) that fall to zero in a cosine.
-
-    Parameters
-    ----------
-    steps, batch_size, width : int
-    seed : int
     """
 
     def __init__(self, *, steps: int = 2500, batch_size: int = 64, width: int = 24, seed: int = 0) -> None:
@@ -76,7 +71,7 @@ class ConditionalGAN:
         rng = np.random.default_rng(self.seed)
         classes = int(labels.max()) + 1
         generator, critic = _Generator(classes, self.width), _Critic(classes, self.width)
-        self.generator = copy.deepcopy(generator).requires_grad_(False)
+        self.network = copy.deepcopy(generator).requires_grad_(False)
         rates = ((generator, 2e-4 * 2.5), (critic, 4e-4 * 2.5))
         optimisers = [torch.optim.Adam(net.parameters(), rate, betas=(0.0, 0.9)) for net, rate in rates]
         falls = [torch.optim.lr_scheduler.CosineAnnealingLR(each, self.steps) for each in optimisers]
@@ -94,16 +89,16 @@ class ConditionalGAN:
             _descend(optimisers[0], -fooled.mean())
             for fall in falls:
                 fall.step()
-            _follow(self.generator, generator, min(0.998, step / (step + 10)))
+            _follow(self.network, generator, min(0.998, step / (step + 10)))
         return self
 
     @torch.no_grad()
     def sample(self, labels: np.ndarray, seed: int) -> np.ndarray:
         """Draw one image, uint8 ``(n, 28, 28)``, for each label."""
         torch.manual_seed(seed)
-        self.generator.eval()
+        self.network.eval()
         told = torch.from_numpy(labels.astype(np.int64))
-        parts = [self.generator(torch.randn(len(part), _NOISE), part) for part in told.split(500)]
+        parts = [self.network(torch.randn(len(part), _NOISE), part) for part in told.split(500)]
         return ((torch.cat(parts)[:, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
 
 

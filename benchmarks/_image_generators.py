@@ -1,26 +1,18 @@
-"""The image generators that are compared: ``_image_entrants.py job.json answer.json``.
+"""The image generators that are compared, each alone in a process.
 
-Each runs alone in a process. Only numpy, torch and the entrant's own library are imported; importing is
-not part of any time.
-Training is watched through the library's own callbacks; what is done to watch it is not counted.
+Only numpy, torch and the generator's own library are imported; importing is not part of any time. Training
+is watched through the library's own callbacks; what is done to watch it is not counted.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from _common import own_peak_mb, versions
-
-PACKAGES = ("vaeaug", "pythae", "torch", "torchvision", "numpy", "scikit-learn")
 
 
 class Vaeaug:
@@ -38,12 +30,12 @@ class Vaeaug:
         began, worked = time.perf_counter(), time.process_time()
         self.model.fit(images, labels)
         fit_s, self.cpu_s = time.perf_counter() - began, time.process_time() - worked
-        return [self._made(method, images, labels, fit_s) for method in self.job["methods"]]
+        return [self._sample(method, images, labels, fit_s) for method in self.job["methods"]]
 
-    def _made(self, method: str, images: np.ndarray, labels: np.ndarray, fit_s: float) -> dict[str, Any]:
+    def _sample(self, method: str, images: np.ndarray, labels: np.ndarray, fit_s: float) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, 5])
-        drawn = np.unique(labels) if self.job.get("balanced") else labels
-        y = rng.permutation(np.resize(drawn, self.job["images"]))
+        wanted = np.unique(labels) if self.job.get("balanced") else labels
+        y = rng.permutation(np.resize(wanted, self.job["images"]))
         kind, _, temperature = method.partition("@")
         way, _, residual = kind.partition("+")
         common = {"random_state": self.seed + 1, "temperature": float(temperature or 1.0)}
@@ -51,11 +43,7 @@ class Vaeaug:
         if way == "prior":
             made, _ = self.model.sample(len(y), y, **common)
         else:
-            # Of images that are interpolated, the library adds nothing back.
-            sharp = bool(residual) and way == "posterior"
-            made, sources = self.model.generate(y, images, labels, method=way, sharp=sharp, **common)
-            if residual and not sharp:
-                made = _with_residual(self.model, made, images[sources], y)
+            made, _ = self.model.generate(y, images, labels, method=way, sharp=bool(residual), **common)
         sample_s = time.perf_counter() - began
         path = Path(self.job["folder"]) / f"{method}.npz"
         np.savez(path, images=made, labels=y)
@@ -66,12 +54,6 @@ class Vaeaug:
             "images_per_s": round(len(y) / sample_s, 1),
             "made": str(path),
         }
-
-
-def _with_residual(model: Any, made: np.ndarray, real: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Add to each image what its source lost in reconstruction: x + dec(z') − dec(z), clipped."""
-    lost = real.astype(np.int16) - model.reconstruct(real, y).astype(np.int16)
-    return (made.astype(np.int16) + lost).clip(0, 255).astype(np.uint8)
 
 
 class _Stop(Exception):
@@ -93,7 +75,7 @@ class Pythae:
         self.job = job
 
     def run(self, images: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
-        x = _unit(images)
+        x = np.ascontiguousarray(images[:, None], dtype=np.float32) / 255.0
         worked = time.process_time()
         model, seen = self._train(x)
         cpu_s = time.process_time() - worked
@@ -106,7 +88,7 @@ class Pythae:
                 points.append(
                     {"seconds": round(seconds, 2), "images_seen": count, "last": last}
                     | ({"cpu_s": round(cpu_s, 1)} if last else {})
-                    | self._made(model, name, x, mark, last)
+                    | self._sample(model, name, x, mark, last)
                 )
         return points
 
@@ -149,12 +131,9 @@ class Pythae:
 
     def _parts(self, x: np.ndarray) -> tuple[Any, Any, Any]:
         from pythae import models, trainers
-        from pythae.models.nn.benchmarks import cifar, mnist
+        from pythae.models.nn.benchmarks import mnist
 
-        shape = tuple(x.shape[1:])
-        nets = {"mnist": mnist, "cifar": cifar}["cifar" if shape == (3, 32, 32) else "mnist"]
-        kind = "CIFAR" if nets is cifar else "MNIST"
-        settings = {"input_dim": shape, "latent_dim": 16 if nets is mnist else 256}
+        settings = {"input_dim": tuple(x.shape[1:]), "latent_dim": 16}
         common = {
             "output_dir": tempfile.mkdtemp(),
             "num_epochs": 100,
@@ -162,16 +141,15 @@ class Pythae:
             "seed": self.job["seed"],
             "no_cuda": self.job["device"] == "cpu",
         }
-        decoder_of = getattr(nets, f"Decoder_Conv_AE_{kind}")
         if self.job["model"] == "vae":
             config = models.VAEConfig(**settings)
-            encoder = getattr(nets, f"Encoder_Conv_VAE_{kind}")(config)
-            model = models.VAE(config, encoder=encoder, decoder=decoder_of(config))
+            encoder = mnist.Encoder_Conv_VAE_MNIST(config)
+            model = models.VAE(config, encoder=encoder, decoder=mnist.Decoder_Conv_AE_MNIST(config))
             return model, trainers.BaseTrainer, trainers.BaseTrainerConfig(learning_rate=1e-3, **common)
         # Weights of both penalties as in the configuration that pythae ships for MNIST.
         config = models.RAE_L2_Config(embedding_weight=1e-2, reg_weight=1e-4, **settings)
-        encoder = getattr(nets, f"Encoder_Conv_AE_{kind}")(config)
-        model = models.RAE_L2(config, encoder=encoder, decoder=decoder_of(config))
+        encoder = mnist.Encoder_Conv_AE_MNIST(config)
+        model = models.RAE_L2(config, encoder=encoder, decoder=mnist.Decoder_Conv_AE_MNIST(config))
         coupled = trainers.CoupledOptimizerTrainerConfig(
             encoder_learning_rate=1e-3,
             decoder_learning_rate=1e-3,
@@ -180,7 +158,7 @@ class Pythae:
         )
         return model, trainers.CoupledOptimizerTrainer, coupled
 
-    def _made(self, model: Any, name: str, x: np.ndarray, mark: int, last: bool) -> dict[str, Any]:
+    def _sample(self, model: Any, name: str, x: np.ndarray, mark: int, last: bool) -> dict[str, Any]:
         import torch
         from pythae import samplers
 
@@ -199,7 +177,7 @@ class Pythae:
         sample_s = time.perf_counter() - began
         pixels = (made.numpy().clip(0, 1) * 255).round().astype(np.uint8)
         path = Path(self.job["folder"]) / f"{name}-{mark}.npz"
-        np.savez(path, images=pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1))
+        np.savez(path, images=pixels[:, 0])
         return {
             "sampler": name,
             "prepare_s": round(prepared_s, 2),
@@ -208,22 +186,8 @@ class Pythae:
         }
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    """Return images as float32 ``(n, C, H, W)`` in [0, 1]."""
-    x = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(x, dtype=np.float32) / 255.0
-
-
-ENTRANTS = {"vaeaug": Vaeaug, "pythae": Pythae}
-
-
-def main(request: str, answer: str) -> None:
-    job = json.loads(Path(request).read_text())
+def generate(job: dict[str, Any]) -> dict[str, Any]:
+    """Train a generator and write the images it makes; return where they are and what they took."""
     held = np.load(job["train"])
-    points = ENTRANTS[job["entrant"]](job).run(held["images"], held["labels"])
-    result = {"points": points, "peak_mb": own_peak_mb(), "versions": versions(PACKAGES)}
-    Path(answer).write_text(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    generator = Pythae(job) if "model" in job else Vaeaug(job)
+    return {"points": generator.run(held["images"], held["labels"])}

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from _bench import cache_folder
 
-__all__ = ["DEEPSMOTE_COUNTS", "SETTINGS", "ImageSet", "cache_folder", "load_images", "shrink", "thin"]
+__all__ = ["DEEPSMOTE_COUNTS", "SETTINGS", "ImageSet", "load_images", "shrink", "thin"]
 
 #: Images of class 0, 1, … in the imbalanced sets of Dablain et al., *DeepSMOTE*, 2021.
 DEEPSMOTE_COUNTS = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
 
-#: How part two thins the training sets: name -> images of each class.
+#: How the part "augmentation" thins the training sets: name -> images of each class.
 SETTINGS: dict[str, tuple[int, ...]] = {"imbalanced": DEEPSMOTE_COUNTS, "50 a class": (50,) * 10}
 
-_TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+_TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,8 @@ class ImageSet:
     source: str
 
 
-def cache_folder() -> Path:
-    """Return where trained judges and made pools are kept between runs."""
-    root = os.environ.get("VAEAUG_BENCHMARK_CACHE")
-    folder = Path(root) if root else Path(tempfile.gettempdir()) / "vaeaug-benchmarks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def load_images(name: str) -> ImageSet:
-    """Load ``mnist``, ``fashion_mnist``, ``cifar10`` or ``pneumoniamnist``.
+    """Load ``mnist`` or ``fashion_mnist``.
 
     The training images are shuffled (seed 0), because one copy is sorted by class.
     """

@@ -13,9 +13,9 @@ from torchvision.transforms import v2
 
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
-__all__ = ["BUDGET", "FAST_BUDGET", "SIMPLE", "Recipe", "Synthetic", "run_arm", "safe"]
+__all__ = ["STRATEGIES", "Strategy", "Synthetic", "train_classifier"]
 
-#: The classifier of every arm: 500 steps of 128 images, whatever it learns from.
+#: The classifier of every strategy: 500 steps of 128 images, whatever it learns from.
 BUDGET: dict[str, Any] = {"width": 16, "max_steps": 500}
 FAST_BUDGET: dict[str, Any] = {"width": 4, "max_steps": 10}
 
@@ -24,8 +24,8 @@ _GROUP = 8
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A simple way to train on few or unequal numbers of images.
+class Strategy:
+    """How to train on few or unequal numbers of images.
 
     Parameters
     ----------
@@ -41,36 +41,29 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Synthetic:
-    """How made images join a recipe, written ``method:share[:guard]``, such as ``posterior:0.5:cnn``.
+    """How made images join a strategy, written ``method:share``, such as ``posterior:0.5``.
 
     Parameters
     ----------
     method : str
-        ``prior``, ``posterior`` or ``interpolate``, with ``+residual`` for the residual add-back, and
-        ``@3`` behind it for another temperature than 1.
+        ``prior``, ``posterior`` or ``interpolate``; ``posterior+residual`` keeps what reconstruction loses;
+        ``@3`` at its end is another temperature than 1.
     share : float
         Largest share of made images in a class, in (0, 1]; a class with many real ones gets fewer.
-    guard : {"", "filter", "cnn"}
-        What leaves out made images that look like another class: nothing; vaeaug's ``LabelFilter``; or
-        the arm's own network, trained on copies of the real ones (moved by up to 2 pixels), which
-        must give their label at least an even chance.
     """
 
     method: str
     share: float
-    guard: str
 
     @classmethod
     def parse(cls, text: str) -> Synthetic:
-        method, share, guard = [*text.split(":"), ""][:3]
-        if method.partition("@")[0].removesuffix("+residual") not in ("prior", "posterior", "interpolate"):
+        method, _, share = text.partition(":")
+        if method.partition("@")[0] not in ("prior", "posterior", "interpolate", "posterior+residual"):
             raise SystemExit(f"unknown way to sample {method!r} in {text!r}.")
-        if guard not in ("", "filter", "cnn"):
-            raise SystemExit(f"unknown guard {guard!r} in {text!r}; known are filter and cnn.")
-        return cls(method, float(share), guard)
+        return cls(method, float(share))
 
 
-def _grouped(transform: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _group(transform: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     def apply(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         parts = (x * 255.0).round().to(torch.uint8).split(_GROUP)
         return torch.cat([transform(part) for part in parts]).float() / 255.0, t
@@ -78,97 +71,75 @@ def _grouped(transform: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]
     return apply
 
 
-def _mixup(x: Tensor, t: Tensor, alpha: float = 0.2) -> tuple[Tensor, Tensor]:
+def _mix_up(x: Tensor, t: Tensor, alpha: float = 0.2) -> tuple[Tensor, Tensor]:
     weight = torch.distributions.Beta(alpha, alpha).sample((len(x),))
     other = torch.randperm(len(x))
     w, v = weight[:, None, None, None], weight[:, None]
     return w * x + (1 - w) * x[other], v * t + (1 - v) * t[other]
 
 
-#: The recipes that need no generator.
-SIMPLE: dict[str, Recipe] = {
-    "plain": Recipe("none"),
-    "class weights": Recipe("weights"),
-    "oversampling": Recipe("copies"),
-    "oversampling + RandAugment": Recipe("copies", _grouped(v2.RandAugment())),
-    "oversampling + TrivialAugment": Recipe("copies", _grouped(v2.TrivialAugmentWide())),
-    "oversampling + MixUp": Recipe("copies", _mixup),
+#: The strategies that need no generator.
+STRATEGIES: dict[str, Strategy] = {
+    "plain": Strategy("none"),
+    "class weights": Strategy("weights"),
+    "oversampling": Strategy("copies"),
+    "oversampling + RandAugment": Strategy("copies", _group(v2.RandAugment())),
+    "oversampling + TrivialAugment": Strategy("copies", _group(v2.TrivialAugmentWide())),
+    "oversampling + MixUp": Strategy("copies", _mix_up),
 }
 
 
-def run_arm(
+def train_classifier(
     images: np.ndarray,
     labels: np.ndarray,
-    recipe: Recipe,
+    strategy: Strategy,
     *,
     pool: tuple[np.ndarray, np.ndarray] | None = None,
     synthetic: Synthetic | None = None,
     seed: int,
     fast: bool = False,
 ) -> SmallConvClassifier:
-    """Train the arm's classifier.
+    """Train a classifier by a strategy.
 
     Parameters
     ----------
     images, labels : ndarray
         The thinned training set.
-    recipe : Recipe
+    strategy : Strategy
     pool : tuple of ndarray, optional
         Made images and their labels, with ``synthetic``: how they are used. Classes are then filled
         up to equal numbers by made images instead of copies, as far as the share allows.
     seed : int
         Seeds the classifier.
     """
-    budget = (FAST_BUDGET if fast else BUDGET) | {"batch_transform": recipe.transform, "random_state": seed}
+    budget = (FAST_BUDGET if fast else BUDGET) | {"batch_transform": strategy.transform, "random_state": seed}
     weights = None
     rng = np.random.default_rng([seed, 72])
     if pool is not None and synthetic is not None:
-        images, labels = _mixed(images, labels, *pool, synthetic, recipe.balance, rng)
-    elif recipe.balance == "copies":
-        rows = _filled(labels, rng)
+        images, labels = _add_made(images, labels, *pool, synthetic, strategy.balance, rng)
+    elif strategy.balance == "copies":
+        rows = _fill(labels, rng)
         images, labels = images[rows], labels[rows]
-    if recipe.balance == "weights":
+    if strategy.balance == "weights":
         weights = 1.0 / np.bincount(labels)[labels]
     return SmallConvClassifier(**budget).fit(images, labels, weights)
 
 
-def safe(
-    images: np.ndarray,
-    labels: np.ndarray,
-    pool: tuple[np.ndarray, np.ndarray],
-    guard: str,
-    *,
-    seed: int,
-    fast: bool = False,
-) -> np.ndarray:
-    """Return which made images a guard lets pass, bool ``(n,)``."""
-    if guard == "filter":
-        from vaeaug.filtering import LabelFilter
-
-        return LabelFilter(random_state=seed).fit(images, labels).judge(*pool).keep
-    rows = _filled(labels, np.random.default_rng([seed, 73]))
-    budget = (FAST_BUDGET if fast else BUDGET) | {"shift": 2, "random_state": seed + 1000}
-    network = SmallConvClassifier(**budget).fit(images[rows], labels[rows])
-    chances = network.predict_proba(pool[0])
-    own = chances[np.arange(len(chances)), np.searchsorted(network.classes_, pool[1])]
-    return own >= 0.5
-
-
-def _filled(labels: np.ndarray, rng: np.random.Generator, total: int | None = None) -> np.ndarray:
-    """Return row numbers in which each class has as many as the largest (or ``total``)."""
-    total = int(np.bincount(labels).max()) if total is None else total
+def _fill(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return row numbers in which each class has as many as the largest."""
+    total = int(np.bincount(labels).max())
     return np.concatenate(
-        [_repeated(np.flatnonzero(labels == label), total, rng) for label in np.unique(labels)]
+        [_repeat(np.flatnonzero(labels == label), total, rng) for label in np.unique(labels)]
     )
 
 
-def _repeated(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _repeat(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return ``count`` of the rows: whole rounds, then a random part of one."""
     rounds = np.tile(rows, count // len(rows))
     return np.concatenate([rounds, rng.permutation(rows)[: count % len(rows)]])
 
 
-def _mixed(
+def _add_made(
     images: np.ndarray,
     labels: np.ndarray,
     made: np.ndarray,
@@ -187,6 +158,6 @@ def _mixed(
         wanted = min(total - len(real), int(synthetic.share * total), len(own))
         wanted = max(wanted, 0)
         size = len(real) if balance == "none" else total - wanted
-        parts += [images[_repeated(real, size, rng)], made[rng.permutation(own)[:wanted]]]
+        parts += [images[_repeat(real, size, rng)], made[rng.permutation(own)[:wanted]]]
         names += [np.full(size + wanted, label)]
     return np.concatenate(parts), np.concatenate(names)

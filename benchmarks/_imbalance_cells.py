@@ -1,4 +1,4 @@
-"""What ``imbalance.py`` measures on one half of one imbalanced set, a part at a time."""
+"""What ``run.py imbalance`` measures on one half of one imbalanced set, a part at a time."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
-from _common import run_worker
-from _imbalanced_sets import LEARNERS, ImbalancedSet, learner
+from _bench import run_worker
+from _imbalanced_sets import LEARNERS, ImbalancedSet, build_learner
 from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 import vaeaug.assessing
-import vaeaug.choosing
+import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler, assess
-from vaeaug.choosing import blended
-from vaeaug.evaluation.arms import ClassWeights, Duplicates, Nothing, Resampled, Way
-from vaeaug.evaluation.crossing import Fold, Outcome, Problem, cross_validate
-from vaeaug.evaluation.metrics import Predictions, calibration_slope, measure
-from vaeaug.evaluation.neighbours import Smote
+from vaeaug.classifier.selection import blended
+from vaeaug.evaluation.assess.comparison import default_ratios
+from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
+from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
+from vaeaug.evaluation.assess.smote import Smote
+from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, Nothing, Resampled, Way
 from vaeaug.evaluation.privacy import distance_to_closest
-from vaeaug.evaluation.utility import default_ratios
 
-__all__ = ["PARTS", "Cell", "halves"]
+__all__ = ["PARTS", "Half", "list_halves"]
 
 _DRAWS = 200
 
 
-class Remembered(BaseEstimator):
+class SharedSampler(BaseEstimator):
     """A sampler that runs once for the same rows and settings, so that the four learners share its fit."""
 
     made: dict[str, tuple[Any, Any]] = {}
@@ -72,38 +73,28 @@ class Tvae(BaseEstimator):
                 "rows": wanted,
                 "seed": int(self.random_state),
             }
-            worker = Path(__file__).with_name("_imbalance_peer.py")
-            answer = run_worker(worker, job, python=self.python, threads=1, timeout=3600)
+            answer = run_worker("_table_generators:draw_rare", job, python=self.python)
             if "error" in answer:
                 raise RuntimeError(answer["error"])
             new = pd.read_parquet(job["made"])
-        new = pd.DataFrame({name: _like(new[name], X[name]) for name in X})
+        new = pd.DataFrame({name: _restore_dtype(new[name], X[name]) for name in X})
         return pd.concat([X, new], ignore_index=True), np.r_[y, np.ones(len(new), dtype=y.dtype)]
 
 
-def _like(new: pd.Series, old: pd.Series) -> pd.Series:
+def _restore_dtype(new: pd.Series, old: pd.Series) -> pd.Series:
     if old.dtype == "category":
         return new.where(new != "<missing>", None).astype(old.dtype)
     return pd.to_numeric(new).astype(old.dtype)
 
 
-def halves(data: ImbalancedSet, repeat: int) -> list[Fold]:
+def list_halves(data: ImbalancedSet, repeat: int) -> list[Fold]:
     """Return the two folds of a repeat: each half is trained on once and tested on once."""
     splits = StratifiedKFold(2, shuffle=True, random_state=repeat).split(data.X, data.y)
     return [Fold(number, train, test) for number, (train, test) in enumerate(splits)]
 
 
-class Cell:
-    """One half of a set, with the four learners.
-
-    Parameters
-    ----------
-    data : ImbalancedSet
-    repeat : int
-    fold : Fold
-    peer_python : str
-        Of the environment with ctgan.
-    """
+class Half:
+    """One half of a set, with the four learners; ``peer_python`` is that of the environment with ctgan."""
 
     def __init__(self, data: ImbalancedSet, repeat: int, fold: Fold, peer_python: str) -> None:
         self.data = data
@@ -112,7 +103,7 @@ class Cell:
         self.peer_python = peer_python
         self.ratios = default_ratios(data.y)
         self.truth = data.y[fold.test] == 1
-        Remembered.made.clear()
+        SharedSampler.made.clear()
 
     def measure(self, part: str) -> dict[str, Any]:
         """Return ``{"results": {learner: {arm: numbers}}, ...}`` of a part."""
@@ -120,105 +111,88 @@ class Cell:
         found = PARTS[part](self)
         return found | {"seconds": round(time.perf_counter() - start, 1)}
 
-    # -- parts --------------------------------------------------------------------------
-
     def simple(self) -> dict[str, Any]:
-        smote = Resampled("SMOTE", Remembered(Smote()), [1.0])
-        results = self._compared([ClassWeights(), Duplicates([1.0]), smote])
+        smote = Resampled("SMOTE", SharedSampler(Smote()), [1.0])
+        results = self._compare([ClassWeights(), Duplicates([1.0]), smote])
         return {"results": results, "dcr": {"SMOTE": self._closeness()}}
 
     def vaeaug(self) -> dict[str, Any]:
-        ours = Resampled("VAEOverSampler", Remembered(VAEOverSampler()), self.ratios, reusable=True)
-        results = self._compared([ours])
+        ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), self.ratios, reusable=True)
+        results = self._compare([ours])
         return {"results": results, "dcr": {"VAEOverSampler": self._closeness()}}
 
     def tvae(self) -> dict[str, Any]:
-        peer = Remembered(Tvae(self.peer_python))
-        return {"results": self._compared([Resampled("ctgan TVAE", peer, [1.0], reusable=True)])}
+        peer = SharedSampler(Tvae(self.peer_python))
+        return {"results": self._compare([Resampled("ctgan TVAE", peer, [1.0], reusable=True)])}
 
     def auto(self) -> dict[str, Any]:
         results = {}
         X, y = self._rows(self.fold.train)
         X_test, _ = self._rows(self.fold.test)
-        own, vaeaug.choosing.VAEOverSampler = vaeaug.choosing.VAEOverSampler, _remembered
-        try:
-            for name in LEARNERS:
-                start = time.perf_counter()
-                base = learner(name, self.data.X, self.seed)
+        for name in LEARNERS:
+            start = time.perf_counter()
+            base = build_learner(name, self.data.X, self.seed)
+            with mock.patch.object(vaeaug.classifier.selection, "VAEOverSampler", _share_default):
                 model = AugmentedClassifier(base, "auto", random_state=self.seed).fit(X, y)
-                p = model.predict_proba(X_test)
-                predictions = Predictions(np.asarray(model.predict(X_test)), p, p)
-                numbers = measure(self.truth.astype(int), predictions, 1, None)
-                numbers["calibration_slope"] = calibration_slope(self.truth, p[:, 1])
-                numbers["seconds"] = time.perf_counter() - start
-                table = model.choice_table_[["roc_auc", "average_precision", "gain", "error"]]
-                results[name] = {
-                    "auto": _plain(numbers)
-                    | {"choice": model.choice_, "table": {k: _plain(v) for k, v in table.T.items()}}
-                }
-        finally:
-            vaeaug.choosing.VAEOverSampler = own
+            p = model.predict_proba(X_test)
+            numbers = self._score(np.asarray(model.predict(X_test)), p)
+            numbers["seconds"] = time.perf_counter() - start
+            table = model.choice_table_[["roc_auc", "average_precision", "gain", "error"]]
+            choice = {"choice": model.choice_, "table": {k: _round(v) for k, v in table.T.items()}}
+            results[name] = {"auto": _round(numbers) | choice}
         return {"results": results}
 
     def verdict(self, repeats: int | str = 1) -> dict[str, Any]:
         """Judge on the training half; see on the other half what came of it."""
         X, y = self._rows(self.fold.train)
-        X_test, _ = self._rows(self.fold.test)
         found = {}
-        own, vaeaug.assessing.VAEOverSampler = vaeaug.assessing.VAEOverSampler, _Ours
-        try:
-            for name in LEARNERS:
-                model = learner(name, self.data.X, self.seed)
-                folds = min(5, int(y.sum()))
+        for name in LEARNERS:
+            model, folds = build_learner(name, self.data.X, self.seed), min(5, int(y.sum()))
+            with mock.patch.object(vaeaug.assessing, "VAEOverSampler", _SharedOverSampler):
                 judged = assess(model, X, y, cv=folds, n_repeats=repeats, random_state=self.seed)
-                subject = judged._judgement.subject
-                found[name] = {"verdict": judged.verdict, "subject": subject}
-                if subject is not None:
-                    gain = judged.differences().loc[subject]
-                    found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
-                    found[name] |= self._outer(model, subject, X, y, X_test)
-        finally:
-            vaeaug.assessing.VAEOverSampler = own
+            subject = judged._judgement.subject
+            found[name] = {"verdict": judged.verdict, "subject": subject}
+            if subject is not None:
+                gain = judged.differences().loc[subject]
+                found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
+                found[name] |= self._measure_gain(model, subject)
         return {"results": found}
 
     def verdict_repeated(self) -> dict[str, Any]:
         """Judge with as many repeats as ``assess`` takes by itself."""
         return self.verdict("auto")
 
-    # -- helpers ------------------------------------------------------------------------
-
     def _rows(self, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
         return self.data.X.iloc[rows].reset_index(drop=True), self.data.y[rows]
 
-    def _compared(self, ways: list[Way]) -> dict[str, dict[str, Any]]:
-        """Try ways beside plain training, with every learner."""
+    def _try(self, model: Any, strategies: list[Way]) -> list[Outcome]:
+        problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
+        return cross_validate(problem, strategies, [self.fold], seed=self.seed, n_jobs=None, verbose=False)
+
+    def _compare(self, strategies: list[Way]) -> dict[str, dict[str, Any]]:
+        """Try strategies beside plain training, with every learner."""
         results = {}
         for name in LEARNERS:
-            model = learner(name, self.data.X, self.seed)
-            tried = [
-                Nothing(),
-                *(w for w in ways if not isinstance(w, ClassWeights) or not w.obstacle(model)),
-            ]
-            problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
-            outcomes = cross_validate(problem, tried, [self.fold], seed=self.seed, n_jobs=None, verbose=False)
-            results[name] = {outcome.arm: self._numbers(outcome) for outcome in outcomes}
-            plain = next(outcome for outcome in outcomes if outcome.arm == "nothing")
-            for outcome in outcomes:
+            model = build_learner(name, self.data.X, self.seed)
+            usable = [s for s in strategies if not isinstance(s, ClassWeights) or not s.obstacle(model)]
+            plain, *others = outcomes = self._try(model, [Nothing(), *usable])
+            results[name] = {outcome.arm: self._tell(outcome) for outcome in outcomes}
+            for outcome in others:
                 if outcome.arm.startswith("VAEOverSampler") and outcome.rare is not None:
-                    results[name][outcome.arm + ", blended"] = self._blended(plain, outcome)
+                    two = (np.column_stack([1 - each.rare, each.rare]) for each in (plain, outcome))
+                    p = blended(*two)
+                    results[name][outcome.arm + ", blended"] = _round(self._score(p.argmax(axis=1), p))
         return results
 
-    def _numbers(self, outcome: Outcome) -> dict[str, Any]:
+    def _tell(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.error:
             return {"error": outcome.error}
         slope = np.nan if outcome.rare is None else calibration_slope(self.truth, outcome.rare)
-        return _plain(outcome.scores | {"calibration_slope": slope, "seconds": outcome.seconds})
+        return _round(outcome.scores | {"calibration_slope": slope, "seconds": outcome.seconds})
 
-    def _blended(self, plain: Outcome, other: Outcome) -> dict[str, Any]:
-        first, second = (np.column_stack([1 - each.rare, each.rare]) for each in (plain, other))
-        p = blended(first, second)
-        numbers = measure(self.truth.astype(int), Predictions(p.argmax(axis=1), p, p), 1, None)
-        return _plain(numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])})
+    def _score(self, predicted: np.ndarray, p: np.ndarray) -> dict[str, Any]:
+        numbers = measure(self.truth.astype(int), Predictions(predicted, p, p), 1, None)
+        return numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])}
 
     def distances(self) -> dict[str, Any]:
         """See how far rare rows of the other half lie from those of this one."""
@@ -230,7 +204,7 @@ class Cell:
         X, _ = self._rows(self.fold.train)
         made = [
             rows
-            for rows, _ in Remembered.made.values()
+            for rows, _ in SharedSampler.made.values()
             if len(rows) > len(X) and rows.iloc[: len(X)].equals(X)
         ]
         if not made:
@@ -245,29 +219,21 @@ class Cell:
         middle = X.median(numeric_only=True)
         return float(np.median(distance_to_closest(rows.fillna(middle), rare.fillna(middle))))
 
-    def _outer(
-        self, model: Any, subject: str, X: pd.DataFrame, y: np.ndarray, X_test: pd.DataFrame
-    ) -> dict[str, Any]:
-        """Return the gain of the judged arm on the other half, with a bootstrap interval over its rows."""
+    def _measure_gain(self, model: Any, subject: str) -> dict[str, Any]:
+        """Return the gain of the judged strategy on the other half, with a bootstrap interval."""
         ratio = float(subject.rsplit(" ", 1)[1].rstrip(")"))
-        ours = Resampled("VAEOverSampler", Remembered(VAEOverSampler()), [ratio])
-        problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
-        outcomes = cross_validate(
-            problem, [Nothing(), ours], [self.fold], seed=self.seed, n_jobs=None, verbose=False
-        )
-        p = {outcome.arm: outcome.rare for outcome in outcomes}
+        ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), [ratio])
+        before, after = (outcome.rare for outcome in self._try(model, [Nothing(), ours]))
         rng = np.random.default_rng(self.seed)
         rows, gains = np.arange(len(self.truth)), []
         for draw in range(_DRAWS + 1):
             picked = rows if draw == 0 else rng.choice(rows, len(rows))
             truth = self.truth[picked]
             if truth.any():
-                before, after = (
-                    average_precision_score(truth, p[arm][picked]) for arm in ("nothing", ours.names[0])
-                )
-                gains.append(after - before)
-        areas = [roc_auc_score(self.truth, p[arm]) for arm in ("nothing", ours.names[0])]
+                scores = [average_precision_score(truth, p[picked]) for p in (before, after)]
+                gains.append(scores[1] - scores[0])
         low, high = np.quantile(gains[1:], [0.025, 0.975])
+        areas = [roc_auc_score(self.truth, p) for p in (before, after)]
         return {
             "outer_gain": float(gains[0]),
             "outer_low": float(low),
@@ -276,28 +242,28 @@ class Cell:
         }
 
 
-def _remembered() -> Remembered:
-    return Remembered(VAEOverSampler())
+def _share_default() -> SharedSampler:
+    return SharedSampler(VAEOverSampler())
 
 
-class _Ours(VAEOverSampler):
+class _SharedOverSampler(VAEOverSampler):
     """VAEOverSampler that shares its fits over the learners."""
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        return Remembered(VAEOverSampler(), self.sampling_strategy, self.random_state).fit_resample(X, y)
+        return SharedSampler(VAEOverSampler(), self.sampling_strategy, self.random_state).fit_resample(X, y)
 
 
-def _plain(numbers: Any) -> dict[str, Any]:
+def _round(numbers: Any) -> dict[str, Any]:
     """Return numbers rounded for a file, NaN as None."""
     return {k: None if pd.isna(v) else round(float(v), 5) for k, v in dict(numbers).items()}
 
 
-PARTS: dict[str, Callable[[Cell], dict[str, Any]]] = {
-    "simple": Cell.simple,
-    "vaeaug": Cell.vaeaug,
-    "auto": Cell.auto,
-    "tvae": Cell.tvae,
-    "verdict": Cell.verdict,
-    "verdict_repeated": Cell.verdict_repeated,
-    "distances": Cell.distances,
+PARTS: dict[str, Callable[[Half], dict[str, Any]]] = {
+    "simple": Half.simple,
+    "vaeaug": Half.vaeaug,
+    "auto": Half.auto,
+    "tvae": Half.tvae,
+    "verdict": Half.verdict,
+    "verdict_repeated": Half.verdict_repeated,
+    "distances": Half.distances,
 }

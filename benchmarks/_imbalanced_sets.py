@@ -10,20 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _datasets import DROPPED, data_folder
-from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 
-__all__ = ["CHOSEN_ON", "LEARNERS", "MOST_ROWS", "SETS", "ImbalancedSet", "learner", "load_set"]
+from vaeaug.evaluation.assess.named_classifiers import learner
 
-#: Larger tables are subsampled to so many rows, class by class in proportion, seed 0: classes of few rows are
-#: what over-sampling is for, and fifty halves of 25 tables are to be measured in hours, not days.
-MOST_ROWS = 6_000
+__all__ = ["LEARNERS", "SETS", "ImbalancedSet", "build_learner", "load_set"]
 
 # name -> (table, which rows are the rare class); None: the smaller of its two classes. Where
 # imbalanced-learn's list of benchmark sets makes two classes of a table, the cut is the same.
@@ -55,24 +47,18 @@ SETS: dict[str, tuple[str, Callable[[pd.Series], pd.Series] | None]] = {
     "yeast_ME2": ("yeast_8class", lambda y: y == "ME2"),
 }
 
-#: Sets on which (repeat 0) the defaults for small classes were chosen; the others had no say.
-CHOSEN_ON = (
-    "abalone_19",
-    "car_good",
-    "ecoli_imU",
-    "oil_spill",
-    "solar_flare_F",
-    "spectrometer_44",
-    "wine_quality_4",
-    "yeast_ME2",
-)
-
-LEARNERS = ("logistic regression", "5-NN", "random forest", "HistGradientBoosting")
+#: Name -> its short name in vaeaug, and settings.
+LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "logistic regression": ("logistic", {}),
+    "5-NN": ("knn", {}),
+    "random forest": ("forest", {"n_estimators": 100}),
+    "HistGradientBoosting": ("hgb", {"early_stopping": False}),
+}
 
 
 @dataclass(frozen=True)
 class ImbalancedSet:
-    """A table, which of its rows are of the rare class (1), and which columns are categories."""
+    """A table, which of its rows are of the minority class (1), and which columns are categories."""
 
     name: str
     X: pd.DataFrame
@@ -85,7 +71,7 @@ class ImbalancedSet:
         return float((self.y == 0).sum() / (self.y == 1).sum())
 
 
-def load_set(name: str, most: int = MOST_ROWS) -> ImbalancedSet:
+def load_set(name: str, most: int = 6_000) -> ImbalancedSet:
     """Load a set; integer-coded categories become categories, constant columns go."""
     folder = data_folder()
     if folder is None:
@@ -119,51 +105,10 @@ def load_set(name: str, most: int = MOST_ROWS) -> ImbalancedSet:
     return ImbalancedSet(name, X, y, rows)
 
 
-def _prepared(scaled: bool) -> ColumnTransformer:
-    """Numbers with their medians for holes, scaled if asked for; a column for each category."""
-    numbers: list[Any] = [SimpleImputer(strategy="median")] + ([StandardScaler()] if scaled else [])
-    return ColumnTransformer(
-        [
-            ("numbers", make_pipeline(*numbers), make_column_selector(dtype_exclude="category")),
-            (
-                "categories",
-                OneHotEncoder(handle_unknown="ignore", max_categories=30, sparse_output=False),
-                make_column_selector(dtype_include="category"),
-            ),
-        ]
-    )
-
-
-def _numbered() -> ColumnTransformer:
-    """Numbers as they are, categories as numbers."""
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250)
-    return ColumnTransformer(
-        [
-            ("categories", codes, make_column_selector(dtype_include="category")),
-            ("numbers", "passthrough", make_column_selector(dtype_exclude="category")),
-        ]
-    )
-
-
-def learner(name: str, X: pd.DataFrame, seed: int, **options: Any) -> Pipeline:
-    """Return an unfitted learner for a table; ``options`` go to the classifier itself."""
-    categories = int((X.dtypes == "category").sum())
-    makers: dict[str, Callable[[], list[Any]]] = {
-        "logistic regression": lambda: [_prepared(True), LogisticRegression(max_iter=1000, **options)],
-        "5-NN": lambda: [_prepared(True), KNeighborsClassifier(5, **options)],
-        "random forest": lambda: [
-            _prepared(False),
-            RandomForestClassifier(100, min_samples_leaf=2, random_state=seed, **options),
-        ],
-        "HistGradientBoosting": lambda: [
-            _numbered(),
-            HistGradientBoostingClassifier(
-                max_iter=100,
-                early_stopping=False,
-                categorical_features=list(range(categories)) or None,
-                random_state=seed,
-                **options,
-            ),
-        ],
-    }
-    return make_pipeline(*makers[name]())
+def build_learner(name: str, X: pd.DataFrame, seed: int) -> Pipeline:
+    """Return an unfitted learner for a table."""
+    short, settings = LEARNERS[name]
+    model = learner(short, X)
+    seeded = {"random_state": seed} if "random_state" in model[-1].get_params() else {}
+    model[-1].set_params(**settings, **seeded)
+    return model

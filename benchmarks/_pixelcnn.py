@@ -78,29 +78,15 @@ def log_prob(params: Tensor, x: Tensor) -> Tensor:
 
 
 class PixelCNN:
-    """Train a gated PixelCNN; draw from it pixel by pixel, with every layer's past kept.
+    """Train a gated PixelCNN of ``width`` channels and ``depth`` layers; draw from it pixel by pixel.
 
-    Parameters
-    ----------
-    steps, batch_size : int
-    width, depth : int
-        Channels and layers.
-    mixtures : int
-        Logistics of a pixel.
-    seed : int
+    A pixel is a mixture of ``mixtures`` logistics. Drawing keeps every layer's past.
     """
 
     def __init__(
-        self,
-        *,
-        steps: int = 1500,
-        batch_size: int = 32,
-        width: int = 16,
-        depth: int = 5,
-        mixtures: int = 5,
-        seed: int = 0,
+        self, *, steps: int = 1500, width: int = 16, depth: int = 5, mixtures: int = 5, seed: int = 0
     ) -> None:
-        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+        self.steps, self.batch_size, self.seed = steps, 32, seed
         self.width, self.depth, self.mixtures = width, depth, mixtures
 
     def fit(self, images: np.ndarray, labels: np.ndarray) -> PixelCNN:

@@ -1,4 +1,4 @@
-"""What the table benchmark measures on a synthetic table, with the same rulers for every entrant."""
+"""What the table benchmark measures on a synthetic table, in the same way for every generator."""
 
 from __future__ import annotations
 
@@ -37,13 +37,27 @@ class Judge:
     table: Table
     threads: int
 
-    def reference(self) -> dict[str, Any]:
-        """Measure the real test rows as if they were synthetic, and a model trained on real rows."""
+    def describe(self) -> dict[str, Any]:
+        """Describe the table, and measure its test rows in the place of synthetic and of added ones."""
         train, test = self.conform(self.table.train), self.conform(self.table.test)
-        return self.fidelity(self.table.test, downstream=False) | {
-            "utility": self._utility(train, test),
+        fidelity = self.measure_fidelity(self.table.test, downstream=False) | {
+            "utility": self._measure_utility(train, test),
             "copies_share": round(float(exact_copies(test, train).mean()), 5),
         }
+        found = {
+            "source": self.table.source,
+            "train": len(train),
+            "test": len(test),
+            "columns": train.shape[1],
+            "target": self.table.target,
+            "measure": "RMSE" if self.table.regression else "AUC",
+            "fidelity": fidelity,
+        }
+        if not self.table.regression:
+            # Distances are those of held-out rows of the rarest class; classifiers learn real rows alone.
+            rare = test[self._is_rarest(test)]
+            found["resample"] = self._measure_distances(rare) | self._score_classifiers(train)
+        return found
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give a generated table the columns and, where values allow it, the dtypes of the real one.
@@ -66,11 +80,11 @@ class Judge:
                 columns[name] = pd.to_numeric(values, errors="coerce").astype("float64")
         return pd.DataFrame(columns)
 
-    def fidelity(self, synthetic: pd.DataFrame, *, downstream: bool = True) -> dict[str, Any]:
+    def measure_fidelity(self, synthetic: pd.DataFrame, *, downstream: bool = True) -> dict[str, Any]:
         """Measure columns, pairs, whole rows, rare categories, copies and use for training."""
         kept = [str(synthetic[c].dtype) == str(self.table.train[c].dtype) for c in self.table.train]
         real, synthetic = self.conform(self.table.train), self.conform(synthetic)
-        shape, trend, by = self._errors(real, synthetic)
+        shape, trend, by = self._measure_errors(real, synthetic)
         rare = rare_category_counts(real, synthetic, max_share=1.0)
         distances = distance_to_closest(synthetic, real, sample_size=DCR_ROWS)
         result = {
@@ -94,27 +108,21 @@ class Judge:
             "dtypes_kept": f"{sum(kept)}/{len(kept)}",
         }
         if downstream:
-            result["utility"] = self._utility(synthetic, self.conform(self.table.test))
+            result["utility"] = self._measure_utility(synthetic, self.conform(self.table.test))
         return result
 
-    def closeness(self, synthetic: pd.DataFrame, half: pd.DataFrame, other: pd.DataFrame) -> float:
+    def measure_closeness(self, synthetic: pd.DataFrame, half: pd.DataFrame, other: pd.DataFrame) -> float:
         """Measure the share of rows nearer to the half that was fitted than to the other half."""
         tables = (self.conform(frame) for frame in (synthetic, half, other))
         return round(closest_share(*tables, sample_size=2 * DCR_ROWS), 4)
 
-    def resampled(self, rows: pd.DataFrame) -> dict[str, Any]:
+    def measure_added(self, rows: pd.DataFrame) -> dict[str, Any]:
         """Measure added rows: their distance to real ones, and what they do for two classifiers."""
         real, new = self.conform(self.table.train), self.conform(rows)
-        together = pd.concat([real, new], ignore_index=True)
-        return {"rows": len(new)} | self._distances(new) | self.classifiers(together)
+        both = pd.concat([real, new], ignore_index=True)
+        return {"rows": len(new)} | self._measure_distances(new) | self._score_classifiers(both)
 
-    def not_resampled(self) -> dict[str, Any]:
-        """Measure the same without added rows; distances are those of held-out rows of the rarest class."""
-        test = self.conform(self.table.test)
-        rare = test[self._is_rarest(test)]
-        return self._distances(rare) | self.classifiers(self.conform(self.table.train))
-
-    def _distances(self, rows: pd.DataFrame) -> dict[str, Any]:
+    def _measure_distances(self, rows: pd.DataFrame) -> dict[str, Any]:
         """Return median distances to the closest training row, of any class and of the rarest, and copies."""
         real = self.conform(self.table.train)
         features = [column for column in real.columns if column != self.table.target]
@@ -131,7 +139,7 @@ class Judge:
         labels = self.conform(self.table.train)[self.table.target]
         return (frame[self.table.target].astype(object) == labels.value_counts().index[-1]).to_numpy()
 
-    def classifiers(self, train: pd.DataFrame) -> dict[str, float]:
+    def _score_classifiers(self, train: pd.DataFrame) -> dict[str, float]:
         """Return ROC AUC and average precision of the rarest class, on real test rows."""
         test, target = self.conform(self.table.test), self.table.target
         tables = join_tables({"train": train, "test": test})
@@ -145,7 +153,7 @@ class Judge:
             result[f"ap_{name}"] = round(float(average_precision_score(truth, scores)), 4)
         return result
 
-    def _utility(self, train: pd.DataFrame, test: pd.DataFrame) -> float:
+    def _measure_utility(self, train: pd.DataFrame, test: pd.DataFrame) -> float:
         """Return the ROC AUC, or the root mean squared error of a regression, on real test rows."""
         model = self._xgb(XGBRegressor if self.table.regression else XGBClassifier)
         score = train_synthetic_test_real(train, test, target=self.table.target, estimator=model)["synthetic"]
@@ -162,7 +170,7 @@ class Judge:
             n_jobs=self.threads,
         )
 
-    def _errors(self, real: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[float, float, str]:
+    def _measure_errors(self, real: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[float, float, str]:
         """Return shape and trend error in %, by sdmetrics where it is installed (both thresholds 0)."""
         if QualityReport is None:
             shape, trend = column_shapes(real, synthetic, missing="drop"), pair_trends(real, synthetic)

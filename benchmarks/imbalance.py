@@ -1,120 +1,391 @@
-"""Does it help classifiers of imbalanced tables? VAEOverSampler and sampler="auto" beside the alternatives.
+"""Does it help classifiers of imbalanced tables? VAEOverSampler and sampler="auto" beside baselines.
 
-    python benchmarks/imbalance.py --parts simple vaeaug auto         measure; a line per cell is appended
-    python benchmarks/imbalance.py --datasets ecoli_imU --repeats 0   a piece of it
-    python benchmarks/imbalance.py --render                           only write them into the README
+    python benchmarks/run.py imbalance --parts simple vaeaug auto         measure
+    python benchmarks/run.py imbalance --datasets ecoli_imU --repeats 0   a piece of it
+    python benchmarks/run.py imbalance --render                           write benchmarks/imbalance.md
 
-A cell is one part (some of the ways to train) on one half of one set, tested on the other half: 5 repeats of
-2 folds. Cells that the result file holds are not measured again, so a run may be stopped and continued. One
-process, one thread.
+A cell is one part (some of the strategies) on one half of one set, tested on the other half: 5 repeats of 2
+folds. One process, one thread.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-from _common import README, RESULTS, inject, machine, now, versions
-from _imbalance_report import render
-from _imbalanced_sets import MOST_ROWS, SETS, load_set
-from threadpoolctl import threadpool_limits
+import _bench as bench
+import numpy as np
+import pandas as pd
+from _bench import Record
+from scipy import stats
 
-PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict", "verdict_repeated")
 KEY = ("set", "repeat", "fold", "part")
+PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict", "verdict_repeated")
+#: Larger tables are subsampled to so many rows, class by class in proportion, seed 0: classes of few rows are
+#: what over-sampling is for, and fifty halves of 25 tables are to be measured in hours, not days.
+MOST_ROWS = 6_000
+#: Sets on which (repeat 0) the defaults for small classes were chosen.
+CHOSEN_ON = (
+    "abalone_19",
+    "car_good",
+    "ecoli_imU",
+    "oil_spill",
+    "solar_flare_F",
+    "spectrometer_44",
+    "wine_quality_4",
+    "yeast_ME2",
+)
 
 
-def main() -> None:
-    options = _options()
-    if options.render:
-        inject(README, "imbalance", render(read_lines(options.out)))
-        return
-    warnings.filterwarnings("ignore")  # of learners that do not converge, the same for every way to train
+def list_cells(options: argparse.Namespace) -> Iterator[Record]:
+    from _imbalanced_sets import SETS
+
+    repeats = options.repeats[:1] if options.fast else options.repeats
+    for repeat in repeats:
+        for name in options.datasets or (["ecoli_imU"] if options.fast else SETS):
+            for fold in options.folds[:1] if options.fast else options.folds:
+                for part in options.parts:
+                    yield {"set": name, "repeat": repeat, "fold": fold, "part": part}
+
+
+def measure(cell: Record, options: argparse.Namespace) -> Record:
     # It brings vaeaug and torch, which rendering does not need.
-    import torch
-    from _imbalance_cells import Cell, halves
+    from _imbalance_cells import Half, list_halves
 
-    # Several such processes would fight over the cores otherwise.
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        _measure(options, Cell, halves)
-
-
-def _measure(options: argparse.Namespace, cell_type: Any, halves: Any) -> None:
-    done = {tuple(line[key] for key in KEY) for line in read_lines(options.out) if "part" in line}
-    run = now()
-    started = False
-    for repeat in options.repeats:
-        for name in options.datasets:
-            wanted = [
-                (fold, part)
-                for fold in options.folds
-                for part in options.parts
-                if (name, repeat, fold, part) not in done
-            ]
-            if not wanted:
-                continue
-            if not started:
-                append(options.out, _conditions(run))
-                started = True
-            data = load_set(name, options.rows)
-            folds = halves(data, repeat)
-            for fold, part in wanted:
-                line: dict[str, Any] = {"set": name, "repeat": repeat, "fold": fold, "part": part, "run": run}
-                line |= {"rows": len(data.X), "columns": data.X.shape[1], "ratio": round(data.ratio, 2)}
-                line["all_rows"] = data.rows
-                try:
-                    cell = cell_type(data, repeat, folds[fold], options.peer_python)
-                    line |= cell.measure(part)
-                except Exception as error:
-                    line["error"] = f"{type(error).__name__}: {error}"
-                append(options.out, line)
-                print(f"{name} {repeat}.{fold} {part}: {line.get('error', line.get('seconds'))}", flush=True)
+    data = load(cell["set"], options.rows)
+    fold = list_halves(data, cell["repeat"])[cell["fold"]]
+    rows, columns = data.X.shape
+    facts = {"rows": rows, "columns": columns, "ratio": round(data.ratio, 2), "all_rows": data.rows}
+    return facts | Half(data, cell["repeat"], fold, options.peer_python).measure(cell["part"])
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a result file; a last line cut short by an end of the process is left out."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue
-    return lines
+@lru_cache(maxsize=1)
+def load(name: str, rows: int) -> Any:
+    from _imbalanced_sets import load_set
+
+    return load_set(name, rows)
 
 
-def append(path: Path, line: dict[str, Any]) -> None:
-    """Add a line to a result file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    broken = path.exists() and not path.read_text().endswith("\n") and path.stat().st_size
-    with path.open("a") as file:
-        file.write(("\n" if broken else "") + json.dumps(line, ensure_ascii=False) + "\n")
+# ---------------------------------------------------------------- report
+
+#: Strategies in the order of the tables, and what the tables call them.
+STRATEGIES = {
+    "nothing": "plain training",
+    "class weights": "class weights",
+    "tuned threshold": "tuned threshold",
+    "duplicates (ratio 1)": "duplicates (ratio 1)",
+    "SMOTE (ratio 1)": "SMOTE (ratio 1)",
+    "ctgan TVAE (ratio 1)": "ctgan TVAE (ratio 1)",
+    "VAEOverSampler (ratio 1)": "VAEOverSampler (default)",
+    "VAEOverSampler, third of the way": "VAEOverSampler, third of the way",
+    "VAEOverSampler, two thirds of the way": "VAEOverSampler, two thirds of the way",
+    "VAEOverSampler, blended": "VAEOverSampler, blended",
+    "auto": 'AugmentedClassifier "auto"',
+}
+VERDICTS = {
+    "verdict": "five folds, once",
+    "verdict_repeated": "five folds, as often as assess repeats them",
+}
+METRICS = {"roc_auc": "ROC AUC", "average_precision": "Average precision"}
+OVERVIEW_NOTE = (
+    "Folds are averaged for each cell, a set and a learner, and cells for the table. A difference is taken "
+    "over the folds that both have; class weights are not there for 5-NN."
+)
+DISTANCE_NOTE = (
+    "Medians over rows, divided by SMOTE's; holes are filled alike. ∞: half of SMOTE's rows are copies. Sets "
+    "where half of both are copies are left out."
+)
+VERDICT_NOTE = (
+    "Right is: after *helps* average precision rose on the other half; after *hurts* it fell; after *no "
+    "evidence of help* its 95 % bootstrap interval there does not lie above 0."
+)
 
 
-def _conditions(run: str) -> dict[str, Any]:
-    packages = ["vaeaug", "torch", "scikit-learn", "imbalanced-learn", "pandas", "numpy"]
-    return {"run": run, "machine": machine(), "versions": versions(packages)}
+def render(records: list[Record]) -> str:
+    """Return the results as Markdown."""
+    frame = read_frame(records)
+    if frame.empty:
+        return "Nothing measured yet."
+    measured = [record for record in records if "error" not in record]
+    note = f"{frame.index.unique('set').size} sets, {_count_repeats(frame)} of 2 folds.{_list_cut(records)}"
+    sections = {"": bench.tell_conditions(measured, note)}
+    for metric, title in METRICS.items():
+        sections[title] = f"{_overview(frame, metric)}\n\n{OVERVIEW_NOTE}"
+    sections |= {
+        "Sets that were not used to choose defaults, and those that were": _split_by_choice(frame),
+        "Decisions and probabilities": _tabulate_others(frame),
+        "By set: ROC AUC / average precision, means over the learners": _tabulate_sets(frame),
+        "Distance to the closest row of the minority class, relative to SMOTE's": _tabulate_distances(
+            measured
+        ),
+        'What "auto" chose': _count_choices(measured),
+    }
+    for part, title in VERDICTS.items():
+        sections[f"The verdict, and what came of it: {title}"] = _judge_verdicts(measured, part)
+    sections["Strategies that failed"] = _count_failures(measured)
+    sections["Not measured"] = bench.list_failures(records, ("set", "part"))
+    return bench.join_sections(sections)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def read_frame(records: list[Record]) -> pd.DataFrame:
+    """Return a row of numbers for each set, learner, repeat, fold and strategy."""
+    rows = {
+        (record["set"], learner, record["repeat"], record["fold"], _unify_name(name, found)): {
+            k: v for k, v in numbers.items() if not isinstance(v, dict)
+        }
+        for record in records
+        if record.get("part") not in (*VERDICTS, "distances")
+        for learner, found in record.get("results", {}).items()
+        for name, numbers in found.items()
+        if "error" not in numbers
+    }
+    names = ["set", "learner", "repeat", "fold", "strategy"]
+    return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(list(rows), names=names))
+
+
+def _unify_name(name: str, found: dict[str, Any]) -> str:
+    """Name ratios, which differ from set to set, by their place on the way to balance."""
+    if not name.startswith("VAEOverSampler"):
+        return name
+
+    def read_ratio(text: str) -> float:
+        return float(text.split("ratio ")[1].partition(")")[0])
+
+    ratios = sorted(read_ratio(each) for each in found if each.startswith("VAE") and "," not in each)
+    place = ratios.index(read_ratio(name)) - len(ratios)
+    if "," in name:
+        return "VAEOverSampler, blended" if place == -1 else f"blended {place}"
+    return {-1: "VAEOverSampler (ratio 1)", -2: "VAEOverSampler, two thirds of the way"}.get(
+        place, "VAEOverSampler, third of the way"
     )
-    parser.add_argument("--datasets", nargs="+", default=list(SETS), choices=list(SETS), metavar="NAME")
-    parser.add_argument("--repeats", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--folds", nargs="+", type=int, default=[0, 1], choices=[0, 1])
-    parser.add_argument("--parts", nargs="+", default=list(PARTS[:4]), choices=PARTS)
-    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="larger sets are subsampled to so many")
-    parser.add_argument("--peer-python", default=sys.executable, help="python of an environment with ctgan")
-    parser.add_argument("--out", type=Path, default=RESULTS / "imbalance.jsonl")
-    parser.add_argument("--render", action="store_true", help="only write the results into the README")
-    return parser.parse_args()
 
 
-if __name__ == "__main__":
-    main()
+def list_strategies(frame: pd.DataFrame) -> list[str]:
+    """Return the strategies that are shown, in order."""
+    found = set(frame.index.unique("strategy"))
+    return [name for name in STRATEGIES if name in found]
+
+
+def _average_folds(values: pd.Series) -> pd.Series:
+    """Average the folds of each set and learner: a set of more repeats weighs no more than another."""
+    return values.groupby(["set", "learner"], sort=False).mean()
+
+
+def _compare(frame: pd.DataFrame, name: str, metric: str) -> pd.Series:
+    """Return each cell's difference to plain training, over the folds that both have."""
+    wide = frame[metric].unstack("strategy")
+    return _average_folds((wide[name] - wide["nothing"]).dropna())
+
+
+def _count_repeats(frame: pd.DataFrame) -> str:
+    """Say how often the strategies were measured; those of one part were measured alike."""
+    seen = frame.index.to_frame(index=False).drop_duplicates(["set", "strategy", "repeat"])
+    counts = seen.groupby(["strategy", "set"]).size().groupby("strategy").agg(["min", "max"])
+    names = {
+        "SMOTE (ratio 1)": "baselines",
+        "VAEOverSampler (ratio 1)": "VAEOverSampler",
+        "auto": '"auto"',
+        "ctgan TVAE (ratio 1)": "ctgan TVAE",
+    }
+    known = {name: counts.loc[key] for key, name in names.items() if key in counts.index}
+    return "repeats: " + ", ".join(
+        f"{name} {' to '.join(map(str, dict.fromkeys(ends)))}" for name, ends in known.items()
+    )
+
+
+def _list_cut(records: list[Record]) -> str:
+    large = {r["set"]: r["all_rows"] for r in records if r.get("all_rows", 0) > r.get("rows", 0)}
+    cut = ", ".join(f"{name} (of {rows:,} rows)" for name, rows in large.items())
+    return f" Subsampled: {cut}." if cut else ""
+
+
+def _overview(frame: pd.DataFrame, metric: str) -> str:
+    """Means by learner, difference to plain training, a paired test over sets, share of cells that lose."""
+    learners = list(frame.index.unique("learner"))
+    rows = []
+    for name in list_strategies(frame):
+        own = _average_folds(frame.xs(name, level="strategy")[metric])
+        by_learner = own.groupby("learner").mean().reindex(learners)
+        row = [STRATEGIES[name], *(_show(mean, 4) for mean in by_learner), _show(own.mean(), 4)]
+        if name == "nothing":
+            rows.append([*row, "–", "–", "–"])
+            continue
+        gain = _compare(frame, name, metric)
+        by_set = gain.groupby("set").mean()
+        p = stats.wilcoxon(by_set).pvalue if len(by_set) > 5 and by_set.abs().max() > 0 else np.nan
+        rows.append([*row, f"{gain.mean():+.4f}", _show(p), f"{100 * (gain < -0.005).mean():.0f} %"])
+    header = ["", *learners, "all", "− plain", "p (Wilcoxon, sets)", "cells below −.005"]
+    return bench.markdown_table(header, rows)
+
+
+def _show(value: float, digits: int = 3) -> str:
+    return "–" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _split_by_choice(frame: pd.DataFrame) -> str:
+    """Differences to plain training (ROC AUC / average precision), apart for sets that chose the defaults."""
+    chosen_on = frame.index.get_level_values("set").isin(CHOSEN_ON)
+    rows = []
+    for name in list_strategies(frame)[1:]:
+        row = [STRATEGIES[name]]
+        for part in (frame[~chosen_on], frame[chosen_on]):
+            if name in part.index.unique("strategy"):
+                gains = [_compare(part, name, metric) for metric in METRICS]
+                row += [" / ".join(f"{gain.mean():+.4f}" for gain in gains)]
+                row += [str(gains[0].index.unique("set").size)]
+            else:
+                row += ["–", "–"]
+        rows.append(row)
+    return bench.markdown_table(["", "not used", "sets", "used", "sets"], rows)
+
+
+def _tabulate_others(frame: pd.DataFrame) -> str:
+    names = ("balanced_accuracy", "f1", "tuned_f1", "log_loss", "brier", "seconds")
+    folds = frame["calibration_slope"].unstack("strategy")
+    cells = folds.groupby(["set", "learner"], sort=False).median()
+    rows = []
+    for name in list_strategies(frame):
+        own = frame.xs(name, level="strategy")
+        known = cells[name].dropna()
+        row = [STRATEGIES[name], *(_show(_average_folds(own[each]).mean()) for each in names)]
+        row += [f"{known.median():.2f}", _share_fine(known)]
+        rows.append([*row, _share_kept(cells, name), _share_kept(folds, name)])
+    header = ["", "balanced accuracy", "F1", "F1, tuned", "log-loss", "Brier", "seconds"]
+    header += ["slope, median", "slope fine", "kept, cells", "kept, folds"]
+    note = (
+        "Probabilities are corrected for the class shares. The calibration slope of a cell, a set and a "
+        "learner, is the median over its folds. Slope fine: share of the cells where it lies within 0.9 and "
+        "1.1; kept: the same among the cells, or the folds, where that of plain training "
+        f"does{_share_by_chance(folds['nothing'])}."
+    )
+    return bench.markdown_table(header, rows) + "\n\n" + note
+
+
+def _is_fine(slopes: pd.Series) -> pd.Series:
+    return slopes.between(0.9, 1.1)
+
+
+def _share_fine(slopes: pd.Series) -> str:
+    return f"{100 * _is_fine(slopes).mean():.0f} %" if len(slopes) else "–"
+
+
+def _share_kept(slopes: pd.DataFrame, name: str) -> str:
+    """Return how often a strategy has a fine slope among the cells or folds where plain training has one."""
+    own = slopes.loc[_is_fine(slopes["nothing"]), name].dropna()
+    return f"{_share_fine(own)} of {len(own)}" if len(own) else "–"
+
+
+def _share_by_chance(plain: pd.Series) -> str:
+    """Say how often plain training itself keeps such a slope from one half of a set to the other."""
+    slopes = plain.unstack("fold").dropna()
+    if set(slopes) != {0, 1}:
+        return ""
+    other = pd.concat([slopes.loc[_is_fine(slopes[a]), b] for a, b in ((0, 1), (1, 0))])
+    said = f" (plain training itself keeps it from one fold to the other in {_share_fine(other)})"
+    return said if len(other) else ""
+
+
+def _tabulate_sets(frame: pd.DataFrame) -> str:
+    means = frame.groupby(["set", "strategy"], sort=False)[list(METRICS)].mean()
+    cells = means.apply(lambda row: " / ".join(f"{value:.3f}" for value in row), axis=1).unstack("strategy")
+    cells = cells.loc[frame.index.unique("set"), list_strategies(frame)].fillna("–")
+    header = ["", *(STRATEGIES[name] for name in cells)]
+    return bench.markdown_table(
+        header, ([name, *row] for name, row in zip(cells.index, cells.values, strict=True))
+    )
+
+
+def _tabulate_distances(records: list[Record]) -> str:
+    found: dict[tuple[str, int, int], dict[str, float]] = {}
+    for record in records:
+        if "dcr" in record:
+            found.setdefault((record["set"], record["repeat"], record["fold"]), {}).update(record["dcr"])
+    means = pd.DataFrame([{"set": key[0]} | each for key, each in found.items()])
+    means = means.groupby("set", sort=False).mean().rename(columns={"held out": "held-out real rows"})
+    shown = [name for name in ("VAEOverSampler", "held-out real rows") if name in means]
+    if "SMOTE" not in means or not shown:
+        return "–"
+    # Nothing by nothing is not a number, anything else by nothing is infinite.
+    ratios = means[shown].div(means["SMOTE"], axis=0).dropna(how="all")
+    middle = ["**median**", *(f"**{ratios[name].median():.2f}**" for name in shown)]
+    each = [
+        [name, *("∞" if np.isinf(value) else _show(value, 2) for value in row)]
+        for name, row in ratios.iterrows()
+    ]
+    return bench.markdown_table(["", *shown], [middle, *each]) + f"\n\n{DISTANCE_NOTE}"
+
+
+def _count_failures(records: list[Record]) -> str:
+    """Say which strategies could not be trained, in how many cells, and why."""
+    tried = [
+        (name, numbers.get("error"), record["set"])
+        for record in records
+        if record.get("part") in ("simple", "vaeaug", "tvae")
+        for found in record["results"].values()
+        for name, numbers in found.items()
+    ]
+    cells = [name for name, *_ in tried]
+    failed: dict[tuple[str, str], list[str]] = {}
+    for name, error, data in tried:
+        if error:
+            failed.setdefault((name, error), []).append(data)
+    return "\n".join(
+        f"- {name}: {error}, in {len(sets)} of {cells.count(name)} cells ({', '.join(dict.fromkeys(sets))})."
+        for (name, error), sets in failed.items()
+    )
+
+
+def _count_choices(records: list[Record]) -> str:
+    kinds = []
+    for record in records:
+        for learner, found in record.get("results", {}).items() if record.get("part") == "auto" else ():
+            name = found["auto"]["choice"]
+            kind = "synthetic" if name.startswith("synthetic") else name
+            kinds.append((learner, f"{kind}, blended" if name.endswith("blended") else kind))
+    learners = list(dict.fromkeys(learner for learner, _ in kinds))
+    rows = [
+        [STRATEGIES.get(kind, kind), *(str(kinds.count((learner, kind))) for learner in learners)]
+        for kind in dict.fromkeys(kind for _, kind in kinds)
+    ]
+    return bench.markdown_table(["times chosen", *learners], rows)
+
+
+def _judge_verdicts(records: list[Record], part: str) -> str:
+    """Return each verdict on one half beside what happened on the other."""
+    found = [
+        each
+        for record in records
+        if record.get("part") == part
+        for each in record["results"].values()
+        if "outer_gain" in each
+    ]
+    rows, right = [], 0
+    for word in ("helps", "no evidence of help", "hurts"):
+        own = [each for each in found if each["verdict"] == word]
+        agreed = sum(map(_agrees, own))
+        right += agreed
+        if own:
+            gain = np.mean([each["outer_gain"] for each in own])
+            rows.append([word, str(len(own)), str(agreed), f"{gain:+.4f}"])
+    table = bench.markdown_table(["verdict", "cells", "right", "mean gain there"], rows)
+    if not table:
+        return ""
+    share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells."
+    return f"{table}\n\n{share} {VERDICT_NOTE}"
+
+
+def _agrees(each: dict[str, Any]) -> bool:
+    if each["verdict"] == "no evidence of help":
+        return not each["outer_low"] > 0
+    return bool(each["outer_gain"] > 0 if each["verdict"] == "helps" else each["outer_gain"] < 0)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--datasets": {"nargs": "+", "metavar": "NAME", "help": "default: all"},
+    "--repeats": {"nargs": "+", "type": int, "default": [0, 1, 2, 3, 4]},
+    "--folds": {"nargs": "+", "type": int, "default": [0, 1], "choices": [0, 1]},
+    "--parts": {"nargs": "+", "default": list(PARTS[:4]), "choices": PARTS},
+    "--rows": {"type": int, "default": MOST_ROWS, "help": "larger sets are subsampled to so many"},
+}

@@ -1,110 +1,247 @@
-"""Measure vaeaug at its extremes: very many categories, hardly any rows of a class, start-up, the demo.
+"""Measure vaeaug at its extremes: very many categories, hardly any rows of a class, start-up, ``assess``.
 
-python benchmarks/limits.py             measure; results go to benchmarks/results/limits.json
-python benchmarks/limits.py --render    write these results into benchmarks/README.md
+python benchmarks/run.py limits             measure: half an hour
+python benchmarks/run.py limits --render    write the results into benchmarks/limits.md
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from pathlib import Path
+import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from _common import (
-    README,
-    RESULTS,
-    inject,
-    machine,
-    markdown_table,
-    now,
-    read_json,
-    run_worker,
-    versions,
-    write_json,
-)
+import _bench as bench
+import numpy as np
+import pandas as pd
+from _bench import Record
 
-WORKER = Path(__file__).with_name("_limits_jobs.py")
-PARTS = ("importing", "demo", "assessment", "many_strings", "tiny_minority")
+KEY = ("part", "table", "k", "seed", "repeat")
+PARTS = ("importing", "assessment", "many_strings", "tiny_minority")
 TABLES = ("adult", "magic_gamma", "online_shoppers")
 FEW = (1, 2, 5, 10)
+#: Rows of the minority class that are drawn and judged.
+NEW_ROWS = 500
+#: Rows of the other class.
+COMMON_ROWS = 4000
 
 
-def main() -> None:
-    options = _options()
-    if options.render:
-        inject(README, "limits", render(read_json(options.out)))
-        return
-    results: dict[str, Any] = read_json(options.out) if options.out.exists() else {}
-    run = {
-        "started": now(),
-        "machine": machine(),
-        "threads": options.threads,
-        "versions": versions(["vaeaug", "torch", "pandas", "scikit-learn", "imbalanced-learn"]),
-    }
-    if "run" not in results or set(options.parts) == set(PARTS):
-        results["run"] = run
+def list_cells(options: argparse.Namespace) -> Iterator[Record]:
     for part in options.parts:
-        results[part] = [_run(job, options) for job in _jobs(part, options)]
-        write_json(options.out, results)
+        if part == "importing":
+            yield from ({"part": part, "repeat": repeat} for repeat in range(5))
+        elif part == "tiny_minority":
+            for table in TABLES[:1] if options.fast else TABLES:
+                for k in FEW[1:2] if options.fast else FEW:
+                    yield from (
+                        {"part": part, "table": table, "k": k, "seed": seed} for seed in options.seeds
+                    )
+        else:
+            yield {"part": part, "seed": 0}
 
 
-def _jobs(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    if part == "many_strings":
-        sizes = (2000, 1000, 5.0) if options.fast else (200_000, 100_000, None)
-        names = ("rows", "distinct", "max_fit_seconds")
-        return [{"job": part, "seed": 0} | dict(zip(names, sizes, strict=True))]
-    if part == "assessment":
-        rows = 400 if options.fast else 10_000
-        return [{"job": part, "rows": rows, "columns": 20, "seed": 0}]
-    if part == "tiny_minority":
-        tables = TABLES[:1] if options.fast else TABLES
-        few = FEW[1:2] if options.fast else FEW
-        return [
-            {"job": part, "table": table, "k": k, "seed": seed}
-            for table in tables
-            for k in few
-            for seed in options.seeds
-        ]
-    return [{"job": part, "repeat": i} for i in range(5 if part == "importing" else 1)]
+def measure(cell: Record, options: argparse.Namespace) -> Record:
+    sizes: Record = {}
+    if cell["part"] == "many_strings":
+        rows, distinct, seconds = (2000, 1000, 5.0) if options.fast else (200_000, 100_000, None)
+        sizes = {"rows": rows, "distinct": distinct, "max_fit_seconds": seconds}
+    elif cell["part"] == "assessment":
+        sizes = {"rows": 400 if options.fast else 10_000, "columns": 20}
+    load = bench.describe_machine()["load_average"]
+    answer = bench.run_worker(
+        f"limits:{cell['part']}", cell | sizes, threads=options.threads, timeout=options.timeout
+    )
+    return sizes | answer | {"load_average": load}
 
 
-def _run(job: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    load = machine()["load_average"]
-    answer = job | run_worker(WORKER, job, threads=options.threads, timeout=options.timeout)
-    answer |= {"measured": now(), "load_average": load}
-    print(answer, flush=True)
-    return answer
+# ---------------------------------------------------------------- jobs, each in a process of its own
 
 
-def render(results: dict[str, Any]) -> str:
+def many_strings(job: dict[str, Any]) -> dict[str, Any]:
+    """Fit a table with one column of very many distinct strings, and sample as many rows again."""
+    from vaeaug import VAEAugmenter
+
+    rng = np.random.default_rng(job["seed"])
+    rows, distinct = job["rows"], job["distinct"]
+    # Every string at least once; the rest of the rows follow a long tail.
+    popularity = 1.0 / np.arange(1, distinct + 1)
+    more = rng.choice(distinct, rows - distinct, p=popularity / popularity.sum())
+    which = rng.permutation(np.concatenate([np.arange(distinct), more]))
+    amount = rng.lognormal(3 + 0.3 * (which % 7), 0.5)
+    table = pd.DataFrame(
+        {
+            "merchant": pd.Series(which).map("merchant-{:06d}".format),
+            "amount": amount.round(2),
+            "hour": rng.integers(0, 24, rows),
+        }
+    )
+    label = np.where(rng.random(rows) < 0.02, "fraud", "fine")
+    augmenter = VAEAugmenter(random_state=job["seed"], max_fit_seconds=job["max_fit_seconds"])
+    began = time.perf_counter()
+    augmenter.fit(table, label)
+    fitted = time.perf_counter()
+    X, _ = augmenter.sample(rows, random_state=1)
+    ended = time.perf_counter()
+    top = table["merchant"].value_counts(normalize=True)
+    new = X["merchant"].value_counts(normalize=True)
+    tail = top.index[1000:]
+    return {
+        "rows": rows,
+        "distinct": distinct,
+        "fit_s": round(fitted - began, 1),
+        "rows_per_s": round(rows / (ended - fitted)),
+        "distinct_sampled": int(X["merchant"].nunique()),
+        "never_seen": int((~X["merchant"].isin(top.index)).sum()),
+        "share_of_tail": [round(float(top[tail].sum()), 4), round(float(new.reindex(tail).sum()), 4)],
+    }
+
+
+def tiny_minority(job: dict[str, Any]) -> dict[str, Any]:
+    """Add rows to a class of ``k`` rows; say whether they are copies, and whether they are noise."""
+    from _datasets import load_table
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from vaeaug.evaluation.privacy import exact_copies
+
+    table = load_table(job["table"], rows=None)
+    target = table.target
+    counts = table.train[target].value_counts()
+    common, rare = counts.index[0], counts.index[-1]
+    levels = {c: pd.unique(table.train[c].dropna()) for c in table.categorical if c != target}
+
+    def features(rows: pd.DataFrame) -> pd.DataFrame:
+        kept = rows.drop(columns=[target])
+        return kept.assign(**{c: pd.Categorical(kept[c], categories=levels[c]) for c in levels})
+
+    # The judge has seen all real training rows, hundreds or thousands of the rare class among them.
+    oracle = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0)
+    oracle.fit(features(table.train), table.train[target] == rare)
+    held_out = table.test[table.test[target] == rare].drop(columns=[target])
+    noise = table.test[table.test[target] == common].drop(columns=[target])
+
+    rng = np.random.default_rng(job["seed"])
+    draw = int(rng.integers(1 << 31))
+    few = table.train[table.train[target] == rare].sample(job["k"], random_state=draw)
+    many = table.train[table.train[target] == common].sample(COMMON_ROWS, random_state=draw)
+    train = pd.concat([many, few], ignore_index=True)
+    few = few.drop(columns=[target])
+    numbers = few.select_dtypes("number").columns
+    ranges = (table.train[numbers].max() - table.train[numbers].min()).to_numpy(dtype=float)
+
+    def closest(rows: pd.DataFrame) -> float:
+        """Median over rows of the L1 distance to the nearest of the few; ranges are those of all rows."""
+        rows = rows.iloc[:NEW_ROWS]
+        gaps = np.abs(rows[numbers].to_numpy(dtype=float)[:, None] - few[numbers].to_numpy(dtype=float))
+        distance = np.nansum(gaps / np.where(ranges > 0, ranges, 1.0), axis=2)
+        for name in levels:
+            old, new = (frame[name].astype(object).fillna("<missing>").to_numpy() for frame in (few, rows))
+            distance += new[:, None] != old
+        return float(np.median(distance.min(axis=1)))
+
+    def judge(rows: pd.DataFrame) -> dict[str, float]:
+        rows = rows[few.columns]
+        return {
+            "copies": round(float(exact_copies(rows, few).mean()), 4),
+            "distance": round(closest(rows), 4),
+            "right_class": round(
+                float(oracle.predict_proba(features(rows.assign(**{target: rare})))[:, 1].mean()), 4
+            ),
+        }
+
+    found = {"held-out real rows": judge(held_out), "rows of the other class": judge(noise)}
+    for name, rows in _add_rows(train, target, rare, levels, job).items():
+        found[name] = judge(rows)
+    return {"found": found}
+
+
+def _add_rows(
+    train: pd.DataFrame, target: str, rare: Any, levels: dict[str, Any], job: dict[str, Any]
+) -> dict[str, Any]:
+    """Return new rows of the rare class from vaeaug, and from SMOTE where it can work."""
+    from _table_generators import add_smote_rows
+
+    from vaeaug import VAEAugmenter
+
+    X, y = train.drop(columns=[target]), train[target]
+    wanted = {rare: job["k"] + NEW_ROWS}
+    augmenter = VAEAugmenter(random_state=job["seed"]).fit(X, y)
+    found = {
+        f"vaeaug, {method}": augmenter.resample(
+            X, y, sampling_strategy=wanted, method=method, random_state=job["seed"]
+        )[0].iloc[len(X) :]
+        for method in ("auto", "prior", "interpolate")
+    }
+    if job["k"] > 1:
+        plain = X.fillna(X.median(numeric_only=True))
+        new, _ = add_smote_rows(plain, y, list(levels), wanted, job["seed"], min(5, job["k"] - 1))
+        # Categories that are no strings are given back as what they were; "<missing>" becomes a hole.
+        own = {c: {str(v): v for v in X[c].dropna().unique()} for c in levels}
+        found["SMOTE / SMOTENC"] = new.assign(**{c: new[c].map(own[c]) for c in levels})
+    return found
+
+
+def importing(job: dict[str, Any]) -> dict[str, Any]:
+    """Time ``import vaeaug`` in this process, and say whether it imported torch."""
+    began = time.perf_counter()
+    import vaeaug
+
+    package, torch = time.perf_counter() - began, "torch" in sys.modules
+    _ = vaeaug.VAEAugmenter
+    return {
+        "seconds": round(package, 4),
+        "torch": torch,
+        "with_estimator": round(time.perf_counter() - began, 3),
+    }
+
+
+def assessment(job: dict[str, Any]) -> dict[str, Any]:
+    """Time ``assess`` with its defaults on a made table of numbers, and say what took it."""
+    from sklearn.datasets import make_classification
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from vaeaug import assess
+
+    rows, columns = job["rows"], job["columns"]
+    X, y = make_classification(
+        rows, columns, n_informative=8, weights=[0.95], flip_y=0.02, class_sep=0.8, random_state=job["seed"]
+    )
+    began = time.perf_counter()
+    found = assess(HistGradientBoostingClassifier(random_state=0), X, y, n_jobs=2, random_state=0)
+    return {
+        "seconds": round(time.perf_counter() - began, 1),
+        "rare": int(y.sum()),
+        "verdict": found.verdict,
+        "arms": len(found.differences()),
+        "folds": int(found.scores.index.get_level_values("fold").nunique()),
+    }
+
+
+# ---------------------------------------------------------------- report
+
+
+def render(records: list[Record]) -> str:
     """Return the results as Markdown."""
-    run = results["run"]
-    facts = run["machine"]
-    parts = [
-        f"Run of {run['started']}: {facts['cpu']}, {facts['cores']} cores, {run['threads']} threads, load "
-        f"{facts['load_average']} at the start; "
-        + ", ".join(f"{name} {number}" for name, number in run["versions"].items())
-        + "."
-    ]
-    if results.get("importing"):
-        seconds = [r["seconds"] for r in results["importing"]]
-        all_in = min(r["with_estimator"] for r in results["importing"])
-        torch = any(r["torch"] for r in results["importing"])
+    known = bench.group([record for record in records if "error" not in record], "part")
+    parts = [bench.tell_conditions(records)]
+    if starts := known.get("importing"):
+        seconds = [r["seconds"] for r in starts]
+        torch = "with" if any(r["torch"] for r in starts) else "without"
         parts.append(
             f"`import vaeaug`: {min(seconds):.3f} s (median of {len(seconds)} processes "
-            f"{statistics.median(seconds):.3f} s), {'with' if torch else 'without'} torch. With the "
-            f"estimator, which imports torch and pandas: {all_in:.1f} s."
+            f"{statistics.median(seconds):.3f} s), {torch} torch. With "
+            "the estimator, which imports torch and pandas: "
+            f"{min(r['with_estimator'] for r in starts):.1f} s."
         )
-    if results.get("demo"):
-        parts.append(f"`vaeaug demo`, the whole process: {results['demo'][0]['seconds']:.0f} s.")
-    for r in results.get("assessment", []):
+    for r in known.get("assessment", []):
         parts.append(
             f"`assess` of HistGradientBoosting on {r['rows']:,} rows × {r['columns']} columns, {r['rare']} "
-            f"of them rare: {r['arms']} other ways to train, {r['folds']} folds, n_jobs=2: "
-            f"{r['seconds']:.0f} s (limit 300; until {r['measured']}, load {r['load_average']} at the start)."
+            f"of them of the minority class: {r['arms']} strategies beside plain training, {r['folds']} "
+            f"folds, n_jobs=2: {r['seconds']:.0f} s (limit 300; until {r['measured']}, load "
+            f"{r['load_average']} at the start)."
         )
-    for r in results.get("many_strings", []):
+    for r in known.get("many_strings", []):
         real, made = r["share_of_tail"]
         parts.append(
             f"A column of {r['distinct']:,} distinct strings × {r['rows']:,} rows: fit {r['fit_s']} s, peak "
@@ -112,54 +249,25 @@ def render(results: dict[str, Any]) -> str:
             f"rows holds {r['distinct_sampled']:,} of the strings and {r['never_seen']} others; strings "
             f"beyond the 1,000 most frequent make up {made:.1%} of it, {real:.1%} of the training rows."
         )
-    if results.get("tiny_minority"):
-        parts.append(_tiny(results["tiny_minority"]))
-    return "\n\n".join(parts)
+    parts.append(_tabulate(known.get("tiny_minority", [])))
+    failed = bench.list_failures(records, KEY)
+    return bench.join_sections({"": "\n\n".join(filter(None, parts)), "Not measured": failed})
 
 
-def _tiny(records: list[dict[str, Any]]) -> str:
-    failed = [f"- {r['table']}, {r['k']} rows: {r['error']}" for r in records if "error" in r]
-    records = [r for r in records if "error" not in r]
+def _tabulate(records: list[Record]) -> str:
     rows = []
-    for table in dict.fromkeys(r["table"] for r in records):
-        for k in sorted({r["k"] for r in records}):
-            same = [r["found"] for r in records if (r["table"], r["k"]) == (table, k)]
-            held_out = statistics.fmean(found["held-out real rows"]["distance"] for found in same)
-            for name in same[0]:
-                cells = {
-                    key: statistics.fmean(found[name][key] for found in same)
-                    for key in ("copies", "distance", "right_class")
-                }
-                rows.append(
-                    [
-                        f"{table}, {k} row{'s' if k > 1 else ''}: {name}",
-                        f"{cells['copies']:.1%}",
-                        f"{cells['distance'] / held_out:.2f}",
-                        f"{cells['right_class']:.3f}",
-                    ]
-                )
-    header = [
-        "rare class of k rows beside 4,000 common ones",
-        "exact copies",
-        "distance ÷ held-out's",
-        "P(right class)",
-    ]
-    return "\n".join([markdown_table(header, rows), *(["", "Not measured:", *failed] if failed else [])])
+    for (table, k), mine in bench.group(records, lambda r: (r["table"], r["k"])).items():
+        held_out = statistics.fmean(r["found"]["held-out real rows"]["distance"] for r in mine)
+        for name in mine[0]["found"]:
+            copies, distance, right = (
+                statistics.fmean(bench.look_up(r["found"][name], key) for r in mine)
+                for key in ("copies", "distance", "right_class")
+            )
+            title = f"{table}, {k} row{'s' if k > 1 else ''}: {name}"
+            rows.append([title, f"{copies:.1%}", f"{distance / held_out:.2f}", f"{right:.3f}"])
+    header = ["minority class of k rows beside 4,000 rows of the other", "exact copies"]
+    return bench.markdown_table([*header, "distance ÷ held-out's", "P(right class)"], rows)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=1800.0)
-    parser.add_argument("--fast", action="store_true", help="smoke test")
-    parser.add_argument("--out", type=Path, default=RESULTS / "limits.json")
-    parser.add_argument("--render", action="store_true", help="only write the results into the README")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
+OPTIONS: dict[str, dict[str, Any]] = {"--parts": {"nargs": "+", "default": list(PARTS), "choices": PARTS}}
+DEFAULTS = {"threads": 2, "timeout": 1800.0}

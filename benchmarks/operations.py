@@ -1,29 +1,27 @@
 """Do the latent operations do what they say, and nothing else? On handwritten digits.
 
-python benchmarks/operations.py             measure: two models for each seed
-python benchmarks/operations.py --render    write the results into benchmarks/README.md
+python benchmarks/run.py operations             measure: two models for each seed
+python benchmarks/run.py operations --render    write the results into benchmarks/operations.md
 
-Every seed is two lines of benchmarks/results/operations.jsonl: a model that was given the class, and one that
-was given the class, the slant and the stroke thickness. Lines that are there are not measured again.
+A cell is a model that was given the class, or the class, the slant and the stroke thickness.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
+import _bench as bench
 import numpy as np
 import pandas as pd
-from _cells import Cells, conditions
-from _common import README, RESULTS, inject, markdown_table
-from _image_sets import cache_folder, load_images
+from _bench import Record
+from _image_sets import load_images
 from scipy.stats import spearmanr
 
-NAMES = ("set", "given", "seed", "fast")
+KEY = ("set", "given", "seed")
 GIVEN = ("class", "class, slant, thickness")
 #: Images the models learn from, images that are changed, epochs, and steps of the judge.
 SETS: dict[str, dict[str, int]] = {
@@ -33,25 +31,16 @@ SETS: dict[str, dict[str, int]] = {
 STYLE = ("slant", "thickness")
 
 
-def main() -> None:
-    options = _options()
-    cells = Cells(options.out, NAMES)
-    if options.render:
-        inject(README, "operations", render(cells.records()))
-        return
+def list_cells(options: argparse.Namespace) -> Iterator[Record]:
     for seed in options.seeds:
         for given in options.given:
-            cell = {"set": options.set, "given": given, "seed": seed, "fast": options.fast}
-            if options.again or cells.missing(cell):
-                record = cell | measured(options.set, given, seed, options.fast)
-                cells.store(record)
-                print(given, seed, f"{record['fit_cpu_s']} s", record["rows"], flush=True)
+            yield {"set": options.set, "given": given, "seed": seed}
 
 
 # ---------------------------------------------------------------- data, and what is measured on it
 
 
-def style_of(images: np.ndarray) -> pd.DataFrame:
+def measure_style(images: np.ndarray) -> pd.DataFrame:
     """Return slant and stroke thickness of images ``(n, H, W)``, bright strokes on black.
 
     Slant is how far a stroke moves sideways for each pixel upwards: ``−Σ p dx dy / Σ p dy²`` around the
@@ -96,47 +85,48 @@ def split(name: str, seed: int, fast: bool) -> tuple[tuple[np.ndarray, np.ndarra
     return tuple((images[:120], labels[:120]) if fast else (images, labels) for images, labels in parts)
 
 
-def measured(name: str, given: str, seed: int, fast: bool) -> dict[str, Any]:
+def measure(cell: Record, options: argparse.Namespace) -> Record:
     """Fit one model, change images that it has not seen, and see what has changed."""
-    import torch
+    from _image_judge import train_once
 
     from vaeaug import VAEAugmenter, load
 
-    torch.set_num_threads(1)
+    name, given, seed, fast = cell["set"], cell["given"], cell["seed"], options.fast
     (train, labels), (test, classes), (other, truth) = split(name, seed, fast)
-    style = style_of(train)
+    style = measure_style(train)
     y: Any = labels if given == "class" else style.assign(digit=labels)
     epochs = 1 if fast else SETS[name]["epochs"]
     # Fits are kept, so that what is measured on them can be measured anew.
-    kept = cache_folder() / f"operations-{name}-{GIVEN.index(given)}-{seed}-{epochs}.safetensors"
-    if not kept.exists():
+    path = bench.cache_folder() / f"operations-{name}-{GIVEN.index(given)}-{seed}-{epochs}.safetensors"
+    if not path.exists():
         began = time.process_time()
-        VAEAugmenter(max_iter=epochs, random_state=seed).fit(train, y).save(kept)
-        kept.with_suffix(".txt").write_text(f"{time.process_time() - began:.1f}")
-    augmenter, seconds = load(kept), float(kept.with_suffix(".txt").read_text())
-    judge = judge_of(name, seed, fast, other, truth)
-    world = World(judge, style, test, classes, style_of(test))
+        VAEAugmenter(max_iter=epochs, random_state=seed).fit(train, y).save(path)
+        path.with_suffix(".txt").write_text(f"{time.process_time() - began:.1f}")
+    augmenter, seconds = load(path), float(path.with_suffix(".txt").read_text())
+    budget = {"max_steps": 30 if fast else SETS[name]["judge_steps"], "random_state": seed}
+    judge = train_once(other, truth, budget | {"shift": 0 if name == "digits" else 2}, "operations-judge")
+    trial = Trial(judge, style, test, classes, measure_style(test))
     wanted = (classes + np.random.default_rng([seed, 93]).integers(1, 10, len(classes))) % 10
-    known: Any = classes if given == "class" else world.style.assign(digit=classes)
-    aim: Any = wanted if given == "class" else world.style.assign(digit=wanted)
-    rows: dict[str, Any] = {"as they are": world.kept(test, classes)}
-    rows["reconstruct"] = world.kept(augmenter.reconstruct(test, known), classes)
-    rows["transfer"] = world.kept(augmenter.transfer(test, known, aim), wanted)
-    rows["transfer, pull=None"] = world.kept(augmenter.transfer(test, known, aim, pull=None), wanted)
+    known: Any = classes if given == "class" else trial.style.assign(digit=classes)
+    aim: Any = wanted if given == "class" else trial.style.assign(digit=wanted)
+    rows: dict[str, Any] = {"as they are": trial.compare_style(test, classes)}
+    rows["reconstruct"] = trial.compare_style(augmenter.reconstruct(test, known), classes)
+    rows["transfer"] = trial.compare_style(augmenter.transfer(test, known, aim), wanted)
+    rows["transfer, pull=None"] = trial.compare_style(augmenter.transfer(test, known, aim, pull=None), wanted)
     if given == "class":
         directions = augmenter.find_directions(train, style, labels)
     for attribute in STYLE:
-        value = world.other_side(attribute)
+        value = trial.pick_values(attribute)
         call = {"attribute": attribute, "value": value}
         if given != "class":
-            rows[f"edit {attribute}"] = world.edited(augmenter.edit(test, known, **call), **call)
+            rows[f"edit {attribute}"] = trial.measure_edit(augmenter.edit(test, known, **call), **call)
             continue
         call |= {"directions": directions}
-        for how, held in {"told": world.style, "read": None}.items():
+        for how, held in {"told": trial.style, "read": None}.items():
             made = augmenter.edit(test, known, attributes=held, **call)
-            rows[f"edit {attribute}, others {how}"] = world.edited(made, attribute, value)
+            rows[f"edit {attribute}, others {how}"] = trial.measure_edit(made, attribute, value)
         made = augmenter.edit(test, known, pull=0.0, **call)
-        rows[f"edit {attribute}, pull=0"] = world.edited(made, attribute, value)
+        rows[f"edit {attribute}, pull=0"] = trial.measure_edit(made, attribute, value)
     return {
         "fit_cpu_s": seconds,
         "judge": round(float(judge.score(test, classes)), 4),
@@ -144,26 +134,7 @@ def measured(name: str, given: str, seed: int, fast: bool) -> dict[str, Any]:
     }
 
 
-def judge_of(name: str, seed: int, fast: bool, images: np.ndarray, labels: np.ndarray) -> Any:
-    """Return a classifier of the images that nobody else has seen; kept for the next cell of the seed."""
-    from safetensors.torch import load_file, save_file
-
-    from vaeaug.evaluation.smallcnn import SmallConvClassifier
-
-    steps = 30 if fast else SETS[name]["judge_steps"]
-    kept = cache_folder() / f"operations-judge-{name}-{seed}-{steps}.safetensors"
-    judge = SmallConvClassifier(max_steps=steps, shift=0 if name == "digits" else 2, random_state=seed)
-    if kept.exists():
-        # Without a step, fit only builds the network.
-        judge.set_params(max_steps=0).fit(images, labels)
-        judge.network_.load_state_dict(load_file(kept))
-        return judge
-    judge.fit(images, labels)
-    save_file(judge.network_.state_dict(), kept)
-    return judge
-
-
-class World:
+class Trial:
     """Images to change, and the judge of what became of them."""
 
     def __init__(
@@ -171,19 +142,19 @@ class World:
     ) -> None:
         self.judge, self.usual, self.images, self.classes, self.style = judge, usual, images, classes, style
 
-    def kept(self, made: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    def compare_style(self, made: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
         """Return how often the wanted class is read, and the rank correlations of style before and after."""
-        after = style_of(made)
+        after = measure_style(made)
         found = {"class": float((self.judge.predict(made) == wanted).mean())}
         found |= {name: float(spearmanr(self.style[name], after[name])[0]) for name in STYLE}
         return {name: round(value, 4) for name, value in found.items()}
 
-    def other_side(self, attribute: str) -> np.ndarray:
+    def pick_values(self, attribute: str) -> np.ndarray:
         """Return for each image the 20 % or 80 % quantile of an attribute, the one across the median."""
         low, middle, high = self.usual[attribute].quantile([0.2, 0.5, 0.8])
         return np.where(self.style[attribute] > middle, low, high)
 
-    def edited(self, made: np.ndarray, attribute: str, value: np.ndarray) -> dict[str, float]:
+    def measure_edit(self, made: np.ndarray, attribute: str, value: np.ndarray) -> dict[str, float]:
         """Return how often an edit hits, and how often the others stay.
 
         ``hit``: on the wanted side of the median. ``near``: within half a standard deviation of the value
@@ -191,7 +162,7 @@ class World:
         standard deviation; ``rank`` is its rank correlation.
         """
         (other,) = set(STYLE) - {attribute}
-        after, spread, middle = style_of(made), self.usual.std(), self.usual[attribute].median()
+        after, spread, middle = measure_style(made), self.usual.std(), self.usual[attribute].median()
         found = {
             "hit": ((after[attribute] > middle) == (value > middle)).mean(),
             "near": ((after[attribute] - value).abs() < spread[attribute] / 2).mean(),
@@ -205,21 +176,19 @@ class World:
 # ---------------------------------------------------------------- report
 
 
-def render(records: list[dict[str, Any]]) -> str:
+def render(records: list[Record]) -> str:
     """Return the results as Markdown: means over seeds."""
     records = [record for record in records if not record["fast"]]
-    if not records:
-        return "Nothing measured yet."
-    parts = [conditions(records, "Means over the seeds.")]
+    parts = [bench.tell_conditions(records, "Means over the seeds.")]
     for name in SETS:
         for given in GIVEN:
-            own = [record for record in records if (record["set"], record["given"]) == (name, given)]
+            own = [r for r in records if (r["set"], r["given"]) == (name, given) and "rows" in r]
             if own:
-                parts += [_table(name, given, own)]
-    return "\n\n".join(parts)
+                parts.append(_tabulate(name, given, own))
+    return "\n\n".join(filter(None, [*parts, bench.list_failures(records, KEY)]))
 
 
-def _table(name: str, given: str, records: list[dict[str, Any]]) -> str:
+def _tabulate(name: str, given: str, records: list[Record]) -> str:
     seeds = len(records)
     head = (
         f"**{name}, a model given the {given}**: {SETS[name]['train']:,} images, {SETS[name]['epochs']} "
@@ -228,44 +197,31 @@ def _table(name: str, given: str, records: list[dict[str, Any]]) -> str:
         f"The judge reads {fmean(r['judge'] for r in records):.1%} of real images right."
     )
     rows = records[0]["rows"]
-    kept = [row for row in rows if "hit" not in rows[row]]
-    edits = [row for row in rows if "hit" in rows[row]]
 
-    def mean(row: str, column: str) -> float:
-        return fmean(record["rows"][row][column] for record in records)
+    def show(row: str, columns: dict[str, str]) -> list[str]:
+        means = {name: fmean(record["rows"][row][name] for record in records) for name in columns}
+        return [row, *(format(mean, columns[name]) for name, mean in means.items())]
 
-    first = markdown_table(
+    kept = {"class": ".1%", "slant": ".2f", "thickness": ".2f"}
+    edits = {"hit": ".1%", "near": ".1%", "class": ".1%", "other": ".1%", "rank": ".2f"}
+    first = bench.markdown_table(
         ("", "wanted class read", "slant, rank corr.", "thickness, rank corr."),
-        [(row, f"{mean(row, 'class'):.1%}", *(f"{mean(row, each):.2f}" for each in STYLE)) for row in kept],
+        [show(row, kept) for row in rows if "hit" not in rows[row]],
     )
-    second = markdown_table(
+    second = bench.markdown_table(
         ("", "hit", "near the value", "class kept", "other attribute kept", "its rank corr."),
-        [
-            (
-                row,
-                *(f"{mean(row, each):.1%}" for each in ("hit", "near", "class", "other")),
-                f"{mean(row, 'rank'):.2f}",
-            )
-            for row in edits
-        ],
+        [show(row, edits) for row in rows if "hit" in rows[row]],
     )
     return "\n\n".join([head, first, second])
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--set", choices=list(SETS), default="mnist")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    add("--given", nargs="+", default=list(GIVEN), choices=list(GIVEN), help="what the models are given")
-    add("--again", action="store_true", help="also measure what was measured before, on fits that are kept")
-    add("--out", type=Path, default=RESULTS / "operations.jsonl")
-    add("--fast", action="store_true", help="hardly train, to see that it runs")
-    add("--render", action="store_true")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--set": {"choices": list(SETS), "default": "mnist"},
+    "--given": {
+        "nargs": "+",
+        "default": list(GIVEN),
+        "choices": list(GIVEN),
+        "help": "what the models are given",
+    },
+}
+DEFAULTS = {"seeds": [0, 1, 2]}

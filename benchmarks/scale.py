@@ -1,35 +1,30 @@
 """Measure how fit and sample_to_parquet grow with the rows and the processes, and predict a billion rows.
 
-    python benchmarks/scale.py --data FOLDER              measure what results/scale.json lacks
-    python benchmarks/scale.py --parts sample --rows 1e8  some parts and sizes only
-    python benchmarks/scale.py --render                   write these results into benchmarks/README.md
+    python benchmarks/run.py scale --data FOLDER              measure what the results lack
+    python benchmarks/run.py scale --parts sample --rows 1e8  some parts and sizes only
+    python benchmarks/run.py scale --render                   write the results into benchmarks/scale.md
 
-FOLDER needs 0.7 GB for ten million rows, and while sampling 5 GB for a hundred million. Measurements that are
-there already are kept, unless --again is given. Times need a machine with nothing else to do.
+FOLDER needs 0.7 GB for ten million rows, and while sampling 5 GB for a hundred million. Times need a machine
+with nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from _common import (
-    README,
-    RESULTS,
-    inject,
-    machine,
-    markdown_table,
-    now,
-    read_json,
-    run_worker,
-    versions,
-    write_json,
-)
+import _bench as bench
+import numpy as np
+import pandas as pd
+from _bench import Record
 
-WORKER = Path(__file__).with_name("_scale_jobs.py")
-PARTS = ("agree", "fit", "speedup", "sample", "threads")
+KEY = ("part", "rows", "processes", "source", "max_fit_seconds")
 ROWS = {
     "agree": (100_000,),
     "fit": (10_000, 100_000, 1_000_000, 10_000_000),
@@ -37,189 +32,344 @@ ROWS = {
     "sample": (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000),
     "threads": (20_000,),
 }
+FAST_ROWS = 2_000
 BILLION = 10**9
+#: Rows of one file of the data set, and of its row groups.
+FILE_ROWS, GROUP_ROWS = 500_000, 131_072
 
 
-def main() -> None:
-    options = _options()
-    if options.render:
-        inject(README, "scale", render(read_json(options.out)))
-        return
-    records = read_json(options.out)["records"] if options.out.exists() else []
-    for job in (job for part in options.parts for job in _jobs(part, options)):
-        if not options.again and any(
-            _same(record["job"], job) and "error" not in record for record in records
-        ):
-            continue
-        told = {**job, "data": str(options.data), "model": str(options.data / "model.safetensors")}
-        if job["part"] == "sample" and not Path(told["model"]).exists():
-            run_worker(WORKER, _model_job(told), threads=1, timeout=options.timeout)
-        run = {"measured": now(), "machine": machine(), "shared": options.shared}
-        run["versions"] = versions(["vaeaug", "torch", "numpy", "pandas", "pyarrow"])
-        answer = run_worker(WORKER, told, threads=1, timeout=options.timeout)
-        records = [record for record in records if not _same(record["job"], job)]
-        records.append({"job": job, "run": run, **answer})
-        write_json(options.out, {"records": records})
-        print(job, answer, flush=True)
+def list_cells(options: argparse.Namespace) -> Iterator[Record]:
+    for part in options.parts:
+        for rows in [FAST_ROWS] if options.fast else ROWS[part]:
+            if options.rows is None or rows in options.rows:
+                cell = {"part": part, "rows": rows}
+                if part == "agree":
+                    yield from (cell | {"processes": 1, "source": source} for source in ("memory", "files"))
+                    continue
+                for processes in (1, 2):
+                    source = {} if part in ("sample", "threads") else {"source": "files"}
+                    limit = {"max_fit_seconds": options.seconds} if part == "fit" else {}
+                    yield cell | {"processes": processes} | source | limit
 
 
-def _jobs(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the measurements of a part, each a plain description."""
-    sizes = [rows for rows in ROWS[part] if options.rows is None or rows in options.rows]
-    sizes = [options.fast] if options.fast else sizes
-    found = []
-    for rows in sizes:
-        job: dict[str, Any] = {"part": part, "rows": rows}
-        if part == "agree":
-            fit = {"job": "fit", "processes": 1, "max_fit_seconds": None, "judge": True}
-            found += [job | fit | {"source": source} for source in ("memory", "files")]
-        elif part == "fit":
-            fit = {"job": "fit", "max_fit_seconds": options.seconds, "source": "files", "judge": True}
-            found += [job | fit | {"processes": processes} for processes in (1, 2)]
-        elif part == "speedup":
-            fit = {"job": "fit", "max_fit_seconds": None, "max_iter": 1 if options.fast else 3}
-            found += [job | fit | {"source": "files", "processes": processes} for processes in (1, 2)]
-        elif part == "sample":
-            found += [job | {"job": "sample", "processes": processes} for processes in (1, 2)]
+def measure(cell: Record, options: argparse.Namespace) -> Record:
+    folder = options.data or temporary_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    job = {"max_fit_seconds": None, "data": str(folder)} | cell
+    processes = 1
+    if cell["part"] == "sample":
+        job["model"] = str(folder / "model.safetensors")
+        function = "sample"
+        if not Path(job["model"]).exists():
+            _fit_model(job, options)
+    elif cell["part"] == "threads":
+        folds, epochs = (2, 1) if options.fast else (4, 5)
+        function, job = "cross_validate", job | {"folds": folds, "max_iter": epochs}
+    else:
+        write_files(job["data"], job["rows"])
+        function, processes = "fit", cell["processes"]
+        job["judge"] = cell["part"] in ("agree", "fit")
+        if cell["part"] == "speedup" or options.fast:
+            job["max_iter"] = 1 if options.fast else 3
+    found = bench.run_worker(f"scale:{function}", job, processes=processes, timeout=options.timeout)
+    return found | {"shared": options.shared}
+
+
+def _fit_model(job: Record, options: argparse.Namespace) -> None:
+    """Fit the model that is sampled from."""
+    rows = min(100_000, job["rows"])
+    fit = {"rows": rows, "max_fit_seconds": 60, "source": "files", "data": job["data"], "keep": job["model"]}
+    bench.run_worker("scale:fit", fit, timeout=options.timeout)
+
+
+@cache
+def temporary_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="vaeaug-scale-"))
+
+
+# ---------------------------------------------------------------- jobs, each in a process of its own
+
+
+def make_rows(rows: int, seed: int) -> pd.DataFrame:
+    """Return rows of 12 mixed columns that depend on each other, with a rare class; no two seeds alike."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=rows)
+    kind = rng.choice(8, rows, p=np.arange(8, 0, -1) / 36)
+    amount = np.exp(1 + 0.6 * size + 0.2 * kind + 0.3 * rng.normal(size=rows)).round(2)
+    rate = 1 / (1 + np.exp(-(size + 0.5 * rng.normal(size=rows))))
+    rare = rng.random(rows) < 0.04 * rate * (1 + (kind == 7))
+    seconds = rng.integers(0, 86_400 * 365, rows)
+    frame = pd.DataFrame(
+        {
+            "size": size,
+            "amount": amount,
+            "rate": rate.astype(np.float32),
+            "balance": 1000 * size + 300 * rng.normal(size=rows),
+            "count": rng.poisson(2 + kind),
+            "age": np.clip(40 + 12 * size + 6 * rng.normal(size=rows), 18, 95).astype(np.int64),
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(seconds, "s"),
+            "kind": pd.Categorical.from_codes(kind, list("ABCDEFGH")),
+            "town": np.array(["Aix", "Bonn", "Cork", "Delft", "Espoo"])[
+                (kind + rng.integers(0, 2, rows)) % 5
+            ],
+            "flag": rng.random(rows) < rate,
+            "gap": np.where(rng.random(rows) < 0.1, np.nan, size**2 + 0.1 * rng.normal(size=rows)),
+            "label": np.where(rare, "yes", "no"),
+        }
+    )
+    return frame
+
+
+def write_files(folder: str, rows: int) -> Path:
+    """Return the folder of a data set of so many rows, written the first time."""
+    target = Path(folder) / f"rows_{rows}"
+    if not (target / "_whole").exists():
+        target.mkdir(parents=True, exist_ok=True)
+        for number, start in enumerate(range(0, rows, FILE_ROWS)):
+            part = make_rows(min(FILE_ROWS, rows - start), number)
+            part.to_parquet(target / f"part-{number:03d}.parquet", row_group_size=GROUP_ROWS, index=False)
+        (target / "_whole").touch()
+    return target
+
+
+def fit(job: dict[str, Any]) -> dict[str, Any]:
+    """Fit from Parquet files in one process or several, bounded in time; or from memory."""
+    import vaeaug.data.streams.table
+    from vaeaug import VAEAugmenter
+    from vaeaug.training.distributed import current_team
+    from vaeaug.training.run import Run
+
+    folder = write_files(job["data"], job["rows"])
+    spent: dict[str, float] = {"rows": 0, "survey": 0.0}
+    survey, improve = vaeaug.data.streams.table.survey, Run._improve
+
+    def time_survey(*arguments: Any, **options: Any) -> Any:
+        began = time.perf_counter()
+        found = survey(*arguments, **options)
+        spent["survey"], spent["seen"] = time.perf_counter() - began, found.rows
+        return found
+
+    def count_rows(run: Any, batch: Any) -> Any:
+        # The prior of the defaults is fitted without steps, so that these are those of the networks.
+        spent.setdefault("began", time.perf_counter())
+        found = improve(run, batch)
+        spent["last"] = time.perf_counter()
+        spent["rows"] += batch.total
+        return found
+
+    model = VAEAugmenter(
+        random_state=0,
+        max_fit_seconds=job["max_fit_seconds"],
+        max_iter=job.get("max_iter", "auto"),
+        device="cpu",
+    )
+    began = time.perf_counter()
+    vaeaug.data.streams.table.survey, Run._improve = time_survey, count_rows
+    try:
+        if job["source"] == "memory":
+            frame = pd.read_parquet(folder)
+            model.fit(frame.drop(columns="label"), frame["label"])
         else:
-            folds, epochs = (2, 1) if options.fast else (4, 5)
-            threads = {"job": "threads", "folds": folds, "max_iter": epochs}
-            found += [job | threads | {"processes": processes} for processes in (1, 2)]
-    return found
+            model.fit(folder, y="label")
+    finally:
+        vaeaug.data.streams.table.survey, Run._improve = survey, improve
+    ended = time.perf_counter()
+    team = current_team()
+    answer = {
+        "fit_s": round(ended - began, 2),
+        "survey_s": round(spent["survey"], 2),
+        "survey_rows_per_s": round(spent["seen"] / spent["survey"]) if spent["survey"] else None,
+        "survey_share": spent.get("seen", 0) / job["rows"],
+        "trained_rows": int(spent["rows"]),
+        "trained_rows_per_s": round(spent["rows"] / max(spent["last"] - spent["began"], 1e-9)),
+        "epochs": model.n_iter_,
+        "peak_mb_per_process": max(team.every(round(bench.read_peak_mb(), 1))),
+    }
+    if job.get("judge") and team.is_first:
+        answer |= score_rows(model, job)
+    if job.get("keep") and team.is_first:
+        model.save(job["keep"])
+    return answer
 
 
-def _model_job(told: dict[str, Any]) -> dict[str, Any]:
-    """Return the fit of the model that is sampled from."""
-    rows = min(100_000, told["rows"])
+def score_rows(model: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Return how well new rows pass for real ones that no fit has seen."""
+    from vaeaug.evaluation.fidelity import two_sample_score
+
+    real = make_rows(20_000, 10_000_000)
+    X, y = model.sample(len(real), random_state=1)
+    new = X.assign(label=np.asarray(y))
+    return {"two_sample_score": round(float(two_sample_score(real, new, random_state=0)), 4)}
+
+
+def sample(job: dict[str, Any]) -> dict[str, Any]:
+    """Write new rows of a saved model with one worker or several."""
+    import joblib
+
+    from vaeaug import load
+
+    model = load(job["model"], device="cpu")
+    out = Path(tempfile.mkdtemp(dir=job["data"]))
+    try:
+        workers, twice = joblib.Parallel(n_jobs=job["processes"]), range(2 * job["processes"])
+        # Workers are started, and have imported everything, before the clock is.
+        workers(joblib.delayed(_warm_up)() for _ in twice)
+        began = time.perf_counter()
+        folder = model.sample_to_parquet(job["rows"], out / "rows", random_state=0, n_jobs=job["processes"])
+        seconds = time.perf_counter() - began
+        size = sum(path.stat().st_size for path in folder.glob("*.parquet"))
+        peaks = workers(joblib.delayed(_read_peak)() for _ in twice)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
     return {
-        "job": "fit",
-        "part": "model",
-        "rows": rows,
-        "processes": 1,
-        "max_fit_seconds": 60,
-        "source": "files",
-        "data": told["data"],
-        "keep": told["model"],
+        "seconds": round(seconds, 2),
+        "rows_per_s": round(job["rows"] / seconds),
+        "gigabytes": round(size / 1e9, 3),
+        "peak_mb_per_process": max(peaks),
     }
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one == other
+def _warm_up() -> None:
+    import vaeaug.augmenter  # noqa: F401
+
+    time.sleep(0.5)
 
 
-def render(results: dict[str, Any]) -> str:
+def _read_peak() -> float:
+    time.sleep(0.5)
+    return round(bench.read_peak_mb(), 1)
+
+
+def cross_validate(job: dict[str, Any]) -> dict[str, Any]:
+    """Time cross-validation of a classifier with augmentation, one fit at a time or several."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+    from sklearn.preprocessing import StandardScaler
+
+    from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
+
+    frame = make_rows(job["rows"], 0)
+    X = StandardScaler().fit_transform(frame[["size", "amount", "rate", "balance", "count", "age"]])
+    sampler = VAEOverSampler(
+        VAEAugmenter(max_iter=job["max_iter"], random_state=0, device="cpu"), random_state=0
+    )
+    classifier = AugmentedClassifier(LogisticRegression(max_iter=200), sampler)
+    cross_val_score(classifier, X[:400], frame["label"][:400], cv=2, n_jobs=job["processes"])
+    began = time.perf_counter()
+    scores = cross_val_score(classifier, X, frame["label"], cv=job["folds"], n_jobs=job["processes"])
+    seconds = time.perf_counter() - began
+    return {
+        "seconds": round(seconds, 2),
+        "seconds_per_fit": round(seconds * job["processes"] / job["folds"], 2),
+        "score": round(float(scores.mean()), 4),
+    }
+
+
+# ---------------------------------------------------------------- report
+
+
+def render(records: list[Record]) -> str:
     """Return the tables, the prediction, and where they come from."""
-    done = [record for record in results["records"] if "error" not in record]
-    parts = {part: [record for record in done if record["job"]["part"] == part] for part in PARTS}
-    tables = {
-        "Fit from Parquet files, bounded in time": _fit_table(parts["fit"]),
-        "From files and from memory": _agreement(parts["agree"]),
-        "Two processes beside one": _speedup(parts["speedup"]),
-        "Writing new rows": "\n\n".join(
-            filter(None, [_sample_table(parts["sample"]), _prediction(parts["sample"])])
+    done = sort_records([record for record in records if "error" not in record])
+    parts = {part: [record for record in done if record["part"] == part] for part in ROWS}
+    busy = sum(record["shared"] for record in done)
+    remark = f" **{busy} of {len(done)} measurements shared the machine with other work.**" if busy else ""
+    by_rows = parts["agree"]
+    sections = {
+        "": bench.tell_conditions(done, f"Every process has one thread. 12 mixed columns.{remark}"),
+        "Fit from Parquet files, bounded in time": _tabulate(parts["fit"], FIT, _name_size),
+        "From files and from memory": _tabulate(
+            by_rows[::-1], AGREE, lambda r: f"{r['rows']:,} rows from {r['source']}"
         ),
-        "Cross-validation side by side": _threads(parts["threads"]),
+        "Two processes beside one": _compare(
+            parts["speedup"],
+            "trained_rows_per_s",
+            "One process trains {0:,} rows/s, two under torchrun {1:,} rows/s: {2:.2f} times as many",
+        ),
+        "Writing new rows": "\n\n".join(
+            filter(None, [_tabulate(parts["sample"], SAMPLE, _name_size), _predict(parts["sample"])])
+        ),
+        "Cross-validation side by side": _compare(
+            parts["threads"],
+            "seconds_per_fit",
+            "`cross_val_score` of an `AugmentedClassifier` takes {0:.2f} s of a worker per fit with "
+            "`n_jobs=1` and {1:.2f} s with `n_jobs=2`: {2:.2f} times as long",
+        ),
+        "Not measured": bench.list_failures(records, KEY),
     }
-    lines = [_origin(done), *(f"### {title}\n\n{text}" for title, text in tables.items() if text)]
-    lines += [f"- {record['job']}: {record['error']}" for record in results["records"] if "error" in record]
-    return "\n\n".join(lines)
+    return bench.join_sections(sections)
 
 
-def _origin(records: list[dict[str, Any]]) -> str:
-    if not records:
-        return "Not measured yet."
-    last = max(records, key=lambda record: record["run"]["measured"])["run"]
-    facts = last["machine"]
-    libraries = ", ".join(f"{name} {number}" for name, number in last["versions"].items())
-    busy = sum(record["run"]["shared"] for record in records)
-    remark = f" **{busy} of {len(records)} measurements shared the machine with other work.**" if busy else ""
-    return (
-        f"Measured until {last['measured']}: {facts['cpu']}, {facts['cores']} cores, "
-        f"{facts['gpu'] or 'no GPU'}; Python {facts['python']}, {libraries}. Every process has one "
-        f"thread. 12 mixed columns.{remark}"
-    )
+FIT = (
+    bench.Column("fit s", "fit_s", 0),
+    bench.Column("first pass s", "survey_s", 1),
+    bench.Column("first pass rows/s", "survey_rows_per_s", 0),
+    bench.Column("epochs", lambda r: r["trained_rows"] / r["rows"]),
+    bench.Column("trained rows/s", "trained_rows_per_s", 0),
+    bench.Column("two-sample score", "two_sample_score"),
+    bench.Column("MB a process", "peak_mb_per_process", 0),
+)
+AGREE = (
+    bench.Column("fit s", "fit_s", 0),
+    bench.Column("two-sample score", "two_sample_score", 3),
+    bench.Column("MB", "peak_mb_per_process", 0),
+)
+SAMPLE = (
+    bench.Column("s", "seconds", 1),
+    bench.Column("rows/s", "rows_per_s", 0),
+    bench.Column("GB", "gigabytes"),
+    bench.Column("MB a worker", "peak_mb_per_process", 0),
+)
 
 
-def _load(record: dict[str, Any]) -> str:
-    return f"{record['run']['machine']['load_average']}{' (shared)' if record['run']['shared'] else ''}"
+def _tabulate(records: list[Record], columns: tuple[bench.Column, ...], name: Callable[[Record], str]) -> str:
+    """Return a row for each record, with the load of the machine where it is not a comparison of sources."""
+    header, load = ["", *(column.title for column in columns)], columns is not AGREE
+    rows = []
+    for r in records:
+        row = [name(r), *(column.show([r]) for column in columns)]
+        if r.get("survey_share", 1) != 1 and columns is FIT:
+            row[2] += f" ({r['survey_share']:.0%} seen)"
+        rows.append(row + ([_tell_load(r)] if load else []))
+    if columns is FIT and records:
+        header[0] = f"max_fit_seconds = {records[0]['max_fit_seconds']}"
+    return bench.markdown_table(header + (["load"] if load else []), rows)
 
 
-def _fit_table(records: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            f"{r['job']['rows']:,} rows, {_processes(r)}",
-            f"{r['fit_s']:.0f}",
-            f"{r['survey_s']:.1f}" + ("" if r["survey_share"] == 1 else f" ({r['survey_share']:.0%} seen)"),
-            f"{r['survey_rows_per_s']:,}",
-            f"{r['trained_rows'] / r['job']['rows']:.2f}",
-            f"{r['trained_rows_per_s']:,}",
-            f"{r.get('two_sample_score', float('nan')):.2f}",
-            f"{r['peak_mb_per_process']:,.0f}",
-            _load(r),
-        ]
-        for r in _sorted(records)
-    ]
-    header = ["max_fit_seconds = {}".format(records[0]["job"]["max_fit_seconds"])] if records else [""]
-    header += ["fit s", "first pass s", "first pass rows/s", "epochs", "trained rows/s", "two-sample score"]
-    return markdown_table([*header, "MB a process", "load"], rows) if rows else ""
+def _name_size(record: Record, link: str = ",") -> str:
+    return f"{record['rows']:,} rows{link} {record['processes']} process" + "es" * (record["processes"] > 1)
 
 
-def _agreement(records: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            f"{r['job']['rows']:,} rows from {r['job']['source']}",
-            f"{r['fit_s']:.0f}",
-            f"{r['two_sample_score']:.3f}",
-            f"{r['peak_mb_per_process']:,.0f}",
-        ]
-        for r in records
-    ]
-    return markdown_table(["", "fit s", "two-sample score", "MB"], rows) if rows else ""
+def _tell_load(record: Record) -> str:
+    return f"{record['machine']['load_average']}{' (shared)' if record['shared'] else ''}"
 
 
-def _speedup(records: list[dict[str, Any]]) -> str:
-    by = {r["job"]["processes"]: r for r in records}
-    if set(by) != {1, 2}:
+def _compare(records: list[Record], field: str, sentence: str) -> str:
+    """Put two processes beside one, where both were measured."""
+    if [r["processes"] for r in records] != [1, 2]:
         return ""
-    one, two = by[1]["trained_rows_per_s"], by[2]["trained_rows_per_s"]
-    return (
-        f"One process trains {one:,} rows/s, two under torchrun {two:,} rows/s: {two / one:.2f} times as "
-        f"many (load {_load(by[1])} and {_load(by[2])})."
-    )
+    one, two = (r[field] for r in records)
+    loads = " and ".join(map(_tell_load, records))
+    return f"{sentence.format(one, two, two / one)} (load {loads})."
 
 
-def _sample_table(records: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            f"{r['job']['rows']:,} rows, {_processes(r)}",
-            f"{r['seconds']:.1f}",
-            f"{r['rows_per_s']:,}",
-            f"{r['gigabytes']:.2f}",
-            f"{r['peak_mb_per_process']:,.0f}",
-            _load(r),
-        ]
-        for r in _sorted(records)
-    ]
-    return markdown_table(["", "s", "rows/s", "GB", "MB a worker", "load"], rows) if rows else ""
-
-
-def cost_model(records: list[dict[str, Any]]) -> tuple[float, float, float] | None:
+def fit_cost(records: list[Record]) -> tuple[float, float, float] | None:
     """Return seconds to begin, seconds of one core per row, and bytes per row of writing rows.
 
     ``seconds = begin + rows · cost / processes``, through the smallest and the largest measurement of one
     process.
     """
-    alone = _sorted([r for r in records if r["job"]["processes"] == 1])
+    alone = sort_records([r for r in records if r["processes"] == 1])
     if len(alone) < 2:
         return None
     first, last = alone[0], alone[-1]
-    cost = (last["seconds"] - first["seconds"]) / (last["job"]["rows"] - first["job"]["rows"])
-    begin = max(0.0, first["seconds"] - cost * first["job"]["rows"])
-    return begin, cost, 1e9 * last["gigabytes"] / last["job"]["rows"]
+    cost = (last["seconds"] - first["seconds"]) / (last["rows"] - first["rows"])
+    begin = max(0.0, first["seconds"] - cost * first["rows"])
+    return begin, cost, 1e9 * last["gigabytes"] / last["rows"]
 
 
-def _prediction(records: list[dict[str, Any]]) -> str:
-    found = cost_model(records)
+def _predict(records: list[Record]) -> str:
+    found = fit_cost(records)
     if found is None:
         return ""
     begin, cost, size = found
@@ -232,64 +382,29 @@ def _prediction(records: list[dict[str, Any]]) -> str:
         for cores in (2, 16, 64, 256)
     ]
     checked = [
-        f"{r['job']['rows']:,} rows with {_processes(r)}: predicted "
-        f"{begin + r['job']['rows'] * cost / r['job']['processes']:.0f} s, measured {r['seconds']:.0f} s"
-        for r in _sorted(records)
-        if r["job"]["processes"] > 1 and r["job"]["rows"] >= 1_000_000
+        f"{_name_size(r, ' with')}: predicted "
+        f"{begin + r['rows'] * cost / r['processes']:.0f} s, measured {r['seconds']:.0f} s"
+        for r in records
+        if r["processes"] > 1 and r["rows"] >= 1_000_000
     ]
-    return "\n\n".join(
-        [
-            f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, and {size:.0f} bytes a "
-            + "row on disk. "
-            + (f"Against it: {'; '.join(checked)}. " if checked else "")
-            + f"For a billion rows ({BILLION * size / 1e9:.0f} GB) that is, as long as the disk keeps up:",
-            markdown_table(["", "minutes", "GB a core"], rows),
-        ]
-    )
-
-
-def _threads(records: list[dict[str, Any]]) -> str:
-    by = {r["job"]["processes"]: r for r in records}
-    if set(by) != {1, 2}:
-        return ""
-    one, two = by[1]["seconds_per_fit"], by[2]["seconds_per_fit"]
     return (
-        f"`cross_val_score` of an `AugmentedClassifier` takes {one:.2f} s of a worker per fit with "
-        f"`n_jobs=1` and {two:.2f} s with `n_jobs=2`: {two / one:.2f} times as long (load {_load(by[1])} and "
-        f"{_load(by[2])})."
+        f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, and {size:.0f} bytes a row on "
+        "disk. "
+        + (f"Against it: {'; '.join(checked)}. " if checked else "")
+        + f"For a billion rows ({BILLION * size / 1e9:.0f} GB) that is, as long as the disk keeps up:\n\n"
+        + bench.markdown_table(["", "minutes", "GB a core"], rows)
     )
 
 
-def _processes(record: dict[str, Any]) -> str:
-    count = record["job"]["processes"]
-    return f"{count} process" + ("es" if count > 1 else "")
+def sort_records(records: list[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record["rows"], record["processes"]))
 
 
-def _sorted(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(records, key=lambda record: (record["job"]["rows"], record["job"]["processes"]))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
-    add("--rows", nargs="+", type=lambda text: int(float(text)), help="only these sizes, such as 1e6")
-    add("--seconds", type=float, default=60.0, help="max_fit_seconds of the part 'fit' (default: 60)")
-    add("--data", type=Path, help="folder for data and new rows (default: a temporary one)")
-    add("--out", type=Path, default=RESULTS / "scale.json")
-    add("--timeout", type=float, default=7200.0, help="seconds after which a measurement is given up")
-    add("--again", action="store_true", help="measure also what is there")
-    add("--shared", action="store_true", help="note that the machine has other work to do")
-    add("--fast", type=int, metavar="ROWS", help="one tiny size for every part: does everything run?")
-    add("--render", action="store_true")
-    options = parser.parse_args()
-    if options.data is None:
-        options.data = Path(tempfile.mkdtemp(prefix="vaeaug-scale-"))
-    options.data.mkdir(parents=True, exist_ok=True)
-    return options
-
-
-if __name__ == "__main__":
-    main()
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--parts": {"nargs": "+", "choices": list(ROWS), "default": list(ROWS), "metavar": "PART"},
+    "--rows": {"nargs": "+", "type": lambda text: int(float(text)), "help": "only these, such as 1e6"},
+    "--seconds": {"type": float, "default": 60.0, "help": "max_fit_seconds of the part 'fit'"},
+    "--data": {"type": Path, "help": "folder for data and new rows (default: a temporary one)"},
+    "--shared": {"action": "store_true", "help": "note that the machine has other work to do"},
+}
+DEFAULTS = {"timeout": 7200.0}

@@ -1,10 +1,10 @@
 """Compare vaeaug's tables with those of other generators, in one run on the same cores.
 
-    python benchmarks/tabular.py --peer-python PATH     measure; results go to benchmarks/results/tabular.json
-    python benchmarks/tabular.py --render               write these results into benchmarks/README.md
+    python benchmarks/run.py tabular --peer-python PATH     measure, into benchmarks/results/tabular.jsonl
+    python benchmarks/run.py tabular --render               write these results into benchmarks/tabular.md
 
-Every generator runs in a process of its own, data set by data set, so that a slow hour of the
-machine meets all of them.
+Every generator runs in a process of its own, data set by data set, so that a slow hour of the machine meets
+all of them.
 """
 
 from __future__ import annotations
@@ -12,133 +12,90 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import _bench as bench
 import pandas as pd
-from _common import (
-    README,
-    RESULTS,
-    inject,
-    machine,
-    now,
-    read_json,
-    run_worker,
-    versions,
-    write_json,
-)
+from _bench import Record
 from _datasets import Table, load_table
-from _tabular_report import render
 from sklearn.model_selection import train_test_split
 
-WORKER = Path(__file__).with_name("_entrants.py")
+KEY = ("table", "method", "seed")
 DATASETS = ("adult", "default_credit", "online_shoppers", "magic_gamma", "beijing_pm25", "bank_marketing")
+REAL = "held-out real rows"
 
 # The documented high-quality setting of VAEAugmenter: slower, better samples.
 QUALITY: dict[str, Any] = {
     "network": {"recipe": "residual", "options": {"width": 192, "dependence": 1024}},
     "max_iter": 30,
 }
-
 METHODS: dict[str, dict[str, Any]] = {
-    "vaeaug": {"entrant": "vaeaug", "settings": {}},
-    "vaeaug (quality)": {"entrant": "vaeaug", "settings": QUALITY},
-    "TVAE": {"entrant": "tvae", "settings": {}, "fast": {"epochs": 3}},
-    "TabularARGN": {"entrant": "argn", "settings": {}, "fast": {"max_epochs": 1.0}},
-    "SMOTENC": {"entrant": "smotenc", "settings": {}},
+    "vaeaug": {"generator": "vaeaug", "settings": {}, "fast": {"max_iter": 3}},
+    "vaeaug (quality)": {"generator": "vaeaug", "settings": QUALITY, "fast": {"max_iter": 3}},
+    "TVAE": {"generator": "tvae", "settings": {}, "fast": {"epochs": 3}},
+    "TabularARGN": {"generator": "argn", "settings": {}, "fast": {"max_epochs": 1.0}},
+    "SMOTENC": {"generator": "smotenc", "settings": {}, "fast": {}},
 }
-FAST_VAEAUG = {"max_iter": 3}
 
 
-def main() -> None:
-    options = _options()
-    if options.render:
-        inject(README, "tabular", render(read_json(options.out)))
-        return
-    results: dict[str, Any] = {"runs": {}, "tables": {}, "records": []}
-    if options.keep and options.out.exists():
-        results = read_json(options.out)
-    started = now()
-    results["runs"][started] = {
-        "machine": machine(),
-        "threads": options.threads,
-        "device": options.device,
-        "fast": options.fast,
-        "seeds": options.seeds,
-        "settings": {name: METHODS[name]["settings"] for name in options.methods},
-        "judge": versions(["vaeaug", "scikit-learn", "xgboost", "sdmetrics", "pandas", "numpy"]),
-    }
-    for name in options.datasets:
-        _measure_table(name, options, results, started)
+def list_cells(options: argparse.Namespace) -> Iterator[Record]:
+    for table in options.datasets:
+        yield {"table": table, "method": REAL, "seed": 0}
+        for seed in options.seeds:
+            for method in options.methods:
+                yield {"table": table, "method": method, "seed": seed}
 
 
-def _measure_table(name: str, options: argparse.Namespace, results: dict[str, Any], run: str) -> None:
-    # The judge needs packages that rendering does not.
-    from _judge import Judge
+@cache
+def judge_of(name: str, fast: bool, threads: int) -> Any:
+    """Return what measures against a table; it needs packages that rendering does not."""
+    from _table_judge import Judge
 
-    table = load_table(name, rows=1500 if options.fast else None)
-    judge = Judge(table, options.threads)
-    results["tables"][name] = {
-        "source": table.source,
-        "train": len(table.train),
-        "test": len(table.test),
-        "columns": table.train.shape[1],
-        "target": table.target,
-        "measure": "RMSE" if table.regression else "AUC",
-        "real": judge.reference(),
-        "no_resampling": None if table.regression else judge.not_resampled(),
-    }
-    for seed in options.seeds:
-        for method in options.methods:
-            record = {"table": name, "method": method, "seed": seed, "run": run, "measured": now()}
-            record |= _measure(table, judge, method, seed, options)
-            same = ("table", "method", "seed")
-            results["records"] = [
-                old for old in results["records"] if any(old[key] != record[key] for key in same)
-            ] + [record]
-            write_json(options.out, results)
-            print(_line(record), flush=True)
+    return Judge(load_table(name, rows=1500 if fast else None), threads)
 
 
-def _measure(table: Table, judge: Any, method: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def measure(cell: Record, options: argparse.Namespace) -> Record:
     """Run one generator on one table and judge what it made."""
-    ours = METHODS[method]["entrant"] == "vaeaug"
+    judge = judge_of(cell["table"], options.fast, options.threads)
+    table, method, seed = judge.table, cell["method"], cell["seed"]
+    if method == REAL:
+        return judge.describe()
     with tempfile.TemporaryDirectory() as folder:
         made, added = Path(folder) / "synthetic.parquet", Path(folder) / "added.parquet"
         resampled = None if table.regression else str(added)
-        record = _run(table, table.train, method, seed, options, folder, resampled)
+        record = _generate(table, table.train, cell, options, folder, resampled)
         if "error" in record:
             return record
-        record["fidelity"] = judge.fidelity(pd.read_parquet(made))
+        record["fidelity"] = judge.measure_fidelity(pd.read_parquet(made))
         if added.exists():
-            record["resample"] = judge.resampled(pd.read_parquet(added))
-        if ours or options.privacy:
+            record["resample"] = judge.measure_added(pd.read_parquet(added))
+        if METHODS[method]["generator"] == "vaeaug" or options.privacy:
             classes = None if table.regression else table.train[table.target]
             half, other = train_test_split(table.train, test_size=0.5, random_state=seed, stratify=classes)
-            again = _run(table, half.reset_index(drop=True), method, seed, options, folder, None)
+            again = _generate(table, half.reset_index(drop=True), cell, options, folder, None)
             if "error" not in again:
-                record["closest_share"] = judge.closeness(pd.read_parquet(made), half, other)
+                record["closest_share"] = judge.measure_closeness(pd.read_parquet(made), half, other)
     return record
 
 
-def _run(
+def _generate(
     table: Table,
     train: pd.DataFrame,
-    method: str,
-    seed: int,
+    cell: Record,
     options: argparse.Namespace,
     folder: str,
     resampled: str | None,
-) -> dict[str, Any]:
-    entry = METHODS[method]
-    ours = entry["entrant"] == "vaeaug"
-    settings = dict(entry["settings"])
-    if options.fast:
-        settings |= FAST_VAEAUG if ours else entry.get("fast", {})
+) -> Record:
+    entry = METHODS[cell["method"]]
+    settings = entry["settings"] | (entry["fast"] if options.fast else {})
     path = Path(folder) / "train.parquet"
     train.to_parquet(path)
     job = {
-        "entrant": entry["entrant"],
+        "generator": entry["generator"],
         "settings": settings,
         "train": str(path),
         "synthetic": str(Path(folder) / "synthetic.parquet"),
@@ -146,52 +103,139 @@ def _run(
         "target": table.target,
         "categorical": table.categorical,
         "regression": table.regression,
-        "seed": seed,
+        "seed": cell["seed"],
         "device": options.device,
     }
-    python = sys.executable if ours else options.peer_python
-    return run_worker(WORKER, job, python=python, threads=options.threads, timeout=options.timeout)
+    python = sys.executable if entry["generator"] == "vaeaug" else options.peer_python
+    record = bench.run_worker(
+        "_table_generators:generate", job, python=python, threads=options.threads, timeout=options.timeout
+    )
+    return record | {"settings": settings}
 
 
-def _line(record: dict[str, Any]) -> str:
-    head = f"{record['table']:16} {record['method']:17} seed {record['seed']}: "
-    if "error" in record:
-        return head + record["error"]
-    fidelity = record["fidelity"]
-    return head + (
-        f"fit {record['fit_s']:.1f} s, {record['rows_per_s']:,.0f} rows/s, {record['peak_mb']:.0f} MB, "
-        f"shape {fidelity['shape_error']:.2f} %, trend {fidelity['trend_error']:.2f} %, "
-        f"XGB-C2ST {fidelity['c2st_xgb']:.3f}, utility {fidelity['utility']:.4f}, "
-        f"closest share {record.get('closest_share', '–')}"
-    )
+# ---------------------------------------------------------------- report
+
+DETAILS = (
+    bench.Column("fit s", "fit_s", 1),
+    bench.Column("rows/s", "rows_per_s", 0),
+    bench.Column("peak MB", "peak_mb", 0),
+    bench.Column("shape err %", "fidelity.shape_error"),
+    bench.Column("trend err %", "fidelity.trend_error"),
+    bench.Column("XGB-C2ST", "fidelity.c2st_xgb", 3),
+    bench.Column("… default XGB", "fidelity.c2st_xgb_default", 3),
+    bench.Column("AUC", "fidelity.utility", 4),
+)
+#: Tables of a number for each method and each table of data.
+OVERVIEWS = (
+    bench.Column("XGB-C2ST (1: cannot be told apart)", "fidelity.c2st_xgb", 3),
+    bench.Column("Pair-trend error, %", "fidelity.trend_error"),
+    bench.Column("bench.Column-shape error, %", "fidelity.shape_error"),
+    bench.Column(
+        "Trained on synthetic, tested on real: AUC (RMSE for beijing_pm25; last row: trained on real rows)",
+        "fidelity.utility",
+        4,
+    ),
+)
+TIMES = (bench.Column("Fit, seconds", "fit_s", 1), bench.Column("Sampling, rows/s", "rows_per_s", 0))
+ADDED = (
+    bench.Column("copies %", "resample.copies_share", 2, 100),
+    bench.Column("HGB AUC", "resample.auc_hgb", 4),
+    bench.Column("HGB AP", "resample.ap_hgb", 4),
+    bench.Column("XGB AUC", "resample.auc_xgb", 4),
+    bench.Column("XGB AP", "resample.ap_xgb", 4),
+)
+COPYING_NOTE = (
+    "Share of rows nearer to the half of the training rows that was fitted than to the other half (½ is "
+    "ideal) / median distance to the closest training row, relative to that of held-out real rows / exact "
+    "copies of training rows."
+)
+RARE_NOTE = (
+    "Of the categories with at least 5 training rows: how many are off their expected count by more than 3 "
+    "binomial standard deviations / how many never appear / the largest deviation."
+)
+ADDED_NOTE = (
+    "DCR: median distance of the added rows to the closest training row; in class: of the rarest class's "
+    "rows to the closest training row of that class. The rows *none* show these distances for held-out "
+    "real rows of the rarest class: they are what new rows of that class are really like."
+)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--datasets", nargs="+", default=list(DATASETS), metavar="NAME")
-    parser.add_argument(
-        "--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD"
-    )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--threads", type=int, default=2, help="threads of every generator (default 2)")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or auto, for every generator")
-    parser.add_argument(
-        "--peer-python", default=sys.executable, help="python of the environment with the peers"
-    )
-    parser.add_argument("--privacy", action="store_true", help="the two-halves check for the peers as well")
-    parser.add_argument("--fast", action="store_true", help="smoke test: 1,500 rows, hardly any training")
-    parser.add_argument(
-        "--keep", action="store_true", help="keep what the output holds and is not measured again"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=3600.0, help="seconds for one generator on one table"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "tabular.json")
-    parser.add_argument("--render", action="store_true", help="only write the results into the README")
-    return parser.parse_args()
+def render(records: list[Record]) -> str:
+    """Return the results as Markdown."""
+    known = [record for record in records if "fidelity" in record]
+    generated = [record for record in known if record["method"] != REAL]
+    # Real rows stand in the place of a generator, below the others.
+    last = generated + [record for record in known if record["method"] == REAL]
+    sections = {"": bench.tell_conditions(records, "One seed, 0.")}
+    adult = [record for record in last if record["table"] == "adult"]
+    if adult:
+        text = bench.summarize(bench.group(adult, _title), DETAILS)
+        sections["Adult"] = text[:-2] + " (trained on real) |" if adult[-1]["method"] == REAL else text
+    for column in OVERVIEWS:
+        sections[column.title] = _cross(last, column.show)
+    for column in TIMES:
+        sections[column.title] = _cross(generated, column.show)
+    copying = _cross(last, lambda found: _copying(found, known))
+    sections["Copying"] = copying and f"{COPYING_NOTE}\n\n{copying}"
+    rare = _cross(generated, _rare)
+    sections["Rare categories"] = rare and f"{RARE_NOTE}\n\n{rare}"
+    sections["Rows added by `resample` / `fit_resample`"] = _added(known)
+    sections["Not measured"] = bench.list_failures(records, KEY)
+    return bench.join_sections(sections)
 
 
-if __name__ == "__main__":
-    main()
+def _title(record: Record) -> str:
+    return f"*{REAL}*" if record["method"] == REAL else record["method"]
+
+
+def _cross(records: list[Record], cell: Callable[[list[Record]], str]) -> str:
+    """Return a table of methods and tables of data."""
+    tables = bench.group(records, "table")
+    rows = [
+        [title, *(cell(found) if (found := bench.group(mine, "table").get(name)) else "–" for name in tables)]
+        for title, mine in bench.group(records, _title).items()
+    ]
+    return bench.markdown_table(["", *tables], rows)
+
+
+def _copying(found: list[Record], known: list[Record]) -> str:
+    copies = bench.spread([100 * record["fidelity"]["copies_share"] for record in found])
+    if found[0]["method"] == REAL:
+        return f"½ / 1 / {copies} %"
+    real = next((r for r in known if (r["table"], r["method"]) == (found[0]["table"], REAL)), None)
+    base = real["fidelity"]["dcr_median"] if real else 0
+    ratios = bench.spread([r["fidelity"]["dcr_median"] / base for r in found] if base else [])
+    return f"{bench.Column('', 'closest_share', 3).show(found)} / {ratios} / {copies} %"
+
+
+def _rare(found: list[Record]) -> str:
+    columns = (("categories_beyond_3_sd", 0), ("categories_lost", 0), ("category_z_max", 1))
+    beyond, lost, z = (bench.Column("", f"fidelity.{name}", digits).show(found) for name, digits in columns)
+    return f"{beyond} of {found[0]['fidelity']['categories']} / {lost} / {z}"
+
+
+def _added(known: list[Record]) -> str:
+    rows = []
+    for table, mine in bench.group([record for record in known if record.get("resample")], "table").items():
+        methods = bench.group(mine, "method")
+        for method, found in sorted(methods.items(), key=lambda item: item[0] != REAL):
+            row = [f"{table}, *none*" if method == REAL else f"{table}, {method}"]
+            for name in ("dcr_median", "dcr_class_median"):
+                base = fmean([r["resample"][name] for r in methods.get("SMOTENC", [])] or [0.0])
+                values = [r["resample"][name] for r in found]
+                row += [
+                    bench.spread(values, 3),
+                    bench.spread([value / base for value in values] if base else []),
+                ]
+            rows.append([*row, *(column.show(found) for column in ADDED)])
+    header = ["table, sampler", "DCR", "× SMOTENC", "DCR in class", "× SMOTENC"]
+    text = bench.markdown_table([*header, *(column.title for column in ADDED)], rows)
+    return text and f"{ADDED_NOTE}\n\n{text}"
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--datasets": {"nargs": "+", "default": list(DATASETS), "metavar": "NAME"},
+    "--methods": {"nargs": "+", "default": list(METHODS), "choices": list(METHODS), "metavar": "METHOD"},
+    "--privacy": {"action": "store_true", "help": "the two-halves check for the peers as well"},
+}
+DEFAULTS = {"threads": 2}

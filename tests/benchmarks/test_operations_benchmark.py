@@ -1,8 +1,6 @@
 """The machinery of the benchmark of latent operations, on scikit-learn's digits."""
 
-import argparse
 import importlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +27,15 @@ def strokes(width, slant=0.0):
 
 
 def test_thickness_is_that_of_the_stroke(operations):
-    found = [float(operations.style_of(strokes(width))["thickness"].iloc[0]) for width in (2, 4, 6)]
+    found = [float(operations.measure_style(strokes(width))["thickness"].iloc[0]) for width in (2, 4, 6)]
     assert found == sorted(found)
     assert found[1] == pytest.approx(4, abs=0.8)
 
 
 def test_slant_is_the_shear_and_has_its_sign(operations):
-    found = [float(operations.style_of(strokes(3, slant))["slant"].iloc[0]) for slant in (-0.3, 0.0, 0.3)]
+    found = [
+        float(operations.measure_style(strokes(3, slant))["slant"].iloc[0]) for slant in (-0.3, 0.0, 0.3)
+    ]
     assert found == pytest.approx([-0.3, 0.0, 0.3], abs=0.05)
 
 
@@ -44,7 +44,9 @@ def test_soft_edges_are_no_thicker_strokes(operations):
 
     sharp, soft = strokes(4), gaussian_filter(strokes(4), (0, 0.8, 0.8))
     thick = grey_dilation(strokes(4), (1, 3, 3))
-    one, two, three = (float(operations.style_of(each)["thickness"].iloc[0]) for each in (sharp, soft, thick))
+    one, two, three = (
+        float(operations.measure_style(each)["thickness"].iloc[0]) for each in (sharp, soft, thick)
+    )
     assert abs(two - one) < 0.25 * (three - one)
 
 
@@ -63,33 +65,25 @@ def test_what_is_not_changed_is_kept(operations):
         def predict(self, images):
             return classes
 
-    world = operations.World(Judge(), operations.style_of(train), test, classes, operations.style_of(test))
-    assert world.kept(test, classes) == {"class": 1.0, "slant": 1.0, "thickness": 1.0}
-    value = world.other_side("slant")
-    found = world.edited(test, "slant", value)
+    trial = operations.Trial(
+        Judge(), operations.measure_style(train), test, classes, operations.measure_style(test)
+    )
+    assert trial.compare_style(test, classes) == {"class": 1.0, "slant": 1.0, "thickness": 1.0}
+    value = trial.pick_values("slant")
+    found = trial.measure_edit(test, "slant", value)
     assert found["hit"] == 0.0  # the value asked for lies across the median
     assert (found["class"], found["other"], found["rank"]) == (1.0, 1.0, 1.0)
 
 
-def test_cells_are_measured_once_and_rendered(operations, tmp_path, monkeypatch, capsys):
-    options = argparse.Namespace(
-        set="digits", seeds=[0], given=list(operations.GIVEN), again=False,
-        out=tmp_path / "operations.jsonl", fast=True, render=False,
-    )  # fmt: skip
-    monkeypatch.setattr(operations, "_options", lambda: options)
-    operations.main()
-    records = [json.loads(line) for line in options.out.read_text().splitlines()]
-    assert [record["given"] for record in records] == list(operations.GIVEN)
-    assert len(records[0]["rows"]) == 10
-    assert len(records[1]["rows"]) == 6
-    operations.main()
-    assert len(options.out.read_text().splitlines()) == 2
-    text = operations.render([record | {"fast": False} for record in records])
+def test_cells_are_measured_and_rendered(operations, tmp_path):
+    run, records = importlib.import_module("run"), importlib.import_module("_bench").Records
+    out = tmp_path / "operations.jsonl"
+    options = run.parse(operations, ["--fast", "--set", "digits", "--seeds", "0", "--out", str(out)])
+    run.run(operations, options)
+    found = records(out, operations.KEY).read()
+    assert [record["given"] for record in found] == list(operations.GIVEN)
+    assert [len(record["rows"]) for record in found] == [10, 6]
+    text = operations.render([record | {"fast": False} for record in found])
     assert "digits, a model given the class, slant, thickness" in text
     assert "| edit slant, others told |" in text
-    assert operations.render(records) == "Nothing measured yet."
-    options.render = True
-    monkeypatch.setattr(operations, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text("no markers")
-    with pytest.raises(SystemExit, match="must hold the markers"):
-        operations.main()
+    assert operations.render(found) == "Nothing measured yet."

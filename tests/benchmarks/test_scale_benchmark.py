@@ -1,8 +1,6 @@
 """The scale benchmark's own machinery, at a size that measures nothing."""
 
 import importlib
-import json
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -23,21 +21,11 @@ def bench(monkeypatch):
     return load("scale", monkeypatch)
 
 
-@pytest.fixture
-def jobs(monkeypatch):
-    return load("_scale_jobs", monkeypatch)
-
-
 def record(part, rows, processes, **found):
     machine = {"cpu": "Some CPU", "cores": 2, "load_average": 0.1, "gpu": None, "python": "3.12.1"}
-    run = {
-        "measured": "2026-01-01",
-        "machine": machine,
-        "shared": processes > 1,
-        "versions": {"torch": "2.15"},
-    }
-    job = {"part": part, "rows": rows, "processes": processes, "max_fit_seconds": 60.0, "source": "files"}
-    return {"job": job, "run": run, **found}
+    facts = {"measured": "2026-01-01", "machine": machine, "versions": {"torch": "2.15"}}
+    cell = {"part": part, "rows": rows, "processes": processes, "max_fit_seconds": 60.0, "source": "files"}
+    return cell | facts | {"shared": processes > 1} | found
 
 
 def fitted(part, rows, processes, rate):
@@ -62,18 +50,16 @@ def sampled(rows, processes, seconds):
 
 
 def results():
-    return {
-        "records": [
-            *(fitted("fit", rows, 1, 30_000) for rows in (10_000, 10_000_000)),
-            *(fitted("speedup", 100_000, processes, 20_000 * processes) for processes in (1, 2)),
-            fitted("agree", 100_000, 1, 10_000),
-            sampled(10_000, 1, 2.1),
-            sampled(1_000_000, 1, 12.0),
-            sampled(1_000_000, 2, 7.5),
-            *(record("threads", 20_000, p, seconds_per_fit=2.0 + p) for p in (1, 2)),
-            record("fit", 7, 1) | {"error": "out of luck"},
-        ]
-    }
+    return [
+        *(fitted("fit", rows, 1, 30_000) for rows in (10_000, 10_000_000)),
+        *(fitted("speedup", 100_000, processes, 20_000 * processes) for processes in (1, 2)),
+        fitted("agree", 100_000, 1, 10_000),
+        sampled(10_000, 1, 2.1),
+        sampled(1_000_000, 1, 12.0),
+        sampled(1_000_000, 2, 7.5),
+        *(record("threads", 20_000, p, seconds_per_fit=2.0 + p) for p in (1, 2)),
+        record("fit", 7, 1) | {"error": "out of luck"},
+    ]
 
 
 def test_renders_every_part(bench):
@@ -84,24 +70,20 @@ def test_renders_every_part(bench):
     assert "**3 of 10 measurements shared the machine" in text
     assert "4.00 s with `n_jobs=2`: 1.33 times" in text
     assert "out of luck" in text
-    assert bench.render({"records": []}).startswith("Not measured yet")
+    assert bench.render([]).startswith("Nothing measured yet")
 
 
 def test_the_cost_model_goes_through_what_was_measured(bench):
-    begin, cost, size = bench.cost_model([sampled(10_000, 1, 2.1), sampled(1_000_000, 1, 12.0)])
+    begin, cost, size = bench.fit_cost([sampled(10_000, 1, 2.1), sampled(1_000_000, 1, 12.0)])
     assert (begin, cost, size) == pytest.approx((2.0, 1e-5, 50.0))
     text = bench.render(results())
     assert "1,000,000 rows with 2 processes: predicted 7 s, measured 8 s" in text
     assert "| 64 cores | 3 | 0.8 |" in text
 
 
-def test_parts_and_sizes_can_be_chosen(bench, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        sys, "argv", ["scale.py", "--parts", "fit", "sample", "--rows", "1e4", "--data", str(tmp_path)]
-    )
-    options = bench._options()
-    found = [job for part in options.parts for job in bench._jobs(part, options)]
-    assert [(job["part"], job["rows"], job["processes"]) for job in found] == [
+def test_parts_and_sizes_can_be_chosen(bench, monkeypatch):
+    options = load("run", monkeypatch).parse(bench, ["--parts", "fit", "sample", "--rows", "1e4"])
+    assert [(cell["part"], cell["rows"], cell["processes"]) for cell in bench.list_cells(options)] == [
         ("fit", 10_000, 1),
         ("fit", 10_000, 2),
         ("sample", 10_000, 1),
@@ -109,42 +91,22 @@ def test_parts_and_sizes_can_be_chosen(bench, monkeypatch, tmp_path):
     ]
 
 
-def test_the_data_are_seeded_and_mixed(jobs, tmp_path):
-    frame = jobs.made(500, 3)
-    pd.testing.assert_frame_equal(frame, jobs.made(500, 3))
-    assert not frame.equals(jobs.made(500, 4))
+def test_the_data_are_seeded_and_mixed(bench, tmp_path):
+    frame = bench.make_rows(500, 3)
+    pd.testing.assert_frame_equal(frame, bench.make_rows(500, 3))
+    assert not frame.equals(bench.make_rows(500, 4))
     assert frame.shape == (500, 12)
-    folder = jobs.written(str(tmp_path), 300)
+    folder = bench.write_files(str(tmp_path), 300)
     assert len(pd.read_parquet(folder)) == 300
-    assert jobs.written(str(tmp_path), 300) == folder
+    assert bench.write_files(str(tmp_path), 300) == folder
 
 
-def test_a_fit_answers(jobs, tmp_path):
-    job = {
-        "job": "fit",
-        "rows": 300,
-        "processes": 1,
-        "max_fit_seconds": None,
-        "max_iter": 1,
-        "source": "files",
-    }
-    request, answer = tmp_path / "job.json", tmp_path / "answer.json"
-    request.write_text(json.dumps(job | {"data": str(tmp_path), "keep": str(tmp_path / "model")}))
-    jobs.main(str(request), str(answer))
-    found = json.loads(answer.read_text())
+def test_a_fit_answers(bench, tmp_path):
+    job = {"rows": 300, "max_fit_seconds": None, "max_iter": 1, "source": "files"}
+    job |= {"data": str(tmp_path), "keep": str(tmp_path / "model")}
+    found = bench.fit(job)
     assert found["epochs"] == 1
     assert found["trained_rows"] >= 270
     assert found["survey_rows_per_s"] > 0
-    request.write_text(
-        json.dumps(
-            {
-                "job": "sample",
-                "rows": 50,
-                "processes": 1,
-                "data": str(tmp_path),
-                "model": str(tmp_path / "model"),
-            }
-        )
-    )
-    jobs.main(str(request), str(answer))
-    assert json.loads(answer.read_text())["rows_per_s"] > 0
+    job = {"rows": 50, "processes": 1, "data": str(tmp_path), "model": str(tmp_path / "model")}
+    assert bench.sample(job)["rows_per_s"] > 0

@@ -1,9 +1,7 @@
 """The benchmark's own machinery; the generators it compares are not run here."""
 
 import importlib
-import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +18,8 @@ def load(name, monkeypatch):
 
 
 @pytest.fixture
-def common(monkeypatch):
-    return load("_common", monkeypatch)
-
-
-@pytest.fixture
 def report(monkeypatch):
-    return load("_tabular_report", monkeypatch)
+    return load("tabular", monkeypatch)
 
 
 @pytest.fixture
@@ -74,22 +67,19 @@ def made_results():
     failed["error"] = "no classes"
     machine = {"cpu": "Some CPU", "cores": 2, "memory_gb": 8.0, "gpu": None}
     machine |= {"load_average": 0.1, "python": "3.12.1"}
-    run = {"machine": machine, "threads": 2, "device": "cpu", "fast": False, "seeds": [0, 1], "judge": {}}
-    table = {"real": fidelity, "no_resampling": None}
-    return {
-        "runs": {"2026-01-01": run},
-        "tables": {"adult": table | {"no_resampling": added}, "beijing_pm25": table},
-        "records": [*records, smote, failed],
-    }
+    run = {"machine": machine, "threads": 2, "device": "cpu", "fast": False}
+    real = {"method": "held-out real rows", "seed": 0, "fidelity": fidelity}
+    tables = [real | {"table": "adult", "resample": added}, real | {"table": "beijing_pm25"}]
+    return [*tables, *(run | record for record in [*records, smote, failed])]
 
 
 def test_renders_every_part(report):
-    text = report.render(json.loads(json.dumps(made_results())))
-    assert "Some CPU, 2 cores, 2 threads each" in text
+    text = report.render(made_results())
+    assert "Some CPU, 2 cores, 2 threads a process" in text
     assert "| vaeaug | 55.0 ± 7.1 | 60,000 ± 0 | 900 ± 0 |" in text
     assert "| TVAE | 9.50 ± 0.00 | 9.50 ± 0.00 |" in text
     assert "| adult, vaeaug | 0.300 | 3.00 | 0.400 | 1.00 |" in text
-    assert "- beijing_pm25, SMOTENC: no classes" in text
+    assert "- beijing_pm25, SMOTENC, 0: no classes" in text
     assert "nan" not in text
 
 
@@ -100,68 +90,8 @@ def test_tables_are_rectangular(report):
 
 
 def test_failures_alone_still_render(report):
-    results = made_results()
-    results["records"] = [record for record in results["records"] if "error" in record]
-    assert "no classes" in report.render(results)
-
-
-def test_inject_replaces_only_what_is_between_the_markers(common, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("above\n<!-- t:begin -->\nold\n<!-- t:end -->\nbelow\n")
-    common.inject(page, "t", "new")
-    common.inject(page, "t", "newer")
-    assert page.read_text() == "above\n<!-- t:begin -->\n\nnewer\n\n<!-- t:end -->\nbelow\n"
-    with pytest.raises(SystemExit, match="markers"):
-        common.inject(page, "other", "new")
-
-
-def test_the_readme_has_the_markers(common):
-    assert common.README.read_text().count("<!-- tabular:begin -->") == 1
-
-
-def test_committed_results_render(common, report):
-    path = common.RESULTS / "tabular.json"
-    assert "### Adult" in report.render(common.read_json(path))
-
-
-def test_worker_answers_and_is_measured(common, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(
-        "import json, os, sys\n"
-        "job = json.load(open(sys.argv[1]))\n"
-        "answer = {'twice': 2 * job['n'], 'threads': os.environ['OMP_NUM_THREADS']}\n"
-        "json.dump(answer, open(sys.argv[2], 'w'))\n"
-    )
-    answer = common.run_worker(script, {"n": 21}, threads=3, timeout=60)
-    assert answer["twice"] == 42
-    assert answer["threads"] == "3"
-
-
-def test_worker_failure_is_an_answer(common, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text("raise SystemExit('out of luck')")
-    assert "out of luck" in common.run_worker(script, {}, threads=1, timeout=60)["error"]
-
-
-def test_worker_that_hangs_is_stopped(common, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text("import time; time.sleep(60)")
-    assert "stopped after" in common.run_worker(script, {}, threads=1, timeout=0.3)["error"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the figure is getrusage's")
-def test_peak_memory_is_the_workers_own(common, tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(
-        "import json, sys\n"
-        f"sys.path.insert(0, {str(FOLDER)!r})\n"
-        "from _common import own_peak_mb\n"
-        "block = b'x' * 50_000_000\n"
-        "json.dump({'peak_mb': own_peak_mb()}, open(sys.argv[2], 'w'))\n"
-    )
-    ballast = np.ones(300_000_000 // 8)  # must not show in the worker
-    assert 50 < common.run_worker(script, {}, threads=1, timeout=60)["peak_mb"] < 200
-    del ballast
+    failed = [record for record in made_results() if "error" in record]
+    assert "no classes" in report.render(failed)
 
 
 @pytest.mark.data
@@ -204,8 +134,7 @@ def test_unknown_table_without_a_folder(datasets, monkeypatch):
 
 def test_judge_reads_peers_dtypes(datasets, monkeypatch):
     pytest.importorskip("xgboost")
-    monkeypatch.syspath_prepend(str(FOLDER))
-    judge_of = importlib.import_module("_judge").Judge
+    judge_of = load("_table_judge", monkeypatch).Judge
     real = pd.DataFrame(
         {"n": [1, 2, 3, 4], "c": [1, 0, 1, 0], "b": [True, False, True, True], "t": list("xyxy")}
     )

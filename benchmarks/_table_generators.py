@@ -1,0 +1,171 @@
+"""The generators of tables that are compared, each alone in a process.
+
+Only pandas and the generator's own library are imported, so that the process's time and memory are the
+generator's. Importing is not part of any time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _bench import time_call
+
+#: Draws of as many rows as were trained on, before the rare class counts as lost.
+MOST_DRAWS = 200
+
+
+class Vaeaug:
+    """VAEAugmenter with the target as context."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import torch  # noqa: F401  (the cost of importing is not the cost of fitting)
+
+        from vaeaug import Recipe, VAEAugmenter
+
+        self.seed = job["seed"]
+        self.target = job["target"]
+        settings = {
+            name: Recipe.from_json(value) if isinstance(value, dict) and "recipe" in value else value
+            for name, value in job["settings"].items()
+        }
+        self.model = VAEAugmenter(**{"device": job["device"], "random_state": self.seed} | settings)
+
+    def fit(self, table: pd.DataFrame) -> None:
+        self.model.fit(table.drop(columns=[self.target]), table[self.target])
+
+    def sample(self, rows: int) -> pd.DataFrame:
+        return self._join(*self.model.sample(rows, random_state=self.seed + 1))
+
+    def resample(self, table: pd.DataFrame) -> pd.DataFrame:
+        X, y = table.drop(columns=[self.target]), table[self.target]
+        X_res, y_res = self.model.resample(X, y, random_state=self.seed + 2)
+        return self._join(X_res.iloc[len(X) :], y_res[len(X) :])
+
+    def _join(self, X: pd.DataFrame, y: Any) -> pd.DataFrame:
+        return X.reset_index(drop=True).assign(**{self.target: pd.Series(y).reset_index(drop=True)})
+
+
+class Tvae:
+    """ctgan's TVAE as released: 300 epochs of batches of 500."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import torch
+        from ctgan import TVAE
+
+        torch.manual_seed(job["seed"])
+        self.categorical = job["categorical"]
+        self.model = TVAE(enable_gpu=job["device"] != "cpu", **job["settings"])
+        self.model.set_random_state(job["seed"])
+
+    def fit(self, table: pd.DataFrame) -> None:
+        # It fits numeric columns with missing values but cannot sample them again.
+        numeric = table.drop(columns=self.categorical).columns
+        table = table.fillna({column: table[column].median() for column in numeric if table[column].hasnans})
+        self.model.fit(table, self.categorical)
+
+    def sample(self, rows: int) -> pd.DataFrame:
+        return self.model.sample(rows)
+
+
+class TabularArgn:
+    """mostlyai-engine's TabularARGN as released."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        from mostlyai.engine import TabularARGN
+
+        device = "cpu" if job["device"] == "cpu" else None
+        self.model = TabularARGN(random_state=job["seed"], device=device, **job["settings"])
+
+    def fit(self, table: pd.DataFrame) -> None:
+        self.model.fit(X=table)
+
+    def sample(self, rows: int) -> pd.DataFrame:
+        return self.model.sample(n_samples=rows)
+
+
+class Smotenc:
+    """imbalanced-learn's SMOTENC (SMOTE without categorical columns); nothing to fit.
+
+    A whole table is made by doubling every class and keeping the new rows, as in the comparison of TabDDPM
+    (Kotelnikov et al., ICML 2023). Missing categories are a category.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        if job["regression"]:
+            raise SystemExit("not applicable: SMOTENC needs classes")
+        self.target = job["target"]
+        self.features = [column for column in job["categorical"] if column != self.target]
+        self.seed = job["seed"]
+
+    def fit(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def sample(self, rows: int) -> pd.DataFrame:
+        counts = self.table[self.target].value_counts()
+        share = rows / len(self.table)
+        doubled = {label: int(count + round(count * share)) for label, count in counts.items()}
+        return self._add_rows(self.table, doubled)
+
+    def resample(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self._add_rows(table, "auto")
+
+    def _add_rows(self, table: pd.DataFrame, strategy: Any) -> pd.DataFrame:
+        X, y = table.drop(columns=[self.target]), table[self.target]
+        X_new, y_new = add_smote_rows(X, y, self.features, strategy, self.seed)
+        return X_new.replace("<missing>", None).assign(**{self.target: y_new}).reset_index(drop=True)
+
+
+def add_smote_rows(
+    X: pd.DataFrame, y: pd.Series, categorical: list[str], strategy: Any, seed: int, neighbours: int = 5
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the new rows of SMOTENC, or of SMOTE without categories; missing categories are a category."""
+    from imblearn.over_sampling import SMOTE, SMOTENC
+
+    common = {"sampling_strategy": strategy, "k_neighbors": neighbours, "random_state": seed}
+    sampler = SMOTENC(categorical, **common) if categorical else SMOTE(**common)
+    X = X.assign(**{c: X[c].astype(object).where(X[c].notna(), "<missing>").astype(str) for c in categorical})
+    X_res, y_res = sampler.fit_resample(X, y)
+    return X_res.iloc[len(X) :], np.asarray(y_res)[len(X) :]
+
+
+GENERATORS = {"vaeaug": Vaeaug, "tvae": Tvae, "argn": TabularArgn, "smotenc": Smotenc}
+
+
+def generate(job: dict[str, Any]) -> dict[str, Any]:
+    """Fit a generator to a table, and write new rows: as many as there are, and those that balance it."""
+    table = pd.read_parquet(job["train"])
+    generator = GENERATORS[job["generator"]](job)
+    result: dict[str, Any] = {}
+    result["fit_s"], _ = time_call(generator.fit, table)
+    result["sample_s"], synthetic = time_call(generator.sample, len(table))
+    result["rows_per_s"] = round(len(synthetic) / result["sample_s"], 1)
+    synthetic.to_parquet(job["synthetic"])
+    if job["resampled"] and hasattr(generator, "resample"):
+        result["resample_s"], rows = time_call(generator.resample, table)
+        rows.to_parquet(job["resampled"])
+    return result
+
+
+def draw_rare(job: dict[str, Any]) -> dict[str, Any]:
+    """Fit ctgan's TVAE to a table with its class (``label``) and keep rows of class 1 of what it draws."""
+    table = pd.read_parquet(job["train"])
+    for name in job["categorical"]:
+        column = table[name].astype(object)
+        table[name] = column.where(column.notna(), "<missing>").astype(str)
+    generator = Tvae(job | {"categorical": [*job["categorical"], "label"], "device": "cpu", "settings": {}})
+    start = time.perf_counter()
+    generator.fit(table.astype({name: float for name in table if name not in generator.categorical}))
+    kept: list[pd.DataFrame] = []
+    for _ in range(MOST_DRAWS):
+        drawn = generator.sample(len(table))
+        kept.append(drawn[drawn["label"].astype(int) == 1])
+        if sum(map(len, kept)) >= job["rows"]:
+            break
+    new = pd.concat(kept, ignore_index=True).iloc[: job["rows"]]
+    if not len(new):
+        raise SystemExit("the rare class was never drawn")
+    new.drop(columns=["label"]).to_parquet(job["made"])
+    return {"seconds": time.perf_counter() - start, "rows": len(new)}
