@@ -9,7 +9,6 @@ __all__ = [
     "InputTypeError",
     "PosteriorCollapseWarning",
     "RejectedColumn",
-    "SmallClassWarning",
     "TrainingDivergedError",
     "UnknownLabelError",
     "UnknownVariantError",
@@ -68,7 +67,3 @@ class PosteriorCollapseWarning(VaeaugWarning):
 
 class ColumnNote(VaeaugWarning):
     """Columns were taken for something else than their dtype says: identifiers, codes, dates."""
-
-
-class SmallClassWarning(VaeaugWarning):
-    """A class is so small that its samples borrow most of their shape from other classes."""

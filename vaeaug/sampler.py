@@ -20,12 +20,11 @@ from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.random import derive_seed, keyed_seed
+from vaeaug.utils.rows import append_rows, extend_labels, select_rows
 from vaeaug.utils.validation import (
-    appended,
     as_array,
     check_option,
     errors_of_ours,
-    extended,
     refuse_other_forms,
     refuse_repeated_columns,
     take_labels,
@@ -165,8 +164,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         data = opened(*take_labels(X, y))
         X_res, y_res, added = self._resample(to_pandas(data.X), to_pandas(data.y))
         if is_foreign(data.X):
-            X_res = appended(data.X, X_res[self.is_synthetic_])
-        return X_res, extended(data.y, added) if is_foreign(data.y) else y_res
+            X_res = append_rows(data.X, X_res[self.is_synthetic_])
+        return X_res, extend_labels(data.y, added) if is_foreign(data.y) else y_res
 
     def _resample(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         """Do the work of :meth:`fit_resample` on anything but frames of Polars and pyarrow.
@@ -190,7 +189,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
-        return X_res, _take(y, np.concatenate([np.arange(n), positions])), positions
+        return X_res, select_rows(y, np.concatenate([np.arange(n), positions])), positions
 
     def _extended(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
@@ -222,9 +221,11 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         found, kept, missing = [], [], positions
         for attempt in range(_ATTEMPTS):
             new, sources = self._made(X_fit, y_fit, missing, keyed_seed(seed, attempt))
-            verdict = judge.judge(_without(new, self._ids), _take(y_fit, missing))
+            verdict = judge.judge(_without(new, self._ids), select_rows(y_fit, missing))
             self.dropped_ = self.dropped_ + verdict.counts
-            chosen = self._renamed(_chosen(new, verdict.keep), X_fit, len(positions) - len(missing))
+            chosen = self._renamed(
+                select_rows(new, np.flatnonzero(verdict.keep)), X_fit, len(positions) - len(missing)
+            )
             X = _append(X, rows, chosen)
             rows = rows if isinstance(X, list) else X
             found.append(sources[verdict.keep])
@@ -240,7 +241,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def _made(self, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int) -> tuple[Any, np.ndarray]:
         """Return a new row for the label at each position, and their sources."""
-        wanted = _take(y_fit, positions)
+        wanted = select_rows(y_fit, positions)
         new, sources = self.augmenter_.generate(wanted, X_fit, y_fit, method=self.method, random_state=seed)
         return new, np.asarray(sources)
 
@@ -489,24 +490,6 @@ def _append(X: Any, rows: Any, new: Any) -> Any:
     if isinstance(X, list):
         return X + _cells(new, rows.dtype).tolist()
     return np.concatenate([rows, _cells(new, rows.dtype)])
-
-
-def _chosen(new: Any, keep: np.ndarray) -> Any:
-    """Return new rows by mask, in their container."""
-    if isinstance(new, pd.DataFrame):
-        return new[keep]
-    if isinstance(new, list):
-        return [new[i] for i in np.flatnonzero(keep).tolist()]
-    return new[np.flatnonzero(keep)]
-
-
-def _take(y: Any, positions: np.ndarray) -> Any:
-    """Return labels by position, in the container and the dtype of y."""
-    if isinstance(y, pd.Series | pd.DataFrame):
-        return y.iloc[positions].reset_index(drop=True)
-    if isinstance(y, list):
-        return [y[i] for i in positions.tolist()]
-    return np.asarray(y)[positions]
 
 
 def _unique_with_first(labels: np.ndarray) -> tuple[list[Any], list[int]]:

@@ -7,7 +7,7 @@ import pytest
 from vaeaug.errors import InputError
 from vaeaug.io.tables import formula_columns, read_table, write_frame
 from vaeaug.utils.files import check_format
-from vaeaug.utils.wording import shortened
+from vaeaug.utils.wording import list_names
 
 ODD = '''id,zip,price,count,ok,country,note
 1,00501,1.50,5,TRUE,NA,"a, ""b"""
@@ -258,4 +258,4 @@ def test_separators_follow_the_suffix(tmp_path: Path) -> None:
 
 
 def test_long_lists_are_cut() -> None:
-    assert shortened(range(20), most=2) == "0, 1, … (20 in all)"
+    assert list_names(range(20), most=2) == "0, 1, … (20 in all)"

@@ -4,16 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 from scipy import sparse
 
 from vaeaug.errors import InputError, InputTypeError
 from vaeaug.utils.validation import (
-    appended,
     check_number,
     check_option,
     check_weights,
-    extended,
     refuse_repeated_columns,
     refuse_text,
     restored_on_failure,
@@ -125,67 +122,3 @@ def test_attributes_are_kept_on_success():
     with restored_on_failure(thing):
         thing.kept, thing.new = 2, 3
     assert vars(thing) == {"kept": 2, "new": 3}
-
-
-def test_rows_are_appended_in_the_container_of_the_first():
-    old = pd.DataFrame({"a": pd.array([1, None], dtype="Int8"), "b": ["x", "y"]}, index=[5, 3])
-    both = appended(old, old)
-    assert both.dtypes.equals(old.dtypes)
-    assert both.index.equals(pd.RangeIndex(4))
-    assert_frame_equal(appended(old, old[:0]), old.reset_index(drop=True))
-    array = np.ones((2, 2), dtype=np.float32)
-    assert appended(array, np.zeros((1, 2))).dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    "y",
-    [
-        pd.Series(["a", "b"], index=[7, 3], dtype="category"),
-        np.array([1, 2], dtype="i1"),
-        pd.DataFrame({"t": [1, 2]}),
-    ],
-)
-def test_labels_are_extended_in_their_container(y):
-    found = extended(y, np.array([1, 1]))
-    assert type(found) is type(y)
-    first, second = np.asarray(y).ravel()
-    assert np.asarray(found).ravel().tolist() == [first, second, second, second]
-    assert np.asarray(found).dtype == np.asarray(y).dtype
-
-
-def test_rows_take_the_dtype_of_those_they_follow():
-    whole = appended(np.array([[1], [2]]), np.array([[2.6]]))
-    assert whole.dtype == np.int64
-    assert whole[-1, 0] == 3
-    frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int8")})
-    assert appended(frame, np.array([[2.0]])).dtypes.equals(frame.dtypes)
-
-
-def test_new_rows_take_the_text_and_time_dtypes_of_the_old_ones():
-    old = pd.DataFrame(
-        {
-            "kind": pd.Categorical(["a", "b"], categories=pd.Index(["a", "b"], dtype="string"), ordered=True),
-            "day": pd.to_datetime(["2024-01-01", "2024-01-02"]).as_unit("s"),
-            "text": pd.array(["x", None], dtype="string"),
-            "count": [1, 2],
-        }
-    )
-    new = pd.DataFrame(
-        {
-            "kind": pd.Categorical(["b"], categories=pd.Index(["a", "b"], dtype=object), ordered=True),
-            "day": pd.to_datetime(["2024-01-03"]).as_unit("ns"),
-            "text": pd.Series(["y"], dtype=object),
-            "count": [3],
-        }
-    )
-    both = appended(old, new)
-    assert both.dtypes.equals(old.dtypes)
-    assert both["kind"].tolist() == ["a", "b", "b"]
-    assert both["day"].iloc[2] == pd.Timestamp("2024-01-03")
-    assert new["text"].dtype == object  # the argument is not changed
-
-
-def test_values_that_the_old_dtype_cannot_hold_are_kept():
-    old = pd.DataFrame({"kind": pd.Categorical(["a", "b"])})
-    new = pd.DataFrame({"kind": pd.Categorical(["c"])})
-    assert appended(old, new)["kind"].tolist() == ["a", "b", "c"]

@@ -26,6 +26,7 @@ from vaeaug.sampler import VAEOverSampler, class_labels
 from vaeaug.utils.estimators import seeded, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, numpy_generator
+from vaeaug.utils.rows import begin_alike
 from vaeaug.utils.validation import check_number, refuse_repeated_columns
 
 if TYPE_CHECKING:
@@ -370,25 +371,13 @@ def _origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
         picked = np.asarray(picked)
         keeps_all = n_res >= n and np.array_equal(picked[:n], np.arange(n))
         return (later if keeps_all else np.zeros(n_res, dtype=bool)), picked
-    if n_res >= n and _same_rows(X, X_res, n):
+    if n_res >= n and begin_alike(X, X_res):
         return later, own
     raise InputError(
         f"AugmentedClassifier: {type(sampler).__name__} does not tell which rows are synthetic, so they "
         "cannot be weighted; leave sample_weight out and synthetic_weight at 1, or take a sampler that keeps "
         "the input rows in front, such as VAEOverSampler()."
     )
-
-
-def _same_rows(X: Any, X_res: Any, n: int) -> bool:
-    """Tell whether the first n rows of X_res are those of X."""
-    if isinstance(X, pd.DataFrame):
-        return X.reset_index(drop=True).equals(X_res.iloc[:n].reset_index(drop=True))
-    if sparse.issparse(X):
-        return bool((X_res.tocsr()[:n] != X.tocsr()).nnz == 0)
-    before, after = np.asarray(X), np.asarray(X_res)[:n]
-    if before.dtype.kind in "biufc":
-        return np.array_equal(before, after, equal_nan=True)
-    return pd.DataFrame(before).equals(pd.DataFrame(after))
 
 
 def _training_weights(

@@ -22,11 +22,11 @@ from vaeaug.evaluation.assess.strategies import (
     Trained,
     Training,
     Way,
-    rows_of,
     train,
 )
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.rows import select_rows
 
 __all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blended", "choose", "train_choice"]
 
@@ -162,7 +162,7 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
     splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
     for number, (kept, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
         truth = np.searchsorted(classes, labels[held])
-        data = rows_of(X, kept), labels[kept], rows_of(X, held)
+        data = select_rows(X, kept), labels[kept], select_rows(X, held)
         found = _one_fold(estimator, data, _ways(estimator, labels, sampler), classes, seed + number, failed)
         for name, predictions in found.items():
             scores.setdefault(name, []).append(measure(truth, predictions, rare, None))

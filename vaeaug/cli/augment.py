@@ -20,7 +20,7 @@ from vaeaug.sampler import class_labels
 from vaeaug.sharding.worker import with_labels
 from vaeaug.utils.files import clear_temporaries, staged
 from vaeaug.utils.signals import Terminated, interruptible
-from vaeaug.utils.wording import count, shortened
+from vaeaug.utils.wording import count, list_names
 
 __all__ = ["augment", "column_options", "note", "open_table", "sample"]
 
@@ -204,7 +204,7 @@ def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
     for label in plain:
         if str(label) == text:
             return label
-    raise UnknownLabelError(f"There is no class {text!r}; there are {shortened(plain)}.")
+    raise UnknownLabelError(f"There is no class {text!r}; there are {list_names(plain)}.")
 
 
 def _counted(y: pd.Series) -> str:
@@ -227,8 +227,8 @@ def _formula_notes(path: str, frame: pd.DataFrame) -> list[str]:
     if not found:
         return []
     return [
-        f"cells of {shortened(found)} begin with =, +, - or @; they are written unchanged, and a spreadsheet "
-        "program may run them as formulas"
+        f"cells of {list_names(found)} begin with =, +, - or @; they are written unchanged, and a "
+        "spreadsheet program may run them as formulas"
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vaeaug.errors import InputError
 from vaeaug.io.text import read_names
 from vaeaug.utils.files import SEPARATORS, check_format, check_outputs, check_readable
-from vaeaug.utils.wording import shortened
+from vaeaug.utils.wording import list_names
 
 __all__ = ["check_columns", "check_table"]
 
@@ -52,7 +52,7 @@ def check_columns(options: Namespace, names: Sequence[str]) -> None:
     for name in (options.target, *options.parse_dates, *options.id, *options.category):
         if name not in names:
             raise InputError(
-                f"{options.table} has no column {name!r}; it has {shortened(names)}.{_hint(options, names)}"
+                f"{options.table} has no column {name!r}; it has {list_names(names)}.{_hint(options, names)}"
             )
     if len(set(names) - {"", options.target}) < 1:
         raise InputError(f"{options.table} must have a column besides {options.target!r}.")

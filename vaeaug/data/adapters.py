@@ -25,8 +25,8 @@ from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
+from vaeaug.utils.rows import append_rows
 from vaeaug.utils.validation import (
-    appended,
     errors_of_ours,
     refuse_other_forms,
     refuse_repeated_columns,
@@ -138,7 +138,7 @@ class TableIntake:
 
     def append(self, X: Any, X_new: Any) -> Any:
         """Return the rows of X followed by new ones, in the container of X; no identifier comes twice."""
-        return appended(X, self.rename(X_new, beside=X))
+        return append_rows(X, self.rename(X_new, beside=X))
 
     def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
         """Return new rows with identifiers of their own; see :meth:`TableCodec.rename`."""

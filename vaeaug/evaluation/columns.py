@@ -12,7 +12,7 @@ from scipy import sparse
 
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import to_pandas
-from vaeaug.utils.wording import shortened
+from vaeaug.utils.wording import list_names
 
 __all__ = [
     "as_array",
@@ -180,7 +180,7 @@ def odd_cells(X: Any) -> str:
         missing = X.isna().any().to_numpy()
         kinds = {"text or categories": ~plain & ~times, "dates": times, "missing cells": missing}
         return " and ".join(
-            f"{kind} in {shortened(X.columns[mask], most=3)}" for kind, mask in kinds.items() if mask.any()
+            f"{kind} in {list_names(X.columns[mask], most=3)}" for kind, mask in kinds.items() if mask.any()
         )
     if sparse.issparse(X) or not hasattr(X, "dtype"):
         return ""

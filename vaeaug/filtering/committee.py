@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.evaluation.assess.strategies import rows_of, stacked
 from vaeaug.evaluation.tables import join_tables, tidied
 from vaeaug.utils.random import keyed_seed, numpy_generator
+from vaeaug.utils.rows import select_rows, stack_rows
 from vaeaug.utils.validation import check_number
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def typical_rows(
         if not len(asked):
             break
         new, stems = make(asked, attempt)
-        made = new if made is None else stacked(made, new)
+        made = new if made is None else stack_rows(made, new)
         sources = np.concatenate([sources, np.asarray(stems)])
         owner = np.concatenate([owner, asked])
         above = np.concatenate([above, committee.rate(new, labels[asked])])
@@ -246,7 +246,7 @@ def typical_rows(
     for position, count in wanted.items():
         rows = np.flatnonzero(owner == position)
         kept[positions == position] = rows[_best(above[rows], count)]
-    return rows_of(made, kept), sources[kept]
+    return select_rows(made, kept), sources[kept]
 
 
 def _lacking(above: np.ndarray, wanted: int) -> int:

@@ -15,6 +15,7 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.utils.files import staged
 from vaeaug.utils.frames import as_arrow_array
+from vaeaug.utils.wording import first_line
 
 __all__ = [
     "check_pyarrow",
@@ -122,7 +123,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
     try:
         dataset = ds.dataset(os.fspath(path), format="parquet", partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
+        raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
         with named_failures(fragment.path):
@@ -193,7 +194,7 @@ def named_failures(path: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            f"{path} cannot be read as Parquet: {_first_line(error)} Write this file again, or move it away."
+            f"{path} cannot be read as Parquet: {first_line(error)} Write this file again, or move it away."
         ) from error
 
 
@@ -211,8 +212,3 @@ def _difference(found: Any, schema: Any) -> str:
     if more:
         return f"it has a column {more[0]!r} more. Files of one folder must have the same columns."
     return "its columns come in another order. Write the files anew with the same order."
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

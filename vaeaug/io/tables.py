@@ -12,6 +12,7 @@ from vaeaug.errors import InputError
 from vaeaug.io.csv import TextColumn, read_column
 from vaeaug.io.text import TextTable, read_text, write_text
 from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, staged
+from vaeaug.utils.wording import first_line
 
 __all__ = ["TableFile", "formula_columns", "read_table", "write_frame"]
 
@@ -152,7 +153,7 @@ def write_frame(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
             try:
                 frame.to_parquet(temporary, index=False, engine="pyarrow")
             except (ValueError, TypeError, ArithmeticError) as error:  # pyarrow's errors derive from these
-                raise InputError(f"{path} cannot be written: {_first_line(error)}") from error
+                raise InputError(f"{path} cannot be written: {first_line(error)}") from error
         else:
             frame.to_csv(
                 temporary,
@@ -184,14 +185,9 @@ def _read_parquet(path: str | os.PathLike[str]) -> TableFile:
     try:
         frame = pd.read_parquet(path, engine="pyarrow")
     except (ValueError, TypeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
+        raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
     notes = []
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
         notes.append("the index of the Parquet file is read as a column")
     return TableFile(frame.reset_index(drop=True), notes=notes)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

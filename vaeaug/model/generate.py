@@ -14,7 +14,8 @@ from vaeaug.latent import arithmetic
 from vaeaug.model.fitted import Anchors, Fitted
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import numpy_generator
-from vaeaug.utils.validation import check_number, check_option, extended
+from vaeaug.utils.rows import extend_labels
+from vaeaug.utils.validation import check_number, check_option
 
 __all__ = ["METHODS", "Generating"]
 
@@ -240,7 +241,7 @@ class Generating(Fitted):
         labels = np.asarray(to_pandas(y)).ravel()
         first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]
         positions = np.repeat(np.array(first, dtype=np.int64), list(wanted.values()))
-        y_res = extended(y, positions)
+        y_res = extend_labels(y, positions)
         X_new, _ = self.generate(
             y_res[len(labels) :], X, y, method=method, sharp=sharp, random_state=random_state
         )

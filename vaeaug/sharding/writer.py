@@ -25,7 +25,7 @@ from vaeaug.sharding.folder import MODEL, ShardFolder
 from vaeaug.sharding.worker import Job, examples, fingerprint, forget, remember, write_shard
 from vaeaug.utils.frames import as_arrow
 from vaeaug.utils.validation import check_number, check_option
-from vaeaug.utils.wording import shortened
+from vaeaug.utils.wording import list_names
 
 __all__ = ["Sharding"]
 
@@ -250,7 +250,7 @@ class Sharding(Generating):
         if lacking or unknown:
             what = f"lacks the column {lacking[0]!r}" if lacking else f"has the column {unknown[0]!r} more"
             raise InputError(
-                f"{path} {what}, compared with what the model makes: {shortened(example.columns)}. Fit it "
+                f"{path} {what}, compared with what the model makes: {list_names(example.columns)}. Fit it "
                 "on rows with the same columns, or name another target."
             )
         schema = dataset.schema

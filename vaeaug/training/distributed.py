@@ -15,6 +15,7 @@ from torch import distributed as dist
 
 from vaeaug.errors import VaeaugError, WorkerLostError
 from vaeaug.training.runtime import inside_worker
+from vaeaug.utils.wording import first_line
 
 __all__ = ["SharedClock", "Team", "current_team"]
 
@@ -120,7 +121,7 @@ class Team:
         except RuntimeError as error:
             raise WorkerLostError(
                 f"Process {self.rank} of {self.size} that train together has lost the others: one of them "
-                f"has ended or cannot be reached. {_first_line(error)} Look for its error, and start all of "
+                f"has ended or cannot be reached. {first_line(error)} Look for its error, and start all of "
                 "them again; with checkpoint_dir they go on from the last epoch."
             ) from error
 
@@ -186,7 +187,7 @@ def current_team() -> Team:
         dist.monitored_barrier(group, timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise WorkerLostError(
-            f"The processes that are to train together did not meet: {_first_line(error)} Every one of them "
+            f"The processes that are to train together did not meet: {first_line(error)} Every one of them "
             "has to call fit. To fit in each process alone, set VAEAUG_ALONE=1 in the environment."
         ) from error
     return Team(rank, size, group)
@@ -215,8 +216,3 @@ def _gloo(patience: timedelta) -> Any:
             return ours
     _beside.append((world, dist.new_group(backend="gloo", timeout=patience)))
     return _beside[-1][1]
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.utils.wording import first_line
 
 __all__ = [
     "Home",
@@ -136,7 +137,7 @@ def to_pandas(data: Any) -> Any:
     except (TypeError, ValueError, NotImplementedError) as error:  # as of Arrow too
         kinds = {field.name: str(field.type) for field in table.schema}
         raise InputError(
-            f"The {type(data).__name__} cannot be read: {_first_line(error)} Its columns: {kinds}; cast "
+            f"The {type(data).__name__} cannot be read: {first_line(error)} Its columns: {kinds}; cast "
             "those that are neither numbers, text, times nor categories of such."
         ) from error
     return frame if _is_frame(data) else frame[_COLUMN].rename(getattr(data, "name", None) or None)
@@ -191,7 +192,7 @@ def as_arrow_array(series: pd.Series) -> Any:
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InputError(
             f"The column {series.name!r} cannot be written to Parquet, which wants values of one type: "
-            f"{_first_line(error)} Convert it before fit, for instance with astype(str)."
+            f"{first_line(error)} Convert it before fit, for instance with astype(str)."
         ) from error
 
 
@@ -213,7 +214,7 @@ def _cast(values: Any, field: Any) -> Any:
     except pa.ArrowException as error:
         raise InputError(
             f"The column {field.name!r} is made as {values.type} and cannot be written as {field.type}: "
-            f"{_first_line(error)} Fit the model on data of the types it is to be written in."
+            f"{first_line(error)} Fit the model on data of the types it is to be written in."
         ) from error
 
 
@@ -264,7 +265,7 @@ def _as_table(data: Any) -> Any:
     except pa.ArrowException as error:
         kinds = {name: str(kind) for name, kind in frame.schema.items()}
         raise InputError(
-            f"The Polars frame cannot be read: {_first_line(error)} Its columns: {kinds}; cast the one that "
+            f"The Polars frame cannot be read: {first_line(error)} Its columns: {kinds}; cast the one that "
             "Arrow does not know to another type, such as Int64."
         ) from error
 
@@ -286,8 +287,3 @@ def _pandas_dtype(kind: Any) -> Any:
 
     # Categories are left to pandas.
     return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

@@ -12,16 +12,15 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError, InputTypeError
-from vaeaug.utils.frames import Home, is_foreign, is_foreign_frame, split_columns, to_pandas
+from vaeaug.utils.frames import is_foreign, is_foreign_frame, split_columns, to_pandas
+from vaeaug.utils.wording import list_names
 
 __all__ = [
-    "appended",
     "as_array",
     "check_number",
     "check_option",
     "check_weights",
     "errors_of_ours",
-    "extended",
     "refuse_other_forms",
     "refuse_repeated_columns",
     "refuse_text",
@@ -123,7 +122,7 @@ def refuse_repeated_columns(X: pd.DataFrame) -> None:
     InputError
     """
     if not X.columns.is_unique:
-        twice = ", ".join(map(repr, X.columns[X.columns.duplicated()].unique()[:10]))
+        twice = list_names(X.columns[X.columns.duplicated()].unique())
         raise InputError(f"X has columns named twice: {twice}. Rename them so that each name is unique.")
 
 
@@ -203,8 +202,8 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
             return _split(X, y, columns)
         if features is None and is_frame:
             raise InputError(
-                f"y is {y!r}, which is no column of X; X has {_list(columns)}. Pass one label per row, or "
-                "the name of a column."
+                f"y is {y!r}, which is no column of X; X has {list_names(columns)}. Pass one label per row, "
+                "or the name of a column."
             )
         if features is None:
             raise InputError(
@@ -230,15 +229,12 @@ def _is_scalar(y: Any) -> bool:
 def _split(X: Any, names: Any, columns: list[Any]) -> tuple[Any, Any]:
     listed = names if isinstance(names, list) else [names]
     if any(columns.count(name) > 1 for name in listed):
-        raise InputError(f"y names {_list(listed)}, and X has two columns of that name; rename one of them.")
+        raise InputError(
+            f"y names {list_names(listed)}, and X has two columns of that name; rename one of them."
+        )
     if len(listed) == len(columns):
         raise InputError("y names all columns of X; nothing is left to learn.")
     return split_columns(X, names)
-
-
-def _list(labels: Iterable[Any]) -> str:
-    listed = [repr(label) for label in labels]
-    return ", ".join(listed[:10]) + (f", ... ({len(listed)} in all)" if len(listed) > 10 else "")
 
 
 def refuse_text(X: Any) -> None:
@@ -285,57 +281,3 @@ def restored_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def appended(X: Any, X_new: Any) -> Any:
-    """Return the rows of X followed by new ones, in the container and dtypes of X, with a fresh index."""
-    X_new, home = to_pandas(X_new), Home.of(X)
-    if home is not None:
-        return home.append(X, X_new)
-    if isinstance(X, pd.DataFrame):
-        if not len(X_new):
-            return X.reset_index(drop=True)
-        if not isinstance(X_new, pd.DataFrame):
-            X_new = pd.DataFrame(X_new, columns=X.columns).astype(X.dtypes)
-        return pd.concat([X, _in_dtypes_of(X, X_new)], ignore_index=True)
-    old, new = np.asarray(X), np.asarray(X_new)
-    if old.dtype.kind in "iu" and new.dtype.kind == "f":
-        new = np.rint(new)
-    return np.concatenate([old, new.astype(old.dtype, copy=False)])
-
-
-def _in_dtypes_of(X: pd.DataFrame, X_new: pd.DataFrame) -> pd.DataFrame:
-    """Return new rows in the text, category and time dtypes of X, where that loses no value.
-
-    A model fitted under another version of pandas, or on another reading of one file, gives
-    the same values in a slightly different dtype (categories of object or of str, times in
-    nanoseconds or microseconds), and pandas refuses to join some of those.
-    """
-    X_new = X_new.copy(deep=False)
-    for name, dtype in X.dtypes.items():
-        column = X_new[name]
-        if pd.api.types.is_numeric_dtype(dtype):
-            continue
-        if isinstance(dtype, pd.CategoricalDtype):
-            # Equal categories may still be of different dtypes: start from the plain values.
-            column = column.astype(object)
-        elif column.dtype == dtype:
-            continue
-        try:
-            cast = column.astype(dtype)
-        except (TypeError, ValueError):
-            continue
-        if cast.isna().equals(column.isna()):
-            X_new[name] = cast
-    return X_new
-
-
-def extended(y: Any, positions: np.ndarray) -> Any:
-    """Return labels followed by those at ``positions`` once more, in their container, with a fresh index."""
-    order = np.concatenate([np.arange(len(y)), positions])
-    home = Home.of(y)
-    if home is not None:
-        return home.wrap(to_pandas(y).iloc[order].reset_index(drop=True))
-    if isinstance(y, (pd.Series, pd.DataFrame)):
-        return y.iloc[order].reset_index(drop=True)
-    return np.asarray(y)[order]

@@ -1,11 +1,13 @@
-"""Numbers and lists as messages put them."""
+"""Numbers, lists and errors as messages put them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "shortened"]
+import numpy as np
+
+__all__ = ["count", "first_line", "list_names"]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -20,7 +22,20 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def shortened(names: Iterable[Any], most: int = 12) -> str:
-    """Return names as text for a message, cut where it gets long."""
-    listed = [repr(name) for name in names]
+def list_names(names: Iterable[Any], most: int = 12) -> str:
+    """Return names as text for a message, cut where it gets long.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import list_names
+    >>> list_names(["a", 2, 3.5], most=2)
+    "'a', 2, … (3 in all)"
+    """
+    listed = [repr(name.item() if isinstance(name, np.generic) else name) for name in names]
     return ", ".join(listed[:most]) + (f", … ({len(listed)} in all)" if len(listed) > most else "")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message as a sentence; its type where there is none."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

@@ -72,8 +72,6 @@ def test_labels_come_back_in_their_container(kind):
     assert_like(codec.as_labels(codec.classes_[0], 4), y)
     assert np.asarray(codec.as_labels(codec.classes_[0], 4)).tolist() == [codec.classes_[0]] * 4
     assert_like(codec.as_labels(y, 3), y)
-    assert_like(codec.concat(y, drawn), y)
-    assert len(codec.concat(y, drawn)) == 53
 
 
 @pytest.mark.parametrize("kind", list(CLASSES))
@@ -234,11 +232,6 @@ def test_frame_columns_are_found_by_name(controls):
 def test_unusable_frame_labels_are_explained(controls, y, pattern):
     with pytest.raises(InputError, match=pattern):
         ContextCodec().fit(controls).as_labels(y, 2)
-
-
-def test_concat_keeps_room_for_longer_text():
-    codec = ContextCodec().fit(["a", "longer"])
-    assert codec.concat(np.array(["a"]), np.array(["longer"])).tolist() == ["a", "longer"]
 
 
 @pytest.mark.parametrize("labels", [["a", float("nan"), "b"], ["a", None, "b"]])

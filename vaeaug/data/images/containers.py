@@ -13,7 +13,7 @@ from PIL import Image
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, index_from_json, index_to_json
 from vaeaug.errors import InputError
-from vaeaug.utils.validation import appended
+from vaeaug.utils.rows import append_rows
 
 __all__ = [
     "CONTAINERS",
@@ -242,7 +242,7 @@ def joined(X: Any, X_new: Any) -> Any:
 
         new = X_new if _is_tensor(X_new) else torch.from_numpy(np.asarray(X_new))
         return torch.cat([X, new.to(device=X.device, dtype=X.dtype)])
-    return appended(X, X_new)
+    return append_rows(X, X_new)
 
 
 @dataclass(frozen=True)

@@ -205,17 +205,6 @@ class ContextCodec:
         """Return labels that :meth:`draw` or :meth:`as_labels` made as those of fit: of Polars or pyarrow."""
         return labels if self.home_ is None or labels is None else self.home_.wrap(labels)
 
-    def concat(self, old: Any, new: Any) -> Any:
-        """Return old labels followed by new ones, in the container of ``old``, with a fresh index."""
-        if old is None:
-            return None
-        old = _as_container(old)
-        if isinstance(old, (pd.Series, pd.DataFrame)):
-            return pd.concat([old, new], ignore_index=True)
-        new = np.asarray(new)
-        # Text may need more room than the old labels have.
-        return np.concatenate([old, new if new.dtype.kind == old.dtype.kind else new.astype(old.dtype)])
-
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
         arrays: Arrays = {}

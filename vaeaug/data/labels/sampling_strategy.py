@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.utils.wording import list_names
 
 __all__ = ["STRATEGIES", "class_counts", "targets", "targets_of_counts"]
 
@@ -157,7 +158,7 @@ def _from_totals(totals: Mapping[Any, int], counts: Counts) -> Counts:
     if unknown:
         raise InputError(
             f"sampling_strategy names the target class {unknown[0]!r}, which is not present in the data; "
-            f"there are {_shortened(list(counts))}."
+            f"there are {list_names(counts, most=10)}."
         )
     for label, total in totals.items():
         if isinstance(total, bool) or not isinstance(total, Integral):
@@ -196,9 +197,3 @@ def _from_ratio(ratio: float, counts: Counts) -> Counts:
             f"already has {min(counts.values()) / counts[largest]:.3g} of the majority's; increase the ratio."
         )
     return added
-
-
-def _shortened(labels: list[Any], most: int = 10) -> str:
-    """Return labels as text, cut where it gets long."""
-    text = ", ".join(repr(label) for label in labels[:most])
-    return text if len(labels) <= most else f"{text}, … ({len(labels)} in all)"

@@ -15,9 +15,10 @@ from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import ColumnOptions, TranslatedCodec, column_from_state, fit_column
 from vaeaug.data.tables.translations import translation_from_json
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
+from vaeaug.utils.wording import list_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from vaeaug.data.tables.base import ColumnCodec
     from vaeaug.data.tables.serialization import Arrays
@@ -137,7 +138,8 @@ class ClassBlock(Block):
             who = "y" if self.codec.name in (None, "y") else f"y, column {self.codec.name!r},"
             found = pd.unique(series[unseen].astype(object))
             raise UnknownLabelError(
-                f"{who} has labels that fit has not seen: {_few(found)}; allowed are {_few(self.classes)}."
+                f"{who} has labels that fit has not seen: {list_names(found, most=20)}; "
+                f"allowed are {list_names(self.classes, most=20)}."
             )
         return level
 
@@ -222,8 +224,3 @@ def _sorted(labels: np.ndarray) -> np.ndarray:
         return np.argsort(labels, kind="stable")
     except TypeError:  # categories of mixed types have only the order of their dtype
         return np.arange(labels.size)
-
-
-def _few(labels: Iterable[Any]) -> str:
-    listed = [repr(label.item() if isinstance(label, np.generic) else label) for label in labels]
-    return ", ".join(listed[:20]) + (f", ... ({len(listed)} in all)" if len(listed) > 20 else "")

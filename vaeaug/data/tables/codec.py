@@ -31,7 +31,7 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
-from vaeaug.utils.wording import shortened
+from vaeaug.utils.wording import list_names
 
 __all__ = ["TableCodec"]
 
@@ -141,7 +141,7 @@ class TableCodec:
         if self.columns_ is not None and not self.columns_.is_unique:
             twice = list(dict.fromkeys(self.columns_[self.columns_.duplicated()]))
             raise InputError(
-                f"X has columns named twice: {shortened(twice)}. Rename them so that each label is unique."
+                f"X has columns named twice: {list_names(twice)}. Rename them so that each label is unique."
             )
         marked = self._mark("categorical_features", "from_dtype")
         named = self._mark("id_columns", "auto")
@@ -169,7 +169,7 @@ class TableCodec:
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
             warnings.warn(
-                f"X has columns without any value: {shortened(empty)}. They are kept and stay missing; "
+                f"X has columns without any value: {list_names(empty)}. They are kept and stay missing; "
                 "drop them if they are there by mistake.",
                 VaeaugWarning,
                 stacklevel=3,
@@ -186,14 +186,14 @@ class TableCodec:
         if found.any():
             labels = [self._label(int(j)) for j in np.flatnonzero(found)]
             notes.append(
-                f"X has columns that name each row: {shortened(labels)}. They are not learned, and new rows "
+                f"X has columns that name each row: {list_names(labels)}. They are not learned, and new rows "
                 "get new names; leave them out of what a classifier learns from. To choose them yourself, "
                 "pass id_columns=[...], or None for none."
             )
         codes = [codec.name for codec in self.codecs_ if isinstance(codec, NumericCodec) and codec.are_codes_]
         if codes:
             notes.append(
-                f"X has columns of codes: {shortened(codes)}. New rows have codes that occur in X. To make "
+                f"X has columns of codes: {list_names(codes)}. New rows have codes that occur in X. To make "
                 "categories of them, list them in categorical_features; None takes them for quantities."
             )
         dates = [codec for codec in self.codecs_ if isinstance(codec, TranslatedCodec) and codec.note]
@@ -342,7 +342,7 @@ class TableCodec:
             found = [j for j, label in enumerate(self.columns_) if label == item]
             if not found:
                 raise InputError(
-                    f"{parameter} names {item!r}, which is no column of X; X has {shortened(self.columns_)}."
+                    f"{parameter} names {item!r}, which is no column of X; X has {list_names(self.columns_)}."
                 )
             return found[0]
         if not isinstance(item, numbers.Integral):

@@ -18,11 +18,10 @@ from vaeaug.evaluation.assess.strategies import (
     Training,
     Way,
     explain_failure,
-    rows_of,
-    stacked,
     train,
 )
 from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.rows import select_rows, stack_rows
 
 __all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
 
@@ -140,8 +139,8 @@ def _shown(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterato
 
 def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> list[Outcome]:
     """Try every way in one fold; only the rows of ``fold.train`` are ever fitted."""
-    X, y = rows_of(problem.X, fold.train), problem.y[fold.train]
-    X_test = rows_of(problem.X, fold.test)
+    X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
+    X_test = select_rows(problem.X, fold.test)
     parts = _inner_parts(problem.codes(fold.train), seed)
     found = []
     for way in ways:
@@ -191,7 +190,7 @@ def _inner_trainings(
     """Return what each arm trains on in the inner parts; none if that fails, and so no threshold."""
     inner: dict[str, _Inner] = {name: [] for name in whole}
     for kept, held in parts:
-        X_kept, y_kept = rows_of(X, kept), y[kept]
+        X_kept, y_kept = select_rows(X, kept), y[kept]
         if way.reusable and all(training.added is not None for training in whole.values()):
             made = {name: _moved(training, X_kept, y_kept, len(y)) for name, training in whole.items()}
         else:
@@ -212,7 +211,7 @@ def _moved(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
     new = rows + np.arange(round(int(training.added or 0) * len(y) / rows))
     order = numpy_generator(len(y), rows).permutation(int(training.added or 0))[: len(new)] + rows
     return Training(
-        stacked(X, rows_of(training.X, order)), np.concatenate([y, training.y[order]]), len(order)
+        stack_rows(X, select_rows(training.X, order)), np.concatenate([y, training.y[order]]), len(order)
     )
 
 
@@ -277,7 +276,7 @@ def _thresholds(problem: Problem, inner: _Inner, X: Any, y: np.ndarray, seed: in
     for training, held in inner:
         kept = np.setdiff1d(np.arange(len(y)), held)
         trained = train(problem.estimator, training, y[kept], problem.classes, seed)
-        scores.append(trained.predictions(rows_of(X, held)).scores)
+        scores.append(trained.predictions(select_rows(X, held)).scores)
         truths.append(np.searchsorted(problem.classes, y[held]))
     if not scores:
         return None

@@ -10,16 +10,14 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import _safe_indexing
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.metrics import Predictions
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
 from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.rows import begin_alike, select_rows
 
 __all__ = [
     "ClassWeights",
@@ -32,8 +30,6 @@ __all__ = [
     "explain_failure",
     "fill_up",
     "ratio_name",
-    "rows_of",
-    "stacked",
     "train",
 ]
 
@@ -131,7 +127,7 @@ class Duplicates(Way):
                 rng.choice(np.flatnonzero(y == label), count) for label, count in fill_up(y, ratio).items()
             ]
             picked = np.concatenate([np.arange(len(y)), *added]).astype(np.int64)
-            made[name] = Training(rows_of(X, picked), y[picked], len(picked) - len(y))
+            made[name] = Training(select_rows(X, picked), y[picked], len(picked) - len(y))
         return made
 
 
@@ -171,7 +167,7 @@ class Resampled(Way):
         seconds = perf_counter() - start
         self.fitted_ = sampler
         y_res = np.asarray(y_res)
-        kept = _kept_in_front(X, y, X_res, y_res)
+        kept = begin_alike(y, y_res) and begin_alike(X, X_res)
         if self.ratios is None:
             added = len(y_res) - len(y) if kept else None
             return {self.names[0]: Training(X_res, y_res, added, seconds=seconds)}
@@ -213,38 +209,7 @@ def _thinned(
         new = len(y) + np.flatnonzero(y_res[len(y) :] == label)
         kept.append(np.sort(rng.permutation(new)[:count]))
     rows = np.concatenate(kept)
-    return Training(rows_of(X_res, rows), y_res[rows], len(rows) - len(y), seconds=seconds)
-
-
-def _kept_in_front(X: Any, y: np.ndarray, X_res: Any, y_res: np.ndarray) -> bool:
-    """Tell whether a sampler only added rows, below those it was given."""
-    n = len(y)
-    if len(y_res) < n or not np.array_equal(y_res[:n], y):
-        return False
-    if isinstance(X, pd.DataFrame):
-        own, front = X.reset_index(drop=True), X_res.iloc[:n].reset_index(drop=True)
-        return bool(own.astype(object).equals(front.astype(object)))
-    if sparse.issparse(X):
-        return bool((X_res.tocsr()[:n] != X.tocsr()).nnz == 0)
-    before, after = np.asarray(X), np.asarray(X_res)[:n]
-    if before.dtype.kind in "biufc":
-        return np.array_equal(before, after, equal_nan=True)
-    return pd.DataFrame(before.reshape(n, -1)).equals(pd.DataFrame(after.reshape(n, -1)))
-
-
-def rows_of(X: Any, rows: np.ndarray) -> Any:
-    """Return rows by position, in their container; a frame gets a fresh index."""
-    taken = _safe_indexing(X, rows)
-    return taken.reset_index(drop=True) if isinstance(taken, pd.DataFrame) else taken
-
-
-def stacked(X: Any, new: Any) -> Any:
-    """Return rows followed by others of the same container."""
-    if isinstance(X, pd.DataFrame):
-        return pd.concat([X, new], ignore_index=True)
-    if sparse.issparse(X):
-        return sparse.vstack([X, new]).tocsr()
-    return np.concatenate([np.asarray(X), np.asarray(new)])
+    return Training(select_rows(X_res, rows), y_res[rows], len(rows) - len(y), seconds=seconds)
 
 
 # -- training on it ---------------------------------------------------------------------------------------
