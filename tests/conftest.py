@@ -22,6 +22,19 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Share a run of all tests among the cores; a run of named files, or with ``-n``, is left as it is."""
+    # Here and not in addopts, where "-n" would be an error without pytest-xdist.
+    if not config.pluginmanager.hasplugin("xdist") or hasattr(config, "workerinput"):
+        return
+    if config.args_source is not config.ArgsSource.ARGS and config.option.numprocesses is None:
+        config.option.numprocesses = "auto"
+    if config.option.numprocesses and config.option.dist == "no":
+        # Neighbours stay together, so that few fixtures of a module are made twice.
+        config.option.dist = "worksteal"
+
+
 @pytest.fixture
 def numbers():
     """Return 120 rows of three related numbers, float64, and labels of two classes."""
