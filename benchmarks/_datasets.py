@@ -97,18 +97,10 @@ def data_folder() -> Path | None:
 def load_table(name: str, *, rows: int | None = None) -> Table:
     """Load a table and split it: officially where there is an official split, else 80 / 20, seeded.
 
-    Parameters
-    ----------
-    name : str
-        Folder name of the local data, which for six tables can also come from OpenML.
-    rows : int, optional
-        Keep only so many training rows, and a fifth as many test rows (at least 200).
+    ``rows`` keeps only so many training rows, and a fifth as many test rows (at least 200).
     """
     folder = data_folder()
-    if folder is not None:
-        frame, facts = _from_folder(folder / "tabular" / name)
-    else:
-        frame, facts = _from_openml(name)
+    frame, facts = _from_folder(folder / "tabular" / name) if folder else _from_openml(name)
     target = facts["target"]
     dropped = DROPPED.get(name, [])
     frame = frame.drop(columns=dropped).dropna(subset=[target])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +55,8 @@ def load_images(name: str) -> ImageSet:
 
 def shrink(images: ImageSet, train: int, test: int) -> ImageSet:
     """Return a smaller set for smoke tests."""
-    return ImageSet(
-        images.name,
-        images.train[:train],
-        images.train_labels[:train],
-        images.test[:test],
-        images.test_labels[:test],
-        images.source,
-    )
+    learned = {"train": images.train[:train], "train_labels": images.train_labels[:train]}
+    return replace(images, **learned, test=images.test[:test], test_labels=images.test_labels[:test])
 
 
 def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,17 +25,11 @@ _GROUP = 8
 
 @dataclass(frozen=True)
 class Strategy:
-    """How to train on few or unequal numbers of images.
+    """How to train on few or unequal numbers of images."""
 
-    Parameters
-    ----------
-    balance : {"none", "weights", "copies"}
-        Leave the classes as they are; weigh their loss; or repeat images until classes are equal.
-    transform : callable, optional
-        On training batches.
-    """
-
+    #: "none" leaves the classes as they are, "weights" weighs their loss, "copies" makes them equal.
     balance: str
+    #: Of training batches.
     transform: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
@@ -43,13 +37,8 @@ class Strategy:
 class Synthetic:
     """How made images join a strategy, written ``method:share``, such as ``posterior:0.5``.
 
-    Parameters
-    ----------
-    method : str
-        ``prior``, ``posterior`` or ``interpolate``; ``posterior+residual`` keeps what reconstruction loses;
-        ``@3`` at its end is another temperature than 1.
-    share : float
-        Largest share of made images in a class, in (0, 1]; a class with many real ones gets fewer.
+    ``posterior+residual`` keeps what reconstruction loses; ``@3`` behind a method is another temperature
+    than 1. The share is the largest one of made images in a class: a class with many real ones gets fewer.
     """
 
     method: str
@@ -99,18 +88,10 @@ def train_classifier(
     seed: int,
     fast: bool = False,
 ) -> SmallConvClassifier:
-    """Train a classifier by a strategy.
+    """Train a classifier of the thinned set by a strategy.
 
-    Parameters
-    ----------
-    images, labels : ndarray
-        The thinned training set.
-    strategy : Strategy
-    pool : tuple of ndarray, optional
-        Made images and their labels, with ``synthetic``: how they are used. Classes are then filled
-        up to equal numbers by made images instead of copies, as far as the share allows.
-    seed : int
-        Seeds the classifier.
+    With a ``pool`` of made images and their labels, classes are filled up to equal numbers by these instead
+    of copies, as far as the share of ``synthetic`` allows.
     """
     budget = (FAST_BUDGET if fast else BUDGET) | {"batch_transform": strategy.transform, "random_state": seed}
     weights = None

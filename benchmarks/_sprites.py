@@ -19,15 +19,7 @@ _FINE = 6
 
 @dataclass(frozen=True)
 class Sprites:
-    """Every combination of factors once.
-
-    Parameters
-    ----------
-    images : ndarray of uint8, shape (n, side, side)
-    factors : ndarray of int64, shape (n, 5)
-        Which value of each factor, in the order of ``names``.
-    names : tuple of str
-    """
+    """Every combination of factors once: uint8 images, and which value of each factor, by their names."""
 
     images: np.ndarray
     factors: np.ndarray
@@ -37,12 +29,7 @@ class Sprites:
 def draw_sprites(side: int = SIDE, factors: dict[str, int] | None = None) -> Sprites:
     """Draw the whole grid of factors: squares, ellipses and hearts, white on black.
 
-    Parameters
-    ----------
-    side : int
-        Of an image, in pixels.
-    factors : dict of str to int, optional
-        Other numbers of values; the number of shapes stays at most 3.
+    ``factors`` are other numbers of values; the number of shapes stays at most 3.
     """
     counts = FACTORS if factors is None else factors
     grids = np.meshgrid(*(np.arange(count) for count in counts.values()), indexing="ij")

@@ -143,7 +143,7 @@ def generate(job: dict[str, Any]) -> dict[str, Any]:
     trained = time.process_time()
     if hasattr(model, "history_"):
         made, _ = model.sample(len(wanted), wanted, random_state=job["seed"] + 1)
-        network = model._model.vae
+        network = get_fitted(model).model.vae
     else:
         made, network = model.sample(wanted, job["seed"] + 1), model.network
     drawn = time.process_time()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import _bench as bench
 import numpy as np
@@ -134,19 +135,18 @@ def write_files(folder: str, rows: int) -> Path:
 
 def fit(job: dict[str, Any]) -> dict[str, Any]:
     """Fit from Parquet files in one process or several, bounded in time; or from memory."""
-    import vaeaug.data.streams.table
     from vaeaug import VAEAugmenter
+    from vaeaug.data.streams import table
     from vaeaug.training.distributed import current_team
     from vaeaug.training.run import Run
 
     folder = write_files(job["data"], job["rows"])
     spent: dict[str, float] = {"rows": 0, "survey": 0.0}
-    survey, improve = vaeaug.data.streams.table.survey, Run._improve
+    survey, improve = table.survey, Run._improve
 
     def time_survey(*arguments: Any, **options: Any) -> Any:
-        began = time.perf_counter()
-        found = survey(*arguments, **options)
-        spent["survey"], spent["seen"] = time.perf_counter() - began, found.rows
+        spent["survey"], found = bench.time_call(lambda: survey(*arguments, **options))
+        spent["seen"] = found.rows
         return found
 
     def count_rows(run: Any, batch: Any) -> Any:
@@ -157,22 +157,15 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
         spent["rows"] += batch.total
         return found
 
-    model = VAEAugmenter(
-        random_state=0,
-        max_fit_seconds=job["max_fit_seconds"],
-        max_iter=job.get("max_iter", "auto"),
-        device="cpu",
-    )
+    limits = {"max_fit_seconds": job["max_fit_seconds"], "max_iter": job.get("max_iter", "auto")}
+    model = VAEAugmenter(random_state=0, device="cpu", **limits)
     began = time.perf_counter()
-    vaeaug.data.streams.table.survey, Run._improve = time_survey, count_rows
-    try:
+    with mock.patch.object(table, "survey", time_survey), mock.patch.object(Run, "_improve", count_rows):
         if job["source"] == "memory":
             frame = pd.read_parquet(folder)
             model.fit(frame.drop(columns="label"), frame["label"])
         else:
             model.fit(folder, y="label")
-    finally:
-        vaeaug.data.streams.table.survey, Run._improve = survey, improve
     ended = time.perf_counter()
     team = current_team()
     answer = {
