@@ -207,25 +207,28 @@ def answer_job(function: str, request: str, answer: str) -> None:
 
 def _watch(process: subprocess.Popen[bytes], timeout: float) -> tuple[int, bool]:
     """Wait for a process; return the largest memory of its family in bytes and whether it was late."""
-    peak, began = 0, time.monotonic()
-    deadline, look = began + timeout, began
-    while process.poll() is None:
-        now = time.monotonic()
-        if now > deadline:
+    peak, look = 0, time.monotonic()
+    deadline = look + timeout
+    try:
+        while process.poll() is None:
+            now = time.monotonic()
+            if now > deadline:
+                return peak, True
+            if now >= look:
+                family = _list_family(process.pid)
+                # Alone, the worker's own high-water mark is exact and costs nothing.
+                if len(family) > 1:
+                    peak = max(peak, sum(_read_kb(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in family))
+                # Walking a family's pages stops its threads; at one part in a hundred that does no harm.
+                look = now + max(0.25, 100 * (time.monotonic() - now))
+            time.sleep(0.1)
+        return peak, False
+    finally:
+        # Late, or this process was interrupted: nobody waits for the answer any more.
+        if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return peak, True
-        if now >= look:
-            family = _list_family(process.pid)
-            # Alone, the worker's own high-water mark is exact and costs nothing.
-            if len(family) > 1:
-                peak = max(peak, sum(_read_kb(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in family))
-            # Walking a family's pages stops its threads; at one part in a hundred that does no harm.
-            spent = time.monotonic() - now
-            look = now + max(0.25, 100 * spent)
-        time.sleep(0.1)
-    return peak, False
 
 
 def _list_family(pid: int) -> list[int]:

@@ -2,7 +2,10 @@
 
 import importlib
 import re
+import signal
+import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -171,6 +174,22 @@ def test_a_worker_that_fails_answers(bench, worker):
 def test_a_worker_that_hangs_is_stopped(bench, worker):
     answer = bench.run_worker(worker("import time; time.sleep(60)"), {}, timeout=0.3)
     assert "stopped after" in answer["error"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_interrupt_ends_the_worker(worker, tmp_path):
+    told = tmp_path / "pid"
+    function = worker(f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    code = (
+        f"import sys; sys.path[:0] = [{str(FOLDER)!r}]; import _bench; _bench.run_worker({function!r}, {{}})"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner.send_signal(signal.SIGINT)
+    runner.wait(timeout=60)
+    assert not Path("/proc", told.read_text()).exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the figure is getrusage's")
