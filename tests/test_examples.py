@@ -8,6 +8,7 @@ import pytest
 SCRIPTS = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
+@pytest.mark.slow  # a process each that imports torch, and fits
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_an_example_writes_its_picture(script: Path, tmp_path: Path) -> None:
     done = subprocess.run(

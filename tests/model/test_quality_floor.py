@@ -19,6 +19,9 @@ from vaeaug import VAEAugmenter
 from vaeaug.evaluation.fidelity import column_shapes, pair_trends, rare_category_counts, two_sample_score
 from vaeaug.evaluation.privacy import closest_share, exact_copies
 
+# Quality needs full fits on real tables: what an epoch does is tested elsewhere.
+pytestmark = pytest.mark.slow
+
 
 class Outcome(NamedTuple):
     """Real rows of both halves and as many synthetic ones, label included, and what forests make of them."""

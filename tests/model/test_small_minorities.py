@@ -10,6 +10,9 @@ from sklearn.model_selection import train_test_split
 from vaeaug import VAEAugmenter, VAEOverSampler, load
 from vaeaug.evaluation.privacy import distance_to_closest
 
+# Full fits with all defaults: their quality is what is asked.
+pytestmark = pytest.mark.slow
+
 
 def severe_progression():
     """Diabetes: the 8 % of patients with the strongest progression, 10 columns."""

@@ -15,6 +15,9 @@ from vaeaug.model.builder import Blueprint, weighed
 from vaeaug.model.model import Model
 from vaeaug.training.runtime import Runtime
 
+# An effect shows after 25 epochs of each of some twenty models; that each variant runs is tested beside.
+pytestmark = pytest.mark.slow
+
 #: A weak KL: codes that say much, and depend on each other.
 WEAK = {"reconstruction": 1.0, "kl": 0.05}
 HELD_OUT = 600
