@@ -25,7 +25,9 @@ from made_calls import (
 from vaeaug import VAEAugmenter
 from vaeaug.nn import precision
 
-REPEATS = 30
+REPEATS = 8
+#: Of fits, which take as long as a hundred draws.
+FITS = 2
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_repeated_draws_are_equal(name, calls):
 
 @pytest.mark.parametrize("name", list(fit_calls()))
 def test_repeated_fits_are_equal(name, calls):
-    assert count_deviations(calls[name], repeats=4) == 0
+    assert count_deviations(calls[name], repeats=FITS) == 0
 
 
 @pytest.mark.parametrize("method", ["prior", "posterior", "interpolate"])
@@ -74,12 +76,12 @@ def test_images_drawn_in_reduced_precision_are_equal_where_the_processor_has_it_
 ):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     augmenter = fit_images(prior="flow")
-    assert count_deviations(lambda: augmenter.sample(333, y=1, method=method, random_state=1)) == 0
+    assert count_deviations(lambda: augmenter.sample(99, y=1, method=method, random_state=1)) == 0
 
 
 def test_images_fitted_in_reduced_precision_are_equal(monkeypatch):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    assert count_deviations(lambda: fit_images().sample(20, random_state=1), repeats=4) == 0
+    assert count_deviations(lambda: fit_images().sample(20, random_state=1), repeats=FITS) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,7 +101,7 @@ import made_calls as made
 from test_repeatability import DRAWS, count_deviations
 warnings.simplefilter("ignore")
 calls = {**made.table_calls(made.fit_table()), **made.image_calls(made.fit_images())}
-print(json.dumps({name: count_deviations(calls[name], 10) for name in DRAWS}))
+print(json.dumps({name: count_deviations(calls[name], 30) for name in DRAWS}))
 """
 #: What the libraries under torch are told to pretend, oldest processor first.
 INSTRUCTION_SETS = {
@@ -234,7 +236,8 @@ def test_the_callers_torch_changes_nothing(setting, name, calls, expected):
 def test_what_was_made_under_a_setting_works_without_it(setting, expected):
     with SETTINGS[setting]():
         made = {**table_calls(fit_table()), **image_calls(fit_images())}
-    assert [name for name in made if to_bytes(made[name]()) != expected[name]] == []
+    some = ("sample prior", "vary", "score_samples", "images: sample prior", "images: vary")
+    assert [name for name in some if to_bytes(made[name]()) != expected[name]] == []
 
 
 def test_the_callers_torch_is_left_as_it_was(calls):
