@@ -142,6 +142,8 @@ def generate(job: dict[str, Any]) -> dict[str, Any]:
     model.fit(held["train"], held["train_labels"])
     trained = time.process_time()
     if hasattr(model, "history_"):
+        from vaeaug.model.fitted import get_fitted
+
         made, _ = model.sample(len(wanted), wanted, random_state=job["seed"] + 1)
         network = get_fitted(model).model.vae
     else:

@@ -12,6 +12,7 @@ from torch import nn
 
 from vaeaug import VAEAugmenter
 from vaeaug.errors import VaeaugError
+from vaeaug.model.fitted import get_fitted
 from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.loop import train
 from vaeaug.training.runtime import Runtime
@@ -85,7 +86,7 @@ def table():
 
 
 def weights_of(model):
-    return model._model.state()
+    return get_fitted(model).model.state()
 
 
 def fitted_without_noise():

@@ -16,6 +16,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from vaeaug import Recipe, VAEAugmenter
+from vaeaug.model.fitted import get_fitted
 
 CHECKED = VAEAugmenter(max_iter=2, device="cpu", random_state=0)
 
@@ -75,7 +76,7 @@ def test_clone_keeps_a_recipe():
 
 def test_set_params_takes_a_recipe(numbers):
     augmenter = fast().set_params(prior=Recipe("mixture", components=4)).fit(*numbers)
-    assert augmenter._model.vae.latent.prior.components == 4
+    assert get_fitted(augmenter).model.vae.latent.prior.components == 4
 
 
 def test_repr_shows_what_is_not_the_default():
@@ -113,7 +114,7 @@ def test_copy_continues_the_sequence_of_samples(numbers):
 
 def test_pickle_of_a_cpu_model_stays_on_the_cpu(numbers):
     twin = pickle.loads(pickle.dumps(fast().fit(*numbers)))
-    assert twin._model.runtime.device.type == "cpu"
+    assert get_fitted(twin).model.runtime.device.type == "cpu"
 
 
 def test_set_output_gives_named_codes(fitted, mixed):

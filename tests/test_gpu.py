@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug import Recipe, VAEAugmenter, load
 from vaeaug.augmenter import METHODS
+from vaeaug.model.fitted import get_fitted
 from vaeaug.nn.priors.registry import PRIORS
 
 pytestmark = [
@@ -27,7 +28,7 @@ def fitted(request, mixed):
 
 
 def test_everything_lies_on_the_gpu(fitted):
-    assert {value.device.type for value in fitted._model.vae.state_dict().values()} == {"cuda"}
+    assert {value.device.type for value in get_fitted(fitted).model.vae.state_dict().values()} == {"cuda"}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -46,7 +47,7 @@ def test_what_was_saved_loads_on_a_cpu(fitted, mixed, tmp_path):
     assert_allclose(on_cpu.transform(mixed[0]), fitted.transform(mixed[0]), rtol=1e-8, atol=1e-8)
     assert_array_equal(on_gpu.sample(9, random_state=1)[1], fitted.sample(9, random_state=1)[1])
     assert len(on_cpu.sample(9)[0]) == 9
-    assert {value.device.type for value in on_gpu._model.vae.state_dict().values()} == {"cuda"}
+    assert {value.device.type for value in get_fitted(on_gpu).model.vae.state_dict().values()} == {"cuda"}
 
 
 def test_scores_agree_with_those_of_a_cpu(fitted, mixed, tmp_path):

@@ -24,6 +24,7 @@ from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, lo
 from vaeaug.data.images.containers import read_mode
 from vaeaug.errors import InputError, TrainingDivergedError
 from vaeaug.io import archive
+from vaeaug.model.fitted import get_fitted
 
 X, Y = blobs()
 METHODS = ["prior", "posterior", "interpolate"]
@@ -102,7 +103,7 @@ def test_frames_of_pixels_come_back():
 def test_flattened_images_come_back_flattened():
     rows = X.reshape(40, -1).astype(float)
     augmenter = fast(image_shape=(8, 9)).fit(rows, Y)
-    assert augmenter._codec.layout.shape == (1, 8, 9)
+    assert get_fitted(augmenter).codec.layout.shape == (1, 8, 9)
     assert augmenter.n_features_in_ == 72
     assert form(augmenter.sample(2)[0]) == form(rows)
     assert_array_equal(augmenter.transform(rows), augmenter.transform(X))
@@ -208,12 +209,14 @@ def test_variations_of_strength_0_are_the_images_unless_they_are_decoded(fitted)
 
 
 def test_a_variation_adds_what_decoding_changes(fitted):
+    state = get_fitted(fitted)
+    rows = state.read(X, Y)
     noise = np.random.default_rng(0).normal(size=(40, 4))
-    mean, scale = fitted._model.encode(fitted._encode(X), fitted._labels(Y, 40))
-    c = fitted._labels(Y, 40)
-    before, after = (fitted._model.decode(z, c, temperature=0, seed=0) for z in (mean, mean + scale * noise))
-    found = fitted._revised(fitted._encode(X), (mean, c), (mean + scale * noise, c))
-    assert_allclose(found, np.clip(fitted._encode(X) + after - before, -1, 1), atol=1e-6)
+    mean, scale = state.model.encode(rows.x, rows.c)
+    z = mean + scale * noise
+    before, after = (state.model.decode(code, rows.c, temperature=0, seed=0) for code in (mean, z))
+    found = state.change_images(rows.x, (mean, rows.c), (z, rows.c))
+    assert_allclose(found, np.clip(rows.x + after - before, -1, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -341,7 +344,7 @@ def test_a_saved_model_outlives_a_change_of_the_defaults(tmp_path, monkeypatch, 
         del options["likelihood"], options["depth"]
     archive.write(path, manifest, arrays)
     monkeypatch.setattr(vaeaug.model.builder, "_USUAL_PIXELS", "texture")
-    assert fast().fit(X, Y)._model.blueprint.network.options["likelihood"] == "texture"
+    assert get_fitted(fast().fit(X, Y)).model.blueprint.network.options["likelihood"] == "texture"
     again = load(path, device="cpu")
     assert_array_equal(again.sample(6, random_state=0)[0], augmenter.sample(6, random_state=0)[0])
 
@@ -354,7 +357,7 @@ def test_saving_twice_writes_the_same_bytes(fitted, tmp_path):
 
 def test_training_images_are_kept_in_8_bits_and_not_too_many(monkeypatch):
     monkeypatch.setattr("vaeaug.model.fit._MOST_ANCHOR_VALUES", 10 * 72)
-    anchors = fast().fit(X, Y)._anchors
+    anchors = get_fitted(fast().fit(X, Y)).anchors
     assert anchors.rows.dtype == np.uint8
     assert anchors.rows.shape == (10, 1, 8, 9)
     assert len(anchors.mean) == len(anchors.context) == 10
@@ -599,7 +602,7 @@ def test_weights_that_blow_up_are_an_error_and_no_model():
 
 def test_steps_that_are_far_too_large_leave_finite_weights():
     augmenter = fast(learning_rate_init=1.0, max_iter=3).fit(X, Y)
-    assert all(np.isfinite(value).all() for value in augmenter._model.state().values())
+    assert all(np.isfinite(value).all() for value in get_fitted(augmenter).model.state().values())
     assert np.isfinite(augmenter.sample(5, random_state=0)[0]).all()
 
 
@@ -615,4 +618,4 @@ def test_another_number_of_labels_is_refused():
 
 def test_the_default_is_a_convolutional_network():
     augmenter = VAEAugmenter(max_iter=1, device="cpu", random_state=0).fit(X, Y)
-    assert augmenter._model.blueprint.network.name == "convolutional"
+    assert get_fitted(augmenter).model.blueprint.network.name == "convolutional"

@@ -17,6 +17,7 @@ from vaeaug import VAEAugmenter
 from vaeaug.cli.main import main
 from vaeaug.cli.studio import write_studio
 from vaeaug.errors import InputError
+from vaeaug.model.fitted import get_fitted
 
 NASTY = "</script><b>\u2028&amp;'\""
 
@@ -138,7 +139,8 @@ def test_the_middle_of_a_class_is_its_mean_code(images, pages):
     data = data_of(pages["images"])
     tile = opened(data["grids"][0]).reshape(5, 8, 5, 9)[2, :, 2]
     label = data["names"][0]
-    known = images._anchors.mean[images._group(images._anchors.context) == 0]
+    fitted = get_fitted(images)
+    known = fitted.anchors.mean[fitted.number_classes(fitted.anchors.context) == 0]
     assert images.classes_[0] == label
     mean = images.inverse_transform(known.mean(0, dtype=np.float64)[None], y=label)[0]
     assert np.abs(tile.astype(int) - mean.astype(int)).max() <= 1

@@ -16,10 +16,11 @@ import vaeaug.io.checkpoints
 from vaeaug import VAEAugmenter, load
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
 from vaeaug.io.checkpoints import Checkpoints
+from vaeaug.model.fitted import get_fitted
 
 
 def weights(model):
-    return model._model.state()
+    return get_fitted(model).model.state()
 
 
 def assert_same(found, expected):

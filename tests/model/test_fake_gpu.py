@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaeaug import VARIANTS
 from vaeaug.model.builder import build
+from vaeaug.model.fitted import get_fitted
 from vaeaug.nn.distributions import draw
 from vaeaug.utils import random
 from vaeaug.utils.random import isolated_torch
@@ -46,13 +47,13 @@ def test_a_training_pass_and_a_draw_stay_on_the_device_of_the_batch(variant, fit
     if (variant, fit) == ("adversarial", fit_images):
         pytest.skip("its loss asks for gradients, which torch computes on no fake GPU")
     augmenter = fit(**({} if variant == "default" else VARIANTS[variant]))
-    blueprint = augmenter._model.blueprint
+    blueprint = get_fitted(augmenter).model.blueprint
     mode = FakeTensorMode()
     with isolated_torch(0):
         objective = move_to_fake_gpu(build(blueprint), mode)
     with mode, isolated_torch(0):
         x = torch.zeros(ROWS, *blueprint.layout.shape, device=GPU)
-        c = torch.zeros(ROWS, augmenter._context.width, device=GPU)
+        c = torch.zeros(ROWS, get_fitted(augmenter).context.width, device=GPU)
         pieces = objective((x, c), 0.5)
         if list(objective.critic_parameters()):
             pieces["critic"] = objective.critic_loss((x, c))

@@ -17,7 +17,8 @@ import pandas as pd
 from PIL import Image
 
 from vaeaug.augmenter import load
-from vaeaug.model.explore import Explored, explored
+from vaeaug.model.explore import Explored, explore
+from vaeaug.model.fitted import get_fitted
 from vaeaug.reports.studio import PAGE, SCRIPT, STYLE
 from vaeaug.utils.files import staged
 from vaeaug.utils.wording import count
@@ -90,7 +91,7 @@ def write_studio(
     >>> [scene.name for scene in write_studio(augmenter, path, title="Wine", steps=3).scenes]
     ['0', '1', '2']
     """
-    found = explored(augmenter, steps=steps)
+    found = explore(get_fitted(augmenter), augmenter.class_names_, steps=steps)
     page = studio_page(found, title, source)
     with staged(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

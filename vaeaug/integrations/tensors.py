@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.data.images.codec import ImageCodec
 from vaeaug.integrations.exchange import Exchange
+from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.random import derive_seed, neutral_torch, numpy_generator
 
 __all__ = ["TensorImages", "replace_rows", "works_on_tensors"]
@@ -32,7 +32,7 @@ def replace_rows(images: Tensor, rows: Tensor, new: Tensor) -> Tensor:
 
 def works_on_tensors(augmenter: Any) -> bool:
     """Tell whether an augmenter makes images, and so can make tensors of them on any device."""
-    return isinstance(augmenter, VAEAugmenter) and isinstance(augmenter._codec, ImageCodec)
+    return isinstance(augmenter, VAEAugmenter) and get_fitted(augmenter).is_image
 
 
 class TensorImages:
@@ -47,7 +47,7 @@ class TensorImages:
     """
 
     def __init__(self, augmenter: VAEAugmenter, exchange: Exchange) -> None:
-        self.augmenter, self.exchange = augmenter, exchange
+        self.fitted, self.exchange = get_fitted(augmenter), exchange
 
     def contexts(self, y: Any, rows: int) -> Tensor:
         """Return the contexts of labels (m,), one label, or None, float32 (m, K) on the CPU.
@@ -57,17 +57,17 @@ class TensorImages:
         UnknownLabelError
         InputError
         """
-        return torch.from_numpy(self.augmenter._labels(y, rows))
+        return torch.from_numpy(self.fitted.encode_labels(y, rows))
 
     def sample(self, contexts: Tensor, *, temperature: float, seed: int) -> Tensor:
         """Return new images (m, *kind.shape), in the dtype of the kind, on the device of the contexts."""
         with neutral_torch(), torch.no_grad():
-            made = self.augmenter._model.sample(contexts, temperature=temperature, seed=derive_seed(seed))
+            made = self.fitted.model.sample(contexts, temperature=temperature, seed=derive_seed(seed))
             return self._to_items(made).to(contexts.device)
 
     def vary(self, images: Tensor, contexts: Tensor, *, strength: float, seed: int) -> Tensor:
         """Return a variation of each image (m, *kind.shape), in the dtype of the kind, on their device."""
-        model, seed = self.augmenter._model, derive_seed(seed)
+        model, seed = self.fitted.model, derive_seed(seed)
         with neutral_torch(), torch.no_grad():
             x = self._to_planes(images.detach())
             contexts = contexts.to(images.device)
@@ -82,7 +82,7 @@ class TensorImages:
 
     def _to_items(self, planes: Tensor) -> Tensor:
         """Return images (m, C, H, W) in [−1, 1] as rows of the kind."""
-        codec, exchange = self.augmenter._codec, self.exchange
+        codec, exchange = self.fitted.codec, self.exchange
         low, high = codec.range_
         values = (self._precise(planes) + 1).mul_((high - low) / 2).add_(low).clamp_(low, high)
         if codec.dtype_.kind in "biu":
@@ -102,7 +102,7 @@ class TensorImages:
 
     def _to_planes(self, images: Tensor) -> Tensor:
         """Undo :meth:`_to_items`: float32 (m, C, H, W), values beyond the range of fit cut to [−1, 1]."""
-        codec, exchange = self.augmenter._codec, self.exchange
+        codec, exchange = self.fitted.codec, self.exchange
         arrangement = codec.arrangement_
         values, order = self._precise(images), exchange.order
         shape = tuple(arrangement.shape[axis] for axis in order)
@@ -121,7 +121,7 @@ class TensorImages:
 
     def _precise(self, values: Tensor) -> Tensor:
         """Return values in the precision that keeps those of both sides."""
-        names = (self.augmenter._codec.dtype_.name, self.exchange.kind.dtype)
+        names = (self.fitted.codec.dtype_.name, self.exchange.kind.dtype)
         wide = any(name in ("float64", "int32", "int64", "uint32", "uint64") for name in names)
         # Apple's mps has no double precision.
         return values.double() if wide and values.device.type != "mps" else values.float()

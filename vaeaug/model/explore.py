@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.latent.operations import Codes, lattice, traverse
+from vaeaug.model.edit import make_space
+from vaeaug.model.fitted import FittedState
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.validation import check_number
 
-if TYPE_CHECKING:
-    from vaeaug.model.edit import Editing
-
-__all__ = ["Explored", "Scene", "explored"]
+__all__ = ["Explored", "Scene", "explore"]
 
 _MOST_CLASSES = 12
 _MOST_DIMS = 6
@@ -67,13 +66,16 @@ class Explored:
     is_image: bool
 
 
-def explored(augmenter: Editing, steps: int = 11, reach: float = 2.5) -> Explored:
+def explore(
+    fitted: FittedState, class_names: Sequence[str] | None = None, *, steps: int = 11, reach: float = 2.5
+) -> Explored:
     """Decode a grid of codes around the mean of each class.
 
     Parameters
     ----------
-    augmenter : VAEAugmenter
-        Fitted.
+    fitted : FittedState
+    class_names : sequence of str, optional
+        Names of the classes 0, 1, …
     steps : int, default=11
         Along each direction; fewer for images so large that the page would be.
     reach : float, default=2.5
@@ -84,16 +86,15 @@ def explored(augmenter: Editing, steps: int = 11, reach: float = 2.5) -> Explore
     InputError
         For steps and a reach out of range.
     """
-    check_is_fitted(augmenter)
     check_number("steps", steps, low=2, integer=True)
-    names, numbers, contexts, left_out = _classes(augmenter)
-    layout = augmenter._codec.layout
-    dims = min(_MOST_DIMS, augmenter._n_features_out)
+    names, numbers, contexts, left_out = _choose_classes(fitted, class_names)
+    layout, width = fitted.codec.layout, fitted.model.blueprint.latent_dim
+    dims = min(_MOST_DIMS, width)
     if layout.is_image:
         images = _MOST_VALUES / (len(names) * int(np.prod(layout.shape)))
         steps = max(min(steps, int(images**0.5)), min(steps, _FEWEST_STEPS))
     options: dict[str, Any] = {"steps": int(steps), "reach": reach}
-    space = augmenter._space()
+    space = make_space(fitted)
     groups = space.classes(space.known.c)
     scenes, chosen = [], np.argsort(-space.known.z.std(0), kind="stable")[:dims].tolist()
     for name, number, c in zip(names, numbers, contexts, strict=True):
@@ -101,28 +102,29 @@ def explored(augmenter: Editing, steps: int = 11, reach: float = 2.5) -> Explore
         middle = Codes((cloud if len(cloud) else space.known.z).mean(0, dtype=np.float64)[None], c[None])
         lines = traverse(space, middle, dims=chosen, **options)
         # A code of one number has no second direction, and so no grid.
-        grid = lattice(space, middle, **options) if augmenter._n_features_out > 1 else lines
-        scenes.append(Scene(name, _rows(augmenter, grid.z, c), _rows(augmenter, lines.z, c)))
+        grid = lattice(space, middle, **options) if width > 1 else lines
+        scenes.append(Scene(name, _decode(fitted, grid.z, c), _decode(fitted, lines.z, c)))
     stops = np.linspace(-reach, reach, int(steps)).round(3).tolist()
     return Explored(scenes, stops, chosen, left_out, layout.is_image)
 
 
-def _classes(augmenter: Editing) -> tuple[list[str], list[int | None], np.ndarray, int]:
+def _choose_classes(
+    fitted: FittedState, known: Sequence[str] | None
+) -> tuple[list[str], list[int | None], np.ndarray, int]:
     """Return names, numbers and contexts of the classes to show, and how many more there are."""
-    context = augmenter._context
-    if augmenter.classes_ is None or context.counts_ is None:
+    context, classes = fitted.context, fitted.context.classes_
+    if classes is None or context.counts_ is None:
         return ["all rows"], [None], context.encode(None, 1), 0
     start = context.class_block[0]
     order = np.sort(np.argsort(-context.counts_, kind="stable")[:_MOST_CLASSES])
     contexts = np.zeros((len(order), context.width), dtype=np.float32)
     contexts[np.arange(len(order)), start + order] = 1.0
-    known = augmenter.class_names_
-    names = [str(known[i] if known and i < len(known) else augmenter.classes_[i]) for i in order]
-    return names, order.tolist(), contexts, len(augmenter.classes_) - len(order)
+    names = [str(known[i] if known and i < len(known) else classes[i]) for i in order]
+    return names, order.tolist(), contexts, len(classes) - len(order)
 
 
-def _rows(augmenter: Editing, z: np.ndarray, c: np.ndarray) -> Any:
+def _decode(fitted: FittedState, z: np.ndarray, c: np.ndarray) -> Any:
     """Decode codes ``(..., 1, D)``: images as they are encoded, tables as frames."""
     flat = z.reshape(-1, z.shape[-1])
-    x = augmenter._model.decode(flat, np.repeat(c[None], len(flat), 0), temperature=0.0, seed=augmenter._seed)
-    return x if augmenter._codec.layout.is_image else pd.DataFrame(to_pandas(augmenter._intake.decode(x)))
+    x = fitted.decode(flat, np.repeat(c[None], len(flat), 0))
+    return x if fitted.is_image else pd.DataFrame(to_pandas(fitted.intake.decode(x)))

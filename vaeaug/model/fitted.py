@@ -1,4 +1,4 @@
-"""What a fitted augmenter holds, and what its methods share."""
+"""What fit has learned, as one frozen value, and the encoding of data and labels against it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.data.adapters import Intake
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.data.labels.context import ContextCodec, encode_labels
 from vaeaug.latent import arithmetic
 from vaeaug.model.model import Model
-from vaeaug.utils.random import derive_seed, numpy_generator
 
-__all__ = ["Anchors", "Fitted"]
+__all__ = ["Anchors", "EncodedRows", "FittedState", "adopt", "copy_features", "get_fitted"]
 
 
 @dataclass(frozen=True)
@@ -43,60 +43,119 @@ class Anchors:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-class Fitted(BaseEstimator):
-    """Attributes that ``fit`` sets, and the encoding of data and labels against them."""
+@dataclass(frozen=True)
+class EncodedRows:
+    """Rows of the user as the model takes them.
 
-    random_state: Any
-    classes_: np.ndarray | None
-    history_: pd.DataFrame
-    n_iter_: int
-    n_features_in_: int
-    image_shape_: tuple[int, ...] | None
-    class_names_: list[str] | None
-    id_columns_: list[Any]
-    _intake: Intake
-    _context: ContextCodec
-    _model: Model
-    _anchors: Anchors
-    _seed: int
-    _calls: int
-    _n_features_out: int
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n, W) or (n, C, H, W)
+    c : ndarray of float32, shape (n, K)
+        Contexts: encoded labels.
+    X : as in fit
+        The rows themselves, which give results their container and index.
+    """
+
+    x: np.ndarray
+    c: np.ndarray
+    X: Any
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedState:
+    """Everything that the methods of a fitted augmenter work from.
+
+    Parameters
+    ----------
+    intake : Intake
+        Between the user's rows and encoded ones.
+    context : ContextCodec
+        Between labels and contexts.
+    model : Model
+    anchors : Anchors
+    seed : int
+        Of fit.
+    features : BaseEstimator
+        Knows number and names of the features of fit, with which scikit-learn compares those of new rows.
+    """
+
+    intake: Intake
+    context: ContextCodec
+    model: Model
+    anchors: Anchors
+    seed: int
+    features: BaseEstimator
 
     @property
-    def _codec(self) -> Any:
+    def codec(self) -> Any:
         """What encodes rows: data to float32 arrays and back."""
-        return self._intake.codec
+        return self.intake.codec
 
-    def _encode(self, X: Any) -> np.ndarray:
+    @property
+    def is_image(self) -> bool:
+        """Whether rows are images."""
+        return bool(self.codec.layout.is_image)
+
+    def encode(self, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W) or (n, C, H, W)."""
-        return self._intake.encode(self, X)
+        return self.intake.encode(self.features, X)
 
-    def _revised(
-        self, rows: np.ndarray, first: tuple[np.ndarray, np.ndarray], then: tuple[np.ndarray, np.ndarray]
-    ) -> np.ndarray:
-        """Return images changed as their decoded copies do between two pairs of codes and contexts."""
-        before, after = (self._model.decode(z, c, temperature=0.0, seed=self._seed) for z, c in (first, then))
-        return arithmetic.add_back(rows, before, after)
+    def read(self, X: Any, y: Any) -> EncodedRows:
+        """Encode rows and their labels, of which y may be one for all, one per row, or None."""
+        data = self.intake.open(X, y)
+        x = self.encode(data.X)
+        return EncodedRows(x, self.encode_labels(data.y, len(x)), data.X)
 
-    def _is_one_label(self, y: Any) -> bool:
+    def encode_labels(self, y: Any, n: int) -> np.ndarray:
+        """Encode labels that may be unknown, one for all, or one per row."""
+        if y is not None and self.is_one_label(y):
+            y = self.context.as_labels(y, n)
+        return encode_labels(self.context, y, n)
+
+    def is_one_label(self, y: Any) -> bool:
         """Whether y is the label of one row, not a list of labels."""
-        is_row = isinstance(y, Mapping) or (self._context.container == "frame" and isinstance(y, pd.Series))
+        is_row = isinstance(y, Mapping) or (self.context.container == "frame" and isinstance(y, pd.Series))
         return is_row or np.ndim(y) == 0
 
-    def _labels(self, y: Any, n: int) -> np.ndarray:
-        """Encode labels that may be unknown, one for all, or one per row."""
-        if y is not None and self._is_one_label(y):
-            y = self._context.as_labels(y, n)
-        return encode_labels(self._context, y, n)
-
-    def _group(self, c: np.ndarray) -> np.ndarray:
+    def number_classes(self, c: np.ndarray) -> np.ndarray:
         """Return the class number of each context, int64 (n,); one number for all without classes."""
-        return class_numbers(c, self._context.class_block)
+        return class_numbers(c, self.context.class_block)
 
-    def _next_seed(self, random_state: Any) -> int:
-        if random_state is not None or self.random_state is None:
-            # Without a seed in fit every call takes fresh entropy, or two processes that
-            # load one file would make the same rows.
-            return derive_seed(random_state)
-        self._calls += 1
-        return int(numpy_generator(self._seed, self._calls).integers(2**31 - 1))
+    def decode(self, z: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Return the likeliest encoded row of each code."""
+        return self.model.decode(z, c, temperature=0.0, seed=self.seed)
+
+    def change_images(
+        self, x: np.ndarray, first: tuple[np.ndarray, np.ndarray], then: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        """Return images changed as their decoded copies do between two pairs of codes and contexts."""
+        return arithmetic.add_back(x, self.decode(*first), self.decode(*then))
+
+
+def get_fitted(augmenter: Any) -> FittedState:
+    """Return what an augmenter has learned.
+
+    Raises
+    ------
+    NotFittedError
+    """
+    check_is_fitted(augmenter)
+    fitted: FittedState = augmenter._fitted
+    return fitted
+
+
+def adopt(augmenter: Any, fitted: FittedState, history: pd.DataFrame) -> None:
+    """Give an augmenter what was learned; its sequence of samples begins anew."""
+    augmenter._fitted, augmenter._calls = fitted, 0
+    augmenter.classes_ = fitted.context.classes_
+    augmenter.history_ = history
+    augmenter.n_iter_ = int((history["stage"] == "network").sum())
+
+
+def copy_features(augmenter: Any) -> BaseEstimator:
+    """Return an augmenter that only knows the number and names of features, for messages of its class."""
+    features: BaseEstimator = object.__new__(type(augmenter))
+    for name in ("n_features_in_", "feature_names_in_"):
+        if name in vars(augmenter):
+            setattr(features, name, getattr(augmenter, name))
+    return features

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.io import archive
 from vaeaug.io.parquet import write_parquet
-from vaeaug.model.fitted import Fitted
-from vaeaug.model.generate import Generating
+from vaeaug.model.fitted import FittedState, get_fitted
+from vaeaug.model.generate import SamplingOptions, sample
 from vaeaug.model.state import from_state, to_state
 from vaeaug.sharding.folder import MODEL, ShardFolder
 from vaeaug.training.runtime import Runtime, limited_threads
 from vaeaug.utils.frames import as_arrow, to_pandas
+from vaeaug.utils.random import derive_seed
 
 __all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels", "write_shard"]
 
@@ -30,7 +32,7 @@ _MOST_MODELS = 2
 _CELLS, _LEAST_ROWS = 250_000, 500
 
 # A process keeps the models it has met, so that each is loaded once.
-_models: OrderedDict[str, Generating] = OrderedDict()
+_models: OrderedDict[str, FittedState] = OrderedDict()
 # torch's global stream and number of threads, which a model sets and puts back, are for one thread at a time.
 _turn = threading.RLock()
 
@@ -57,7 +59,7 @@ class Job:
         Name of the label column, if it is not to be that of fit.
     """
 
-    kind: type[Generating]
+    kind: type
     fingerprint: str
     device: str
     folder: ShardFolder
@@ -106,14 +108,14 @@ def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
         # Wider than an integer seed, or two of ten thousand shards would soon be the same.
         seed = np.random.SeedSequence([job.seed, shard, piece])
         with _turn, limited_threads(1):
-            X, made = _model(job).sample(
-                n, labels, method=job.method, temperature=job.temperature, random_state=seed
-            )
-        X = _model(job)._intake.rename(X, job.folder.start(shard) + start)
+            fitted = _load_model(job)
+            options = SamplingOptions(job.method, job.temperature)
+            X, made = sample(fitted, n, labels, options, partial(derive_seed, seed))
+        X = fitted.intake.rename(X, job.folder.start(shard) + start)
         yield as_arrow(with_labels(X, made, job.target), job.schema)
 
 
-def fingerprint(augmenter: Fitted) -> str:
+def fingerprint(augmenter: Any) -> str:
     """Return a digest of all that decides the rows a model makes; a saved and loaded model has the same."""
     manifest, arrays = to_state(augmenter)
     return _fingerprint(manifest, arrays)
@@ -123,10 +125,10 @@ def _fingerprint(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> str
     return archive.fingerprint({k: v for k, v in manifest.items() if k not in _NO_MATTER}, arrays)
 
 
-def remember(key: str, augmenter: Generating) -> None:
+def remember(key: str, fitted: FittedState) -> None:
     """Let workers in this process use a model that is in memory already."""
     with _turn:
-        _models[key] = augmenter
+        _models[key] = fitted
         _models.move_to_end(key)
         while len(_models) > _MOST_MODELS:
             _models.popitem(last=False)
@@ -138,7 +140,7 @@ def forget(key: str) -> None:
         _models.pop(key, None)
 
 
-def _model(job: Job) -> Generating:
+def _load_model(job: Job) -> FittedState:
     """Return the model of a job, from the file in its folder the first time."""
     found = _models.get(job.fingerprint)
     if found is None:
@@ -146,7 +148,7 @@ def _model(job: Job) -> Generating:
         manifest, arrays = archive.read(path)
         if _fingerprint(manifest, arrays) != job.fingerprint:
             raise InputError(f"{path} is not the model that this folder was begun with; give another folder.")
-        found = from_state(job.kind, manifest, arrays, job.device, Runtime(job.device))
+        found = get_fitted(from_state(job.kind, manifest, arrays, job.device, Runtime(job.device)))
         remember(job.fingerprint, found)
     return found
 
@@ -193,13 +195,13 @@ def _label_frame(y: Any, X: pd.DataFrame, target: str | None) -> pd.DataFrame:
     return pd.DataFrame({name: y})
 
 
-def examples(augmenter: Generating, target: str | None = None) -> pd.DataFrame:
+def examples(fitted: FittedState, target: str | None = None) -> pd.DataFrame:
     """Return rows in which each column shows, once or more, every kind of value that it can have.
 
     They settle the types of the files: a shard in which a text column happens to be all missing would not.
     """
-    layout = augmenter._intake.codec.layout
-    labels = augmenter._context.examples()
+    layout = fitted.codec.layout
+    labels = fitted.context.examples()
     rows = max(16, *layout.levels.tolist(), 0 if labels is None else len(labels))
     x = np.zeros((rows, *layout.shape), dtype=np.float32)
     x[:, layout.columns("categorical")] = np.arange(rows)[:, None] % layout.levels
@@ -208,4 +210,4 @@ def examples(augmenter: Generating, target: str | None = None) -> pd.DataFrame:
         positions = np.arange(rows) % len(labels)
         is_pandas = isinstance(labels, (pd.Series, pd.DataFrame))
         labels = labels.iloc[positions].reset_index(drop=True) if is_pandas else labels[positions]
-    return with_labels(augmenter._intake.decode(x), labels, target)
+    return with_labels(fitted.intake.decode(x), labels, target)

@@ -11,6 +11,7 @@ from vaeaug.data.streams.sources import open_stream
 from vaeaug.data.streams.table import StreamedTable, survey
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.fidelity import column_shapes
+from vaeaug.model.fitted import get_fitted
 from vaeaug.training.distributed import Team
 
 pytest.importorskip("pyarrow")
@@ -45,7 +46,7 @@ def fitted(folder):
 
 
 def assert_same_codecs(one, other):
-    first, second = one._intake.codec, other._intake.codec
+    first, second = get_fitted(one).codec, get_fitted(other).codec
     assert first.columns_.equals(second.columns_)
     for mine, theirs in zip(first.codecs_, second.codecs_, strict=True):
         assert mine.state()[0] == theirs.state()[0]
@@ -58,7 +59,7 @@ def test_codecs_are_those_of_a_fit_in_memory(fitted, folder):
     memory = fast(max_iter=1).fit(frame.drop(columns="label"), frame["label"])
     assert_same_codecs(fitted, memory)
     assert fitted.classes_.tolist() == memory.classes_.tolist()
-    assert fitted._context.counts_.tolist() == memory._context.counts_.tolist()
+    assert get_fitted(fitted).context.counts_.tolist() == get_fitted(memory).context.counts_.tolist()
     assert fitted.feature_names_in_.tolist() == memory.feature_names_in_.tolist()
     assert fitted.n_features_in_ == memory.n_features_in_ == 11
 
@@ -88,9 +89,9 @@ def test_everything_else_works_as_after_a_fit_in_memory(fitted, folder, tmp_path
 
 def test_the_seed_decides(fitted, folder):
     again, other = fast().fit(folder, y="label"), fast(random_state=1).fit(folder, y="label")
+    weights = [get_fitted(model).model.state().values() for model in (fitted, again, other)]
     same, differs = (
-        [np.array_equal(a, b) for a, b in zip(*(m._model.state().values() for m in pair), strict=True)]
-        for pair in ((fitted, again), (fitted, other))
+        [np.array_equal(a, b) for a, b in zip(weights[0], those, strict=True)] for those in weights[1:]
     )
     assert all(same)
     assert not all(differs)
