@@ -100,7 +100,7 @@ def load_table(name: str, *, rows: int | None = None) -> Table:
     ``rows`` keeps only so many training rows, and a fifth as many test rows (at least 200).
     """
     folder = data_folder()
-    frame, facts = _from_folder(folder / "tabular" / name) if folder else _from_openml(name)
+    frame, facts = _read_folder(folder / "tabular" / name) if folder else _fetch_openml(name)
     target = facts["target"]
     dropped = DROPPED.get(name, [])
     frame = frame.drop(columns=dropped).dropna(subset=[target])
@@ -128,14 +128,14 @@ def load_table(name: str, *, rows: int | None = None) -> Table:
     )
 
 
-def _from_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _read_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if not folder.is_dir():
         known = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
         raise SystemExit(f"No table {folder.name!r} in VAEAUG_DATA; there are: {', '.join(known)}.")
     return pd.read_parquet(folder / "data.parquet"), json.loads((folder / "meta.json").read_text())
 
 
-def _from_openml(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _fetch_openml(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     from sklearn.datasets import fetch_openml
 
     if name not in _OPENML:
@@ -149,7 +149,7 @@ def _from_openml(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
             "VAEAUG_DATA to a folder of local copies, or leave this table out with --datasets."
         ) from error
     frame = tidy_openml(name, frame)
-    columns, categorical = _columns(name)
+    columns, categorical = _list_columns(name)
     target = entry.get("target", columns[-1])
     facts = {
         "target": target,
@@ -164,10 +164,10 @@ def _from_openml(name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 def tidy_openml(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Bring OpenML's copy of a table to the local one's names and dtypes; stop if it is another table."""
     entry = _OPENML[name]
-    columns, categorical = _columns(name)
-    own = {_plain(column): column for column in frame.columns}
-    if all(_plain(column) in own for column in columns):
-        frame = frame[[own[_plain(column)] for column in columns]]
+    columns, categorical = _list_columns(name)
+    own = {_simplify(column): column for column in frame.columns}
+    if all(_simplify(column) in own for column in columns):
+        frame = frame[[own[_simplify(column)] for column in columns]]
     if frame.shape != (entry["rows"], len(columns)):
         raise SystemExit(
             f"OpenML's {name} has {frame.shape[0]} rows and the columns {list(frame.columns)}; expected "
@@ -182,11 +182,11 @@ def tidy_openml(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _columns(name: str) -> tuple[list[str], list[str]]:
+def _list_columns(name: str) -> tuple[list[str], list[str]]:
     """Return all columns of an OpenML table, and those that hold categories."""
     words = _OPENML[name]["columns"].split()
     return [word.rstrip("*") for word in words], [word[:-1] for word in words if word.endswith("*")]
 
 
-def _plain(column: str) -> str:
+def _simplify(column: str) -> str:
     return "".join(letter for letter in str(column).lower() if letter.isalnum())

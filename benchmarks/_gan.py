@@ -29,8 +29,8 @@ class _Generator(nn.Module):
         self.out = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        told = torch.cat([noise, F.one_hot(labels, self.classes).to(noise)], 1)
-        h = F.relu(self.norms[0](self.entry(told).unflatten(1, (-1, 7, 7))))
+        both = torch.cat([noise, F.one_hot(labels, self.classes).to(noise)], 1)
+        h = F.relu(self.norms[0](self.entry(both).unflatten(1, (-1, 7, 7))))
         for stage, norm in zip(self.stages, list(self.norms)[1:], strict=True):
             h = F.relu(norm(stage(F.interpolate(h, scale_factor=2.0))))
         return torch.tanh(self.out(h))
@@ -78,10 +78,10 @@ class ConditionalGAN:
         x, y = torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
         for step in range(self.steps):
             rows = torch.from_numpy(rng.choice(len(x), self.batch_size, replace=False))
-            real, told = x[rows, None].float() / 127.5 - 1, y[rows]
+            real, own = x[rows, None].float() / 127.5 - 1, y[rows]
             with torch.no_grad():
-                made = generator(torch.randn(len(rows), _NOISE), told)
-            both = critic(torch.cat([real, made]), torch.cat([told, told]))
+                made = generator(torch.randn(len(rows), _NOISE), own)
+            both = critic(torch.cat([real, made]), torch.cat([own, own]))
             loss = F.relu(1 - both[: len(rows)]).mean() + F.relu(1 + both[len(rows) :]).mean()
             _descend(optimisers[1], loss)
             asked = torch.from_numpy(rng.integers(classes, size=self.batch_size))
@@ -97,8 +97,8 @@ class ConditionalGAN:
         """Draw one image, uint8 ``(n, 28, 28)``, for each label."""
         torch.manual_seed(seed)
         self.network.eval()
-        told = torch.from_numpy(labels.astype(np.int64))
-        parts = [self.network(torch.randn(len(part), _NOISE), part) for part in told.split(500)]
+        wanted = torch.from_numpy(labels.astype(np.int64))
+        parts = [self.network(torch.randn(len(part), _NOISE), part) for part in wanted.split(500)]
         return ((torch.cat(parts)[:, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
 
 

@@ -41,10 +41,10 @@ def load_images(name: str) -> ImageSet:
     root = os.environ.get("VAEAUG_DATA")
     folder = Path(root) / "images" / name if root else None
     if folder is not None and folder.exists():
-        parts = [_local(folder, split) for split in ("train", "test")]
+        parts = [_read_local(folder, split) for split in ("train", "test")]
         source = f"images/{name} of VAEAUG_DATA"
     elif name in _TORCHVISION:
-        parts = [_downloaded(name, train) for train in (True, False)]
+        parts = [_download(name, train) for train in (True, False)]
         source = f"torchvision {_TORCHVISION[name]}"
     else:
         raise SystemExit(f"{name} needs VAEAUG_DATA; torchvision offers {', '.join(_TORCHVISION)}.")
@@ -74,7 +74,7 @@ def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> tuple[np.ndarr
     return images.train[order], images.train_labels[order]
 
 
-def _local(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_local(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     if not (folder / "full_jpeg.npz").exists():
         held = np.load(folder / f"{split}.npz")
         return held["images"], held["labels"].astype(np.int64)
@@ -86,7 +86,7 @@ def _local(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pixels), held[f"{split}_labels"].astype(np.int64)
 
 
-def _downloaded(name: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
+def _download(name: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
     from torchvision import datasets
 
     found = getattr(datasets, _TORCHVISION[name])(cache_folder() / "torchvision", train=train, download=True)

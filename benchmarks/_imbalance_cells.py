@@ -55,7 +55,7 @@ class SharedSampler(BaseEstimator):
 
 
 class Tvae(BaseEstimator):
-    """ctgan's TVAE, told the class as one more column; rows of the rare class are kept of what it draws."""
+    """ctgan's TVAE with the class as one more column; of what it draws, the minority class is kept."""
 
     def __init__(self, python: str, sampling_strategy: Any = "auto", random_state: Any = None) -> None:
         self.python = python
@@ -114,12 +114,12 @@ class Half:
     def simple(self) -> dict[str, Any]:
         smote = Resampled("SMOTE", SharedSampler(Smote()), [1.0])
         results = self._compare([ClassWeights(), Duplicates([1.0]), smote])
-        return {"results": results, "dcr": {"SMOTE": self._closeness()}}
+        return {"results": results, "dcr": {"SMOTE": self._measure_closeness()}}
 
     def vaeaug(self) -> dict[str, Any]:
         ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), self.ratios, reusable=True)
         results = self._compare([ours])
-        return {"results": results, "dcr": {"VAEOverSampler": self._closeness()}}
+        return {"results": results, "dcr": {"VAEOverSampler": self._measure_closeness()}}
 
     def tvae(self) -> dict[str, Any]:
         peer = SharedSampler(Tvae(self.peer_python))
@@ -127,8 +127,8 @@ class Half:
 
     def auto(self) -> dict[str, Any]:
         results = {}
-        X, y = self._rows(self.fold.train)
-        X_test, _ = self._rows(self.fold.test)
+        X, y = self._take(self.fold.train)
+        X_test, _ = self._take(self.fold.test)
         for name in LEARNERS:
             start = time.perf_counter()
             base = build_learner(name, self.data.X, self.seed)
@@ -144,7 +144,7 @@ class Half:
 
     def verdict(self, repeats: int | str = 1) -> dict[str, Any]:
         """Judge on the training half; see on the other half what came of it."""
-        X, y = self._rows(self.fold.train)
+        X, y = self._take(self.fold.train)
         found = {}
         for name in LEARNERS:
             model, folds = build_learner(name, self.data.X, self.seed), min(5, int(y.sum()))
@@ -162,7 +162,7 @@ class Half:
         """Judge with as many repeats as ``assess`` takes by itself."""
         return self.verdict("auto")
 
-    def _rows(self, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    def _take(self, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
         return self.data.X.iloc[rows].reset_index(drop=True), self.data.y[rows]
 
     def _try(self, model: Any, strategies: list[Way]) -> list[Outcome]:
@@ -195,13 +195,13 @@ class Half:
         return numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])}
 
     def distances(self) -> dict[str, Any]:
-        """See how far rare rows of the other half lie from those of this one."""
-        X, y = self._rows(self.fold.test)
-        return {"dcr": {"held out": self._distance(X[y == 1])}}
+        """See how far rows of the minority class of the other half lie from those of this one."""
+        X, y = self._take(self.fold.test)
+        return {"dcr": {"held out": self._measure_distance(X[y == 1])}}
 
-    def _closeness(self) -> float:
-        """Return the median distance of the new rows to the closest rare row they were learned from."""
-        X, _ = self._rows(self.fold.train)
+    def _measure_closeness(self) -> float:
+        """Return the median distance of the new rows to the closest row they were learned from."""
+        X, _ = self._take(self.fold.train)
         made = [
             rows
             for rows, _ in SharedSampler.made.values()
@@ -209,11 +209,11 @@ class Half:
         ]
         if not made:
             return float("nan")
-        return self._distance(made[0].iloc[len(X) :])
+        return self._measure_distance(made[0].iloc[len(X) :])
 
-    def _distance(self, rows: pd.DataFrame) -> float:
-        """Return the median distance of rows to the closest rare row of the half that is trained on."""
-        X, y = self._rows(self.fold.train)
+    def _measure_distance(self, rows: pd.DataFrame) -> float:
+        """Return the median distance of rows to the closest minority row of the training half."""
+        X, y = self._take(self.fold.train)
         rare = X[y == 1]
         # SMOTE fills holes so; a hole beside a number would count as far away.
         middle = X.median(numeric_only=True)

@@ -29,11 +29,11 @@ class _Layer(nn.Module):
         self.vertical = nn.Conv2d(inputs, 2 * width, (rows, columns), padding=(0, columns // 2))
         self.horizontal = nn.Conv2d(inputs, 2 * width, (1, _FIRST if first else 2))
         self.across = nn.Conv2d(2 * width, 2 * width, 1)
-        self.told = nn.Embedding(classes, 4 * width)
+        self.classes = nn.Embedding(classes, 4 * width)
         self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, v: Tensor, h: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        above, beside = self.told(labels)[:, :, None, None].chunk(2, 1)
+        above, beside = self.classes(labels)[:, :, None, None].chunk(2, 1)
         rows, columns = v.shape[2:]
         reach = _FIRST if self.first else 1
         seen = self.vertical(F.pad(v, (0, 0, reach, 0)))[:, :, :rows]
@@ -124,11 +124,11 @@ class PixelCNN:
         """Draw one image, uint8 ``(n, side, side)``, for each label."""
         torch.manual_seed(seed)
         parts = torch.from_numpy(labels.astype(np.int64)).split(500)
-        drawn = torch.cat([_drawn(self.network, part, self.side) for part in parts])
+        drawn = torch.cat([_draw_pixels(self.network, part, self.side) for part in parts])
         return ((drawn + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
-def _drawn(network: _Network, labels: Tensor, side: int) -> Tensor:
+def _draw_pixels(network: _Network, labels: Tensor, side: int) -> Tensor:
     """Draw images ``(B, side, side)``: the vertical stack row by row, the horizontal one pixel by pixel."""
     layers = [_Step(layer, labels) for layer in network.layers]
     # Rows above and columns beside the image are zeros, in both channels.
@@ -142,7 +142,7 @@ def _drawn(network: _Network, labels: Tensor, side: int) -> Tensor:
             for step in layers:
                 left = step.go_right(left, column)
             params = network.head(left[:, :, None, None])
-            canvas[:, 0, row + _FIRST, column + _FIRST] = _picked(params)
+            canvas[:, 0, row + _FIRST, column + _FIRST] = _draw_values(params)
             canvas[:, 1, row + _FIRST, column + _FIRST] = 1.0
     return canvas[:, 0, _FIRST:, _FIRST:]
 
@@ -152,7 +152,7 @@ class _Step:
 
     def __init__(self, layer: _Layer, labels: Tensor) -> None:
         self.layer = layer
-        self.above, self.beside = layer.told(labels)[:, :, None, None].chunk(2, 1)
+        self.above, self.beside = layer.classes(labels)[:, :, None, None].chunk(2, 1)
         self.row_before: Tensor | None = None
         self.weight = layer.horizontal.weight[:, :, 0].flatten(1).T.contiguous()
 
@@ -178,7 +178,7 @@ class _Step:
         return made if self.layer.first else pixel + made
 
 
-def _picked(params: Tensor) -> Tensor:
+def _draw_values(params: Tensor) -> Tensor:
     """Draw the 8-bit values, in [−1, 1], of pixels with parameters ``(B, 3 M, 1, 1)``."""
     logits, centre, log_scale = params[:, :, 0, 0].chunk(3, 1)
     choice = torch.distributions.Categorical(logits=logits).sample()[:, None]

@@ -41,11 +41,11 @@ def draw_sprites(side: int = SIDE, factors: dict[str, int] | None = None) -> Spr
     images = np.empty((len(values), side, side), np.uint8)
     for start in range(0, len(values), 256):
         part = slice(start, start + 256)
-        images[part] = _drawn(side, values[part, 0], radius[part], angle[part], centre[:, part])
+        images[part] = _draw_batch(side, values[part, 0], radius[part], angle[part], centre[:, part])
     return Sprites(images, values, tuple(counts))
 
 
-def _drawn(
+def _draw_batch(
     side: int, shape: np.ndarray, radius: np.ndarray, angle: np.ndarray, centre: np.ndarray
 ) -> np.ndarray:
     """Draw a batch: which of its points each pixel's shape covers."""
@@ -55,22 +55,22 @@ def _drawn(
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     u, v = (cos * x + sin * y).astype(np.float32), (cos * y - sin * x).astype(np.float32)
     inside = np.empty(u.shape, bool)
-    for number, covers in enumerate((_square, _ellipse, _heart)):
+    for number, covers in enumerate((_cover_square, _cover_ellipse, _cover_heart)):
         chosen = shape == number
         inside[chosen] = covers(u[chosen], v[chosen])
     cells = inside.reshape(len(shape), side, _FINE, side, _FINE).mean(axis=(2, 4))
     return np.rint(255 * cells).astype(np.uint8)
 
 
-def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _cover_square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(u), np.abs(v)) <= 0.8
 
 
-def _ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _cover_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.square(u / 1.2) + np.square(v / 0.6) <= 1
 
 
-def _heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _cover_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     # The curve (u² + v² − 1)³ = u² v³, whose tip points along v.
     u, v = 1.15 * u, 0.1 - 1.15 * v
     return (u * u + v * v - 1) ** 3 <= u * u * v**3

@@ -112,7 +112,7 @@ def render(records: list[Record]) -> str:
     note = f"{frame.index.unique('set').size} sets, {_count_repeats(frame)} of 2 folds.{_list_cut(records)}"
     sections = {"": bench.tell_conditions(measured, note)}
     for metric, title in METRICS.items():
-        sections[title] = f"{_overview(frame, metric)}\n\n{OVERVIEW_NOTE}"
+        sections[title] = f"{_tabulate_overview(frame, metric)}\n\n{OVERVIEW_NOTE}"
     sections |= {
         "Sets that were not used to choose defaults, and those that were": _split_by_choice(frame),
         "Decisions and probabilities": _tabulate_others(frame),
@@ -201,7 +201,7 @@ def _list_cut(records: list[Record]) -> str:
     return f" Subsampled: {cut}." if cut else ""
 
 
-def _overview(frame: pd.DataFrame, metric: str) -> str:
+def _tabulate_overview(frame: pd.DataFrame, metric: str) -> str:
     """Means by learner, difference to plain training, a paired test over sets, share of cells that lose."""
     learners = list(frame.index.unique("learner"))
     rows = []

@@ -130,7 +130,7 @@ def tiny_minority(job: dict[str, Any]) -> dict[str, Any]:
     numbers = few.select_dtypes("number").columns
     ranges = (table.train[numbers].max() - table.train[numbers].min()).to_numpy(dtype=float)
 
-    def closest(rows: pd.DataFrame) -> float:
+    def measure_distance(rows: pd.DataFrame) -> float:
         """Median over rows of the L1 distance to the nearest of the few; ranges are those of all rows."""
         rows = rows.iloc[:NEW_ROWS]
         gaps = np.abs(rows[numbers].to_numpy(dtype=float)[:, None] - few[numbers].to_numpy(dtype=float))
@@ -144,7 +144,7 @@ def tiny_minority(job: dict[str, Any]) -> dict[str, Any]:
         rows = rows[few.columns]
         return {
             "copies": round(float(exact_copies(rows, few).mean()), 4),
-            "distance": round(closest(rows), 4),
+            "distance": round(measure_distance(rows), 4),
             "right_class": round(
                 float(oracle.predict_proba(features(rows.assign(**{target: rare})))[:, 1].mean()), 4
             ),

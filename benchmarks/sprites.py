@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def list_losses() -> dict[str, dict[str, Any]]:
-    """Return the losses of each entrant."""
+    """Return the losses of each model."""
     from vaeaug import Recipe
 
     def losses(beta: float = 1.0, **more: Any) -> dict[str, Any]:

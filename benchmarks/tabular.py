@@ -172,14 +172,14 @@ def render(records: list[Record]) -> str:
         text = bench.summarize(bench.group(adult, _title), DETAILS)
         sections["Adult"] = text[:-2] + " (trained on real) |" if adult[-1]["method"] == REAL else text
     for column in OVERVIEWS:
-        sections[column.title] = _cross(last, column.show)
+        sections[column.title] = _tabulate(last, column.show)
     for column in TIMES:
-        sections[column.title] = _cross(generated, column.show)
-    copying = _cross(last, lambda found: _copying(found, known))
+        sections[column.title] = _tabulate(generated, column.show)
+    copying = _tabulate(last, lambda found: _show_copying(found, known))
     sections["Copying"] = copying and f"{COPYING_NOTE}\n\n{copying}"
-    rare = _cross(generated, _rare)
+    rare = _tabulate(generated, _show_rare)
     sections["Rare categories"] = rare and f"{RARE_NOTE}\n\n{rare}"
-    sections["Rows added by `resample` / `fit_resample`"] = _added(known)
+    sections["Rows added by `resample` / `fit_resample`"] = _tabulate_added(known)
     sections["Not measured"] = bench.list_failures(records, KEY)
     return bench.join_sections(sections)
 
@@ -188,7 +188,7 @@ def _title(record: Record) -> str:
     return f"*{REAL}*" if record["method"] == REAL else record["method"]
 
 
-def _cross(records: list[Record], cell: Callable[[list[Record]], str]) -> str:
+def _tabulate(records: list[Record], cell: Callable[[list[Record]], str]) -> str:
     """Return a table of methods and tables of data."""
     tables = bench.group(records, "table")
     rows = [
@@ -198,7 +198,7 @@ def _cross(records: list[Record], cell: Callable[[list[Record]], str]) -> str:
     return bench.markdown_table(["", *tables], rows)
 
 
-def _copying(found: list[Record], known: list[Record]) -> str:
+def _show_copying(found: list[Record], known: list[Record]) -> str:
     copies = bench.spread([100 * record["fidelity"]["copies_share"] for record in found])
     if found[0]["method"] == REAL:
         return f"½ / 1 / {copies} %"
@@ -208,13 +208,13 @@ def _copying(found: list[Record], known: list[Record]) -> str:
     return f"{bench.Column('', 'closest_share', 3).show(found)} / {ratios} / {copies} %"
 
 
-def _rare(found: list[Record]) -> str:
+def _show_rare(found: list[Record]) -> str:
     columns = (("categories_beyond_3_sd", 0), ("categories_lost", 0), ("category_z_max", 1))
     beyond, lost, z = (bench.Column("", f"fidelity.{name}", digits).show(found) for name, digits in columns)
     return f"{beyond} of {found[0]['fidelity']['categories']} / {lost} / {z}"
 
 
-def _added(known: list[Record]) -> str:
+def _tabulate_added(known: list[Record]) -> str:
     rows = []
     for table, mine in bench.group([record for record in known if record.get("resample")], "table").items():
         methods = bench.group(mine, "method")

@@ -80,16 +80,16 @@ class TestPixelCNN:
 
     def test_drawing_and_training_read_the_same_network(self, network, load, monkeypatch):
         module, seen = load("_pixelcnn"), []
-        picked = module._picked
+        picked = module._draw_values
 
         def watched(params):
             seen.append(params[:, :, 0, 0].clone())
             return picked(params)
 
-        monkeypatch.setattr(module, "_picked", watched)
+        monkeypatch.setattr(module, "_draw_values", watched)
         y = torch.tensor([0, 2])
         with torch.no_grad():
-            drawn = module._drawn(network, y, 5)
+            drawn = module._draw_pixels(network, y, 5)
             torch.testing.assert_close(
                 torch.stack(seen, 2).unflatten(2, (5, 5)), network(drawn[:, None], y), atol=1e-5, rtol=1e-4
             )
