@@ -223,17 +223,18 @@ class Half:
         """Return the gain of the judged strategy on the other half, with a bootstrap interval."""
         ratio = float(subject.rsplit(" ", 1)[1].rstrip(")"))
         ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), [ratio])
-        before, after = (outcome.rare for outcome in self._try(model, [Nothing(), ours]))
+        p = {outcome.arm: outcome.rare for outcome in self._try(model, [Nothing(), ours])}
+        before, after = p["nothing"], p[ours.names[0]]
         rng = np.random.default_rng(self.seed)
         rows, gains = np.arange(len(self.truth)), []
         for draw in range(_DRAWS + 1):
             picked = rows if draw == 0 else rng.choice(rows, len(rows))
             truth = self.truth[picked]
             if truth.any():
-                scores = [average_precision_score(truth, p[picked]) for p in (before, after)]
+                scores = [average_precision_score(truth, each[picked]) for each in (before, after)]
                 gains.append(scores[1] - scores[0])
         low, high = np.quantile(gains[1:], [0.025, 0.975])
-        areas = [roc_auc_score(self.truth, p) for p in (before, after)]
+        areas = [roc_auc_score(self.truth, each) for each in (before, after)]
         return {
             "outer_gain": float(gains[0]),
             "outer_low": float(low),
