@@ -1,5 +1,7 @@
 """BatchAugment: batches after the loader, repeatable, resumable, before MixUp and CutMix."""
 
+import copy
+import pickle
 from collections import OrderedDict
 
 import numpy as np
@@ -233,9 +235,18 @@ def test_labels_that_are_no_classes_are_refused(labels):
         augment(REAL, p=1.0)(batch(), labels)
 
 
-def test_images_that_are_no_tensor_are_refused():
+@pytest.mark.parametrize("images", [batch().numpy(), torch.tensor(3.0), None])
+def test_images_that_are_no_tensor_are_refused(images):
     with pytest.raises(InputError, match="images must be a tensor"):
-        augment(p=1.0)(batch().numpy(), LABELS)
+        augment(p=1.0)(images, LABELS)
+
+
+def test_copies_go_on_alike():
+    module = augment(REAL)
+    module(batch(), LABELS)
+    copies = [pickle.loads(pickle.dumps(module)), copy.deepcopy(module)]
+    expected = module(batch(), LABELS)[0]
+    assert all(torch.equal(again(batch(), LABELS)[0], expected) for again in copies)
 
 
 REAL = fast().fit(batch().numpy(), LABELS.numpy())

@@ -176,6 +176,7 @@ def test_labels_that_are_no_classes_are_refused(augmenter, case):
         (np.zeros((64, 2)), r"got shape \(64, 2\)"),
         (["a"] * 63 + [1], "mix texts and numbers"),
         ([None] * 64, "no label|carries"),
+        (3, r"got shape \(\)"),
     ],
 )
 def test_given_labels_that_are_none_are_refused(labels, message):

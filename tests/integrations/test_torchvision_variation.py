@@ -165,6 +165,7 @@ def test_unusable_samples_are_refused(image, options, message):
 
 # --- tensors, videos, and numbers of labels --------------------------------------------
 
+PICTURE = Image.fromarray(GREY[0].numpy())
 REAL = fast().fit(*blobs(30, shape=(6, 5), classes=3))
 
 
@@ -212,6 +213,23 @@ def test_tensors_are_varied_as_the_augmenter_varies_arrays():
     seed = keyed_seed(0, 0, 1, 52)
     made = REAL.vary(images, labels, random_state=seed)
     assert np.abs(found[:, 0].numpy().astype(int) - made.astype(int)).max() <= 1
+
+
+def default_device():
+    return torch.device("meta")
+
+
+@pytest.mark.parametrize(
+    "context",
+    [torch.no_grad, torch.inference_mode, default_device, lambda: torch.autocast("cpu", torch.bfloat16)],
+)
+def test_the_callers_torch_changes_nothing(context):
+    sample = {"image": GREY / 255, "video": tv_tensors.Video(GREY.expand(2, 1, 6, 5)), "picture": PICTURE}
+    expected = variation(REAL)(sample)
+    with context():
+        found = variation(REAL)(sample)
+    for name in sample:
+        assert np.array_equal(np.asarray(found[name]), np.asarray(expected[name]))
 
 
 @pytest.mark.parametrize("label", [2, [2], torch.tensor(2), torch.tensor([2]), np.array([[2]]), np.int8(2)])

@@ -123,9 +123,10 @@ class BatchAugment(nn.Module):
         """
         if not self.training:
             return images, labels
-        if not isinstance(images, Tensor):
-            raise InputError(f"{_WHO}: images must be a tensor (B, ...); got {type(images).__name__}.")
-        y = _checked_labels(labels, images)
+        if not isinstance(images, Tensor) or not images.ndim:
+            got = "a single number" if isinstance(images, Tensor) else type(images).__name__
+            raise InputError(f"{_WHO}: images must be a tensor (B, ...); got {got}.")
+        y = _check_labels(labels, images)
         key = (self.seed, _rank(), self.calls)
         chosen = np.flatnonzero(numpy_generator(*key, _CHOICE).random(len(images)) < self.p)
         if not len(chosen):
@@ -260,7 +261,7 @@ class BatchAugment(nn.Module):
         return f"p={self.p}, method={self.method!r}, temperature={self.temperature}"
 
 
-def _checked_labels(labels: Any, images: Tensor) -> Any:
+def _check_labels(labels: Any, images: Tensor) -> Any:
     """Return labels as a tensor or array (B,).
 
     Raises

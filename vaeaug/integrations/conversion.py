@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from vaeaug.data.images.containers import picture_array, read_mode, tensor_array
 from vaeaug.errors import InputError
 
-__all__ = ["WHITE", "Kind", "as_array", "rescaled"]
+__all__ = ["WHITE", "Kind", "as_array", "rescale"]
 
 #: What stands for white in each dtype; floats of images count from 0 to 1.
 WHITE = {"bool": 1, "uint8": 255, "uint16": 65535, "float16": 1, "float32": 1, "float64": 1}
@@ -165,7 +165,7 @@ def as_array(item: Any, who: str) -> np.ndarray:
     return array
 
 
-def rescaled(images: np.ndarray, dtype: Any) -> np.ndarray:
+def rescale(images: np.ndarray, dtype: Any) -> np.ndarray:
     """Return images in another dtype with black and white kept: 255 of uint8 is 1 of floats.
 
     Parameters
@@ -177,7 +177,7 @@ def rescaled(images: np.ndarray, dtype: Any) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> rescaled(np.array([0.0, 0.5, 1.2]), "uint8")
+    >>> rescale(np.array([0.0, 0.5, 1.2]), "uint8")
     array([  0, 128, 255], dtype=uint8)
     """
     source, target = images.dtype, np.dtype(dtype)

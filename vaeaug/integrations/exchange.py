@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PILImage
 
 from vaeaug.errors import InputError
-from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescaled
+from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescale
 from vaeaug.integrations.ranges import Images, Others, Ranges, fitted_range
 
 __all__ = ["Exchange", "check_augmenter"]
@@ -109,14 +109,14 @@ class Exchange:
         rows = _lay_out(rows, self.order, self.kind.shape)
         # Floats that are stored as bytes count from 0 to 1.
         rescales = self.whites is not None or (self.is_image and dtype != self.kind.array_dtype)
-        rows = rescaled(rows, dtype) if rescales else _cast(rows, dtype)
+        rows = rescale(rows, dtype) if rescales else _cast(rows, dtype)
         return torch.from_numpy(np.ascontiguousarray(rows))
 
     def to_augmenter(self, rows: np.ndarray) -> Any:
         """Return items (m, *kind.shape) in the container, layout and dtype that the augmenter takes."""
         dtype = self._made.array_dtype
         rows = _lay_out(rows, np.argsort(self.order).tolist(), tuple(self._shape))
-        rows = rescaled(rows, dtype) if self.whites is not None else _cast(rows, dtype)
+        rows = rescale(rows, dtype) if self.whites is not None else _cast(rows, dtype)
         rows = np.ascontiguousarray(rows).reshape(len(rows), *self._made.shape)
         if self._frame is not None:
             return pd.DataFrame(rows, columns=self._frame.columns).astype(self._frame.dtypes.to_dict())

@@ -11,7 +11,7 @@ from torch.utils.data import default_collate
 
 from vaeaug.errors import InputError
 
-__all__ = ["items_one_by_one", "positions", "together"]
+__all__ = ["items_one_by_one", "positions", "collate"]
 
 
 def items_one_by_one(dataset: Any, indices: Sequence[int]) -> list[tuple[Any, Any]]:
@@ -56,7 +56,7 @@ def positions(index: Any, size: int, who: str) -> np.ndarray:
     return np.asarray(rows % size)
 
 
-def together(parts: Sequence[Any]) -> Any:
+def collate(parts: Sequence[Any]) -> Any:
     """Return parts of items as a batch; as a list where there is no other, such as of PIL images."""
     try:
         return default_collate(list(parts)) if parts else []

@@ -12,7 +12,7 @@ from vaeaug.data.images.containers import length
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
 
-__all__ = ["Labels", "check_dataset", "fetched", "goes_past_items", "pair", "read_labels"]
+__all__ = ["Labels", "check_dataset", "fetch_items", "goes_past_items", "pair", "read_labels"]
 
 #: Items that are read evenly to see what a dataset holds, and how many are read at once for their labels.
 _EXAMPLES, _AT_ONCE = 16, 64
@@ -97,7 +97,7 @@ def read_labels(dataset: Any, labels: Any, who: str) -> tuple[Labels, list[Any]]
         rows = np.unique(np.linspace(0, count - 1, _EXAMPLES).astype(np.int64))
     else:
         rows = probe_rows(known, _EXAMPLES)
-    pairs = [pair(item, who) for item in fetched(dataset, rows.tolist(), who)]
+    pairs = [pair(item, who) for item in fetch_items(dataset, rows.tolist(), who)]
     examples: dict[Any, Any] = {}
     for row, (_, label) in zip(rows.tolist(), pairs, strict=True):
         plain = plain_label(label, f"item {row}")
@@ -131,7 +131,7 @@ def check_dataset(dataset: Any, who: str) -> None:
         raise InputError(f"{who}: dataset has no items; check its path or its filter.")
 
 
-def fetched(dataset: Any, rows: Sequence[int], who: str) -> list[Any]:
+def fetch_items(dataset: Any, rows: Sequence[int], who: str) -> list[Any]:
     """Return items of a dataset, in one call if it can do that.
 
     Raises
@@ -199,7 +199,11 @@ def _as_given(labels: Any, count: int, who: str) -> np.ndarray:
     elif hasattr(labels, "dtype"):
         array = np.asarray(labels)
     else:
-        array = stack_labels(list(labels), "list in labels=")
+        array = (
+            stack_labels(list(labels), "list in labels=")
+            if hasattr(labels, "__iter__")
+            else np.asarray(labels)
+        )
     if array.shape == (count, 1):
         array = array[:, 0]
     if array.shape != (count,):
@@ -214,7 +218,7 @@ def _read_all(dataset: Any, who: str) -> np.ndarray:
     labels: list[Any] = []
     for start in range(0, len(dataset), _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, len(dataset)))
-        labels += [pair(item, who)[1] for item in fetched(dataset, rows, who)]
+        labels += [pair(item, who)[1] for item in fetch_items(dataset, rows, who)]
     return stack_labels(labels, f"Dataset {type(dataset).__name__}")
 
 

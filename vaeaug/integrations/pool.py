@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.integrations.conversion import rescaled
+from vaeaug.integrations.conversion import rescale
 from vaeaug.integrations.exchange import Exchange
 from vaeaug.integrations.labels import Labels
 from vaeaug.integrations.schedule import Schedule
@@ -126,7 +126,7 @@ class Pool:
             groups = self.schedule.slot_groups[slots]
             items = out[slots]
             if items.dtype != self.exchange.kind.array_dtype:  # floats that are kept as bytes
-                items = rescaled(items, self.exchange.kind.array_dtype)
+                items = rescale(items, self.exchange.kind.array_dtype)
             verdict = self.label_filter.judge(items, self.labels.classes[groups])
             contents.dropped.loc[:, :] += verdict.counts
             contents.accepted[slots] = verdict.keep

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vaeaug.data.images.codec import USUAL_RANGES, ImageCodec
+from vaeaug.augmenter import VAEAugmenter
+from vaeaug.data.images.codec import USUAL_RANGES
 from vaeaug.errors import InputError
+from vaeaug.model.fitted import FittedState, get_fitted
 
 __all__ = ["Images", "Others", "Ranges", "fitted_range"]
 
@@ -28,7 +30,10 @@ _OWN = 4.0
 _GROUP = 8
 _FAR, _FAR_IN_GROUP = 0.8, 0.5
 #: How much nearer to real images the values must lie if they are read on another scale, and how near.
-_NEARER, _NEARER_IN_GROUP, _LIKE = 3.0, 2.0, 0.3
+_NEARER, _NEARER_IN_GROUP = 3.0, 2.0
+_LIKE, _LIKE_IN_GROUP = 0.15, 0.3
+#: How much of the range another scale may fill: one that is hardly smaller looks like little contrast.
+_PART, _PART_IN_GROUP = 0.6, 0.8
 _CHANCE = 1e-6
 #: Standardised values are this large at most; on scales of this span at least they are next to nothing.
 _STANDARDISED, _WIDE = 10.0, 12.0
@@ -143,14 +148,15 @@ class Ranges:
         found = found[rows]
         away = self._distances(self.scale.unit(found))
         group = len(rows) >= _GROUP
-        odd = self._standardised(found) & (away > (_FAR_IN_GROUP if group else _FAR))
+        far = _FAR_IN_GROUP if group else _FAR
+        odd = self._standardised(found) & (away > far)
         if odd.mean() < 0.5:
             odd[:] = False
         for scale in self._hidden(found, group, others):
             there = scale.unit(found)
             inside = (there[:, 0] >= -1.1) & (there[:, 1] <= 1.1)
             near = np.where(inside, self._distances(there), np.inf)
-            like = (away > (_FAR_IN_GROUP if group else _FAR)) & (near < np.minimum(away / _NEARER, _LIKE))
+            like = (away > far) & (near < np.minimum(away / _NEARER, _LIKE_IN_GROUP if group else _LIKE))
             if like.mean() < 0.5:
                 like = inside & (group and self._all_on(scale, inside, away, near))
             # A few whole numbers are dark images, as bytes have them, unless they end where digits do.
@@ -170,7 +176,7 @@ class Ranges:
         return [
             scale
             for scale in (_Scale(*each) for each in scales)
-            if scale.span <= 0.8 * self.scale.span
+            if scale.span <= (_PART_IN_GROUP if group else _PART) * self.scale.span
             and scale.low >= self.scale.low - margin
             and scale.high <= self.scale.high + margin
         ]
@@ -191,7 +197,7 @@ class Ranges:
         if not inside.all() or chance ** len(inside) > _CHANCE:
             return False
         typical = float(np.median(away))
-        return typical > 0.1 and float(np.median(near)) < min(typical / _NEARER_IN_GROUP, _LIKE)
+        return typical > 0.1 and float(np.median(near)) < min(typical / _NEARER_IN_GROUP, _LIKE_IN_GROUP)
 
     def _distances(self, unit: np.ndarray) -> np.ndarray:
         """Return how far each image is from the nearest reference, in the farthest of its three numbers."""
@@ -210,9 +216,9 @@ def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
     made : ndarray
         Some of its images; they tell where the augmenter does not.
     """
-    codec = getattr(augmenter, "_codec", None)
-    if isinstance(codec, ImageCodec):
-        return codec.range_
+    fitted = _fitted_images(augmenter)
+    if fitted is not None:
+        return fitted.codec.range_
     if made.dtype.kind == "b":
         return (0.0, 1.0)
     if made.dtype in (np.uint8, np.uint16):
@@ -221,14 +227,20 @@ def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
     return next(((a, b) for a, b in USUAL_RANGES if a <= low and high <= b), (low, high))
 
 
+def _fitted_images(augmenter: Any) -> FittedState | None:
+    """Return what a VAEAugmenter has learned of images; None for tables, and for other augmenters."""
+    fitted = get_fitted(augmenter) if isinstance(augmenter, VAEAugmenter) else None
+    return fitted if fitted is not None and fitted.is_image else None
+
+
 def _references(augmenter: Any) -> np.ndarray:
     """Return least, largest and mean value of real images on [−1, 1], (R, 3); none where none are kept."""
-    rows = getattr(getattr(augmenter, "_anchors", None), "rows", None)
-    codec = getattr(augmenter, "_codec", None)
-    if rows is None or not isinstance(codec, ImageCodec) or not len(rows):
+    fitted = _fitted_images(augmenter)
+    rows = None if fitted is None else fitted.anchors.rows
+    if fitted is None or rows is None or not len(rows):
         return np.zeros((0, 3))
     some = np.unique(np.linspace(0, len(rows) - 1, _REFERENCES).astype(np.int64))
-    return _summary(codec.unpack(rows[some])).T
+    return _summary(fitted.codec.unpack(rows[some])).T
 
 
 def _summary(images: Images) -> np.ndarray:

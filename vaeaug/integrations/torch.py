@@ -19,8 +19,8 @@ from vaeaug.errors import InputError
 from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.indexing import items_one_by_one, positions, together
-from vaeaug.integrations.labels import check_dataset, fetched, goes_past_items, pair, read_labels
+from vaeaug.integrations.indexing import collate, items_one_by_one, positions
+from vaeaug.integrations.labels import check_dataset, fetch_items, goes_past_items, pair, read_labels
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.shared_memory import is_worker, shared
@@ -290,7 +290,7 @@ class AugmentedDataset(Dataset):
         if not rows.ndim:
             return self._items(rows[None])[0]
         images, labels = zip(*self._items(rows), strict=True) if len(rows) else ((), ())
-        return together(images), together(labels)
+        return collate(images), collate(labels)
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return several items at once, as DataLoader asks for a batch."""
@@ -317,7 +317,7 @@ class AugmentedDataset(Dataset):
 
     def _real(self, rows: list[int]) -> list[tuple[Any, Any]]:
         """Return items of the wrapped dataset as they are, if they are what they were taken for."""
-        pairs = [pair(item, _WHO) for item in fetched(self.dataset, rows, _WHO)]
+        pairs = [pair(item, _WHO) for item in fetch_items(self.dataset, rows, _WHO)]
         for row, (_, label) in zip(rows, pairs, strict=True):
             self._labels.check(row, label, _WHO)
         self._check_images([image for image, _ in pairs], rows)
