@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedKFold
 import vaeaug.assessing
 import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler, assess
-from vaeaug.classifier.selection import blended
+from vaeaug.classifier.selection import blend
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
@@ -180,7 +180,7 @@ class Half:
             for outcome in others:
                 if outcome.arm.startswith("VAEOverSampler") and outcome.rare is not None:
                     two = (np.column_stack([1 - each.rare, each.rare]) for each in (plain, outcome))
-                    p = blended(*two)
+                    p = blend(*two)
                     results[name][outcome.arm + ", blended"] = _round(self._score(p.argmax(axis=1), p))
         return results
 
