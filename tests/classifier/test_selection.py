@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler
-from vaeaug.classifier.selection import _chosen, blended, choose
+from vaeaug.classifier.selection import _decide, blend, choose
 from vaeaug.errors import InputError
 
 
@@ -84,14 +84,14 @@ PLAIN = [(0.80, 0.40), (0.82, 0.42), (0.81, 0.41)]
     ],
 )
 def test_plain_training_stays_unless_both_measures_say_otherwise(other, chosen, why):
-    choice = _chosen(scores(nothing=PLAIN, other=other), {}, 0.5)
+    choice = _decide(scores(nothing=PLAIN, other=other), {}, 0.5)
     assert choice.name == chosen
     assert choice.table.loc["other", "status"] == why
 
 
 def test_of_convincing_candidates_the_largest_gain():
     better, best = ([(a + d, p + d) for a, p in PLAIN] for d in (0.02, 0.05))
-    choice = _chosen(scores(nothing=PLAIN, better=better, best=best), {}, 0.5)
+    choice = _decide(scores(nothing=PLAIN, better=better, best=best), {}, 0.5)
     assert choice.name == "best"
     assert choice.table.loc["better", "status"] == "better than nothing"
 
@@ -108,9 +108,9 @@ BLEND = "other, blended"
 )
 def test_a_blend_is_taken_unless_the_folds_speak_against_it(blend, chosen):
     made = scores(nothing=PLAIN) | {BLEND: scores(blend=blend)["blend"]}
-    assert _chosen(made, {}, 0.5).name == chosen
+    assert _decide(made, {}, 0.5).name == chosen
     alone = scores(nothing=PLAIN) | {"other": made[BLEND]}
-    assert _chosen(alone, {}, 0.5).name == "nothing"
+    assert _decide(alone, {}, 0.5).name == "nothing"
 
 
 # --- the candidates --------------------------------------------------------------------
@@ -242,9 +242,9 @@ def test_three_classes():
 
 
 def test_blends_are_geometric_means():
-    mixed = blended(np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]]))
+    mixed = blend(np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]]))
     np.testing.assert_allclose(mixed, [[0.5, 0.5]])
-    np.testing.assert_allclose(blended(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])), [[1, 0]], atol=1e-5)
+    np.testing.assert_allclose(blend(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]])), [[1, 0]], atol=1e-5)
 
 
 @pytest.mark.parametrize(

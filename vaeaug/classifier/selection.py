@@ -13,24 +13,25 @@ from sklearn.model_selection import StratifiedKFold
 
 from vaeaug.classifier.calibration import Recalibration
 from vaeaug.evaluation.assess.comparison import default_ratios
+from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, measure
 from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
 from vaeaug.evaluation.assess.strategies import (
+    CLASS_WEIGHTS,
+    PLAIN,
     ClassWeights,
     Nothing,
     Resampled,
     Trained,
-    Training,
     Way,
     train,
 )
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.random import numpy_generator
-from vaeaug.utils.rows import select_rows
 
-__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blended", "choose", "train_choice"]
+__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blend", "choose", "train_choice"]
 
-PLAIN, WEIGHTED, SYNTHETIC = "nothing", "class weights", "synthetic"
+SYNTHETIC = "synthetic"
 #: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
 BLENDED = ", blended"
 _MEASURES = ("roc_auc", "average_precision")
@@ -96,26 +97,26 @@ class Blend(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, k)."""
-        return self._mixed(X, self.corrected)
+        return self._mix(X, self.corrected)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class that the average vote chooses, (n,)."""
-        return self.classes_[self._mixed(X, corrected=False).argmax(axis=1)]
+        return self.classes_[self._mix(X, corrected=False).argmax(axis=1)]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the average log-odds (n,), or log-probabilities (n, k), that :meth:`predict` decides by."""
-        logs = np.log(self._mixed(X, corrected=False))
+        logs = np.log(self._mix(X, corrected=False))
         return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
 
-    def _mixed(self, X: Any, corrected: bool) -> np.ndarray:
+    def _mix(self, X: Any, corrected: bool) -> np.ndarray:
         second = self.augmented.predict_proba(X)
         if not corrected:
             second = second / self.augmented.shift
             second = second / second.sum(axis=1, keepdims=True)
-        return blended(self.plain.predict_proba(X), second)
+        return blend(self.plain.predict_proba(X), second)
 
 
-def blended(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def blend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the normalised geometric mean of probabilities (n, k), none of them below 1e-6."""
     logs = (np.log(np.clip(first, 1e-6, None)) + np.log(np.clip(second, 1e-6, None))) / 2
     mixed = np.exp(logs - logs.max(axis=1, keepdims=True))
@@ -154,32 +155,51 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
         table = _table({PLAIN: []}, {})
         table.loc[PLAIN, "status"] = f"chosen: class {classes.tolist()[counts.argmin()]!r} has one row only"
         return Choice(PLAIN, table)
-    scores: dict[str, list[dict[str, float]]] = {PLAIN: []}
-    said: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {}
-    failed: dict[str, str] = {}
-    rare = int(counts.argmin())
     state = int(numpy_generator(seed, _FOLD).integers(2**31 - 1))
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
-    for number, (kept, held) in enumerate(splitter.split(np.zeros(len(labels)), labels)):
-        truth = np.searchsorted(classes, labels[held])
-        data = select_rows(X, kept), labels[kept], select_rows(X, held)
-        found = _one_fold(estimator, data, _ways(estimator, labels, sampler), classes, seed + number, failed)
-        for name, predictions in found.items():
-            scores.setdefault(name, []).append(measure(truth, predictions, rare, None))
-            said.setdefault(name, []).append((truth, predictions.probabilities))
+    splits = StratifiedKFold(folds, shuffle=True, random_state=state).split(np.zeros(len(labels)), labels)
+    numbered = [Fold(number, kept, held, seed + number) for number, (kept, held) in enumerate(splits)]
+    rare = int(counts.argmin())
+    problem = Problem(
+        estimator, X, labels, classes, rare, tune_thresholds=False, caller="AugmentedClassifier"
+    )
+    ways = _list_strategies(estimator, labels, sampler)
+    outcomes = cross_validate(problem, ways, numbered, seed=seed, n_jobs=1, verbose=False)
+    truths = [problem.codes(fold.test) for fold in numbered]
+    outcomes += _blend_outcomes(outcomes, truths, rare)
+    scores: dict[str, list[dict[str, float]]] = {}
+    for outcome in outcomes:
+        if not outcome.error:
+            scores.setdefault(outcome.arm, []).append(outcome.scores)
+    failed = {outcome.arm: f"failed: {outcome.error}" for outcome in outcomes if outcome.error}
     whole = {name: each for name, each in scores.items() if len(each) == folds}
-    choice = _chosen(whole, failed, 1 / (folds - 1))
-    return replace(choice, recalibration=_recalibrated(choice.name, said))
+    choice = _decide(whole, failed, 1 / (folds - 1))
+    return replace(choice, recalibration=_fit_recalibration(choice.name, outcomes, truths))
 
 
-def _recalibrated(
-    name: str, said: Mapping[str, list[tuple[np.ndarray, np.ndarray | None]]]
+def _blend_outcomes(outcomes: Sequence[Outcome], truths: Sequence[np.ndarray], rare: int) -> list[Outcome]:
+    """Return outcomes of the blends of plain training with each arm that has synthetic rows."""
+    plain = {outcome.fold: outcome.probabilities for outcome in outcomes if outcome.arm == PLAIN}
+    found = []
+    for outcome in outcomes:
+        first, second = plain[outcome.fold], outcome.probabilities
+        if outcome.arm.startswith(SYNTHETIC) and first is not None and second is not None:
+            mixed = blend(first, second)
+            scores = measure(
+                truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), rare, None
+            )
+            found.append(Outcome(outcome.arm + BLENDED, outcome.fold, scores, probabilities=mixed))
+    return found
+
+
+def _fit_recalibration(
+    name: str, outcomes: Sequence[Outcome], truths: Sequence[np.ndarray]
 ) -> Recalibration | None:
     """Return what the held-out rows say about the probabilities of the chosen candidate."""
-    probabilities = [p for _, p in said[name] if p is not None]
+    chosen = [outcome for outcome in outcomes if outcome.arm == name]
+    probabilities = [outcome.probabilities for outcome in chosen if outcome.probabilities is not None]
     if name == PLAIN or not probabilities:
         return None
-    truth = np.concatenate([truth for truth, _ in said[name]])
+    truth = np.concatenate([truths[outcome.fold] for outcome in chosen])
     return Recalibration.fit(truth, np.concatenate(probabilities))
 
 
@@ -203,8 +223,8 @@ def train_choice(
     plain = Nothing().trainings(X, labels, seed)[PLAIN]
     if base == PLAIN:
         return train(estimator, plain, labels, classes, seed), None, None
-    if base == WEIGHTED:
-        weighted = ClassWeights().trainings(X, labels, seed)[WEIGHTED]
+    if base == CLASS_WEIGHTS:
+        weighted = ClassWeights().trainings(X, labels, seed)[CLASS_WEIGHTS]
         return train(estimator, weighted, labels, classes, seed), None, None
     ratios = default_ratios(labels)
     made = _synthetic(ratios, sampler)
@@ -220,41 +240,12 @@ def _synthetic(ratios: Sequence[float], sampler: Any) -> Resampled:
     return Resampled(SYNTHETIC, VAEOverSampler() if sampler is None else sampler, ratios)
 
 
-def _ways(estimator: Any, labels: np.ndarray, sampler: Any) -> list[Way]:
+def _list_strategies(estimator: Any, labels: np.ndarray, sampler: Any) -> list[Way]:
     ways: list[Way] = [Nothing()]
     if ClassWeights.obstacle(estimator) is None:
         ways.append(ClassWeights())
     ways.append(_synthetic(default_ratios(labels), sampler))
     return ways
-
-
-def _one_fold(
-    estimator: Any,
-    data: tuple[Any, np.ndarray, Any],
-    ways: Sequence[Way],
-    classes: np.ndarray,
-    seed: int,
-    failed: dict[str, str],
-) -> dict[str, Predictions]:
-    """Return what each candidate says about the held-out rows of a fold."""
-    X, y, X_held = data
-    found: dict[str, Predictions] = {}
-    for way in ways:
-        try:
-            trainings: Mapping[str, Training] = way.trainings(X, y, seed)
-            for name, training in trainings.items():
-                found[name] = train(estimator, training, y, classes, seed).predictions(X_held)
-        except Exception as error:
-            if isinstance(way, Nothing):
-                raise
-            failed |= dict.fromkeys(way.names, f"failed: {type(error).__name__}: {error}")
-    plain = found[PLAIN].probabilities
-    for name in [name for name in found if name.startswith(SYNTHETIC)]:
-        own = found[name].probabilities
-        if plain is not None and own is not None:
-            mixed = blended(plain, own)
-            found[name + BLENDED] = Predictions(mixed.argmax(axis=1), mixed, mixed)
-    return found
 
 
 def _table(scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str]) -> pd.DataFrame:
@@ -271,7 +262,7 @@ def _mean(scores: list[dict[str, float]], measure_name: str) -> float:
     return float(np.mean([each[measure_name] for each in scores])) if scores else np.nan
 
 
-def _chosen(
+def _decide(
     scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str], test_share: float
 ) -> Choice:
     """Apply the rule, and write down for each candidate what came of it."""
@@ -289,7 +280,7 @@ def _chosen(
         table.loc[name, ["gain", "error"]] = gain.mean, gain.error
         is_blend = name.endswith(BLENDED)
         likely = {
-            m: _likely(corrected_interval(each, test_share), EXPECTED[m], is_blend)
+            m: _shrink(corrected_interval(each, test_share), EXPECTED[m], is_blend)
             for m, each in zip(_MEASURES, moved.T, strict=True)
         }
         fallen = " and ".join(m.replace("_", " ") for m, change in likely.items() if change < 0)
@@ -305,7 +296,7 @@ def _chosen(
     return Choice(best, table)
 
 
-def _likely(change: Difference, expected: float, is_blend: bool) -> float:
+def _shrink(change: Difference, expected: float, is_blend: bool) -> float:
     """Return a measured change drawn towards what was expected, as far as its standard error allows.
 
     The mean of a normal distribution with a normal prior: 0 or ``expected``, with a standard deviation of

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.assess.cross_validation import Outcome
+from vaeaug.evaluation.assess.cross_validation import TUNED_THRESHOLD, Outcome
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
 from vaeaug.evaluation.assess.statistics import Difference
+from vaeaug.evaluation.assess.strategies import PLAIN
 from vaeaug.evaluation.assess.verdict import DECISIONS, Comparison, Verdict, judge
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
@@ -128,9 +129,7 @@ class Assessment:
             page show these same intervals.
         """
         name = self.metric(self.scoring if metric is None else metric).name
-        found = {
-            arm: self._comparison.difference(arm, name) for arm in self._comparison.arms if arm != "nothing"
-        }
+        found = {arm: self._comparison.difference(arm, name) for arm in self._comparison.arms if arm != PLAIN}
         columns = ["difference", "low", "high", "p"]
         known = {arm: each for arm, each in found.items() if isinstance(each, Difference)}
         values = [[each.mean, each.low, each.high, each.p] for each in known.values()]
@@ -237,7 +236,7 @@ class Assessment:
     @property
     def _how(self) -> str:
         """How intervals are made, in a sentence."""
-        arms = [arm for arm in self._comparison.arms if arm != "nothing"]
+        arms = [arm for arm in self._comparison.arms if arm != PLAIN]
         ours = sum(arm in self.subjects for arm in arms)
         others = len(arms) - ours
         first = "the strategy in question" if ours == 1 else f"the {ours} strategies in question together"
@@ -260,7 +259,7 @@ class Assessment:
                 continue
             moved = self.differences(name)
             if name not in DECISIONS:  # a threshold changes no ranking and no probability
-                moved = moved.drop(index="tuned threshold", errors="ignore")
+                moved = moved.drop(index=TUNED_THRESHOLD, errors="ignore")
             if len(moved):
                 sections.append(
                     Intervals(

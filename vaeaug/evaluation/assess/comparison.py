@@ -17,11 +17,19 @@ from sklearn.utils.validation import check_consistent_length
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment
-from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
+from vaeaug.evaluation.assess.cross_validation import TUNED_THRESHOLD, Fold, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.scorers import about_class
 from vaeaug.evaluation.assess.smote import Smote, smote_is_there
-from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, Nothing, Resampled, Way
+from vaeaug.evaluation.assess.strategies import (
+    CLASS_WEIGHTS,
+    PLAIN,
+    ClassWeights,
+    Duplicates,
+    Nothing,
+    Resampled,
+    Way,
+)
 from vaeaug.evaluation.columns import as_array
 from vaeaug.utils.estimators import describe
 from vaeaug.utils.frames import to_pandas
@@ -113,7 +121,7 @@ def assess(
     return Assessment(
         outcomes,
         {fold.number: labels[fold.test] == classes[rare] for fold in folds},
-        arms=["nothing", "tuned threshold", *arms[1:]],
+        arms=[PLAIN, TUNED_THRESHOLD, *arms[1:]],
         subjects=subjects,
         metric=metric,
         test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in folds])),
@@ -316,7 +324,7 @@ def _controls(estimator: Any, ratios: Sequence[float]) -> tuple[list[Way], dict[
     if obstacle is None:
         ways.append(ClassWeights())
     else:
-        skipped["class weights"] = obstacle
+        skipped[CLASS_WEIGHTS] = obstacle
     ways.append(Duplicates(ratios))
     if smote_is_there():
         ways.append(Resampled("SMOTE", Smote(), ratios))

@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
 from vaeaug.evaluation.assess.metrics import Thresholds, best_thresholds, measure
 from vaeaug.evaluation.assess.strategies import (
+    PLAIN,
     Trained,
     Training,
     Way,
@@ -23,7 +24,10 @@ from vaeaug.evaluation.assess.strategies import (
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 
-__all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
+__all__ = ["TUNED_THRESHOLD", "Fold", "Outcome", "Problem", "cross_validate"]
+
+#: The arm of plain training with another decision threshold.
+TUNED_THRESHOLD = "tuned threshold"
 
 _FOLD, _INNER = 41, 42
 _FEW_ROWS = 2_000
@@ -45,6 +49,10 @@ class Problem:
         Number of the class that F1 and thresholds are about.
     scorer : callable, optional
         ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
+    tune_thresholds : bool
+        Whether decision thresholds are chosen on rows held out inside the training fold.
+    caller : str
+        Named in errors.
     """
 
     estimator: Any
@@ -53,6 +61,8 @@ class Problem:
     classes: np.ndarray
     rare: int
     scorer: Callable[..., float] | None = None
+    tune_thresholds: bool = True
+    caller: str = "assess"
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Return labels of rows as numbers."""
@@ -61,16 +71,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of the rows to train on and to test on."""
+    """Positions of the rows to train on and to test on, and a seed where the number does not give one."""
 
     number: int
     train: np.ndarray
     test: np.ndarray
+    seed: int | None = None
+
+    def derive_seed(self, seed: int) -> int:
+        """Return the seed of this fold."""
+        if self.seed is not None:
+            return self.seed
+        return int(numpy_generator(seed, _FOLD, self.number).integers(2**31 - 1))
 
 
 @dataclass
 class Outcome:
-    """What became of one arm in one fold.
+    """Scores and predictions of one arm in one fold.
 
     Parameters
     ----------
@@ -82,6 +99,8 @@ class Outcome:
         Making rows, fitting and predicting, the shared work counted in full.
     rare : ndarray (n_test,) or None
         Probability given to the rare class.
+    probabilities : ndarray (n_test, k) or None
+        Of all classes.
     error : str
         Why it failed; empty if it did not.
     """
@@ -92,6 +111,7 @@ class Outcome:
     seconds: float = np.nan
     rare: np.ndarray | None = None
     error: str = ""
+    probabilities: np.ndarray | None = None
 
 
 def cross_validate(
@@ -116,19 +136,18 @@ def cross_validate(
     list of Outcome
         By fold, then by way.
     """
-    seeds = [int(numpy_generator(seed, _FOLD, fold.number).integers(2**31 - 1)) for fold in folds]
-    work = (delayed(_one_fold)(problem, ways, fold, its) for fold, its in zip(folds, seeds, strict=True))
+    work = (delayed(_try_fold)(problem, ways, fold, fold.derive_seed(seed)) for fold in folds)
     found = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work)
-    outcomes = [outcome for part in _shown(found, len(folds), verbose) for outcome in part]
-    place = {name: i for i, name in enumerate(name for way in ways for name in _names(way))}
+    outcomes = [outcome for part in _show_progress(found, len(folds), verbose) for outcome in part]
+    place = {name: i for i, name in enumerate(name for way in ways for name in _list_arms(way))}
     return sorted(outcomes, key=lambda outcome: (outcome.fold, place[outcome.arm]))
 
 
-def _names(way: Way) -> list[str]:
-    return [*way.names, "tuned threshold"] if tuple(way.names) == ("nothing",) else list(way.names)
+def _list_arms(way: Way) -> list[str]:
+    return [*way.names, TUNED_THRESHOLD] if way.is_baseline else list(way.names)
 
 
-def _shown(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterator[list[Outcome]]:
+def _show_progress(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterator[list[Outcome]]:
     if not verbose:
         yield from parts
         return
@@ -137,38 +156,37 @@ def _shown(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterato
     yield from tqdm(parts, total=count, desc="folds", unit="fold")
 
 
-def _one_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> list[Outcome]:
+def _try_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> list[Outcome]:
     """Try every way in one fold; only the rows of ``fold.train`` are ever fitted."""
     X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
     X_test = select_rows(problem.X, fold.test)
-    parts = _inner_parts(problem.codes(fold.train), seed)
+    parts = _split_inner(problem.codes(fold.train), seed) if problem.tune_thresholds else []
     found = []
     for way in ways:
-        required = tuple(way.names) == ("nothing",)
         try:
             trainings = way.trainings(X, y, seed)
         except Exception as error:
-            if required:
+            if way.is_baseline:
                 raise
-            found += [Outcome(name, fold.number, error=_line(error)) for name in way.names]
+            found += [Outcome(name, fold.number, error=_describe_error(error)) for name in way.names]
             continue
-        inner = _inner_trainings(way, X, y, parts, trainings, seed)
+        inner = _make_inner_trainings(way, X, y, parts, trainings, seed)
         for name, training in trainings.items():
             try:
-                found += _judged(problem, name, training, inner[name], (X, y, X_test), fold, seed)
+                found += _judge(problem, name, training, inner[name], (X, y, X_test), fold, seed)
             except Exception as error:
-                if required:
+                if way.is_baseline:
                     raise
-                found.append(Outcome(name, fold.number, error=_line(error)))
+                found.append(Outcome(name, fold.number, error=_describe_error(error)))
     return found
 
 
-def _line(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
-def _inner_parts(codes: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _split_inner(codes: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split a training fold for the choice of thresholds: three folds of few rows, one third of many."""
     least = int(np.bincount(codes).min())
     state = int(numpy_generator(seed, _INNER).integers(2**31 - 1))
@@ -184,7 +202,7 @@ def _inner_parts(codes: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndar
 _Inner = list[tuple[Training, np.ndarray]]
 
 
-def _inner_trainings(
+def _make_inner_trainings(
     way: Way, X: Any, y: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], whole: Any, seed: int
 ) -> dict[str, _Inner]:
     """Return what each arm trains on in the inner parts; none if that fails, and so no threshold."""
@@ -192,7 +210,7 @@ def _inner_trainings(
     for kept, held in parts:
         X_kept, y_kept = select_rows(X, kept), y[kept]
         if way.reusable and all(training.added is not None for training in whole.values()):
-            made = {name: _moved(training, X_kept, y_kept, len(y)) for name, training in whole.items()}
+            made = {name: _reuse(training, X_kept, y_kept, len(y)) for name, training in whole.items()}
         else:
             try:
                 made = dict(way.trainings(X_kept, y_kept, seed))
@@ -206,7 +224,7 @@ def _inner_trainings(
     return inner
 
 
-def _moved(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
+def _reuse(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
     """Put the new rows of a training below other real rows, as many as there is room for."""
     new = rows + np.arange(round(int(training.added or 0) * len(y) / rows))
     order = numpy_generator(len(y), rows).permutation(int(training.added or 0))[: len(new)] + rows
@@ -215,7 +233,7 @@ def _moved(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
     )
 
 
-def _judged(
+def _judge(
     problem: Problem,
     name: str,
     training: Training,
@@ -226,24 +244,24 @@ def _judged(
 ) -> list[Outcome]:
     """Train, choose thresholds on inner rows, and measure on the test rows."""
     X, y, X_test = data
-    with explain_failure(problem.estimator, X, "assess") if name == "nothing" else nullcontext():
+    with explain_failure(problem.estimator, X, problem.caller) if name == PLAIN else nullcontext():
         trained = train(problem.estimator, training, y, problem.classes, seed)
         start = perf_counter()
         predictions = trained.predictions(X_test)
     seconds = trained.seconds + perf_counter() - start
-    thresholds = _thresholds(problem, inner, X, y, seed)
+    thresholds = _choose_thresholds(problem, inner, X, y, seed)
     truth = problem.codes(fold.test)
     scores = measure(truth, predictions, problem.rare, thresholds)
     rare = None if predictions.probabilities is None else predictions.probabilities[:, problem.rare]
     if problem.scorer is not None:
         scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
-    found = [Outcome(name, fold.number, scores, seconds, rare)]
-    if name == "nothing":
-        found.append(_moved_threshold(problem, trained, found[0], thresholds, X_test, fold))
+    found = [Outcome(name, fold.number, scores, seconds, rare, probabilities=predictions.probabilities)]
+    if name == PLAIN and problem.tune_thresholds:
+        found.append(_move_threshold(problem, trained, found[0], thresholds, X_test, fold))
     return found
 
 
-def _moved_threshold(
+def _move_threshold(
     problem: Problem,
     trained: Trained,
     plain: Outcome,
@@ -253,7 +271,7 @@ def _moved_threshold(
 ) -> Outcome:
     """Return the outcome of the same classifier with another threshold."""
     if thresholds is None:
-        return Outcome("tuned threshold", fold.number, error="too few rows to choose a threshold on")
+        return Outcome(TUNED_THRESHOLD, fold.number, error="too few rows to choose a threshold on")
     scores = dict(plain.scores)
     scores["balanced_accuracy"] = scores["tuned_balanced_accuracy"]
     scores["f1"] = scores["tuned_f1"]
@@ -267,10 +285,12 @@ def _moved_threshold(
             empty=trained.empty,
         )
         scores["score"] = float(problem.scorer(moved, X_test, problem.y[fold.test]))
-    return Outcome("tuned threshold", fold.number, scores, plain.seconds, plain.rare)
+    return Outcome(TUNED_THRESHOLD, fold.number, scores, plain.seconds, plain.rare)
 
 
-def _thresholds(problem: Problem, inner: _Inner, X: Any, y: np.ndarray, seed: int) -> Thresholds | None:
+def _choose_thresholds(
+    problem: Problem, inner: _Inner, X: Any, y: np.ndarray, seed: int
+) -> Thresholds | None:
     """Choose thresholds on rows of the training fold that the inner classifiers were not trained on."""
     truths, scores = [], []
     for training, held in inner:

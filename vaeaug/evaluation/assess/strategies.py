@@ -20,6 +20,8 @@ from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import begin_alike, select_rows
 
 __all__ = [
+    "CLASS_WEIGHTS",
+    "PLAIN",
     "ClassWeights",
     "Duplicates",
     "Nothing",
@@ -33,6 +35,8 @@ __all__ = [
     "train",
 ]
 
+#: Names of the arms that make no rows.
+PLAIN, CLASS_WEIGHTS = "nothing", "class weights"
 _COPIES = 31
 
 
@@ -66,11 +70,14 @@ class Way(ABC):
     ----------
     names : sequence of str
         Of the arms.
+    is_baseline : bool
+        Whether the others are compared with it.
     reusable : bool
         Whether its new rows may serve, unchanged, on any part of the rows they were made from.
     """
 
     names: Sequence[str]
+    is_baseline: bool = False
     reusable: bool = False
 
     @abstractmethod
@@ -81,21 +88,22 @@ class Way(ABC):
 class Nothing(Way):
     """The rows as they are."""
 
-    names = ("nothing",)
+    names = (PLAIN,)
+    is_baseline = True
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows."""
-        return {"nothing": Training(X, y)}
+        return {PLAIN: Training(X, y)}
 
 
 class ClassWeights(Way):
     """The rows as they are, each class of the same weight in all."""
 
-    names = ("class weights",)
+    names = (CLASS_WEIGHTS,)
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows, to be weighted."""
-        return {"class weights": Training(X, y, balanced=True)}
+        return {CLASS_WEIGHTS: Training(X, y, balanced=True)}
 
     @staticmethod
     def obstacle(estimator: Any) -> str | None:
