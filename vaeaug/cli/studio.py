@@ -8,7 +8,6 @@ import io
 import json
 import os
 from argparse import Namespace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from PIL import Image
 from vaeaug.augmenter import load
 from vaeaug.model.explore import Explored, explore
 from vaeaug.model.fitted import get_fitted
-from vaeaug.reports.studio import PAGE, SCRIPT, STYLE
+from vaeaug.reports.pages import read_asset, render
 from vaeaug.utils.files import staged
 from vaeaug.utils.wording import count
 
@@ -111,14 +110,16 @@ def studio_page(found: Explored, title: str, source: str = "") -> str:
     data = _images(found) if found.is_image else _tables(found)
     data |= {"stops": found.stops, "dims": found.dims, "names": [scene.name for scene in found.scenes]}
     shown = f"the {len(found.scenes)} most frequent classes; {found.left_out} are not shown"
-    return PAGE.format(
-        title=escape(title),
-        subject=escape(subject),
-        style=STYLE,
-        note=escape(f"Of {shown}." if found.left_out else ""),
+    script = read_asset("studio.js")
+    return render(
+        "studio.html",
+        title=title,
+        subject=subject,
+        style=read_asset("page.css"),
+        note=f"Of {shown}." if found.left_out else "",
         data=_as_json(data),
-        script=SCRIPT,
-        digest=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 

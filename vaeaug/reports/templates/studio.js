@@ -1,65 +1,8 @@
-"""The page of ``vaeaug studio``: its look, and the script that moves the picture."""
-
-from __future__ import annotations
-
-__all__ = ["PAGE", "SCRIPT", "STYLE"]
-
-STYLE = """
-:root { color-scheme: light dark; --ground: #f6f7f9; --card: #ffffff; --ink: #1c2430; --soft: #5b6675;
-  --line: #dfe3e9; --accent: #0a67a8; --changed: #fff0c2; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #12161c; --card: #1b2129; --ink: #e8ecf1; --soft: #a3aebb; --line: #323b47;
-    --accent: #6fb8ee; --changed: #4a3d12; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; }
-h1 { font-size: clamp(1.4rem, 4vw, 1.9rem); line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 0 0 .3rem; }
-p { margin: .3rem 0; max-width: 46rem; color: var(--soft); }
-section, .top { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: 1rem 1.2rem; margin: 1rem 0; }
-.top { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; align-items: center;
-  gap: .5rem; }
-.panel { display: grid; grid-template-columns: minmax(0, 20rem) minmax(0, 1fr); gap: 1.2rem 2rem; }
-.panel.wide { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
-/* Beside a long table the sliders stay in view, below the bar at the top. */
-.panel.wide > div { position: sticky; top: 4.6rem; align-self: start; background: var(--card); }
-canvas { display: block; width: 100%; image-rendering: pixelated; border-radius: .35rem;
-  background: #000; }
-.map { cursor: crosshair; touch-action: none; }
-figure { margin: 0; max-width: 26rem; }
-figcaption { color: var(--soft); font-size: .88rem; margin-top: .3rem; }
-label { display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: .6rem 0; }
-input[type=range] { grid-column: 1 / -1; width: 100%; min-height: 1.9rem; margin: 0;
-  accent-color: var(--accent); }
-output { color: var(--soft); font-variant-numeric: tabular-nums; }
-select, button { font: inherit; color: inherit; background: var(--ground); max-width: 100%;
-  border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .7rem; }
-.top label { display: flex; align-items: center; margin: 0; gap: .6rem; min-width: 0; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; font-weight: 400; padding: .2rem .5rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; }
-th { color: var(--soft); width: 50%; }
-td.changed { background: var(--changed); }
-@media (max-width: 44rem) {
-  main { padding: 1rem .75rem 2rem; }
-  section, .top { padding: .8rem .85rem; }
-  .panel, .panel.wide { grid-template-columns: minmax(0, 1fr); }
-  .top { flex-wrap: nowrap; justify-content: space-between; }
-  .top label, .top select { min-width: 0; flex-shrink: 1; }
-  .top button { flex: none; padding: .35rem .5rem; }
-  .panel.wide > div { order: -1; top: 3.9rem; border-bottom: 1px solid var(--line); }
-  figure.map-of { max-width: 18rem; } }
-"""
-
-SCRIPT = """
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const steps = data.stops.length, middle = Math.floor(steps / 2), isImages = data.kind === "images";
 const byId = (id) => document.getElementById(id);
-const sign = (x) => (x > 0 ? "+" : x < 0 ? "\\u2212" : "") + Math.abs(x).toFixed(1);
+const sign = (x) => (x > 0 ? "+" : x < 0 ? "\u2212" : "") + Math.abs(x).toFixed(1);
 const sheets = {};
 
 function element(name, text, parent) {
@@ -191,61 +134,3 @@ function start() {
   both();
 }
 start();
-"""
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{subject}</p>
-<p>Every row has a code of a few numbers. Move a slider to see what the model makes of another code.
-Distances are in standard deviations of the codes of training rows. {note}</p>
-<noscript><p>This page needs JavaScript; all of it is in this file.</p></noscript>
-<div class="top">
-<label>class <select id="class"></select></label>
-<button id="reset" type="button">back to the middle</button>
-</div>
-<section id="plane">
-<h2>The two main directions</h2>
-<p>Those in which the codes of training rows differ most, from the middle of the class.</p>
-<div class="panel">
-<figure id="grid-place"></figure>
-<div>
-<label>first direction <output id="first-out" for="first"></output>
-<input id="first" type="range" min="0" step="1"></label>
-<label>second direction <output id="second-out" for="second"></output>
-<input id="second" type="range" min="0" step="1"></label>
-<figure id="map-place" class="map-of">
-<figcaption>All places at once: the first direction goes down, the second to the right. Click or
-drag.</figcaption>
-</figure>
-</div>
-</div>
-</section>
-<section>
-<h2>One number of the code</h2>
-<p>The numbers in which codes differ most; all others stay as they are.</p>
-<div class="panel">
-<figure id="line-place"></figure>
-<div>
-<label>which <select id="dim"></select></label>
-<label>its place <output id="along-out" for="along"></output>
-<input id="along" type="range" min="0" step="1"></label>
-</div>
-</div>
-</section>
-</main>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
