@@ -14,7 +14,8 @@ from sklearn.utils import InputTags, Tags, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from vaeaug.data.images.containers import holds_images, joined, opened
+from vaeaug.data.images.containers import join_images
+from vaeaug.data.images.datasets import holds_images, open_images
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
@@ -135,7 +136,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         -------
         self
         """
-        data = opened(*take_labels(X, y))
+        data = open_images(*take_labels(X, y))
         self._plan(to_pandas(data.X), to_pandas(data.y))
         return self
 
@@ -161,7 +162,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         InputError
             If X or y cannot be used, y holds one class, or the strategy does not fit.
         """
-        data = opened(*take_labels(X, y))
+        data = open_images(*take_labels(X, y))
         X_res, y_res, added = self._resample(to_pandas(data.X), to_pandas(data.y))
         if is_foreign(data.X):
             X_res = append_rows(data.X, X_res[self.is_synthetic_])
@@ -486,7 +487,7 @@ def _append(X: Any, rows: Any, new: Any) -> Any:
         new = pd.DataFrame(new, columns=X.columns)
         return pd.concat([X, new if new.dtypes.equals(X.dtypes) else new.astype(X.dtypes)], ignore_index=True)
     if _in_pictures(X):
-        return joined(X, new)
+        return join_images(X, new)
     if isinstance(X, list):
         return X + _cells(new, rows.dtype).tolist()
     return np.concatenate([rows, _cells(new, rows.dtype)])

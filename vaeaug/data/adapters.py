@@ -11,16 +11,8 @@ import pandas as pd
 from sklearn.utils.validation import validate_data
 
 from vaeaug.data.images.codec import ImageCodec
-from vaeaug.data.images.containers import (
-    CONTAINERS,
-    Container,
-    Frames,
-    Opened,
-    holds_images,
-    joined,
-    opened,
-    read,
-)
+from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_images, read
+from vaeaug.data.images.datasets import Opened, holds_images, open_images
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
@@ -205,13 +197,13 @@ class ImageIntake:
 
     def open(self, X: Any, y: Any) -> Opened:
         """Read a Dataset, with its labels where y is None; labels in a tensor become an array."""
-        return opened(X, y)
+        return open_images(X, y)
 
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
         """Check images against those of fit and encode them, float32 (n, C, H, W)."""
         if isinstance(X, pd.DataFrame) and isinstance(self.container, Frames):
             validate_data(estimator, X, reset=False, skip_check_array=True)
-        return self.codec.encode(read(opened(X).X)[0])
+        return self.codec.encode(read(open_images(X).X)[0])
 
     def decode(self, x: np.ndarray, like: Any = None) -> Any:
         """Return images in the container, layout, dtype and range of fit."""
@@ -219,7 +211,7 @@ class ImageIntake:
 
     def append(self, X: Any, X_new: Any) -> Any:
         """Return the images of X followed by new ones, in the container of X."""
-        return joined(X, X_new)
+        return join_images(X, X_new)
 
     def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
         """Return images as they are."""
@@ -285,5 +277,5 @@ def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any
     if estimator.image_shape is None and not holds_images(X):
         X, y = take_labels(X, y)
         return *TableIntake.fit(estimator, X), y
-    data = opened(X, y)
+    data = open_images(X, y)
     return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaeaug.data.images.containers import length
+from vaeaug.data.images.datasets import length
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
 

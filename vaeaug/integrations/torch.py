@@ -81,8 +81,8 @@ class AugmentedDataset(Dataset):
         An int to repeat a run or to resume it. Every process of a distributed run must
         be given the same.
     labels : array-like (n,), optional
-        Labels of all items, if the dataset lists them nowhere and reading all items to learn
-        them takes too long.
+        Labels of all items, as they carry them. By default those in ``targets`` or ``labels`` of the
+        dataset if some items, one of each class among them, carry the same; else all items are read.
     transform : callable, optional
         Applied to every image.
     method : {"prior", "posterior"}, default="prior"
@@ -115,8 +115,9 @@ class AugmentedDataset(Dataset):
     Raises
     ------
     InputError
-        For items that are no pairs or not alike, labels that cannot be used, or an
-        augmenter that makes something else than the items are.
+        For items that are no pairs or not alike, labels that cannot be used, an augmenter that makes
+        something else than the items are, and images that cannot be of the scale on which it was fitted.
+        Items are checked again as they pass.
 
     Notes
     -----

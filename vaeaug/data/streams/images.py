@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from vaeaug.data.adapters import ImageIntake
-from vaeaug.data.images.containers import is_dataset, item, length, opened, read
+from vaeaug.data.images.containers import read
+from vaeaug.data.images.datasets import is_dataset, length, open_images, read_item
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
@@ -44,7 +45,7 @@ def is_image_stream(X: Any) -> bool:
 
 def _values(dataset: Any) -> int:
     """Return the number of values of the first image."""
-    return int(np.asarray(read([item(dataset, 0, _name(dataset))[0]])[0]).size)
+    return int(np.asarray(read([read_item(dataset, 0, _name(dataset))[0]])[0]).size)
 
 
 def _name(dataset: Any) -> str:
@@ -61,7 +62,7 @@ class _Items:
         return len(self._dataset)
 
     def __getitem__(self, i: int) -> tuple[Any, Any]:
-        return item(self._dataset, i, self._name)
+        return read_item(self._dataset, i, self._name)
 
 
 class StreamedImages:
@@ -97,7 +98,7 @@ class StreamedImages:
         self.rows, values = len(dataset), _values(dataset)
         self._block = max(1, _BLOCK_VALUES // values)
         self._listed: np.ndarray | None = None
-        y = self._labels() if y is None else opened(y, y).y
+        y = self._labels() if y is None else open_images(y, y).y
         if y is not None and len(y) != self.rows:
             raise InputError(
                 f"X and y have inconsistent numbers of samples: X has {self.rows} rows, y has {len(y)}; pass "
@@ -108,7 +109,7 @@ class StreamedImages:
         groups = self.context.groups(y) if self.context.width else None
         size = int(np.clip(_SAMPLE_VALUES // values, _LEAST_IMAGES, _MOST_IMAGES))
         self._numbers = _drawn(groups, self.rows, size, numpy_generator(seed, _SAMPLE))
-        found = opened(Subset(dataset, self._numbers.tolist()))
+        found = open_images(Subset(dataset, self._numbers.tolist()))
         self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names)
         self.c = contexts[self._numbers]
         self.groups = None if groups is None else groups[self._numbers]
