@@ -68,6 +68,8 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
 
 def measure_bound(name: str, entrant: str, question: str, seed: int, fast: bool) -> dict[str, Any]:
     """Train one variant on black-and-white images without labels, and bound the likelihood of others."""
+    from vaeaug.model.training import TrainingRows, fit_prior, train_networks
+
     settings, (latent_dim, _) = SETS[name], QUESTIONS[question]
     train, test = load_binary_images(name, seed)
     if fast:
@@ -77,22 +79,22 @@ def measure_bound(name: str, entrant: str, question: str, seed: int, fast: bool)
         wanted = count_parameters(build_model("ladder", train.shape[1], latent_dim, WIDTH, seed))
         width = find_width(wanted, train.shape[1], latent_dim)
     model = build_model(entrant, train.shape[1], latent_dim, width, seed)
-    nothing = [np.zeros((len(part), 0), np.float32) for part in (train, test)]
+    rows, held_out = (TrainingRows(part, np.zeros((len(part), 0), np.float32)) for part in (train, test))
+    longer = LEVEL_PATIENCE if question == "levels" else 1
     began = time.process_time()
-    result = model.train(
-        train,
-        nothing[0],
+    result = train_networks(
+        model,
+        rows,
         np.zeros(len(train), bool),
-        weights=None,
         seed=seed,
-        max_iter=1 if fast else settings["epochs"] * (LEVEL_PATIENCE if question == "levels" else 1),
+        max_iter=1 if fast else longer * settings["epochs"],
         batch_size=64,
         learning_rate=4e-3,
         early_stopping=False,
     )
-    model.fit_prior(train, nothing[0], seed=seed, max_iter=1 if fast else 40)
+    fit_prior(model, rows, seed=seed, max_iter=1 if fast else 40)
     seconds = time.process_time() - began
-    scores = model.log_likelihood(test, nothing[1], draws=2 if fast else DRAWS, seed=0)
+    scores = model.log_likelihood(held_out.x, held_out.c, draws=2 if fast else DRAWS, seed=0)
     return {
         "nats": round(float(scores.mean()), 3),
         "kl": round(result.history["train_kl"][-1], 3),
