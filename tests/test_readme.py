@@ -1,3 +1,4 @@
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ def test_each_example_runs_as_written_and_on_its_own(
 ) -> None:
     """Only the number of epochs is cut."""
 
-    def brief(*arguments: Any, **options: Any) -> Any:
-        return resolve(*arguments, **options | {"max_iter": 2})
+    def brief(parameters: Any, *arguments: Any) -> Any:
+        fewer = copy.copy(parameters)
+        fewer.max_iter = 2
+        return resolve(fewer, *arguments)
 
     resolve = vaeaug.model.fit.resolve
     monkeypatch.setattr(vaeaug.model.fit, "resolve", brief)

@@ -23,15 +23,13 @@ from vaeaug.model.fit import learn, warn_if_collapsed
 from vaeaug.model.fitted import FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.generate import METHODS, SamplingOptions
 from vaeaug.model.state import from_state, to_state
-from vaeaug.model.training_data import agreed_seed, begun, check_whose, gathered
+from vaeaug.model.training_data import begin_session, check_same_fit, gather_data
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import writer
 from vaeaug.sharding.writer import ShardOptions
-from vaeaug.training.distributed import current_team
-from vaeaug.training.optimisation import Deadline
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed, keyed_seed
 from vaeaug.utils.validation import restored_on_failure
@@ -298,31 +296,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
         """Do the work of fit; return the number of rows."""
-        deadline, team = Deadline(self.max_fit_seconds), current_team()
-        checkpoints = begun(self, team)
-        seed = agreed_seed(self, team, checkpoints)
-        lesson = gathered(self, X, y, sample_weight, seed, team)
-        check_whose(self, lesson, seed, team, checkpoints)
-        intake, context = lesson.intake, lesson.context
-        learned = learn(
-            self,
-            intake.codec.layout,
-            context,
-            lesson.x,
-            lesson.c,
-            groups=lesson.groups,
-            weights=lesson.weights,
-            pack=intake.pack,
-            seed=seed,
-            team=team,
-            stream=lesson.stream,
-            checkpoints=checkpoints,
-            deadline=deadline,
-        )
+        session = begin_session(self)
+        data = gather_data(self, X, y, sample_weight, session)
+        check_same_fit(self, data, session)
+        learned = learn(self, data, session)
         features = copy_features(self)
-        fitted = FittedState(intake, context, learned.model, learned.anchors, seed, features)
+        fitted = FittedState(
+            data.intake, data.context, learned.model, learned.anchors, session.seed, features
+        )
         adopt(self, fitted, learned.history)
-        return lesson.rows
+        return data.rows
 
     def sample(
         self,

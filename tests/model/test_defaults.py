@@ -1,5 +1,7 @@
 """What "auto" means, and which rows are held out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,7 +15,7 @@ AUTO = {
     "latent_dim": "auto",
     "max_iter": "auto",
     "batch_size": "auto",
-    "learning_rate": "auto",
+    "learning_rate_init": "auto",
     "beta": "auto",
     "validation_fraction": 0.1,
     "early_stopping": True,
@@ -21,7 +23,8 @@ AUTO = {
 
 
 def plan(rows, **changes):
-    return resolve(rows, **{**AUTO, **changes})
+    shape = changes.pop("shape", ())
+    return resolve(SimpleNamespace(**{**AUTO, **changes}), rows, shape)
 
 
 @pytest.mark.parametrize("rows", [2, 10, 150, 3_000, 32_000, 1_000_000])
@@ -117,7 +120,8 @@ def test_larger_images_are_seen_less_often():
     [("latent_dim", 3), ("max_iter", 7), ("batch_size", 11), ("learning_rate", 0.5), ("beta", 2.0)],
 )
 def test_what_the_user_chose_is_kept(name, value):
-    assert getattr(plan(1000, **{name: value}), name) == value
+    parameter = "learning_rate_init" if name == "learning_rate" else name
+    assert getattr(plan(1000, **{parameter: value}), name) == value
 
 
 def test_nothing_is_held_out_without_early_stopping():

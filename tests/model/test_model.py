@@ -9,7 +9,9 @@ from made_blueprint import LAYOUT, blueprint
 from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.model import model as module
+from vaeaug.model import training
 from vaeaug.model.model import Model
+from vaeaug.model.training import TrainingRows, calibrate, fit_prior, train_networks
 from vaeaug.recipe import Recipe
 from vaeaug.training.runtime import Runtime
 
@@ -30,8 +32,9 @@ def data():
 @pytest.fixture
 def trained(data):
     found = Model.create(blueprint(), Runtime("cpu"), seed=1)
-    found.train(*data, np.zeros(N, dtype=bool), weights=None, seed=1, max_iter=2, batch_size=16)
-    found.fit_prior(*data, seed=1)
+    rows = TrainingRows(*data)
+    train_networks(found, rows, np.zeros(N, dtype=bool), seed=1, max_iter=2, batch_size=16)
+    fit_prior(found, rows, seed=1)
     return found
 
 
@@ -49,7 +52,8 @@ def test_devices_without_double_precision_leave_codes_to_the_cpu(trained, monkey
 
 def test_training_renews_the_precise_copy(trained, data):
     before = trained.encode(*data)[0]
-    trained.train(*data, np.zeros(N, dtype=bool), weights=None, seed=2, max_iter=1, batch_size=16)
+    rows = TrainingRows(*data)
+    train_networks(trained, rows, np.zeros(N, dtype=bool), seed=2, max_iter=1, batch_size=16)
     assert not np.allclose(trained.encode(*data)[0], before)
 
 
@@ -118,57 +122,57 @@ def test_pickle_holds_no_code_of_torch(trained):
 # --- rows for the prior ----------------------------------------------------------------
 
 
+def watch_codes(monkeypatch):
+    """Return a list of how many rows are encoded at a time, in blocks of up to 20."""
+    monkeypatch.setattr(training, "_BLOCK", 20)
+    seen, encode = [], training._encode
+    monkeypatch.setattr(training, "_encode", lambda model, x, c: seen.append(len(x)) or encode(model, x, c))
+    return seen
+
+
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_a_prior_is_fitted_to_the_codes_there_is_time_for(trained, data, monkeypatch, blocks):
-    monkeypatch.setattr(module, "_CHUNK", 20)
-    seen = []
-    twin = Model.from_state(trained.blueprint, trained.state(), Runtime("cpu"))
-    posteriors = twin._posteriors
-    monkeypatch.setattr(twin, "_posteriors", lambda x, c: seen.append(len(x)) or posteriors(x, c))
-    twin.fit_prior(*data, seed=0, reading=lambda wanted: range(min(blocks, wanted)))
+    seen = watch_codes(monkeypatch)
+    fit_prior(trained, TrainingRows(*data), seed=0, reading=lambda wanted: range(min(blocks, wanted)))
     assert seen == [17, 17, 16][: max(1, blocks)]
 
 
 def test_a_prior_is_fitted_to_all_codes_where_time_is_not_bounded(trained, data, monkeypatch):
-    monkeypatch.setattr(module, "_CHUNK", 20)
-    seen = []
-    twin = Model.from_state(trained.blueprint, trained.state(), Runtime("cpu"))
-    posteriors = twin._posteriors
-    monkeypatch.setattr(twin, "_posteriors", lambda x, c: seen.append(len(x)) or posteriors(x, c))
-    twin.fit_prior(*data, seed=0)
+    seen = watch_codes(monkeypatch)
+    fit_prior(trained, TrainingRows(*data), seed=0)
     assert sum(seen) == len(data[0])
 
 
 def test_a_prior_that_learns_soon_gets_fewer_epochs(data):
     def fitted(**changes):
         made = Model.create(blueprint(**changes), Runtime("cpu"), seed=1)
-        return made.fit_prior(*data, seed=0, max_iter=9, batch_size=32)
+        return fit_prior(made, TrainingRows(*data), seed=0, max_iter=9, batch_size=32)
 
     assert fitted(prior=Recipe("flow", width=8, depth=1)).n_iter == 9
     assert fitted(prior=Recipe("tokens"), posterior=Recipe("categorical")).n_iter == 4
 
 
 def test_without_weights_the_prior_sees_every_row_once():
-    assert_array_equal(module._spread(None, 7, np.random.default_rng(0)), np.arange(7))
+    assert_array_equal(training._spread(None, 7, np.random.default_rng(0)), np.arange(7))
 
 
 def test_with_equal_weights_too():
-    assert_array_equal(module._spread(np.full(7, 0.3), 7, np.random.default_rng(0)), np.arange(7))
+    assert_array_equal(training._spread(np.full(7, 0.3), 7, np.random.default_rng(0)), np.arange(7))
 
 
 def test_rows_are_seen_as_often_as_their_weight_asks_for():
     weights = np.array([0.0, 1.0, 4.0, 0.5, 2.5, 0.0])
     counts = np.zeros(6)
     for seed in range(300):
-        counts += np.bincount(module._spread(weights, 6, np.random.default_rng(seed)), minlength=6)
+        counts += np.bincount(training._spread(weights, 6, np.random.default_rng(seed)), minlength=6)
     assert_allclose(counts / 300, 6 * weights / weights.sum(), atol=0.1)
     assert counts[0] == counts[5] == 0
 
 
 @pytest.mark.parametrize("weights", [None, np.ones(1000)])
 def test_large_tables_are_thinned(monkeypatch, weights):
-    monkeypatch.setattr(module, "_PRIOR_CODES", 100)
-    rows = module._spread(weights, 1000, np.random.default_rng(0))
+    monkeypatch.setattr(training, "_PRIOR_CODES", 100)
+    rows = training._spread(weights, 1000, np.random.default_rng(0))
     assert len(rows) == len(set(rows)) == 100
 
 
@@ -190,14 +194,14 @@ def test_calibration_gives_every_token_the_share_it_has_in_the_rows(trained, dat
         return np.abs(np.log(found / wanted)).max()
 
     assert error() > 1
-    trained.calibrate(x, c, weights=None, seed=1)
+    calibrate(trained, TrainingRows(x, c), seed=1)
     assert error() < 0.35  # the rarest: 20 of 2,000 rows, drawn 200 times
 
 
 def test_calibration_counts_rows_by_their_weight(trained, data):
     x, c = (np.tile(part, (40, 1)) for part in data)
     weights = np.where(x[:, 0] == 1, 5.0, 1.0)
-    trained.calibrate(x, c, weights=weights, seed=1)
+    calibrate(trained, TrainingRows(x, c, weights), seed=1)
     drawn = trained.sample(np.tile(c, (5, 1)), temperature=1.0, seed=3)
     wanted = np.bincount(x[:, 0].astype(int), weights) / weights.sum()
     assert_allclose(np.bincount(drawn[:, 0].astype(int)) / len(drawn), wanted, atol=0.03)
@@ -208,7 +212,7 @@ def test_calibration_is_repeatable_and_undisturbing(data):
     for _ in range(2):
         model = Model.create(blueprint(), Runtime("cpu"), seed=1)
         torch.manual_seed(7)
-        model.calibrate(*data, weights=None, seed=5)
+        calibrate(model, TrainingRows(*data), seed=5)
         assert torch.initial_seed() == 7
         assert torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(7)))
         states.append(model.vae.likelihood.bias.detach().numpy().copy())

@@ -13,6 +13,7 @@ from vaeaug.evaluation.images import gradient_energy
 from vaeaug.layout import Layout, Span
 from vaeaug.model.builder import Blueprint, weighed
 from vaeaug.model.model import Model
+from vaeaug.model.training import TrainingRows, fit_prior, train_networks
 from vaeaug.training.runtime import Runtime
 
 # An effect shows after 25 epochs of each of some twenty models; that each variant runs is tested beside.
@@ -56,10 +57,9 @@ class Fitted:
         )
         self.model = Model.create(blueprint, Runtime("cpu"), seed=0)
         options = {"max_iter": epochs, "batch_size": 128, "learning_rate": 5e-3, "early_stopping": False}
-        result = self.model.train(
-            x[learned], c[learned], np.zeros(learned.sum(), bool), weights=None, seed=0, **options
-        )
-        self.model.fit_prior(x[learned], c[learned], seed=0, max_iter=8)
+        rows = TrainingRows(x[learned], c[learned])
+        result = train_networks(self.model, rows, np.zeros(learned.sum(), bool), seed=0, **options)
+        fit_prior(self.model, rows, seed=0, max_iter=8)
         self.history = {name: np.array(values) for name, values in result.history.items()}
         self.x, self.c, self.y = x[~learned], c[~learned], y[~learned]
 
@@ -212,7 +212,8 @@ def reconstructed(extra=None, weight=0.0, epochs=12, seed=0):
     )
     model = Model.create(blueprint, Runtime("cpu"), seed=seed)
     options = {"max_iter": epochs, "batch_size": 64, "learning_rate": 4e-3, "early_stopping": False}
-    model.train(x[learned], c[learned], np.zeros(learned.sum(), bool), weights=None, seed=seed, **options)
+    rows = TrainingRows(x[learned], c[learned])
+    train_networks(model, rows, np.zeros(learned.sum(), bool), seed=seed, **options)
     codes = model.encode(x[~learned], c[~learned])[0]
     return x[~learned], model.decode(codes, c[~learned], temperature=0, seed=0)
 

@@ -16,8 +16,10 @@ from vaeaug.errors import InputError
 from vaeaug.layout import Layout
 from vaeaug.losses.terms import TERMS
 from vaeaug.model import model as models
+from vaeaug.model import training
 from vaeaug.model.builder import weighed
 from vaeaug.model.model import Model
+from vaeaug.model.training import TrainingRows, fit_prior, train_networks
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
@@ -45,7 +47,8 @@ def rows():
 
 @pytest.fixture(autouse=True)
 def few_codes(monkeypatch):
-    monkeypatch.setattr(models, "_LEAST_CODES", N)
+    monkeypatch.setattr(training, "_LEAST_CODES", N)
+    monkeypatch.setattr(training, "_BLOCK", 4 * N)
     monkeypatch.setattr(models, "_CHUNK", 4 * N)
 
 
@@ -53,8 +56,8 @@ def trained(rows, **changes):
     """Build a model and give it two steps; nothing may come out that is not finite."""
     x, c = rows
     model = Model.create(blueprint(latent_dim=4, **changes), Runtime("cpu"), seed=0)
-    result = model.train(x, c, np.arange(N) < 4, weights=None, seed=0, max_iter=1, batch_size=10)
-    model.fit_prior(x, c, seed=0, max_iter=1, batch_size=N)
+    result = train_networks(model, TrainingRows(x, c), np.arange(N) < 4, seed=0, max_iter=1, batch_size=10)
+    fit_prior(model, TrainingRows(x, c), seed=0, max_iter=1, batch_size=N)
     assert all(math.isfinite(value) for values in result.history.values() for value in values)
     assert np.isfinite(model.sample(c, temperature=1.0, seed=0)).all()
     assert np.isfinite(model.log_likelihood(x, c, draws=2, seed=0)).all()

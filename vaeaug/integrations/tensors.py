@@ -11,11 +11,10 @@ from torch import Tensor
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.integrations.exchange import Exchange
 from vaeaug.model.fitted import get_fitted
-from vaeaug.utils.random import derive_seed, neutral_torch, numpy_generator
+from vaeaug.utils.random import Purpose, derive_seed, neutral_torch, numpy_generator
 
 __all__ = ["TensorImages", "replace_rows", "works_on_tensors"]
 
-_NOISE = 13
 #: Dtypes of tensors that cannot be copied into by number, and those of the same size that can.
 _VIEWED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
@@ -72,7 +71,7 @@ class TensorImages:
             x = self._to_planes(images.detach())
             contexts = contexts.to(images.device)
             mean, scale = model.encode(x, contexts)
-            noise = numpy_generator(seed, _NOISE).standard_normal(tuple(mean.shape))
+            noise = numpy_generator(seed, Purpose.NOISE).standard_normal(tuple(mean.shape))
             z = mean + strength * scale * torch.from_numpy(noise).to(mean)
             before, after = (
                 model.decode(code, contexts, temperature=0.0, seed=seed).to(images.device)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from vaeaug.recipe import Recipe
-from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.random import Purpose, numpy_generator
 
 __all__ = [
+    "Parameters",
     "Plan",
     "backoff_for",
     "hold_out",
@@ -23,7 +25,6 @@ _REFERENCE_ROWS = 32_000
 _MOST_HELD_OUT = 5_000
 _FEWEST_TO_HOLD_OUT = 40
 _FEWEST_OF_A_CLASS = 10
-_SPLIT = 10
 #: Below this share the model of all rows is left out of new rows of a class.
 _LEAST_SHARE = 0.025
 #: Of tables: a lower loss on held-out rows, and samples a little further from the training rows.
@@ -68,18 +69,28 @@ class Plan:
     prior_batch_size: int = 1024
 
 
-def resolve(
-    rows: int,
-    *,
-    latent_dim: Any,
-    max_iter: Any,
-    batch_size: Any,
-    learning_rate: Any,
-    beta: Any,
-    validation_fraction: float,
-    early_stopping: bool,
-    shape: tuple[int, ...] = (),
-) -> Plan:
+class Parameters(Protocol):
+    """The parameters of the estimator that decide how a model is learned."""
+
+    latent_dim: int | str
+    beta: float | str
+    prior: str | Recipe
+    posterior: str | Recipe
+    latent: str | Recipe
+    network: str | Recipe
+    losses: Mapping[str, float | Recipe] | None
+    max_iter: int | str
+    batch_size: int | str
+    learning_rate_init: float | str
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    max_fit_seconds: float | None
+    device: str
+    verbose: int | bool
+
+
+def resolve(parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> Plan:
     """Replace every ``"auto"`` by a value that suits ``rows`` training rows.
 
     Tables: batches hold a 32nd of the rows, 32 to 1,024 of them. Epochs grow with the
@@ -94,38 +105,36 @@ def resolve(
     show it where to look, so up to 0.5 keeps codes together. With less than half as many epochs
     as ``"auto"`` would take, the prior gets fewer, too.
     """
-    prior = (50, 1024)
-    if len(shape) == 3:
-        auto = _for_images(rows, shape)
-        latent_dim, max_iter, batch_size, learning_rate, beta = (
-            auto[name] if value == "auto" else value
-            for name, value in {
-                "latent_dim": latent_dim,
-                "max_iter": max_iter,
-                "batch_size": batch_size,
-                "learning_rate": learning_rate,
-                "beta": beta,
-            }.items()
-        )
-        prior = _prior_of_images(rows, max_iter / auto["max_iter"])
-    if batch_size == "auto":
-        batch_size = min(1024, max(32, 1 << max(rows // 32, 1).bit_length()))
-    if max_iter == "auto":
-        max_iter = min(150, max(4, round(28 * (_REFERENCE_ROWS / rows) ** 0.5)))
-    held_out = min(round(validation_fraction * rows), _MOST_HELD_OUT)
-    if not early_stopping or rows < _FEWEST_TO_HOLD_OUT:
+    is_image = len(shape) == 3
+    auto = _choose_for_images(rows, shape) if is_image else _choose_for_tables(rows)
+    given = {name: getattr(parameters, name) for name in auto}
+    chosen = {name: auto[name] if value == "auto" else value for name, value in given.items()}
+    prior = _prior_of_images(rows, chosen["max_iter"] / auto["max_iter"]) if is_image else (50, 1024)
+    held_out = min(round(parameters.validation_fraction * rows), _MOST_HELD_OUT)
+    if not parameters.early_stopping or rows < _FEWEST_TO_HOLD_OUT:
         held_out = 0
     return Plan(
-        latent_dim=16 if latent_dim == "auto" else int(latent_dim),
-        max_iter=int(max_iter),
-        batch_size=int(batch_size),
-        learning_rate=2e-3 if learning_rate == "auto" else float(learning_rate),
-        beta=0.8 if beta == "auto" else float(beta),
+        latent_dim=int(chosen["latent_dim"]),
+        max_iter=int(chosen["max_iter"]),
+        batch_size=int(chosen["batch_size"]),
+        learning_rate=float(chosen["learning_rate_init"]),
+        beta=float(chosen["beta"]),
         held_out=held_out,
-        weight_decay=0.0 if len(shape) == 3 else _WEIGHT_DECAY,
+        weight_decay=0.0 if is_image else _WEIGHT_DECAY,
         prior_max_iter=prior[0],
         prior_batch_size=prior[1],
     )
+
+
+def _choose_for_tables(rows: int) -> dict[str, float]:
+    """Return the settings of tables by name."""
+    return {
+        "latent_dim": 16,
+        "max_iter": min(150, max(4, round(28 * (_REFERENCE_ROWS / rows) ** 0.5))),
+        "batch_size": min(1024, max(32, 1 << max(rows // 32, 1).bit_length())),
+        "learning_rate_init": 2e-3,
+        "beta": 0.8,
+    }
 
 
 def _prior_of_images(rows: int, share: float) -> tuple[int, int]:
@@ -138,7 +147,7 @@ def _prior_of_images(rows: int, share: float) -> tuple[int, int]:
     return max(_FEWEST_PRIOR_EPOCHS, round(min(1.0, 2 * share) * epochs)), 256
 
 
-def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
+def _choose_for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
     """Return the settings of images by name."""
     pixels = shape[1] * shape[2]
     batch_size = min(128, max(32, 1 << max(rows // 32, 1).bit_length()))
@@ -149,7 +158,7 @@ def _for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
         "latent_dim": min(64, max(8, shape[0] * pixels // 2)),
         "max_iter": min(most, max(4, round(seen / rows))),
         "batch_size": batch_size,
-        "learning_rate": 2e-3,
+        "learning_rate_init": 2e-3,
         "beta": min(0.5, 0.1 * max(1.0, _REFERENCE_IMAGES / rows) ** 0.5),
     }
 
@@ -211,7 +220,7 @@ def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np
     ndarray of bool, shape (rows,)
     """
     mask = np.zeros(rows, dtype=bool)
-    order = numpy_generator(seed, _SPLIT).permutation(rows)
+    order = numpy_generator(seed, Purpose.SPLIT).permutation(rows)
     if groups is None:
         mask[order[:wanted]] = True
         return mask

@@ -15,11 +15,9 @@ from vaeaug.errors import InputError
 from vaeaug.latent.directions import Directions
 from vaeaug.latent.operations import Codes, Space, chosen_operation, recondition, shift
 from vaeaug.model.fitted import FittedState
-from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.random import Purpose, numpy_generator
 
 __all__ = ["Change", "apply", "edit", "find_directions", "make_space", "transfer"]
-
-_STEPS = 14
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def make_space(fitted: FittedState, seed: Callable[[], int] | None = None) -> Sp
     blocks = tuple((*cut, kind) for cut, kind in zip(context.blocks, kinds, strict=True))
 
     def generator() -> np.random.Generator:
-        return numpy_generator(fitted.seed if seed is None else seed(), _STEPS)
+        return numpy_generator(fitted.seed if seed is None else seed(), Purpose.STEPS)
 
     known = Codes(fitted.anchors.mean, fitted.anchors.context)
     return Space(known, fitted.model.vae.latent.slices, blocks, fitted.number_classes, generator)

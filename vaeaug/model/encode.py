@@ -11,12 +11,10 @@ from sklearn.utils.validation import check_array
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
 from vaeaug.model.fitted import FittedState
-from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.random import Purpose, numpy_generator
 from vaeaug.utils.validation import check_number
 
 __all__ = ["inverse_transform", "measure_uncertainty", "score_samples", "transform", "vary"]
-
-_NOISE, _DRAWS = 13, 15
 
 
 def transform(fitted: FittedState, X: Any) -> np.ndarray:
@@ -43,7 +41,7 @@ def vary(fitted: FittedState, X: Any, y: Any, strength: float, sharp: bool, seed
     rows = fitted.read(X, y)
     drawn = seed()
     mean, scale = fitted.model.encode(rows.x, rows.c)
-    z = arithmetic.perturb(mean, scale, strength, numpy_generator(drawn, _NOISE))
+    z = arithmetic.perturb(mean, scale, strength, numpy_generator(drawn, Purpose.NOISE))
     if sharp and fitted.is_image:
         return fitted.intake.decode(fitted.change_images(rows.x, (mean, rows.c), (z, rows.c)), like=rows.X)
     made = fitted.model.decode(z, rows.c, temperature=min(strength, 1.0), seed=drawn)
@@ -62,7 +60,7 @@ def measure_uncertainty(fitted: FittedState, X: Any, y: Any, n_draws: int) -> np
     check_number("n_draws", n_draws, low=2, integer=True)
     rows = fitted.read(X, y)
     mean, scale = fitted.model.encode(rows.x, rows.c)
-    rng = numpy_generator(fitted.seed, _DRAWS)
+    rng = numpy_generator(fitted.seed, Purpose.DRAWS)
     codec = fitted.codec
 
     def draw() -> np.ndarray:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from vaeaug.data.labels.class_weights import class_numbers, class_weights
-from vaeaug.data.labels.context import ContextCodec
 from vaeaug.errors import PosteriorCollapseWarning
-from vaeaug.io.checkpoints import Checkpoints
-from vaeaug.layout import Layout
 from vaeaug.model.builder import NETWORKS, Blueprint, chosen, settled, weighed
 from vaeaug.model.defaults import (
+    Parameters,
     Plan,
     backoff_for,
     hold_out,
@@ -27,61 +24,26 @@ from vaeaug.model.defaults import (
 )
 from vaeaug.model.fitted import Anchors
 from vaeaug.model.model import Model
+from vaeaug.model.training import TrainingRows, calibrate, fit_prior, share_weights, train_networks
+from vaeaug.model.training_data import Session, TrainingData
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
-from vaeaug.recipe import Recipe
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.distributed import Team
-from vaeaug.training.optimisation import Deadline
-from vaeaug.training.rows import Block
 from vaeaug.training.runtime import Runtime
-from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.random import Purpose, numpy_generator
 
-__all__ = ["Learned", "Parameters", "Stream", "learn", "warn_if_collapsed"]
+__all__ = ["Learned", "learn", "warn_if_collapsed"]
 
 _FEWEST_ANCHORS, _MOST_ANCHORS = 1_000, 20_000
 #: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
 _MOST_ANCHOR_VALUES = 1 << 25
-_CHOICE = 12
 #: Share of the time of a bounded fit that has passed when the networks, and when the prior, must be done.
 _NETWORKS_DONE, _CODES_DONE, _PRIOR_DONE = 0.75, 0.82, 0.92
 #: Rows for each of several processes from which "auto" batches grow with their number.
 _ROWS_FOR_LARGER_BATCHES = 50_000
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
-
-
-class Stream(Protocol):
-    """Rows that are read again in every epoch."""
-
-    rows: int
-
-    def balance(self) -> np.ndarray:
-        """Return the weights of the rows of the sample, float32 (n,)."""
-
-    def training_rows(self, held_out: np.ndarray) -> tuple[Callable[..., Iterator[Block]], int]:
-        """Return how to read the rows that are not held out, and how many there are."""
-
-
-class Parameters(Protocol):
-    """The parameters of the estimator that decide how a model is learned."""
-
-    latent_dim: int | str
-    beta: float | str
-    prior: str | Recipe
-    posterior: str | Recipe
-    latent: str | Recipe
-    network: str | Recipe
-    losses: Mapping[str, float | Recipe] | None
-    max_iter: int | str
-    batch_size: int | str
-    learning_rate_init: float | str
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    max_fit_seconds: float | None
-    device: str
-    verbose: int | bool
 
 
 @dataclass(frozen=True)
@@ -101,48 +63,15 @@ class Learned:
     anchors: Anchors
 
 
-def learn(
-    parameters: Parameters,
-    layout: Layout,
-    context: ContextCodec,
-    x: np.ndarray,
-    c: np.ndarray,
-    *,
-    groups: np.ndarray | None,
-    weights: np.ndarray | None,
-    pack: Callable[[np.ndarray], np.ndarray | None],
-    seed: int,
-    team: Team | None = None,
-    stream: Stream | None = None,
-    checkpoints: Checkpoints | None = None,
-    deadline: Deadline | None = None,
-) -> Learned:
+def learn(parameters: Parameters, data: TrainingData, session: Session) -> Learned:
     """Build a model for encoded rows and train it.
 
     Parameters
     ----------
     parameters : Parameters
         Those of the estimator.
-    layout : Layout
-        Of a row.
-    context : ContextCodec
-    x : ndarray of float32, shape (n, W) or (n, C, H, W)
-    c : ndarray of float32, shape (n, K)
-    groups : ndarray of int, shape (n,), or None
-        Class numbers.
-    weights : ndarray of float32, shape (n,), or None
-        Importance of the rows, above 0.
-    pack : callable
-        Turns encoded rows into what is kept of them beside their codes, None for nothing.
-    seed : int
-    team : Team, optional
-        Processes that train together.
-    stream : Stream, optional
-        The rows, where x and c are a sample of them and weights what each row of it stands for.
-    checkpoints : Checkpoints, optional
-        Where the state of training is kept.
-    deadline : Deadline, optional
-        By default ``max_fit_seconds`` from now on.
+    data : TrainingData
+    session : Session
 
     Raises
     ------
@@ -151,69 +80,32 @@ def learn(
     TrainingDivergedError
         When the loss stays non-finite.
     """
-    deadline = deadline or Deadline(parameters.max_fit_seconds)
-    team = team or Team()
-    n = len(x) if stream is None else stream.rows
-    plan = resolve(
-        n,
-        latent_dim=parameters.latent_dim,
-        max_iter=parameters.max_iter,
-        batch_size=parameters.batch_size,
-        learning_rate=parameters.learning_rate_init,
-        beta=parameters.beta,
-        validation_fraction=parameters.validation_fraction,
-        early_stopping=parameters.early_stopping,
-        shape=layout.shape,
-    )
-    if parameters.batch_size == "auto" and n >= _ROWS_FOR_LARGER_BATCHES * team.size:
+    seed, team, deadline = session.seed, session.team, session.deadline
+    plan = _make_plan(parameters, data, team)
+    model = Model.create(_make_blueprint(parameters, data, plan), Runtime(parameters.device), seed)
+    history = _train(parameters, model, data, plan, session)
+    calibrate(model, TrainingRows(data.x, data.c, data.weights), seed=seed, turns=deadline.turns())
+    share_weights(model, team)
+    return Learned(model, team.first(history), _keep_anchors(model, data, session))
+
+
+def _make_plan(parameters: Parameters, data: TrainingData, team: Team) -> Plan:
+    plan = resolve(parameters, data.rows, data.layout.shape)
+    if parameters.batch_size == "auto" and data.rows >= _ROWS_FOR_LARGER_BATCHES * team.size:
         # Each process keeps the batch of one: with less work a step than that, talking takes the time.
         plan = replace(plan, batch_size=plan.batch_size * team.size)
-    blueprint = _blueprint(parameters, layout, context, plan, groups, n)
-    model = Model.create(blueprint, Runtime(parameters.device), seed)
-    held_out = hold_out(groups, len(x), plan.held_out, seed)
-    each = class_weights(groups, weights) if stream is None else stream.balance()
-    rows = None if stream is None else stream.training_rows(held_out)
-    history = _train(
-        parameters,
-        model,
-        x,
-        c,
-        held_out,
-        each,
-        plan,
-        deadline,
-        seed,
-        rows,
-        team=team,
-        checkpoints=checkpoints,
-    )
-    model.calibrate(x, c, weights=weights, seed=seed, turns=deadline.turns())
-    model.agree(team)
-    most = _MOST_ANCHORS
-    if layout.is_image:
-        most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(layout.shape))))
-    if team.size == 1:
-        most = deadline.affordable(lambda n: model.encode(x[:n], c[:n]), _FEWEST_ANCHORS, min(most, len(x)))
-    kept = _anchor_rows(class_numbers(c, context.class_block), most, seed)
-    mean, scale = model.encode(x[kept], c[kept])
-    anchors = Anchors(mean.astype(np.float32), scale.astype(np.float32), c[kept], pack(x[kept]))
-    return Learned(model, team.first(history), anchors)
+    return plan
 
 
-def _blueprint(
-    parameters: Parameters,
-    layout: Layout,
-    context: ContextCodec,
-    plan: Plan,
-    groups: np.ndarray | None,
-    rows: int,
-) -> Blueprint:
+def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> Blueprint:
+    layout, context = data.layout, data.context
     usual = "convolutional" if layout.is_image else "residual"
     network = chosen(usual if parameters.network == "auto" else parameters.network, NETWORKS, "network")
     if parameters.network == "auto" and not layout.is_image:
-        network = network.replace(dependence=units_for(rows, len(layout.levels)))
+        network = network.replace(dependence=units_for(data.rows, len(layout.levels)))
     posterior = chosen(parameters.posterior, POSTERIORS, "posterior")
     start, stop = context.class_block
+    prior = prior_for(parameters.prior, layout.shape, data.rows, labelled=stop > start)
     return Blueprint(
         layout=layout,
         context_width=context.width,
@@ -221,43 +113,35 @@ def _blueprint(
         class_block=context.class_block,
         latent_dim=plan.latent_dim,
         network=settled(network),
-        prior=chosen(prior_for(parameters.prior, layout.shape, rows, labelled=stop > start), PRIORS, "prior"),
+        prior=chosen(prior, PRIORS, "prior"),
         posterior=posterior,
         latent=chosen(parameters.latent, LATENTS, "latent"),
         losses=weighed(parameters.losses, plan.beta, posterior),
-        backoff=backoff_for(groups, stop - start),
+        backoff=backoff_for(data.groups, stop - start),
     )
 
 
 def _train(
-    parameters: Parameters,
-    model: Model,
-    x: np.ndarray,
-    c: np.ndarray,
-    held_out: np.ndarray,
-    weights: np.ndarray | None,
-    plan: Plan,
-    deadline: Deadline,
-    seed: int,
-    stream: tuple[Callable[..., Iterator[Block]], int] | None,
-    *,
-    team: Team,
-    checkpoints: Checkpoints | None,
+    parameters: Parameters, model: Model, data: TrainingData, plan: Plan, session: Session
 ) -> pd.DataFrame:
-    stages = []
+    """Train the networks, then the prior; return the history of both."""
+    seed, team, deadline, checkpoints = session.seed, session.team, session.deadline, session.checkpoints
+    held_out = hold_out(data.groups, len(data.x), plan.held_out, seed)
+    stream = data.stream
+    balanced = class_weights(data.groups, data.weights) if stream is None else stream.balance()
+    rows = TrainingRows(data.x, data.c, balanced)
     verbose = parameters.verbose and team.is_first
     keepers = {
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
     with _progress(verbose, "networks") as bars:
-        result = model.train(
-            x,
-            c,
+        result = train_networks(
+            model,
+            rows,
             held_out,
-            weights=weights,
             seed=seed,
+            stream=None if stream is None else stream.training_rows(held_out),
             callbacks=bars,
-            stream=stream,
             team=team,
             keeper=keepers["network"],
             max_iter=plan.max_iter,
@@ -268,22 +152,21 @@ def _train(
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
         )
-    stages.append(pd.DataFrame(result.history).assign(stage="network"))
+    stages = [pd.DataFrame(result.history).assign(stage="network")]
     with _progress(verbose, "prior") as bars:
-        fitted = model.fit_prior(
-            x,
-            c,
-            weights=weights,
+        fitted = fit_prior(
+            model,
+            rows,
             seed=seed,
+            turns=deadline.turns(_PRIOR_DONE),
+            # Processes that train together must have the same codes.
+            reading=None if deadline.max_seconds is None or team.size > 1 else deadline.turns(_CODES_DONE),
             callbacks=bars,
             team=team,
             keeper=keepers["prior"],
             max_iter=plan.prior_max_iter,
             batch_size=plan.prior_batch_size,
             learning_rate=plan.learning_rate,
-            turns=deadline.turns(_PRIOR_DONE),
-            # Processes that train together must have the same codes.
-            reading=None if deadline.max_seconds is None or team.size > 1 else deadline.turns(_CODES_DONE),
             max_seconds=deadline.left(_PRIOR_DONE),
         )
     if fitted is not None:
@@ -292,11 +175,24 @@ def _train(
     return history[["stage", *(name for name in history if name != "stage")]]
 
 
-def _anchor_rows(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
+def _keep_anchors(model: Model, data: TrainingData, session: Session) -> Anchors:
+    """Return the codes of training rows that later calls may vary, as many as there is time for."""
+    x, c, most = data.x, data.c, _MOST_ANCHORS
+    if data.layout.is_image:
+        most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(data.layout.shape))))
+    if session.team.size == 1:
+        affordable = session.deadline.affordable
+        most = affordable(lambda n: model.encode(x[:n], c[:n]), _FEWEST_ANCHORS, min(most, len(x)))
+    kept = _choose_anchors(class_numbers(c, data.context.class_block), most, session.seed)
+    mean, scale = model.encode(x[kept], c[kept])
+    return Anchors(mean.astype(np.float32), scale.astype(np.float32), c[kept], data.intake.pack(x[kept]))
+
+
+def _choose_anchors(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Choose the training rows to keep (at most so many) for variations without the data; sorted, int64."""
     if len(groups) <= most:
         return np.arange(len(groups))
-    order = numpy_generator(seed, _CHOICE).permutation(len(groups))
+    order = numpy_generator(seed, Purpose.CHOICE).permutation(len(groups))
     # Small classes are kept whole: order rows by their rank within the class.
     rank = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy()
     return np.sort(order[np.argsort(rank, kind="stable")[:most]])

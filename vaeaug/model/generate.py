@@ -14,7 +14,7 @@ from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
 from vaeaug.model.fitted import Anchors, FittedState
 from vaeaug.utils.frames import to_pandas
-from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.random import Purpose, numpy_generator
 from vaeaug.utils.rows import extend_labels
 from vaeaug.utils.validation import check_number, check_option
 
@@ -32,7 +32,6 @@ METHODS = ("prior", "posterior", "interpolate")
 _NEIGHBOURS = 5
 #: Rows of a class between which "auto" interpolates: fewer have no neighbours, of more the prior is good.
 _FEWEST_TO_INTERPOLATE, _FEWEST_FOR_THE_PRIOR = _NEIGHBOURS + 1, 1000
-_LABELS, _CHOICE, _NOISE = 11, 12, 13
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def sample(
     context = fitted.context
     if y is None:
         drawn = seed()
-        labels = context.draw(int(n_samples), numpy_generator(drawn, _LABELS))
+        labels = context.draw(int(n_samples), numpy_generator(drawn, Purpose.LABELS))
         c = context.encode(labels, int(n_samples))
     else:
         labels = context.as_labels(y, int(n_samples))
@@ -181,10 +180,10 @@ def _make_rows(
     if options.method == "prior" or anchors is None:
         return model.sample(c, temperature=temperature, seed=seed), np.full(len(c), -1, np.int64)
     mean, scale = anchors.mean, anchors.scale
-    rng = numpy_generator(seed, _CHOICE)
+    rng = numpy_generator(seed, Purpose.CHOICE)
     groups = fitted.number_classes(anchors.context)
     sources = arithmetic.pick_sources(fitted.number_classes(c), groups, rng)
-    noise = numpy_generator(seed, _NOISE)
+    noise = numpy_generator(seed, Purpose.NOISE)
     z = arithmetic.perturb(mean[sources], scale[sources], temperature, noise)
     if options.method == "interpolate":
         partner = arithmetic.same_class_neighbours(sources, mean, groups, _NEIGHBOURS, rng)

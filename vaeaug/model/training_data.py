@@ -15,19 +15,21 @@ from vaeaug.data.streams.table import StreamedTable
 from vaeaug.errors import InputError
 from vaeaug.io import archive
 from vaeaug.io.checkpoints import Checkpoints
+from vaeaug.layout import Layout
 from vaeaug.recipe import parameter_to_json
-from vaeaug.training.distributed import Team
+from vaeaug.training.distributed import Team, current_team
+from vaeaug.training.optimisation import Deadline
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_weights
 
-__all__ = ["Lesson", "agreed_seed", "begun", "check_whose", "gathered"]
+__all__ = ["Session", "TrainingData", "begin_session", "check_same_fit", "gather_data"]
 
 #: Parameters of the estimator that change no weight.
-_NO_MATTER = {"verbose", "checkpoint_dir", "device", "random_state"}
+_IRRELEVANT = {"verbose", "checkpoint_dir", "device", "random_state"}
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """Encoded rows, or a sample of those of a stream.
 
     Parameters
@@ -54,6 +56,12 @@ class Lesson:
     weights: np.ndarray | None
     stream: StreamedTable | StreamedImages | None = None
 
+    @property
+    def layout(self) -> Layout:
+        """Of an encoded row."""
+        layout: Layout = self.intake.codec.layout
+        return layout
+
     def digest(self) -> str:
         """Return what tells these data from others."""
         if self.stream is not None:
@@ -62,7 +70,46 @@ class Lesson:
         return archive.fingerprint({}, {name: a for name, a in arrays.items() if a is not None})
 
 
-def gathered(estimator: Any, X: Any, y: Any, sample_weight: Any, seed: int, team: Team) -> Lesson:
+@dataclass(frozen=True)
+class Session:
+    """What one call of fit runs with, beside its data.
+
+    Parameters
+    ----------
+    seed : int
+        The same in all processes.
+    team : Team
+        Processes that train together.
+    deadline : Deadline
+    checkpoints : Checkpoints or None
+        Where the state of training is kept.
+    """
+
+    seed: int
+    team: Team
+    deadline: Deadline
+    checkpoints: Checkpoints | None
+
+
+def begin_session(estimator: Any) -> Session:
+    """Start the clock of a fit, find the other processes, and agree on the seed.
+
+    Without a ``random_state`` a fit that was broken off goes on with the seed it had. The first process
+    makes the folder of checkpoints.
+    """
+    deadline, team, checkpoints = Deadline(estimator.max_fit_seconds), current_team(), None
+    if estimator.checkpoint_dir is not None:
+        team.once(lambda: Checkpoints(estimator.checkpoint_dir))
+        checkpoints = Checkpoints(estimator.checkpoint_dir)
+
+    def choose_seed() -> int:
+        kept = checkpoints.seed() if checkpoints is not None and estimator.random_state is None else None
+        return derive_seed(estimator.random_state) if kept is None else kept
+
+    return Session(team.once(choose_seed), team, deadline, checkpoints)
+
+
+def gather_data(estimator: Any, X: Any, y: Any, sample_weight: Any, session: Session) -> TrainingData:
     """Read the data of a fit.
 
     Parameters
@@ -70,26 +117,27 @@ def gathered(estimator: Any, X: Any, y: Any, sample_weight: Any, seed: int, team
     estimator : VAEAugmenter
         Its parameters say how data is to be read; it is told the number and names of features.
     X, y, sample_weight : as in fit
-    seed : int
-    team : Team
-        Each process passes over its part of a stream.
+    session : Session
+        Each of its processes passes over its part of a stream.
 
     Raises
     ------
     InputError
         For data that cannot be learned from.
     """
-    images = is_image_stream(X)
+    images, seed = is_image_stream(X), session.seed
     if images or is_stream(X):
         if sample_weight is not None:
             raise InputError(
                 "sample_weight is not taken where X is read piece by piece; leave it out, or repeat rows."
             )
         stream = (
-            StreamedImages(estimator, X, y, seed) if images else StreamedTable(estimator, X, y, seed, team)
+            StreamedImages(estimator, X, y, seed)
+            if images
+            else StreamedTable(estimator, X, y, seed, session.team)
         )
         weights = None if stream.groups is None else stream.mass
-        return Lesson(
+        return TrainingData(
             stream.intake,
             stream.context,
             stream.rows,
@@ -111,42 +159,20 @@ def gathered(estimator: Any, X: Any, y: Any, sample_weight: Any, seed: int, team
         groups = None if groups is None else groups[counted]
     if len(x) < 2:
         raise InputError(f"VAEAugmenter needs at least 2 rows to learn from, got n_samples={len(x)}.")
-    return Lesson(intake, context, len(x), x, c, groups, weights)
+    return TrainingData(intake, context, len(x), x, c, groups, weights)
 
 
-def begun(estimator: Any, team: Team) -> Checkpoints | None:
-    """Return the folder of checkpoints, if one was asked for; made by the first process."""
-    if estimator.checkpoint_dir is None:
-        return None
-    team.once(lambda: Checkpoints(estimator.checkpoint_dir))
-    return Checkpoints(estimator.checkpoint_dir)
-
-
-def agreed_seed(estimator: Any, team: Team, checkpoints: Checkpoints | None) -> int:
-    """Return the seed of a fit, the same in all processes.
-
-    Without a ``random_state`` a fit that was broken off goes on with the seed it had.
-    """
-
-    def chosen() -> int:
-        kept = checkpoints.seed() if checkpoints is not None and estimator.random_state is None else None
-        return derive_seed(estimator.random_state) if kept is None else kept
-
-    return team.once(chosen)
-
-
-def check_whose(
-    estimator: Any, lesson: Lesson, seed: int, team: Team, checkpoints: Checkpoints | None
-) -> None:
+def check_same_fit(estimator: Any, data: TrainingData, session: Session) -> None:
     """Check that all processes have the same data, and that checkpoints are of this very fit.
 
     Raises
     ------
     InputError
     """
+    team, checkpoints, seed = session.team, session.checkpoints, session.seed
     if checkpoints is None and team.size == 1:
         return
-    digest = lesson.digest()
+    digest = data.digest()
     if len(set(team.every(digest))) > 1:
         raise InputError(
             "The processes that train together have different data or settings; give each of them all rows "
@@ -154,5 +180,5 @@ def check_whose(
         )
     if checkpoints is not None:
         parameters = estimator.get_params(deep=False)
-        told = {k: parameter_to_json(v) for k, v in parameters.items() if k not in _NO_MATTER}
-        team.once(lambda: checkpoints.begin({"parameters": told, "seed": seed, "data": digest}))
+        settings = {k: parameter_to_json(v) for k, v in parameters.items() if k not in _IRRELEVANT}
+        team.once(lambda: checkpoints.begin({"parameters": settings, "seed": seed, "data": digest}))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from enum import IntEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Purpose",
     "derive_seed",
     "isolated_torch",
     "keyed_seed",
@@ -32,6 +34,23 @@ __all__ = [
 ]
 
 _SEED_LIMIT = 2**31 - 1
+
+
+class Purpose(IntEnum):
+    """What a random stream of a fit or of a call is for; another value would give other rows."""
+
+    INITIAL = 0
+    NETWORK = 1
+    PRIOR_DRAW = 2
+    PRIOR_FIT = 3
+    CALIBRATION = 4
+    CLASS_CALIBRATION = 5
+    SPLIT = 10
+    LABELS = 11
+    CHOICE = 12
+    NOISE = 13
+    STEPS = 14
+    DRAWS = 15
 
 
 def derive_seed(random_state: Any) -> int:

@@ -1,0 +1,268 @@
+"""How a model learns: its networks, then its prior, then the calibration of the rows that it draws."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaeaug.data.labels.class_weights import class_numbers
+from vaeaug.errors import VaeaugWarning
+from vaeaug.model.model import Model
+from vaeaug.nn.distributions import CodeDistribution
+from vaeaug.nn.likelihoods.tilting import Classes
+from vaeaug.nn.priors.base import Turns
+from vaeaug.training.distributed import Team
+from vaeaug.training.loop import train
+from vaeaug.training.options import TrainingResult
+from vaeaug.training.rows import Block, StreamedRows
+from vaeaug.utils.random import Purpose, isolated_torch
+
+__all__ = ["TrainingRows", "calibrate", "fit_prior", "share_weights", "train_networks"]
+
+#: Rows whose codes are computed, or that are drawn, between two looks at the clock.
+_BLOCK = 2048
+#: Codes that a prior is fitted to, at most: more cost time and add little.
+_PRIOR_CODES = 65_536
+_LEAST_CODES = 8_192
+#: Rows drawn in each round of calibration, at most.
+_CALIBRATION_ROWS = 49_152
+#: Rows drawn for each small class in such a round, at least.
+_FEWEST_DRAWN = 256
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Encoded rows, their contexts, and how much they count.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (n, W) or (n, C, H, W)
+    c : ndarray of float32, shape (n, K)
+    weights : ndarray of float32, shape (n,), or None
+        Importance of the rows; None counts them alike.
+    """
+
+    x: np.ndarray
+    c: np.ndarray
+    weights: np.ndarray | None = None
+
+
+def train_networks(
+    model: Model,
+    rows: TrainingRows,
+    held_out: np.ndarray,
+    *,
+    seed: int,
+    stream: tuple[Callable[..., Iterator[Block]], int] | None = None,
+    **options: Any,
+) -> TrainingResult:
+    """Train the networks of a model.
+
+    Parameters
+    ----------
+    model : Model
+    rows : TrainingRows
+    held_out : ndarray of bool, shape (n,)
+        Rows for validation; may be none.
+    seed : int
+    stream : (callable, int), optional
+        How to read the rows to train on, as :class:`vaeaug.training.rows.StreamedRows` asks for, and how
+        many there are; ``rows`` are then a sample of them.
+    **options
+        Of :func:`vaeaug.training.loop.train`.
+    """
+    kept = ~held_out
+    x, c, weights = rows.x, rows.c, rows.weights
+    model.forget_copies()
+    device = model.runtime.device
+    with model.runtime.session(), isolated_torch(seed, Purpose.INITIAL), torch.no_grad():
+        model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
+
+    def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(x[mask]), torch.from_numpy(c[mask])
+
+    def weigh(mask: np.ndarray) -> Tensor | None:
+        return None if weights is None else torch.from_numpy(weights[mask])
+
+    some = bool(held_out.any())
+    return train(
+        model.objective,
+        pick(kept) if stream is None else StreamedRows(*stream, device),
+        validation=pick(held_out) if some else None,
+        weights=weigh(kept),
+        validation_weights=weigh(held_out) if some else None,
+        seed=_derive(seed, Purpose.NETWORK),
+        runtime=model.runtime,
+        **options,
+    )
+
+
+def fit_prior(
+    model: Model,
+    rows: TrainingRows,
+    *,
+    seed: int,
+    turns: Turns = range,
+    reading: Turns | None = None,
+    **options: Any,
+) -> TrainingResult | None:
+    """Fit the prior to codes of all rows, drawn from the posterior; return its training if any.
+
+    Parameters
+    ----------
+    model : Model
+    rows : TrainingRows
+    seed : int
+    turns : callable
+        Gives the numbers of the rounds to go, from the number wanted: for fits in rounds.
+    reading : callable, optional
+        The same for blocks of rows whose codes are computed; where there is no time for all, those
+        of a random part are. By default of all rows.
+    **options
+        Of the training, for priors that are trained.
+
+    Warns
+    -----
+    VaeaugWarning
+        If a keyboard interrupt stopped the fit in closed form; the prior is then as built.
+    """
+    model.forget_copies()
+    try:
+        objective, codes = _estimate_prior(model, rows, seed, turns, reading)
+    except KeyboardInterrupt:
+        warnings.warn(
+            'Fitting the prior was interrupted: method="prior" draws codes from N(0, I). Fit again for '
+            'better rows, or use method="posterior" or "interpolate".',
+            VaeaugWarning,
+            stacklevel=2,
+        )
+        return None
+    if objective is None:
+        return None
+    if "max_iter" in options:
+        options["max_iter"] = max(1, round(model.vae.latent.prior.epochs_share * options["max_iter"]))
+    return train(objective, codes, seed=_derive(seed, Purpose.PRIOR_FIT), runtime=model.runtime, **options)
+
+
+def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = range) -> None:
+    """Make drawn rows hold every token as often as the given rows do, where there are tokens.
+
+    Parameters
+    ----------
+    model : Model
+    rows : TrainingRows
+        Contexts are drawn from the rows with their weights.
+    seed : int
+    turns : callable
+        Gives the numbers of the rounds to go, from the number wanted.
+    """
+    adjust: Any = getattr(model.vae.likelihood, "calibrate", None)
+    if adjust is None:
+        return
+    model.forget_copies()
+    x, c, weights = rows.x, rows.c, rows.weights
+    rng = np.random.default_rng(_derive(seed, Purpose.CALIBRATION))
+    share = None if weights is None else weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    drawn = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS)) // _BLOCK * _BLOCK
+
+    def batches() -> Iterator[Any]:
+        return _draw_likelihoods(model, c[rng.choice(len(x), drawn, p=share)])
+
+    with model.runtime.session(), isolated_torch(seed, Purpose.CALIBRATION), torch.no_grad():
+        tensor = torch.from_numpy(x).to(model.runtime.device)
+        each = None if weights is None else torch.from_numpy(weights).to(model.runtime.device)
+        # Each round leaves a model in good order, so an interrupt keeps what was done.
+        with contextlib.suppress(KeyboardInterrupt):
+            adjust(tensor, each, batches, turns)
+            _calibrate_classes(model, tensor, each, c, seed, turns)
+
+
+def share_weights(model: Model, team: Team) -> None:
+    """Take the weights that the first of several processes has."""
+    if team.size > 1:
+        model.load(team.first(model.state()))
+
+
+def _calibrate_classes(
+    model: Model, x: Tensor, weights: Tensor | None, c: np.ndarray, seed: int, turns: Turns
+) -> None:
+    """Make rows drawn for small classes lie, column by column, where the rows of the class do."""
+    likelihood: Any = model.vae.likelihood
+    block = model.blueprint.class_block
+    numbers = class_numbers(c, block)
+    small = Classes(numbers, block, c.shape[1]).small()
+    if not len(small):
+        return
+    kept = np.flatnonzero(np.isin(numbers, small))
+    c, classes = c[kept], Classes(numbers[kept], block, c.shape[1])
+    kept_rows = torch.from_numpy(kept).to(x.device)
+    rng = np.random.default_rng(_derive(seed, Purpose.CLASS_CALIBRATION))
+    drawn = int(np.clip(_CALIBRATION_ROWS // len(small), _FEWEST_DRAWN, 2 * _BLOCK))
+
+    def batches(group: int) -> Iterator[Any]:
+        rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)
+        return _draw_likelihoods(model, c[rows])
+
+    each = None if weights is None else weights[kept_rows]
+    likelihood.calibrate_classes(x[kept_rows], each, classes, batches, turns)
+
+
+def _draw_likelihoods(model: Model, c: np.ndarray) -> Iterator[Any]:
+    """Yield the likelihoods of rows, a chunk each, for codes drawn from the prior given contexts."""
+    for (contexts,) in model.chunks(c):
+        yield model.vae.decode(model.vae.latent.sample(contexts), contexts)
+
+
+def _estimate_prior(
+    model: Model, rows: TrainingRows, seed: int, turns: Turns, reading: Turns | None
+) -> tuple[nn.Module | None, tuple[Tensor, Tensor]]:
+    """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
+    x, c, prior = rows.x, rows.c, model.vae.latent.prior
+    rng = np.random.default_rng(_derive(seed, Purpose.PRIOR_DRAW))
+    numbers = _spread(rows.weights, len(x), rng)
+    if reading is not None:
+        rng.shuffle(numbers)
+    blocks = np.array_split(numbers, math.ceil(len(numbers) / _BLOCK))
+    with model.runtime.session(), isolated_torch(seed, Purpose.PRIOR_DRAW), torch.no_grad():
+        parts = []
+        for turn in (range if reading is None else reading)(len(blocks)):
+            parts += _encode(model, x[blocks[turn]], c[blocks[turn]])
+        if not parts:
+            parts = _encode(model, x[blocks[0]], c[blocks[0]])
+        draws = max(1, math.ceil(_LEAST_CODES / sum(len(b) for _, b in parts)))
+        z = torch.cat([q.rsample(torch.Size([draws])).flatten(0, 1) for q, _ in parts])
+        contexts = torch.cat([b.repeat(draws, 1) for _, b in parts])
+        model.vae.latent.settle(z)
+        prior.estimate(z, contexts, draws, turns)
+        return prior.objective(z, contexts, draws), (z, contexts)
+
+
+def _encode(model: Model, x: np.ndarray, c: np.ndarray) -> list[tuple[CodeDistribution, Tensor]]:
+    """Return the posteriors of rows, a chunk each, with their contexts."""
+    return [(model.vae.encode(a, b), b) for a, b in model.chunks(x, c)]
+
+
+def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose the rows a prior is fitted to, each as often as its weight asks for; sorted, int64.
+
+    Systematic resampling: equal steps through the cumulative weights.
+    """
+    if weights is None:
+        return np.arange(n) if n <= _PRIOR_CODES else np.sort(rng.choice(n, _PRIOR_CODES, replace=False))
+    size = min(n, _PRIOR_CODES)
+    ends = np.cumsum(weights, dtype=np.float64)
+    steps = (np.arange(size) + rng.random()) * (ends[-1] / size)
+    return np.minimum(np.searchsorted(ends, steps, side="right"), n - 1)
+
+
+def _derive(seed: int, purpose: Purpose) -> int:
+    """Return the seed of one purpose within a run."""
+    return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])
