@@ -67,7 +67,7 @@ def test_many_rows_are_subsampled_and_small_classes_kept(monkeypatch):
     committee = Committee(max_rows=200)
     seen = []
     monkeypatch.setattr(
-        committee, "_trained", lambda features, groups, fold: seen.append(np.bincount(groups)) or []
+        committee, "_train", lambda features, groups, fold: seen.append(np.bincount(groups)) or []
     )
     committee.fit(X, y)
     assert [counts.sum() for counts in seen] == [200] * 5

@@ -20,8 +20,8 @@ from sklearn.utils.validation import (
 
 from vaeaug.classifier.selection import Blend, choose, train_choice
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess.strategies import explain_failure
-from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
+from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
+from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.sampler import VAEOverSampler, class_labels
 from vaeaug.utils.estimators import seeded, weight_keyword
 from vaeaug.utils.frames import to_pandas
@@ -213,8 +213,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 labels, weight, labels_res, synthetic, source, self.synthetic_weight
             )
             arguments = {str(weight_keyword(self.estimator)): weight_res}
-        self._empty = empty_columns(X_res)
-        self.estimator_ = clone(self.estimator).fit(fill_columns(X_res, self._empty), labels_res, **arguments)
+        self.estimator_ = clone(self.estimator)
+        self._empty = fit_rows(self.estimator_, X_res, labels_res, **arguments)
         self.classes_ = np.asarray(getattr(self.estimator_, "classes_", np.unique(labels_res)))
         self.class_prior_ = _shares(labels, weight, self.classes_)
         self.training_prior_ = _shares(labels_res, weight_res, self.classes_)
@@ -244,7 +244,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 model, part = seeded(self.estimator, 0), _safe_indexing(X, rows)
                 try:
                     with explain_failure(self.estimator, X, "AugmentedClassifier"):
-                        model.fit(fill_columns(part, empty_columns(part)), labels[rows])
+                        fit_rows(model, part, labels[rows])
                     return
                 except Exception:
                     if len(rows) > len(labels):

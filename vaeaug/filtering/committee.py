@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.evaluation.tables import join_tables, tidied
+from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import keyed_seed, numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 from vaeaug.utils.validation import check_number
@@ -99,26 +100,23 @@ class Committee(BaseEstimator):
         if not judged.any() or len(self.classes_) < 2:
             return self
         folds = min(self.cv, int(counts[judged].min()))
-        rng = numpy_generator(self.random_state, _FOLDS)
-        order = np.lexsort((rng.random(len(groups)), groups))
-        fold = np.empty(len(groups), dtype=np.int64)
-        fold[order] = np.arange(len(groups)) % folds  # classes lie in a row, so folds share them evenly
         features = self._features(X)
-        scores = np.full(len(groups), np.nan)
-        for k in range(folds):
-            rows = self._sampled(np.flatnonzero(fold != k), groups, k)
+
+        def fit(rows: np.ndarray, k: int) -> Any:
+            rows = self._choose_rows(rows, groups, k)
             if len(np.unique(groups[rows])) < 2:  # the only row of the other class was left out
-                continue
+                return None
             if features.iloc[rows].isna().all(axis=None):  # nothing to learn from
-                continue
-            models = self._trained(features.iloc[rows], groups[rows], k)
-            self._models += models
-            unseen = np.flatnonzero(fold == k)
-            scores[unseen] = _log_odds(models, features.iloc[unseen], groups[unseen], len(counts))
-        for group in np.flatnonzero(judged):
-            known = scores[(groups == group) & ~np.isnan(scores)]
-            if len(known):
-                self.marks_[group] = np.quantile(known, self.floor)
+                return None
+            return self._train(features.iloc[rows], groups[rows], k)
+
+        def score(models: Any, rows: np.ndarray) -> np.ndarray:
+            return _log_odds(models, features.iloc[rows], groups[rows], len(counts))
+
+        found, scores = cross_fit(groups, folds, numpy_generator(self.random_state, _FOLDS), fit, score)
+        self._models = [model for models in found for model in models]
+        marks = find_quantiles(scores, groups, len(counts), self.floor)
+        self.marks_[judged] = marks[judged]
         return self
 
     def rate(self, X_new: Any, y_new: Any) -> np.ndarray:
@@ -145,7 +143,7 @@ class Committee(BaseEstimator):
             above[judged] = found - self.marks_[groups[judged]]
         return above
 
-    def _sampled(self, rows: np.ndarray, groups: np.ndarray, fold: int) -> np.ndarray:
+    def _choose_rows(self, rows: np.ndarray, groups: np.ndarray, fold: int) -> np.ndarray:
         """Return at most ``max_rows`` of the rows, small classes whole."""
         if len(rows) <= self.max_rows:
             return rows
@@ -156,14 +154,14 @@ class Committee(BaseEstimator):
         rest = order[rank >= most]
         return np.sort(np.concatenate([small, rest[: max(0, self.max_rows - len(small))]]))
 
-    def _trained(self, features: pd.DataFrame, groups: np.ndarray, fold: int) -> list[tuple[Any, np.ndarray]]:
+    def _train(self, features: pd.DataFrame, groups: np.ndarray, fold: int) -> list[tuple[Any, np.ndarray]]:
         seed = keyed_seed(self.random_state, _MODEL, fold)
         members = [
             make_pipeline(
-                _prepared(features, scaled=False),
+                _build_encoder(features, scaled=False),
                 RandomForestClassifier(_TREES, min_samples_leaf=3, random_state=seed),
             ),
-            make_pipeline(_prepared(features, scaled=True), LogisticRegression(C=0.3, max_iter=500)),
+            make_pipeline(_build_encoder(features, scaled=True), LogisticRegression(C=0.3, max_iter=500)),
         ]
         return [(model.fit(features, groups), np.asarray(model[-1].classes_)) for model in members]
 
@@ -174,7 +172,7 @@ class Committee(BaseEstimator):
         return frame
 
 
-def _prepared(features: pd.DataFrame, scaled: bool) -> ColumnTransformer:
+def _build_encoder(features: pd.DataFrame, scaled: bool) -> ColumnTransformer:
     """Return what turns columns into numbers: medians for holes, a column for each frequent category."""
     discrete = [name for name in features if isinstance(features[name].dtype, pd.CategoricalDtype)]
     numbers = [name for name in features if name not in discrete]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from vaeaug.evaluation.distances import (
     take_rows,
 )
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidied
+from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
 from vaeaug.utils.validation import check_number
 
@@ -177,7 +179,7 @@ class LabelFilter(BaseEstimator):
             self._projection = PCA(_COMPONENTS, svd_solver="randomized", random_state=seed).fit(self._real)
         self._fit_models()
         if not isinstance(self._real, pd.DataFrame):
-            self._real = self._projected(self._real)  # all that is needed from here on
+            self._real = self._project(self._real)  # all that is needed from here on
         self._measure_radii()
         return self
 
@@ -208,11 +210,13 @@ class LabelFilter(BaseEstimator):
         groups = np.searchsorted(self.classes_, labels)
         reasons = np.full(len(labels), "", dtype=object)
         if len(labels):
-            new = self._checked(X_new, len(labels))
+            new = self._read(X_new, len(labels))
             if self.closeness is not None:
                 reasons[self._copies(new, groups)] = "duplicate"
             if self._models:
-                reasons[self._margins(self._features(new), groups) < self.thresholds_[groups]] = "label"
+                reasons[
+                    self._margins(self._features(new), groups, self._models) < self.thresholds_[groups]
+                ] = "label"
         return Verdict(reasons == "", reasons, self._counts(groups, reasons))
 
     def keep(self, X_new: Any, y_new: Any) -> np.ndarray:
@@ -233,31 +237,25 @@ class LabelFilter(BaseEstimator):
         self.thresholds_ = np.full(size, -np.inf)
         if self.tolerance is None or size < 2:
             return
-        rng = numpy_generator(self._seed, _FOLDS)
-        order = np.lexsort((rng.random(len(self._groups)), self._groups))
-        fold = np.empty(len(order), dtype=np.int64)
-        fold[order] = np.arange(len(order)) % self.cv  # classes lie in a row, so folds share them evenly
         features = self._features(self._real)
-        margins = np.full(len(fold), np.nan)
-        for k in range(self.cv):
-            rows = np.flatnonzero(fold != k)
+
+        def fit(rows: np.ndarray, k: int) -> Any:
             if len(rows) > self.max_rows:
-                rows = np.sort(
-                    numpy_generator(self._seed, _ROWS, k).choice(rows, self.max_rows, replace=False)
-                )
+                rng = numpy_generator(self._seed, _ROWS, k)
+                rows = np.sort(rng.choice(rows, self.max_rows, replace=False))
             if len(np.unique(self._groups[rows])) < 2:
-                continue
+                return None
             part = _take(features, rows)
             empty = empty_columns(part)
             model = self._model(len(rows), k).fit(fill_columns(part, empty), self._groups[rows])
-            self._models.append((model, np.asarray(model.classes_, dtype=np.int64), empty))
-            unseen = np.flatnonzero(fold == k)
-            if len(unseen):
-                margins[unseen] = self._margins(_take(features, unseen), self._groups[unseen], [-1])
-        for group in range(size):
-            known = margins[(self._groups == group) & ~np.isnan(margins)]
-            if len(known):
-                self.thresholds_[group] = min(0.0, float(np.quantile(known, self.tolerance)))
+            return model, np.asarray(model.classes_, dtype=np.int64), empty
+
+        def score(model: Any, rows: np.ndarray) -> np.ndarray:
+            return self._margins(_take(features, rows), self._groups[rows], [model])
+
+        rng = numpy_generator(self._seed, _FOLDS)
+        self._models, margins = cross_fit(self._groups, self.cv, rng, fit, score)
+        self.thresholds_ = np.minimum(0.0, find_quantiles(margins, self._groups, size, self.tolerance))
 
     def _model(self, rows: int, fold: int) -> Any:
         if self.estimator is not None:
@@ -274,9 +272,8 @@ class LabelFilter(BaseEstimator):
             LogisticRegression(C=100.0, class_weight="balanced", max_iter=2000),
         )
 
-    def _margins(self, features: Any, groups: np.ndarray, which: Any = slice(None)) -> np.ndarray:
+    def _margins(self, features: Any, groups: np.ndarray, models: Sequence[Any]) -> np.ndarray:
         """Return how much likelier models find the labels than any other class, (m,) in [−1, 1]."""
-        models = self._models[which] if isinstance(which, slice) else [self._models[i] for i in which]
         total, votes = np.zeros(len(groups)), np.zeros(len(groups))
         every = np.arange(len(groups))
         for model, classes, empty in models:
@@ -322,7 +319,7 @@ class LabelFilter(BaseEstimator):
             # One row in a hundred of a class of sixty is a matter of luck; of all classes it is not.
             self.radii_ = typical * np.quantile(np.concatenate(shares), self.closeness)
 
-    def _projected(self, images: np.ndarray) -> np.ndarray:
+    def _project(self, images: np.ndarray) -> np.ndarray:
         return images if self._projection is None else self._projection.transform(images)
 
     def _copies(self, new: Any, groups: np.ndarray) -> np.ndarray:
@@ -342,7 +339,7 @@ class LabelFilter(BaseEstimator):
     def _points(self, new: Any) -> tuple[Any, Any]:
         """Return two functions from row numbers to points, one for real rows, one for samples."""
         if not isinstance(self._real, pd.DataFrame):
-            made = None if new is None else self._projected(new)
+            made = None if new is None else self._project(new)
             return self._real.__getitem__, None if made is None else made.__getitem__
         tables = join_tables({"X": self._real} | ({} if new is None else {"X_new": new}))
         scaled = scale_numbers(tables, references=1)
@@ -357,7 +354,7 @@ class LabelFilter(BaseEstimator):
 
     # -- rows -----------------------------------------------------------------------
 
-    def _checked(self, X_new: Any, rows: int) -> Any:
+    def _read(self, X_new: Any, rows: int) -> Any:
         """Return samples in the form of the real rows."""
         new = tidied(X_new) if isinstance(self._real, pd.DataFrame) else _as_images(X_new)
         if new.shape[1:] != self._shape or len(new) != rows:

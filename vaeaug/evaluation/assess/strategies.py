@@ -31,6 +31,7 @@ __all__ = [
     "Way",
     "explain_failure",
     "fill_up",
+    "fit_rows",
     "ratio_name",
     "train",
 ]
@@ -253,14 +254,20 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
             model.set_params(**{str(class_weight_keyword(model)): "balanced"})
         counts = np.ones(len(classes))
     start = perf_counter()
-    empty = empty_columns(training.X)
-    model.fit(fill_columns(training.X, empty), training.y, **fit_with)
+    empty = fit_rows(model, training.X, training.y, **fit_with)
     seconds = training.seconds + perf_counter() - start
     real = np.array([(y_real == label).mean() for label in classes])
     trained_on = counts / counts.sum()
     with np.errstate(divide="ignore"):
         shift = np.where(trained_on > 0, real / trained_on, 1.0)
     return Trained(model, classes, shift, seconds, empty=tuple(empty.tolist()))
+
+
+def fit_rows(model: Any, X: Any, y: np.ndarray, **arguments: Any) -> np.ndarray:
+    """Fit a classifier in place, with zeros for columns without a value; return the positions of these."""
+    empty = empty_columns(X)
+    model.fit(fill_columns(X, empty), y, **arguments)
+    return empty
 
 
 @contextmanager
