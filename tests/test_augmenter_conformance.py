@@ -18,7 +18,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from vaeaug import Recipe, VAEAugmenter
 from vaeaug.model.fitted import get_fitted
 
-CHECKED = VAEAugmenter(max_iter=2, device="cpu", random_state=0)
+CHECKED = VAEAugmenter(
+    max_iter=1, network=Recipe("residual", width=16, depth=1), device="cpu", random_state=0
+)
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -42,7 +44,7 @@ EXTRA = [
 
 
 def fast(**parameters):
-    return VAEAugmenter(max_iter=2, device="cpu", random_state=0).set_params(**parameters)
+    return VAEAugmenter(max_iter=1, device="cpu", random_state=0).set_params(**parameters)
 
 
 @pytest.fixture(scope="module")
