@@ -36,11 +36,11 @@ def make_pictures():
 
 
 def fit_table(**options):
-    return VAEAugmenter(max_iter=2, random_state=0, **options).fit(*make_rows())
+    return VAEAugmenter(**{"max_iter": 2, "random_state": 0} | options).fit(*make_rows())
 
 
 def fit_images(**options):
-    return VAEAugmenter(max_iter=2, random_state=0, **options).fit(*make_pictures())
+    return VAEAugmenter(**{"max_iter": 2, "random_state": 0} | options).fit(*make_pictures())
 
 
 def table_calls(augmenter):
