@@ -138,7 +138,7 @@ def build_model(entrant: str, pixels: int, latent_dim: int, width: int, seed: in
     """Build a model of rows of black or white pixels, independent given the code."""
     from vaeaug import VARIANTS, Recipe
     from vaeaug.layout import Layout, Span
-    from vaeaug.model.builder import Blueprint, weighed
+    from vaeaug.model.builder import Blueprint, weigh_losses
     from vaeaug.model.model import Model
     from vaeaug.training.runtime import Runtime
 
@@ -157,7 +157,7 @@ def build_model(entrant: str, pixels: int, latent_dim: int, width: int, seed: in
         prior=Recipe.of(variant["prior"]),
         posterior=posterior,
         latent=latent,
-        losses=weighed(variant.get("losses"), variant["beta"], posterior),
+        losses=weigh_losses(variant.get("losses"), variant["beta"], posterior),
     )
     return Model.create(blueprint, Runtime("cpu"), seed)
 

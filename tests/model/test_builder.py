@@ -9,7 +9,7 @@ from made_blueprint import blueprint
 
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
-from vaeaug.model.builder import NETWORKS, Blueprint, build, chosen, settled, without_critics
+from vaeaug.model.builder import NETWORKS, Blueprint, build, choose_recipe, complete_recipe, drop_critics
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.likelihoods.pixels import PIXELS
 from vaeaug.nn.posteriors.registry import POSTERIORS
@@ -102,33 +102,33 @@ def test_the_kl_warms_up_and_the_reconstruction_does_not(rows):
 
 
 def test_a_blueprint_fits_in_a_file():
-    network = settled(Recipe("residual", width=8))
+    network = complete_recipe(Recipe("residual", width=8))
     original = blueprint(network=network, prior=Recipe("mixture", components=5), label_dropout=0.3)
     assert Blueprint.from_json(json.loads(json.dumps(original.to_json()))) == original
 
 
 def test_a_network_is_settled_with_all_its_options():
     expected = Recipe("convolutional", width=4, depth=1, features=256, likelihood="gaussian")
-    assert settled(Recipe("convolutional", width=4)) == expected
-    assert settled(Recipe("convolutional", width=4, likelihood="auto")) == expected
-    assert settled(Recipe("convolutional", likelihood="texture")).options["likelihood"] == "texture"
-    assert settled(Recipe("residual", colour=3)).options["colour"] == 3  # refused by build
+    assert complete_recipe(Recipe("convolutional", width=4)) == expected
+    assert complete_recipe(Recipe("convolutional", width=4, likelihood="auto")) == expected
+    assert complete_recipe(Recipe("convolutional", likelihood="texture")).options["likelihood"] == "texture"
+    assert complete_recipe(Recipe("residual", colour=3)).options["colour"] == 3  # refused by build
 
 
 def test_a_part_is_chosen_by_name_or_recipe():
-    assert chosen("flow", PRIORS, "prior") == Recipe("flow")
-    assert chosen(Recipe("flow", steps=3), PRIORS, "prior") == Recipe("flow", steps=3)
+    assert choose_recipe("flow", PRIORS, "prior") == Recipe("flow")
+    assert choose_recipe(Recipe("flow", steps=3), PRIORS, "prior") == Recipe("flow", steps=3)
 
 
 @pytest.mark.parametrize("value", ["oracle", Recipe("oracle")])
 def test_an_unknown_part_is_refused(value):
     with pytest.raises(InputError, match="prior must be one of 'standard', 'gaussian'.*got 'oracle'"):
-        chosen(value, PRIORS, "prior")
+        choose_recipe(value, PRIORS, "prior")
 
 
 def test_what_is_neither_name_nor_recipe_is_refused():
     with pytest.raises(InputError, match="prior must be a name or a Recipe, got 3"):
-        chosen(3, PRIORS, "prior")
+        choose_recipe(3, PRIORS, "prior")
 
 
 @pytest.mark.parametrize("part", ["network", "prior", "posterior", "latent"])
@@ -142,4 +142,4 @@ def test_an_option_that_a_part_does_not_take_is_refused(part):
 
 def test_a_trained_model_is_rebuilt_without_critics_and_given_networks():
     losses = {"reconstruction": 1.0, "kl": Recipe("kl", free_bits=1.0), "factor": 2.0, "tc": Recipe("factor")}
-    assert set(without_critics(blueprint(losses=losses)).losses) == {"reconstruction", "kl"}
+    assert set(drop_critics(blueprint(losses=losses)).losses) == {"reconstruction", "kl"}

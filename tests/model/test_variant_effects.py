@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from vaeaug import VARIANTS, Recipe
 from vaeaug.evaluation.images import gradient_energy
 from vaeaug.layout import Layout, Span
-from vaeaug.model.builder import Blueprint, weighed
+from vaeaug.model.builder import Blueprint, weigh_losses
 from vaeaug.model.model import Model
 from vaeaug.model.training import TrainingRows, fit_prior, train_networks
 from vaeaug.training.runtime import Runtime
@@ -53,7 +53,7 @@ class Fitted:
             prior=Recipe.of(prior or settings["prior"]),
             posterior=posterior,
             latent=Recipe.of(settings.get("latent", "flat")),
-            losses=weighed(losses or settings.get("losses"), settings["beta"], posterior),
+            losses=weigh_losses(losses or settings.get("losses"), settings["beta"], posterior),
         )
         self.model = Model.create(blueprint, Runtime("cpu"), seed=0)
         options = {"max_iter": epochs, "batch_size": 128, "learning_rate": 5e-3, "early_stopping": False}

@@ -17,7 +17,7 @@ from vaeaug.layout import Layout
 from vaeaug.losses.terms import TERMS
 from vaeaug.model import model as models
 from vaeaug.model import training
-from vaeaug.model.builder import weighed
+from vaeaug.model.builder import weigh_losses
 from vaeaug.model.model import Model
 from vaeaug.model.training import TrainingRows, fit_prior, train_networks
 from vaeaug.nn.latents.registry import LATENTS
@@ -168,7 +168,7 @@ def test_a_variant_serves_images_too(variant):
         blocks=((0, 2),),
         network=Recipe("convolutional", width=4, features=8),
         posterior=posterior,
-        losses=weighed(settings.get("losses"), settings["beta"], posterior),
+        losses=weigh_losses(settings.get("losses"), settings["beta"], posterior),
         **parts,
     )
     assert model.sample(c, temperature=1.0, seed=0).shape == (N, 1, 8, 8)
@@ -217,7 +217,7 @@ def test_a_term_may_have_a_name_of_its_own():
 
 
 def test_a_kl_without_a_weight_takes_beta():
-    found = weighed({"reconstruction": 1.0, "kl": Recipe("kl", free_bits=2.0)}, 0.3, Recipe("gaussian"))
+    found = weigh_losses({"reconstruction": 1.0, "kl": Recipe("kl", free_bits=2.0)}, 0.3, Recipe("gaussian"))
     assert found["kl"] == Recipe("kl", free_bits=2.0, weight=0.3)
 
 

@@ -26,7 +26,15 @@ from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
 from vaeaug.utils.validation import check_number, check_option
 
-__all__ = ["NETWORKS", "Blueprint", "build", "chosen", "settled", "weighed", "without_critics"]
+__all__ = [
+    "NETWORKS",
+    "Blueprint",
+    "build",
+    "choose_recipe",
+    "complete_recipe",
+    "weigh_losses",
+    "drop_critics",
+]
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ _FOR_IMAGES = ("convolutional",)
 _FITTING = ("reconstruction", "iwae")
 
 
-def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> Recipe:
+def choose_recipe(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> Recipe:
     """Return the recipe of a registered part.
 
     Raises
@@ -167,7 +175,7 @@ def chosen(value: str | Recipe, registry: Mapping[str, Any], parameter: str) -> 
     return recipe
 
 
-def settled(network: Recipe) -> Recipe:
+def complete_recipe(network: Recipe) -> Recipe:
     """Return the recipe of a network with all its options, so that it means the same under other defaults."""
     network_type: Any = NETWORKS[network.name]
     taken = inspect.signature(network_type).parameters.values()
@@ -195,26 +203,26 @@ def build(blueprint: Blueprint) -> Objective:
     InputError
         If a part refuses its options.
     """
-    network = chosen(blueprint.network, NETWORKS, "network")
+    network = choose_recipe(blueprint.network, NETWORKS, "network")
     if (network.name in _FOR_IMAGES) != blueprint.layout.is_image:
         data = "images" if blueprint.layout.is_image else "tables"
         fitting = [name for name in NETWORKS if (name in _FOR_IMAGES) == blueprint.layout.is_image]
         raise InputError(
             f'network={network!r} does not take {data}; use {", ".join(map(repr, fitting))} or "auto".'
         )
-    encoder, decoder, likelihood, features = _made("network", network, NETWORKS[network.name], blueprint)
-    posterior = chosen(blueprint.posterior, POSTERIORS, "posterior")
-    prior = chosen(blueprint.prior, PRIORS, "prior")
-    latent = chosen(blueprint.latent, LATENTS, "latent")
+    encoder, decoder, likelihood, features = _make_part("network", network, NETWORKS[network.name], blueprint)
+    posterior = choose_recipe(blueprint.posterior, POSTERIORS, "posterior")
+    prior = choose_recipe(blueprint.prior, PRIORS, "prior")
+    latent = choose_recipe(blueprint.latent, LATENTS, "latent")
     sizes = (blueprint.latent_dim, blueprint.context_width, blueprint.class_block)
     vae = VAE(
         encoder,
-        _made(
+        _make_part(
             "latent",
             latent,
             LATENTS[latent.name],
-            _made("posterior", posterior, POSTERIORS[posterior.name], features, blueprint.latent_dim),
-            _made("prior", prior, PRIORS[prior.name], *sizes),
+            _make_part("posterior", posterior, POSTERIORS[posterior.name], features, blueprint.latent_dim),
+            _make_part("prior", prior, PRIORS[prior.name], *sizes),
             blueprint.latent_dim,
         ),
         decoder,
@@ -223,11 +231,13 @@ def build(blueprint: Blueprint) -> Objective:
     layout = blueprint.layout
     shown = (view_shape(layout), value_count(layout))
     setting = Setting(vae, blueprint.latent_dim, blueprint.class_block, *shown)
-    terms = {name: _term(name, value, setting, blueprint.warmup) for name, value in blueprint.losses.items()}
+    terms = {
+        name: _make_term(name, value, setting, blueprint.warmup) for name, value in blueprint.losses.items()
+    }
     return Objective(vae, terms, blocks=blueprint.blocks, label_dropout=blueprint.label_dropout)
 
 
-def weighed(
+def weigh_losses(
     losses: Mapping[str, float | Recipe] | None, beta: float, posterior: Recipe
 ) -> dict[str, float | Recipe]:
     """Return the loss terms of a model: those asked for, or else the evidence lower bound with its beta.
@@ -252,7 +262,7 @@ def weighed(
         return {"reconstruction": 1.0, "kl": beta}
     found: dict[str, float | Recipe] = {}
     for name, value in losses.items():
-        recipe = chosen(value if isinstance(value, Recipe) else name, TERMS, f"losses[{name!r}]")
+        recipe = choose_recipe(value if isinstance(value, Recipe) else name, TERMS, f"losses[{name!r}]")
         weight = value if not isinstance(value, Recipe) else recipe.options.get("weight")
         if weight is None:
             weight = beta if recipe.name == "kl" else 1.0
@@ -267,7 +277,7 @@ def weighed(
     return found
 
 
-def without_critics(blueprint: Blueprint) -> Blueprint:
+def drop_critics(blueprint: Blueprint) -> Blueprint:
     """Return what a trained model is rebuilt from: critics, and networks that a user gave, are not saved."""
     kept = {
         name: value
@@ -282,14 +292,14 @@ def _is_adversary(name: str) -> bool:
     return isinstance(term, type) and issubclass(term, Adversary)
 
 
-def _term(name: str, value: float | Recipe, setting: Setting, warmup: float) -> tuple[Any, Term]:
+def _make_term(name: str, value: float | Recipe, setting: Setting, warmup: float) -> tuple[Any, Term]:
     """Return the schedule of a term's weight, and the term."""
     recipe = value if isinstance(value, Recipe) else Recipe(name, weight=value)
     options = recipe.options
     weight = float(options.pop("weight", 1.0))
     rises = Recipe("linear", warmup=warmup) if recipe.name == "kl" else "constant"
     parameter = f"losses[{name!r}]"
-    schedule = chosen(options.pop("schedule", rises), SCHEDULES, f"schedule of {parameter}")
+    schedule = choose_recipe(options.pop("schedule", rises), SCHEDULES, f"schedule of {parameter}")
     if schedule == Recipe("linear"):
         schedule = schedule.replace(warmup=warmup)
     schedules = {key: item for key, item in schedule.options.items() if key != "value"}
@@ -297,10 +307,10 @@ def _term(name: str, value: float | Recipe, setting: Setting, warmup: float) -> 
         ramp = SCHEDULES[schedule.name](weight, **schedules)
     except (InputError, TypeError) as error:
         raise InputError(f"schedule of {parameter}, {schedule!r}: {error}") from error
-    return ramp, _made(parameter, Recipe(recipe.name, **options), TERMS[recipe.name], setting)
+    return ramp, _make_part(parameter, Recipe(recipe.name, **options), TERMS[recipe.name], setting)
 
 
-def _made(parameter: str, recipe: Recipe, part: Any, *sizes: Any) -> Any:
+def _make_part(parameter: str, recipe: Recipe, part: Any, *sizes: Any) -> Any:
     taken = inspect.signature(part).parameters.values()
     allowed = [option.name for option in taken if option.kind is option.KEYWORD_ONLY]
     unknown = [name for name in recipe.options if name not in allowed]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vaeaug.data.labels.class_weights import class_numbers, class_weights
 from vaeaug.errors import PosteriorCollapseWarning
-from vaeaug.model.builder import NETWORKS, Blueprint, chosen, settled, weighed
+from vaeaug.model.builder import NETWORKS, Blueprint, choose_recipe, complete_recipe, weigh_losses
 from vaeaug.model.defaults import (
     Parameters,
     Plan,
@@ -100,10 +100,12 @@ def _make_plan(parameters: Parameters, data: TrainingData, team: Team) -> Plan:
 def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> Blueprint:
     layout, context = data.layout, data.context
     usual = "convolutional" if layout.is_image else "residual"
-    network = chosen(usual if parameters.network == "auto" else parameters.network, NETWORKS, "network")
+    network = choose_recipe(
+        usual if parameters.network == "auto" else parameters.network, NETWORKS, "network"
+    )
     if parameters.network == "auto" and not layout.is_image:
         network = network.replace(dependence=units_for(data.rows, len(layout.levels)))
-    posterior = chosen(parameters.posterior, POSTERIORS, "posterior")
+    posterior = choose_recipe(parameters.posterior, POSTERIORS, "posterior")
     start, stop = context.class_block
     prior = prior_for(parameters.prior, layout.shape, data.rows, labelled=stop > start)
     return Blueprint(
@@ -112,11 +114,11 @@ def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> B
         blocks=tuple(context.blocks),
         class_block=context.class_block,
         latent_dim=plan.latent_dim,
-        network=settled(network),
-        prior=chosen(prior, PRIORS, "prior"),
+        network=complete_recipe(network),
+        prior=choose_recipe(prior, PRIORS, "prior"),
         posterior=posterior,
-        latent=chosen(parameters.latent, LATENTS, "latent"),
-        losses=weighed(parameters.losses, plan.beta, posterior),
+        latent=choose_recipe(parameters.latent, LATENTS, "latent"),
+        losses=weigh_losses(parameters.losses, plan.beta, posterior),
         backoff=backoff_for(data.groups, stop - start),
     )
 

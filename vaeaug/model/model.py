@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaeaug.losses.objective import Objective
-from vaeaug.model.builder import Blueprint, build, without_critics
+from vaeaug.model.builder import Blueprint, build, drop_critics
 from vaeaug.nn.distributions import draw
 from vaeaug.nn.precision import reduced_precision
 from vaeaug.nn.vae import VAE
@@ -177,7 +177,7 @@ class Model:
     @classmethod
     def from_state(cls, blueprint: Blueprint, arrays: Mapping[str, np.ndarray], runtime: Runtime) -> Model:
         """Rebuild a model from :meth:`state`."""
-        model = cls.create(without_critics(blueprint), runtime, seed=0)
+        model = cls.create(drop_critics(blueprint), runtime, seed=0)
         model.blueprint = blueprint
         with neutral_torch():
             model.load(arrays)
