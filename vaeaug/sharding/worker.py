@@ -26,7 +26,7 @@ from vaeaug.utils.random import derive_seed
 __all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels", "write_shard"]
 
 #: Entries of a saved model that change no row: how it was trained, and how long that took.
-_NO_MATTER = {"parameters", "history", "seed"}
+_IRRELEVANT = {"parameters", "history", "seed"}
 _MOST_MODELS = 2
 #: Cells that are made at a time, a row group each; a worker then needs 100 MB beside what it has imported.
 _CELLS, _LEAST_ROWS = 250_000, 500
@@ -122,7 +122,7 @@ def fingerprint(augmenter: Any) -> str:
 
 
 def _fingerprint(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    return archive.fingerprint({k: v for k, v in manifest.items() if k not in _NO_MATTER}, arrays)
+    return archive.fingerprint({k: v for k, v in manifest.items() if k not in _IRRELEVANT}, arrays)
 
 
 def remember(key: str, fitted: FittedState) -> None:
