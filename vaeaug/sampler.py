@@ -181,39 +181,39 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             list(self.sampling_strategy_.values()),
         )
         seed = derive_seed(self.random_state)
-        self.augmenter_ = self._copied_augmenter(seed)
+        self.augmenter_ = self._copy_augmenter(seed)
         if len(positions):
-            X_fit, y_fit = _modelled(rows), labels if _is_indicator(y) else _column(y)
+            X_fit, y_fit = _prepare_rows(rows), labels if _is_indicator(y) else _column(y)
             self.augmenter_.fit(X_fit, y_fit)
-            X_res, sources, positions = self._extended(X, rows, X_fit, y_fit, positions, seed)
+            X_res, sources, positions = self._extend(X, rows, X_fit, y_fit, positions, seed)
         else:
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
         return X_res, select_rows(y, np.concatenate([np.arange(n), positions])), positions
 
-    def _extended(
+    def _extend(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
     ) -> tuple[Any, np.ndarray, np.ndarray]:
         """Return X with a new row for each position, their sources, and the positions that got one."""
         if self.label_filter is not None and not isinstance(self.label_filter, str):
-            return self._filtered(X, rows, X_fit, y_fit, positions, seed)
+            return self._filter(X, rows, X_fit, y_fit, positions, seed)
         if self.label_filter is None or not self._is_table(rows):
-            new, sources = self._made(X_fit, y_fit, positions, seed)
+            new, sources = self._make(X_fit, y_fit, positions, seed)
         else:
             labels = class_labels(y_fit)
             new, sources = typical_rows(
-                lambda asked, attempt: self._made(X_fit, y_fit, asked, keyed_seed(seed, attempt)),
+                lambda asked, attempt: self._make(X_fit, y_fit, asked, keyed_seed(seed, attempt)),
                 _Jury(self._ids, random_state=seed).fit(X_fit, labels),
                 labels,
                 positions,
             )
-        return _append(X, rows, self._renamed(new, X_fit)), sources, positions
+        return _append(X, rows, self._rename(new, X_fit)), sources, positions
 
-    def _filtered(
+    def _filter(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
     ) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Do as ``_extended`` with a ``LabelFilter``: drop new rows, make others, and count them."""
+        """Do as ``_extend`` with a ``LabelFilter``: drop new rows, make others, and count them."""
         judge = clone(self.label_filter)
         if judge.get_params(deep=False).get("random_state", 0) is None:
             judge.set_params(random_state=seed)
@@ -221,10 +221,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.dropped_ = judge.no_counts()
         found, kept, missing = [], [], positions
         for attempt in range(_ATTEMPTS):
-            new, sources = self._made(X_fit, y_fit, missing, keyed_seed(seed, attempt))
+            new, sources = self._make(X_fit, y_fit, missing, keyed_seed(seed, attempt))
             verdict = judge.judge(_without(new, self._ids), select_rows(y_fit, missing))
             self.dropped_ = self.dropped_ + verdict.counts
-            chosen = self._renamed(
+            chosen = self._rename(
                 select_rows(new, np.flatnonzero(verdict.keep)), X_fit, len(positions) - len(missing)
             )
             X = _append(X, rows, chosen)
@@ -240,7 +240,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.sampling_strategy_ |= {np.asarray(label).item(): int(count) for label, count in added}
         return X, np.concatenate(found), filled
 
-    def _made(self, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int) -> tuple[Any, np.ndarray]:
+    def _make(self, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int) -> tuple[Any, np.ndarray]:
         """Return a new row for the label at each position, and their sources."""
         wanted = select_rows(y_fit, positions)
         new, sources = self.augmenter_.generate(wanted, X_fit, y_fit, method=self.method, random_state=seed)
@@ -251,7 +251,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         """Columns that name each row, of which nobody judges rows."""
         return list(getattr(self.augmenter_, "id_columns_", []))
 
-    def _renamed(self, new: Any, X_fit: Any, start: int = 0) -> Any:
+    def _rename(self, new: Any, X_fit: Any, start: int = 0) -> Any:
         """Return rows of one or several calls of ``generate`` with identifiers that differ."""
         intake = getattr(self.augmenter_, "_intake", None)
         return new if intake is None or not self._ids else intake.rename(new, start, X_fit)
@@ -283,7 +283,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.sampling_strategy_ = targets(self.sampling_strategy, labels)
         return rows, labels
 
-    def _copied_augmenter(self, seed: int) -> Any:
+    def _copy_augmenter(self, seed: int) -> Any:
         if self.augmenter is None:
             from vaeaug.augmenter import VAEAugmenter  # brings torch
 
@@ -465,7 +465,7 @@ def _rows(X: Any) -> Any:
     return as_array(X)
 
 
-def _modelled(rows: Any) -> Any:
+def _prepare_rows(rows: Any) -> Any:
     """Return rows as the augmenter knows them: arrays of objects or text as a frame of typed columns."""
     if isinstance(rows, pd.DataFrame) or _in_pictures(rows) or rows.ndim != 2 or rows.dtype.kind in "biuf":
         return rows

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import vaeaug.cli.doctor
-from vaeaug.cli.doctor import describe_machine, repeated_draws
+from vaeaug.cli.doctor import describe_machine, repeat_draws
 from vaeaug.cli.main import main
 
 
@@ -18,7 +18,7 @@ def test_the_machine_is_described_in_words():
 
 def test_draws_that_differ_from_the_first_are_counted():
     numbers = itertools.count()
-    assert repeated_draws(lambda: b"odd" if next(numbers) % 2 else b"even", 7) == 4
+    assert repeat_draws(lambda: b"odd" if next(numbers) % 2 else b"even", 7) == 4
 
 
 def test_a_machine_that_does_not_repeat_itself_is_ill(monkeypatch, capsys):

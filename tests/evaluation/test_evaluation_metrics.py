@@ -18,7 +18,7 @@ from vaeaug.evaluation.assess.metrics import (
     Thresholds,
     best_thresholds,
     calibration_slope,
-    decided,
+    decide_classes,
     measure,
 )
 
@@ -104,8 +104,8 @@ def test_thresholds_of_few_distinct_scores():
 
 def test_decisions_fall_back_on_the_best_of_the_others():
     scores = np.array([[0.5, 0.3, 0.2], [0.3, 0.6, 0.1], [0.1, 0.0, 0.9]])
-    assert decided(scores, 2, 0.15).tolist() == [2, 1, 2]
-    assert decided(scores, 2, 2.0).tolist() == [0, 1, 0]
+    assert decide_classes(scores, 2, 0.15).tolist() == [2, 1, 2]
+    assert decide_classes(scores, 2, 2.0).tolist() == [0, 1, 0]
 
 
 def test_the_slope_is_that_of_a_logistic_regression(two):

@@ -5,7 +5,7 @@ from sklearn.base import clone
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.downstream import image_train_synthetic_test_real
-from vaeaug.evaluation.smallcnn import SmallConvClassifier, _batches, _shifted
+from vaeaug.evaluation.smallcnn import SmallConvClassifier, _batches, _shift
 
 
 def stripes(rows, seed, channels=None):
@@ -83,7 +83,7 @@ def test_passes_are_whole():
 
 def test_shifts_move_whole_images():
     x = torch.arange(49.0).reshape(1, 1, 7, 7).repeat(400, 2, 1, 1)
-    moved = _shifted(x, 1)
+    moved = _shift(x, 1)
     centres = moved[:, 0, 3, 3] - 24
     assert set(centres.int().tolist()) == {-8, -7, -6, -1, 0, 1, 6, 7, 8}
     torch.testing.assert_close(moved[:, 0], moved[:, 1])

@@ -275,7 +275,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> np.ndarray:
         """Return the class that the trained classifier chooses for each row, ``(n,)``; see Notes."""
-        X = self._checked(X)
+        X = self._check(X)
         return self.estimator_.predict(X)
 
     @available_if(_estimator_has("predict_proba"))
@@ -284,7 +284,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         With ``prior_correction=False``, for those of the resampled training set.
         """
-        X = self._checked(X)
+        X = self._check(X)
         trained = self.estimator_.predict_proba(X)
         odds = self.class_prior_ / self.training_prior_
         if not self.prior_correction:
@@ -304,10 +304,10 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the trained classifier's scores, ``(n,)`` or ``(n, k)``; they agree with :meth:`predict`."""
-        X = self._checked(X)
+        X = self._check(X)
         return self.estimator_.decision_function(X)
 
-    def _checked(self, X: Any) -> Any:
+    def _check(self, X: Any) -> Any:
         check_is_fitted(self)
         X = validate_data(self, _table(X), reset=False, skip_check_array=True)
         return fill_columns(X, self._empty)

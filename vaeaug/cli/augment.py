@@ -49,7 +49,7 @@ def augment(options: Namespace) -> None:
         note(remark)
     print(
         f"Read {count(len(X), 'row')}, {count(X.shape[1], 'column')} and the class {options.target!r}: "
-        f"{_counted(y)}"
+        f"{_count(y)}"
     )
     augmenter = VAEAugmenter(
         **column_options(options),
@@ -207,7 +207,7 @@ def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
     raise UnknownLabelError(f"There is no class {text!r}; there are {list_names(plain)}.")
 
 
-def _counted(y: pd.Series) -> str:
+def _count(y: pd.Series) -> str:
     counts = y.value_counts()
     listed = [f"{label} {n:,}" for label, n in counts.head(8).items()]
     return ", ".join(listed) + (f", … ({len(counts)} classes)" if len(counts) > 8 else "")

@@ -84,10 +84,10 @@ class Outcome:
         self.names = list(scores.index.unique("classifier"))
         order = pd.MultiIndex.from_product([self.names, [PLAIN, COPIES, OURS]], names=scores.index.names[:2])
         self.means = scores.groupby(level=[0, 1]).mean().reindex(order)
-        marks = [self._compared(name, trained_on, PLAIN) for name, trained_on in order]
+        marks = [self._compare(name, trained_on, PLAIN) for name, trained_on in order]
         self.changes = pd.DataFrame(marks, index=order, columns=scores.columns)
 
-    def _compared(self, name: str, trained_on: str, reference: str) -> np.ndarray:
+    def _compare(self, name: str, trained_on: str, reference: str) -> np.ndarray:
         moved = self._of(name, trained_on) - self._of(name, reference)
         up = (moved.mean(0) >= _LEAST_CHANGE) & (moved > 0).all(0)
         down = (moved.mean(0) <= -_LEAST_CHANGE) & (moved < 0).all(0)
@@ -127,7 +127,7 @@ class Outcome:
         """Return one sentence per classifier: what synthetic rows made better, and what worse."""
         said = []
         for name in self.names:
-            better, worse = (self._listed(name, mark) for mark in ("better", "worse"))
+            better, worse = (self._list(name, mark) for mark in ("better", "worse"))
             gain = f"better in {better}" if better else "better in nothing"
             said.append(f"{name}: with synthetic rows {gain}{f'; worse in {worse}' if worse else ''}.")
         return said
@@ -136,7 +136,7 @@ class Outcome:
         """Return what to make of it, in a few sentences."""
         found = []
         for name in self.names:
-            against = dict(zip(METRICS, self._compared(name, OURS, COPIES), strict=True))
+            against = dict(zip(METRICS, self._compare(name, OURS, COPIES), strict=True))
             lost = [metric for metric, mark in against.items() if mark == "worse"]
             if lost:
                 found.append(f"{name} ({', '.join(lost)})")
@@ -154,7 +154,7 @@ class Outcome:
             for text in [self.headline(), *self.verdicts(), *self.advice()]
         ]
 
-    def _listed(self, name: str, mark: str) -> str:
+    def _list(self, name: str, mark: str) -> str:
         plain, ours = _row(self.means, name, PLAIN), _row(self.means, name, OURS)
         marks = _row(self.changes, name, OURS)
         return ", ".join(f"{m} ({plain[m]:.3f} to {ours[m]:.3f})" for m in METRICS if marks[m] == mark)

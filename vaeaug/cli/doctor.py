@@ -16,7 +16,7 @@ from vaeaug.nn.precision import has_bfloat16
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.versions import installed_versions
 
-__all__ = ["describe_machine", "examine", "repeated_draws"]
+__all__ = ["describe_machine", "examine", "repeat_draws"]
 
 _LIBRARIES = (
     "vaeaug",
@@ -42,7 +42,7 @@ def examine() -> int:
         print(f"{name + ':':18}{value}")
     ill = False
     for name, draw in _small_models().items():
-        equal = repeated_draws(draw)
+        equal = repeat_draws(draw)
         ill |= equal < _DRAWS
         print(f"{f'draws of {name}:':18}{equal} of {_DRAWS} with one seed agree", flush=True)
     if ill:
@@ -71,7 +71,7 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def repeated_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:
+def repeat_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:
     """Return how many of so many draws equal the first.
 
     Memory is taken and given back between them, so that data lies elsewhere each time, as it does in a
@@ -80,7 +80,7 @@ def repeated_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:
     Examples
     --------
     >>> from vaeaug.cli.doctor import repeated_draws
-    >>> repeated_draws(lambda: b"always", 5)
+    >>> repeat_draws(lambda: b"always", 5)
     5
     """
     rng = numpy_generator(0)

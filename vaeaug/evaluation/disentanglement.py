@@ -50,7 +50,7 @@ def disentanglement_scores(
     >>> disentanglement_scores(factors, factors).round(2).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check(codes, factors)
     seed = derive_seed(random_state)
     if sample_size is not None and sample_size < len(codes):
         rows = numpy_generator(seed, _CHOICE).choice(len(codes), sample_size, replace=False)
@@ -110,7 +110,7 @@ def factor_vae_score(
     >>> factor_vae_score(factors, factors)
     1.0
     """
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check(codes, factors)
     rng = numpy_generator(derive_seed(random_state), _VOTES)
     variance = codes.var(axis=0)
     used = variance > least_spread * variance.max()
@@ -165,7 +165,7 @@ def mutual_information_gap(codes: Any, factors: Any, *, bins: int = 20) -> float
     >>> round(mutual_information_gap(factors, factors), 2)
     1.0
     """
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check(codes, factors)
     low, high = codes.min(axis=0), codes.max(axis=0)
     width = np.where(high > low, high - low, 1.0)
     cells = np.minimum((bins * (codes - low) / width).astype(np.int64), bins - 1)
@@ -217,7 +217,7 @@ def dci_scores(codes: Any, factors: Any, *, trees: int = 40, random_state: Any =
     >>> dci_scores(factors, factors).round(2).to_dict()
     {'disentanglement': 1.0, 'completeness': 1.0, 'informativeness': 1.0}
     """
-    codes, factors = _checked(codes, factors)
+    codes, factors = _check(codes, factors)
     seed = derive_seed(random_state)
     split = int(numpy_generator(seed, _SPLIT).integers(2**31 - 1))
     importance, accuracy = [], []
@@ -271,7 +271,7 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _checked(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
+def _check(codes: Any, factors: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return codes as float64 and factors as value numbers from 0 on, int64."""
     found = as_array(codes, "codes", np.float64)
     columns = as_array(factors, "factors")

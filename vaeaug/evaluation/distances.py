@@ -95,7 +95,7 @@ def distance_blocks(queries: Points, references: Points) -> Iterator[tuple[slice
     rows, width = row_count(queries), max(1, row_count(references))
     step = max(1, _BLOCK_CELLS // width)
     if isinstance(queries, MixedRows) and isinstance(references, MixedRows):
-        measure = _mixed(queries, references)
+        measure = _mix(queries, references)
     else:
         measure = _euclidean(np.asarray(queries), np.asarray(references))
     for start in range(0, rows, step):
@@ -142,7 +142,7 @@ def _euclidean(queries: np.ndarray, references: np.ndarray) -> Callable[[slice],
     return measure
 
 
-def _mixed(queries: MixedRows, references: MixedRows) -> Callable[[slice], np.ndarray]:
+def _mix(queries: MixedRows, references: MixedRows) -> Callable[[slice], np.ndarray]:
     def measure(block: slice) -> np.ndarray:
         mismatches = np.zeros((block.stop - block.start, len(references.full)), dtype=np.uint16)
         for own, other in zip(queries.codes, references.codes, strict=True):

@@ -188,7 +188,7 @@ def copying_share(synthetic: Any, train: Any, holdout: Any, *, quantile: float =
     >>> copying_share(train[:50], train, holdout), round(copying_share(holdout, train, holdout), 6)
     (1.0, 0.01)
     """
-    rows = [_feature_rows(a, name) for a, name in _named(synthetic, train, holdout)]
+    rows = [_feature_rows(a, name) for a, name in _name(synthetic, train, holdout)]
     return copied_share(nearest(rows[0], rows[1])[0], nearest(rows[2], rows[1])[0], quantile)
 
 
@@ -207,7 +207,7 @@ def image_membership_inference(synthetic: Any, members: Any, non_members: Any) -
     Series
         ``auc``, ``low``, ``high``, ``tpr_at_fpr_01``.
     """
-    rows = [_feature_rows(a, name) for a, name in _named(synthetic, members, non_members)]
+    rows = [_feature_rows(a, name) for a, name in _name(synthetic, members, non_members)]
     return attack_scores(*(-nearest(real, rows[0])[0] for real in rows[1:]))
 
 
@@ -280,7 +280,7 @@ def _plain(part: Any) -> np.ndarray:
     return np.asarray(detach().cpu().double() if detach is not None else part, dtype=np.float64)
 
 
-def _named(synthetic: Any, train: Any, holdout: Any) -> tuple[tuple[Any, str], ...]:
+def _name(synthetic: Any, train: Any, holdout: Any) -> tuple[tuple[Any, str], ...]:
     return (synthetic, "synthetic"), (train, "train"), (holdout, "holdout")
 
 

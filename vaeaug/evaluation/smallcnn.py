@@ -149,7 +149,7 @@ class SmallConvClassifier(ClassifierMixin, BaseEstimator):
             x = torch.from_numpy(images[rows].astype(np.float32)) / scale
             t, w = torch.from_numpy(targets[codes[rows]]), torch.from_numpy(weights[rows].astype(np.float32))
             if self.shift:
-                x = _shifted(x, self.shift)
+                x = _shift(x, self.shift)
             if self.batch_transform is not None:
                 x, t = self.batch_transform(x, t)
             scores = network(x.contiguous(memory_format=torch.channels_last))
@@ -213,7 +213,7 @@ def _batches(rows: int, size: int, steps: int, rng: np.random.Generator) -> Any:
         waiting = waiting[size:]
 
 
-def _shifted(x: Tensor, most: int) -> Tensor:
+def _shift(x: Tensor, most: int) -> Tensor:
     """Move each image by its own whole number of pixels; what comes in repeats the edge."""
     import torch
 

@@ -14,7 +14,7 @@ from vaeaug.evaluation.columns import as_frame, find_origin, is_continuous, read
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-__all__ = ["CLASSIFIER_LEVELS", "JointTables", "join_tables", "tidied"]
+__all__ = ["CLASSIFIER_LEVELS", "JointTables", "join_tables", "tidy_table"]
 
 # HistGradientBoosting takes at most 255 categories a column.
 CLASSIFIER_LEVELS = 250
@@ -200,7 +200,7 @@ def _codes(columns: dict[str, pd.Series]) -> tuple[list[np.ndarray], np.ndarray]
     return [rank[codes] for codes in out], values[used[:-1]]
 
 
-def tidied(X: Any) -> pd.DataFrame:
+def tidy_table(X: Any) -> pd.DataFrame:
     """Return a table as a frame, without categories that no row has: they would shift the codes of others."""
     frame = as_frame(X, "X")
     names = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.evaluation.tables import join_tables, tidied
+from vaeaug.evaluation.tables import join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import keyed_seed, numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
@@ -92,7 +92,7 @@ class Committee(BaseEstimator):
         check_number("cv", self.cv, low=2, integer=True)
         check_number("max_rows", self.max_rows, low=2, integer=True)
         self.classes_, groups = np.unique(np.asarray(y), return_inverse=True)
-        self._real = tidied(X)
+        self._real = tidy_table(X)
         counts = np.bincount(groups)
         self.marks_ = np.full(len(self.classes_), -np.inf)
         self._models: list[tuple[Any, np.ndarray]] = []
@@ -167,7 +167,7 @@ class Committee(BaseEstimator):
 
     def _features(self, rows: Any) -> pd.DataFrame:
         """Return rows as columns of float64 and categories that mean the same for all rows."""
-        frame = join_tables({"X": self._real, "X_new": tidied(rows)}).frame(1)
+        frame = join_tables({"X": self._real, "X_new": tidy_table(rows)}).frame(1)
         frame.columns = pd.RangeIndex(frame.shape[1])
         return frame
 

@@ -26,7 +26,7 @@ from vaeaug.evaluation.distances import (
     scale_numbers,
     take_rows,
 )
-from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidied
+from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
 from vaeaug.utils.validation import check_number
@@ -171,7 +171,7 @@ class LabelFilter(BaseEstimator):
         self.classes_, groups = np.unique(labels, return_inverse=True)
         self._seed = derive_seed(self.random_state)
         self._groups = groups.astype(np.int64)
-        self._real = _as_images(X) if _is_image(X) else tidied(X)
+        self._real = _as_images(X) if _is_image(X) else tidy_table(X)
         self._shape = self._real.shape[1:]
         self._projection: Any = None
         if _is_image(X) and self._real.shape[1] > _COMPONENTS and len(self._real) > _COMPONENTS:
@@ -356,7 +356,7 @@ class LabelFilter(BaseEstimator):
 
     def _read(self, X_new: Any, rows: int) -> Any:
         """Return samples in the form of the real rows."""
-        new = tidied(X_new) if isinstance(self._real, pd.DataFrame) else _as_images(X_new)
+        new = tidy_table(X_new) if isinstance(self._real, pd.DataFrame) else _as_images(X_new)
         if new.shape[1:] != self._shape or len(new) != rows:
             raise InputError(
                 f"LabelFilter: it was fitted on rows of {self._shape[0]} values; got samples of "

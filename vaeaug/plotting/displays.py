@@ -22,7 +22,7 @@ from vaeaug.plotting.style import (
     is_number,
     new_axes,
     shares,
-    thinned,
+    thin_out,
 )
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ class LatentScatterDisplay:
         classes.sort(key=lambda label: (str(type(label)), label))  # so that pictures agree on the colours
         for i, label in enumerate(classes):
             colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
-            new = thinned(self.new_codes[self.new_labels == label])
-            real = thinned(self.codes[self.labels == label])
+            new = thin_out(self.new_codes[self.new_labels == label])
+            real = thin_out(self.codes[self.labels == label])
             self.ax_.scatter(new[:, 0], new[:, 1], s=26, marker="x", color=colour, alpha=0.75, lw=1, zorder=3)
             self.ax_.scatter(real[:, 0], real[:, 1], s=28, color=colour, ec="white", lw=0.6, zorder=2)
             self.ax_.scatter([], [], s=40, marker="s", color=colour, label=str(label))

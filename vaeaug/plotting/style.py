@@ -23,7 +23,7 @@ __all__ = [
     "is_number",
     "new_axes",
     "shares",
-    "thinned",
+    "thin_out",
 ]
 
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
@@ -142,7 +142,7 @@ def shares(ax: Axes, real: pd.Series, new: pd.Series, names: tuple[str, str]) ->
     ax.set_xticks([])
 
 
-def thinned(rows: np.ndarray) -> np.ndarray:
+def thin_out(rows: np.ndarray) -> np.ndarray:
     """Return at most 1,500 rows, evenly spaced."""
     if len(rows) <= _MOST_POINTS:
         return rows

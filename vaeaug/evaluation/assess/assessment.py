@@ -176,11 +176,11 @@ class Assessment:
         shown = self.table.loc[self.table["status"] == "ok", [*main[:5], "difference", "low", "high"]]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
         heads |= {"roc_auc": "ROC AUC", "difference": "diff."}
-        lines = [self.verdict.upper(), _wrapped(self.sentence), _wrapped(self.advice), ""]
+        lines = [self.verdict.upper(), _wrap(self.sentence), _wrap(self.advice), ""]
         lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
         title = self._metrics[self.scoring].title
-        lines.append(_wrapped(f"diff., low, high: {title}, compared with nothing. {self._how}"))
-        return "\n".join([*lines, *(_wrapped(line) for line in self._troubles())])
+        lines.append(_wrap(f"diff., low, high: {title}, compared with nothing. {self._how}"))
+        return "\n".join([*lines, *(_wrap(line) for line in self._troubles())])
 
     def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> AssessmentDisplay:
         """Draw the differences to plain training with their intervals.
@@ -229,7 +229,7 @@ class Assessment:
         """
         frame = self.table.reset_index()
         for name in frame.select_dtypes(exclude="number"):
-            frame[name] = [_defused(value) for value in frame[name]]
+            frame[name] = [_defuse(value) for value in frame[name]]
         with staged(path) as temporary:
             frame.to_csv(temporary, index=False)
 
@@ -296,7 +296,7 @@ _COST_NOTE = (
 )
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 88)
 
 
@@ -304,7 +304,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _defused(value: Any) -> Any:
+def _defuse(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

@@ -98,13 +98,13 @@ def assess(
     X = check_rows(X)
     check_consistent_length(X, labels)
     seed = derive_seed(random_state)
-    folds = _folds(X, labels, cv, n_repeats, seed)
+    folds = _split(X, labels, cv, n_repeats, seed)
     classes, counts = np.unique(labels, return_counts=True)
-    rare = _rare(classes, counts, pos_label)
+    rare = _find_rare(classes, counts, pos_label)
     metric, scorer = _metric(scoring, classes, rare)
-    handed = _handed(sampler)
-    chosen = default_ratios(labels) if isinstance(ratios, str) and ratios == "auto" else _checked(ratios)
-    everything, skipped = _controls(estimator, chosen)
+    handed = _name_samplers(sampler)
+    chosen = default_ratios(labels) if isinstance(ratios, str) and ratios == "auto" else _check_ratios(ratios)
+    everything, skipped = _list_baselines(estimator, chosen)
     everything += ways
     everything += [Resampled(name, each) for name, each in handed.items()]
     arms = [name for way in everything for name in way.names]
@@ -216,7 +216,7 @@ def check_rows(X: Any, who: str = "assess") -> Any:
     return rows
 
 
-def _folds(X: Any, labels: np.ndarray, cv: Any, n_repeats: int | str, seed: int) -> list[Fold]:
+def _split(X: Any, labels: np.ndarray, cv: Any, n_repeats: int | str, seed: int) -> list[Fold]:
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise InputError(f"assess: y must hold two classes or more, got {len(classes)}: {classes.tolist()}.")
@@ -258,7 +258,7 @@ def _repeats(rows: int) -> int:
     return 3 if rows <= 2_000 else 2 if rows <= 6_000 else 1
 
 
-def _rare(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
+def _find_rare(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
     if pos_label is None:
         # Of equally rare classes the last, as 1 is the positive one of 0 and 1.
         return int(len(counts) - 1 - counts[::-1].argmin())
@@ -288,7 +288,7 @@ def _metric(scoring: Any, classes: np.ndarray, rare: int) -> tuple[Metric, Calla
     return Metric("score", str(title).replace("_", " ") + (" of the rare class" if about else "")), scorer
 
 
-def _handed(sampler: Any) -> dict[str, Any]:
+def _name_samplers(sampler: Any) -> dict[str, Any]:
     """Return samplers by name."""
     if sampler is None:
         return {}
@@ -309,14 +309,14 @@ def _handed(sampler: Any) -> dict[str, Any]:
     return named
 
 
-def _checked(ratios: Any) -> tuple[float, ...]:
+def _check_ratios(ratios: Any) -> tuple[float, ...]:
     values = list(ratios) if not isinstance(ratios, str) else []
     if not values:
         raise InputError(f'assess: ratios must be "auto" or a list of numbers above 0, got {ratios!r}.')
     return tuple(float(check_number("ratios", value, low=0, open_low=True)) for value in values)
 
 
-def _controls(estimator: Any, ratios: Sequence[float]) -> tuple[list[Way], dict[str, str]]:
+def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Way], dict[str, str]]:
     """Return the ways that are always tried, and those that cannot be, with the reason."""
     skipped: dict[str, str] = {}
     ways: list[Way] = [Nothing()]

@@ -14,7 +14,7 @@ __all__ = [
     "Thresholds",
     "best_thresholds",
     "calibration_slope",
-    "decided",
+    "decide_classes",
     "measure",
 ]
 
@@ -109,14 +109,14 @@ def measure(
     mixed = [pair for pair in pairs if 0 < pair[0].sum() < len(truth)]
     found["average_precision"] = _mean([average_precision_score(*pair) for pair in mixed])
     found["roc_auc"] = _mean([roc_auc_score(*pair) for pair in mixed])
-    found["balanced_accuracy"] = _balanced(truth, labels)
+    found["balanced_accuracy"] = _balance(truth, labels)
     found["f1"] = _f1(truth == rare, labels == rare)
     found["tuned_balanced_accuracy"] = found["tuned_f1"] = np.nan
     if thresholds is not None:
-        found["tuned_balanced_accuracy"] = _balanced(
-            truth, decided(predictions.scores, rare, thresholds.balanced_accuracy)
+        found["tuned_balanced_accuracy"] = _balance(
+            truth, decide_classes(predictions.scores, rare, thresholds.balanced_accuracy)
         )
-        tuned = decided(predictions.scores, rare, thresholds.f1)
+        tuned = decide_classes(predictions.scores, rare, thresholds.f1)
         found["tuned_f1"] = _f1(truth == rare, tuned == rare)
     found["log_loss"] = found["brier"] = np.nan
     if predictions.probabilities is not None:
@@ -128,7 +128,7 @@ def measure(
     return found
 
 
-def decided(scores: np.ndarray, rare: int, threshold: float) -> np.ndarray:
+def decide_classes(scores: np.ndarray, rare: int, threshold: float) -> np.ndarray:
     """Return the class of each row: rare from a threshold on, else the best of the others, ``(n,)``."""
     others = scores.copy()
     others[:, rare] = -np.inf
@@ -222,7 +222,7 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else np.nan
 
 
-def _balanced(truth: np.ndarray, labels: np.ndarray) -> float:
+def _balance(truth: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean recall of the classes that are there."""
     return float(np.mean([(labels[truth == k] == k).mean() for k in np.unique(truth)]))
 

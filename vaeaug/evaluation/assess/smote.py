@@ -70,7 +70,7 @@ class Smote(BaseEstimator):
         X_res, y_res = sampler.fit_resample(prepared, labels)
         new = X_res.iloc[len(labels) :]
         if isinstance(X, pd.DataFrame):
-            restored = {name: _restored(new[j], X[name], simple[j]) for j, name in enumerate(X)}
+            restored = {name: _restore(new[j], X[name], simple[j]) for j, name in enumerate(X)}
             made = pd.concat(restored, axis=1) if restored else new
             return pd.concat([X, made.set_axis(X.columns, axis=1)], ignore_index=True), y_res
         rows = np.asarray(X)
@@ -104,7 +104,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return np.nan_to_num(values, nan=np.median(known) if len(known) else 0.0)
 
 
-def _restored(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
+def _restore(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
     """Return a new column in the dtype of the old one."""
     if not is_continuous(simple):
         # Categories went through as text: give each its value back, of equal texts the first.
@@ -113,11 +113,11 @@ def _restored(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
         first = ~texts.duplicated()
         places = pd.Series(np.flatnonzero(old.notna())[first], index=texts[first].to_numpy())
         rows = new.astype(str).map(places).fillna(-1).astype(np.int64).to_numpy()
-        return _taken(old, rows, new.index)
+        return _take(old, rows, new.index)
     values = pd.Series(new.to_numpy(dtype=np.float64), index=new.index)
     dtype: Any = old.dtype.subtype if isinstance(old.dtype, pd.SparseDtype) else old.dtype
     if not pd.api.types.is_bool_dtype(dtype) and getattr(dtype, "kind", "O") in "iuf":
-        return _rounded(values, dtype).astype(dtype).astype(old.dtype)
+        return _round(values, dtype).astype(dtype).astype(old.dtype)
     if isinstance(dtype, np.dtype | pd.DatetimeTZDtype) and dtype.kind in "mM":
         since = pd.to_timedelta(values, unit="s")
         return (since if dtype.kind == "m" else since + pd.Timestamp(0, tz=old.dt.tz)).astype(dtype)
@@ -125,12 +125,12 @@ def _restored(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
     numbers = read_numbers(simple)
     order = np.argsort(numbers, kind="stable")[: int((~np.isnan(numbers)).sum())]
     if not len(order):
-        return _taken(old, np.full(len(new), -1), new.index)
+        return _take(old, np.full(len(new), -1), new.index)
     between = (numbers[order][1:] + numbers[order][:-1]) / 2
-    return _taken(old, order[np.searchsorted(between, values)], new.index)
+    return _take(old, order[np.searchsorted(between, values)], new.index)
 
 
-def _rounded(values: pd.Series, dtype: Any) -> pd.Series:
+def _round(values: pd.Series, dtype: Any) -> pd.Series:
     """Return numbers that a dtype holds: whole and within its limits, if it is one of integers."""
     if dtype.kind == "f":
         return values
@@ -139,6 +139,6 @@ def _rounded(values: pd.Series, dtype: Any) -> pd.Series:
     return values.round().clip(float(limits.min), np.nextafter(float(limits.max), 0))
 
 
-def _taken(column: pd.Series, rows: np.ndarray, index: pd.Index) -> pd.Series:
+def _take(column: pd.Series, rows: np.ndarray, index: pd.Index) -> pd.Series:
     """Return cells by position, missing at -1."""
     return pd.Series(column.array.take(rows, allow_fill=True), index=index)

@@ -186,7 +186,7 @@ class Resampled(Way):
                 "it cannot be tried at several ratios; hand it in as it is."
             )
         return {
-            name: _thinned(X_res, y_res, y, ratio, seed, seconds)
+            name: _thin(X_res, y_res, y, ratio, seed, seconds)
             for name, ratio in zip(self.names, self.ratios, strict=True)
         }
 
@@ -208,9 +208,7 @@ def _counts(y: np.ndarray) -> dict[Any, int]:
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def _thinned(
-    X_res: Any, y_res: np.ndarray, y: np.ndarray, ratio: float, seed: int, seconds: float
-) -> Training:
+def _thin(X_res: Any, y_res: np.ndarray, y: np.ndarray, ratio: float, seed: int, seconds: float) -> Training:
     """Keep so many of the new rows as a ratio takes, chosen at random class by class."""
     rng = numpy_generator(seed, _COPIES + 1)
     kept = [np.arange(len(y))]
@@ -330,7 +328,7 @@ class Trained(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return labels, those of the classifier itself unless a threshold was set."""
         if self.cut is None:
-            return np.asarray(self.model.predict(self._filled(X)))
+            return np.asarray(self.model.predict(self._fill(X)))
         from_model = self._scores(X)
         rare, threshold = self.cut
         others = from_model.copy()
@@ -339,30 +337,30 @@ class Trained(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return corrected probabilities (n, k)."""
-        corrected = self._aligned(self.model.predict_proba(self._filled(X))) * self.shift
+        corrected = self._align(self.model.predict_proba(self._fill(X))) * self.shift
         return corrected / np.maximum(corrected.sum(axis=1, keepdims=True), 1e-300)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return decision values, (n,) for two classes."""
-        return np.asarray(self.model.decision_function(self._filled(X)))
+        return np.asarray(self.model.decision_function(self._fill(X)))
 
     def predictions(self, X: Any) -> Predictions:
         """Return everything that metrics want to know about rows."""
         probabilities = self.predict_proba(X) if hasattr(self.model, "predict_proba") else None
         scores = probabilities if probabilities is not None else self._scores(X)
-        labels = np.searchsorted(self.classes_, self.model.predict(self._filled(X)))
+        labels = np.searchsorted(self.classes_, self.model.predict(self._fill(X)))
         return Predictions(np.clip(labels, 0, len(self.classes_) - 1), scores, probabilities)
 
-    def _filled(self, X: Any) -> Any:
+    def _fill(self, X: Any) -> Any:
         return fill_columns(X, np.array(self.empty, dtype=np.int64))
 
     def _scores(self, X: Any) -> np.ndarray:
         if hasattr(self.model, "predict_proba"):
             return self.predict_proba(X)
         values = self.decision_function(X)
-        return np.column_stack([-values, values]) if values.ndim == 1 else self._aligned(values)
+        return np.column_stack([-values, values]) if values.ndim == 1 else self._align(values)
 
-    def _aligned(self, values: np.ndarray) -> np.ndarray:
+    def _align(self, values: np.ndarray) -> np.ndarray:
         """Return columns in the order of the classes; those of a class the model never met are 0."""
         values = np.asarray(values, dtype=np.float64)
         own = np.asarray(getattr(self.model, "classes_", self.classes_))

@@ -122,7 +122,7 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
             _instead(comparison, subjects, metric),
             None,
         )
-    best = max(tried, key=lambda arm: _ranked(comparison.gain(arm, metric).mean))
+    best = max(tried, key=lambda arm: _rank(comparison.gain(arm, metric).mean))
     gain = comparison.gain(best, metric)
     word = HELPS if gain.low > 0 else HURTS if gain.high < 0 else NO_EVIDENCE
     change = _change(comparison, best, metric, gain)
@@ -141,7 +141,7 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     )
 
 
-def _ranked(value: float) -> float:
+def _rank(value: float) -> float:
     return -np.inf if np.isnan(value) else value
 
 
@@ -182,7 +182,7 @@ def _alternative(comparison: Comparison, best: str, subjects: Sequence[str], met
             f"But {_plural(chosen)} as well, within the noise ({comparison.mean(chosen, metric.name):.3f} "
             f"against {comparison.mean(best, metric.name):.3f}), and cost less: take those first."
         )
-    second = max(others, key=lambda arm: _ranked(comparison.gain(arm, metric).mean))
+    second = max(others, key=lambda arm: _rank(comparison.gain(arm, metric).mean))
     return (
         f"Nothing simpler does as well; the next best is {second} with "
         f"{comparison.mean(second, metric.name):.3f}. Use {best}."
