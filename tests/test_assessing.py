@@ -75,7 +75,9 @@ def test_a_named_classifier_takes_any_table(mixed):
     sampler = VAEOverSampler(Jitter())
     given = [mixed[0], mixed[0].to_numpy(), pyarrow.Table.from_pandas(mixed[0])]
     found = [
-        assess("logistic", X, mixed[1], sampler=sampler, ratios=[1.0], cv=2, n_repeats=1, random_state=0).table
+        assess(
+            "logistic", X, mixed[1], sampler=sampler, ratios=[1.0], cv=2, n_repeats=1, random_state=0
+        ).table
         for X in given
     ]
     for table in found:
