@@ -46,7 +46,7 @@ def move_to_fake_gpu(module, mode):
 def test_a_training_pass_and_a_draw_stay_on_the_device_of_the_batch(variant, fit):
     if (variant, fit) == ("adversarial", fit_images):
         pytest.skip("its loss asks for gradients, which torch computes on no fake GPU")
-    augmenter = fit(**({} if variant == "default" else VARIANTS[variant]))
+    augmenter = fit(**({} if variant == "default" else VARIANTS[variant]), max_iter=1)
     blueprint = get_fitted(augmenter).model.blueprint
     mode = FakeTensorMode()
     with isolated_torch(0):
