@@ -151,3 +151,30 @@ def test_a_name_that_names_nothing_is_refused(data, y, words):
     for call in (fast().fit, VAEOverSampler(fast()).fit_resample):
         with pytest.raises(InputError, match=words):
             call(data, y)
+
+
+RNG = np.random.default_rng(5)
+MOMENTS = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 10**8, 60), "s")
+#: Sixty different texts of one length that name nothing.
+NO_NAMES = {
+    "moments with fractions": [f"{m:%Y-%m-%dT%H:%M:%S}.{RNG.integers(1000):03d}Z" for m in MOMENTS],
+    "moments without colons": [f"{m:%Y-%m-%dT%H%M%S}+0000" for m in MOMENTS],
+    "times with fractions": [f"{m:%H:%M:%S}.{RNG.integers(1000):03d}" for m in MOMENTS],
+    "colours": [f"#{i:06x}" for i in RNG.integers(0, 2**24, 60)],
+    "sequences": ["".join(RNG.choice(list("ACGT"), 12)) for _ in range(60)],
+    "places": [f"{a:07.4f},{b:07.4f}" for a, b in RNG.uniform(10, 90, (60, 2))],
+}
+
+
+@pytest.mark.parametrize("kind", list(NO_NAMES))
+def test_texts_of_one_pattern_that_name_nothing_are_categories(kind):
+    X = pd.DataFrame({"a": RNG.normal(size=60), "text": NO_NAMES[kind]})
+    made, _ = VAEAugmenter(max_iter=1, random_state=0).fit(X).sample(20, random_state=0)
+    assert made["text"].isin(X["text"]).all()
+
+
+def test_moments_as_text_that_end_in_z_stay_moments():
+    X = pd.DataFrame({"a": RNG.normal(size=60), "text": [f"{m:%Y-%m-%dT%H:%M:%SZ}" for m in MOMENTS]})
+    made, _ = VAEAugmenter(max_iter=1, random_state=0).fit(X).sample(20, random_state=0)
+    moments = pd.to_datetime(made["text"], format="%Y-%m-%dT%H:%M:%SZ")
+    assert moments.between(MOMENTS.min(), MOMENTS.max()).all()

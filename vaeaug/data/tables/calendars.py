@@ -309,10 +309,11 @@ def _text_forms() -> dict[str, list[str]]:
     days += ["%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%Y-%m", "%m/%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y"]
     clocks = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
     forms = [*days, *clocks, *(f"{day}{gap}{clock}" for day in days for gap in " T" for clock in clocks)]
+    forms += [f"%Y-%m-%d{gap}{clock}Z" for gap in " T" for clock in clocks]
     digits = {"%Y": "9999", "%b": "aaa", "%f": "999999"}
     found: dict[str, list[str]] = {}
     for form in forms:
-        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form).replace("T", "a")
+        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form).replace("T", "a").replace("Z", "a")
         found.setdefault(shape, []).append(form)
     return found
 

@@ -259,8 +259,16 @@ def _are_named_alike(name: Any, texts: list[str]) -> bool:
         return True
     if len(set(map(len, texts))) > 1:
         return False
-    enough = len(texts) >= _MANY_TEXTS or len(texts[0]) >= _LONG or is_called(name, ID_NAMES)
+    many = len(texts) >= _MANY_TEXTS or len(texts[0]) >= _LONG
+    enough = is_called(name, ID_NAMES) or (many and all(map(_is_plain_key, texts)))
     return enough and Patterned.learn(texts).room >= _ROOM * len(texts)
+
+
+def _is_plain_key(text: str) -> bool:
+    """Whether text is letters, digits and dashes with a digit among them: no time, place, colour or sequence."""
+    if not re.fullmatch(r"[\w{}/-]*\d[\w{}/-]*", text):
+        return False
+    return not re.match(r"\d{4}-\d{2}-\d{2}[T_]", text)
 
 
 def _leads_to_a_number(around: Sequence[str]) -> bool:
