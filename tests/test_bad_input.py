@@ -467,3 +467,9 @@ def test_an_unfitted_model_asks_for_fit(method):
     refuses(
         lambda: UNFITTED[method](fast()), NotFittedError, "VAEAugmenter instance is not fitted yet", "'fit'"
     )
+
+
+def test_a_masked_array_is_told_how_to_say_missing(numbers):
+    X, y = numbers
+    with pytest.raises(InputError, match="filled\\(numpy.nan\\)"):
+        VAEAugmenter(max_iter=1).fit(np.ma.masked_greater(X, 1.0), y)

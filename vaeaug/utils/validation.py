@@ -159,7 +159,7 @@ def errors_of_ours() -> Iterator[None]:
 
 
 def refuse_other_forms(X: Any) -> None:
-    """Raise for what holds rows, but not as a frame or an array: a Series, a dict, a list of dicts.
+    """Raise for what holds rows, but not as a frame or an array: a Series, a dict, a masked array.
 
     Raises
     ------
@@ -169,6 +169,10 @@ def refuse_other_forms(X: Any) -> None:
     if isinstance(X, pd.Series) or (is_foreign(X) and not is_foreign_frame(X)):
         raise InputError(
             f"Expected a 2-dimensional container for X, got a {kind}, which is one column; pass X.to_frame()."
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        raise InputError(
+            "X is a masked array; pass X.astype(float).filled(numpy.nan), where masked cells are missing ones."
         )
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):
         raise InputError(f"X is a {kind}; pass the frame that it makes: pandas.DataFrame(X).")

@@ -313,7 +313,8 @@ def _text_forms() -> dict[str, list[str]]:
     digits = {"%Y": "9999", "%b": "aaa", "%f": "999999"}
     found: dict[str, list[str]] = {}
     for form in forms:
-        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form).replace("T", "a").replace("Z", "a")
+        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form)
+        shape = re.sub("[TZ]", "a", shape)
         found.setdefault(shape, []).append(form)
     return found
 

@@ -265,7 +265,7 @@ def _are_named_alike(name: Any, texts: list[str]) -> bool:
 
 
 def _is_plain_key(text: str) -> bool:
-    """Whether text is letters, digits and dashes with a digit among them: no time, place, colour or sequence."""
+    """Whether text is letters, digits and dashes, a digit among them: no time, place, colour, sequence."""
     if not re.fullmatch(r"[\w{}/-]*\d[\w{}/-]*", text):
         return False
     return not re.match(r"\d{4}-\d{2}-\d{2}[T_]", text)
