@@ -116,7 +116,7 @@ def assess(
     outcomes = cross_validate(problem, everything, folds, seed=seed, n_jobs=n_jobs, verbose=bool(verbose))
     about = [way for way in ways if subject is None or any(name.startswith(subject) for name in way.names)]
     subjects = list(handed) or [name for way in about for name in way.names]
-    facts = _facts(estimator, X, classes, counts, rare, folds, seed, metric)
+    facts = _describe_run(problem, counts, folds, seed, metric)
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
     return Assessment(
         outcomes,
@@ -333,22 +333,16 @@ def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Way],
     return ways, skipped
 
 
-def _facts(
-    estimator: Any,
-    X: Any,
-    classes: np.ndarray,
-    counts: np.ndarray,
-    rare: int,
-    folds: Sequence[Fold],
-    seed: int,
-    metric: Metric,
+def _describe_run(
+    problem: Problem, counts: np.ndarray, folds: Sequence[Fold], seed: int, metric: Metric
 ) -> dict[str, str]:
+    classes = problem.classes
     listed = ", ".join(f"{label}: {count:,}" for label, count in list(zip(classes, counts, strict=True))[:12])
     more = f", … ({len(classes)} classes)" if len(classes) > 12 else ""
-    shape = " × ".join(f"{size:,}" for size in X.shape)
+    shape = " × ".join(f"{size:,}" for size in problem.X.shape)
     return {
-        "Data": f"{shape}; rows of each class: {listed}{more}; the rare class is {classes[rare]}",
-        "Classifier": " ".join(str(estimator).split()),
+        "Data": f"{shape}; rows of each class: {listed}{more}; the rare class is {classes[problem.rare]}",
+        "Classifier": " ".join(str(problem.estimator).split()),
         "Verdict about": metric.title,
         "Test folds": f"{len(folds)}; every sampler is fitted on the training rows of a fold only",
         "Seed": str(seed),
