@@ -147,3 +147,12 @@ def test_a_table_without_values_is_not_judged(known):
     X, y = pd.DataFrame({"a": np.full(40, np.nan)}), np.arange(40) % 2
     X.loc[: known - 1, "a"] = 1.0
     assert (Committee().fit(X, y).rate(X, y) >= 0).any()
+
+
+def test_numbers_beyond_single_precision_are_judged_as_others_are(numbers):
+    X, y = numbers
+    X_new, y_new = X[::2] + 0.1, y[::2]
+    plain, huge = (
+        Committee(random_state=0).fit(X * scale, y).rate(X_new * scale, y_new) for scale in (1.0, 2.0**900)
+    )
+    assert np.corrcoef(plain, huge)[0, 1] > 0.99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,8 @@ _LEVELS = 30
 _TREES = 50
 #: Probabilities of a forest are whole numbers of its trees; beyond this they say no more.
 _LEAST = 1e-3
+#: Numbers beyond this are scaled down before they are judged.
+_LARGE = 1e30
 _FOLDS, _ROWS, _MODEL = 61, 62, 63
 #: Rows made for each one wanted, of which the typical ones are kept: at first, and in all.
 _SURPLUS, _MOST_SURPLUS = 1.5, 6.0
@@ -167,7 +170,13 @@ class Committee(BaseEstimator):
 
     def _features(self, rows: Any) -> pd.DataFrame:
         """Return rows as columns of float64 and categories that mean the same for all rows."""
-        frame = join_tables({"X": self._real, "X_new": tidy_table(rows)}).frame(1)
+        tables = join_tables({"X": self._real, "X_new": tidy_table(rows)})
+        real, frame = tables.frame(0), tables.frame(1)
+        for name in real.select_dtypes("number"):
+            # Forests read single precision, and squares of large numbers overflow.
+            reach = float(real[name].abs().max())
+            if reach > _LARGE:
+                frame[name] = np.ldexp(frame[name].to_numpy(np.float64), -math.frexp(reach)[1])
         frame.columns = pd.RangeIndex(frame.shape[1])
         return frame
 
