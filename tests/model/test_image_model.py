@@ -124,7 +124,7 @@ def test_large_images_are_worked_through_in_smaller_chunks(model, monkeypatch):
     x, c = digits()
     whole, _ = model.encode(x[:20], c[:20])
     sizes = []
-    chunks = Model._chunks
+    chunks = Model.chunks
 
     def counted(self, *arrays, **options):
         for chunk in chunks(self, *arrays, **options):
@@ -132,7 +132,7 @@ def test_large_images_are_worked_through_in_smaller_chunks(model, monkeypatch):
             yield chunk
 
     monkeypatch.setattr(vaeaug.model.model, "_CHUNK_PIXELS", 64 * 7)
-    monkeypatch.setattr(Model, "_chunks", counted)
+    monkeypatch.setattr(Model, "chunks", counted)
     parts, _ = model.encode(x[:20], c[:20])
     assert sizes == [7, 7, 6]
     assert_allclose(parts, whole, atol=1e-4)

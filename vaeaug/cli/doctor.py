@@ -79,7 +79,7 @@ def repeat_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:
 
     Examples
     --------
-    >>> from vaeaug.cli.doctor import repeated_draws
+    >>> from vaeaug.cli.doctor import repeat_draws
     >>> repeat_draws(lambda: b"always", 5)
     5
     """

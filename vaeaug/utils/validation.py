@@ -172,7 +172,7 @@ def refuse_other_forms(X: Any) -> None:
         )
     if isinstance(X, np.ma.MaskedArray):
         raise InputError(
-            "X is a masked array; pass X.astype(float).filled(numpy.nan), where masked cells are missing ones."
+            "X is a masked array; pass X.astype(float).filled(numpy.nan): masked cells are then missing ones."
         )
     if isinstance(X, Mapping) and not hasattr(X, "toarray"):
         raise InputError(f"X is a {kind}; pass the frame that it makes: pandas.DataFrame(X).")

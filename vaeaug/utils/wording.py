@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 __all__ = ["count", "first_line", "list_names"]
 
 
@@ -31,8 +29,13 @@ def list_names(names: Iterable[Any], most: int = 12) -> str:
     >>> list_names(["a", 2, 3.5], most=2)
     "'a', 2, … (3 in all)"
     """
-    listed = [repr(name.item() if isinstance(name, np.generic) else name) for name in names]
+    listed = [repr(_to_plain(name)) for name in names]
     return ", ".join(listed[:most]) + (f", … ({len(listed)} in all)" if len(listed) > most else "")
+
+
+def _to_plain(name: Any) -> Any:
+    """Return a scalar of numpy as Python's own; numpy is not imported for it, since --help needs none."""
+    return name.item() if type(name).__module__ == "numpy" and hasattr(name, "item") else name
 
 
 def first_line(error: Exception) -> str:
