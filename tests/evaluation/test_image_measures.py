@@ -142,6 +142,14 @@ class TestImages:
         with pytest.raises(InputError, match=message):
             image_features(np.zeros((4, 4, 4)), network, batch_size=2)
 
+    def test_autocast_of_the_caller_changes_nothing(self):
+        images = np.random.default_rng(0).random((6, 4, 4), dtype=np.float32)
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+        expected = image_features(images, network)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = image_features(images, network)
+        np.testing.assert_array_equal(found, expected)
+
 
 class TestGradientEnergy:
     def test_by_hand(self):

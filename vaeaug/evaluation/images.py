@@ -12,6 +12,7 @@ from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.distances import nearest
 from vaeaug.evaluation.privacy import attack_scores, copied_share
+from vaeaug.utils.random import neutral_torch
 
 __all__ = [
     "channels_first",
@@ -266,10 +267,12 @@ def _module_batches(images: np.ndarray, network: Any, batch_size: int) -> Any:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
-        with torch.no_grad():
-            for k in range(0, len(images), batch_size):
-                batch = np.ascontiguousarray(images[k : k + batch_size], dtype=np.float32)
-                yield network(torch.from_numpy(batch).to(device) / scale)
+        for k in range(0, len(images), batch_size):
+            batch = np.ascontiguousarray(images[k : k + batch_size], dtype=np.float32)
+            # A block that is open across the yield would hold for the caller's code as well.
+            with neutral_torch(), torch.no_grad():
+                made = network(torch.from_numpy(batch).to(device) / scale)
+            yield made
     finally:
         for module, training in modes.items():
             module.training = training
