@@ -14,6 +14,7 @@ CLASSES = {
     "text array": np.array(["b", "a", "b"]),
     "object array": np.array(["b", "a", "b"], dtype=object),
     "int array": np.array([2, 1, 2], dtype=np.int8),
+    "big-endian array": np.array([2, 1, 2], dtype=">i4"),
     "bool array": np.array([True, False, True]),
     "float array": np.array([1.0, 0.0, 1.0]),
     "column vector": np.array([[2], [1], [2]]),

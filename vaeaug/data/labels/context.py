@@ -388,7 +388,8 @@ def _as_series(y: Any) -> pd.Series:
     if isinstance(y, pd.Series):
         return y
     # Text arrays become objects, so that labels longer than those of fit are not cut.
-    plain = y.astype(object) if y.dtype.kind in "USO" else y
+    # pandas takes no numbers in the byte order of another machine.
+    plain = y.astype(object if y.dtype.kind in "USO" else y.dtype.newbyteorder("="), copy=False)
     return pd.Series(plain, name="y", dtype=object if plain.dtype.kind == "O" else None)
 
 
