@@ -544,6 +544,14 @@ def test_a_gpu_in_a_forked_process_is_explained():
         pictures(augmenter=Forked())
 
 
+def test_an_epoch_beyond_int64_is_refused_and_changes_nothing():
+    data = pictures()
+    before = gathered(data)
+    with pytest.raises(InputError, match="epoch must be an integer"):
+        data.set_epoch(1 << 63)
+    assert alike(before, gathered(data))
+
+
 def test_workers_do_not_make_pools(monkeypatch):
     data = pictures()
     monkeypatch.setattr("vaeaug.integrations.torch.is_worker", lambda: True)

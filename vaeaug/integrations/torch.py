@@ -245,14 +245,14 @@ class AugmentedDataset(Dataset):
         Parameters
         ----------
         epoch : int
-            0 or more.
+            From 0 to 2⁶³ - 1, as many as an int64 holds.
 
         Raises
         ------
         InputError
             If called in a worker process.
         """
-        check_number("epoch", epoch, low=0, integer=True)
+        check_number("epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
         if is_worker() or self._pool is None:
             raise InputError(
                 f"{_WHO}: set_epoch must be called in the process that made the dataset, before iterating "
