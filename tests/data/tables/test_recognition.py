@@ -113,6 +113,11 @@ NO_DATES = {
     "few prices": pd.Series([100, 250, 1200, 830, 1145, 945, 1015, 2030, 1, 5, 10, 59]),
     "cents": pd.Series(np.round(RNG.random(ROWS) * 2000, 2)),
     "text of numbers": pd.Series(np.round(RNG.random(ROWS) * 2000, 2)).astype(str),
+    "prices of 101 to 131": pd.Series(np.arange(101, 132)),
+    "prices of 10101 to 10131": pd.Series(np.arange(10_101, 10_132)),
+    "rooms of nine floors": pd.Series(
+        [100 * floor + room for floor in range(1, 10) for room in range(1, 29)]
+    ),
 }
 
 

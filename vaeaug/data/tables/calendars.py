@@ -294,6 +294,11 @@ def _not_dates(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int] |
         return None
     if form.fields[0] == "H" and np.unique(seconds[valid] // 3600).size < 5:
         return None  # numbers below 60 are minutes of the first hour, and anything else
+    least = 10 if numbers[-1] < 10_000 else 3
+    if "y" in form.fields and np.unique(numbers[valid] // 100).size < least:
+        return None  # 101 to 131, or 101 to 920: rooms, prices, courses
+    if form.fields == "HM" and (numbers[valid] % 100).max() < 30:
+        return None  # times reach the second half of an hour; rooms 101 to 928 do not
     return [int(number) for number in numbers[~valid]]
 
 
