@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.recognition import ID_NAMES, is_called
 from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.errors import ColumnNote, InputError, RejectedColumn
 
@@ -388,3 +389,15 @@ def test_a_dtype_without_more_numbers_says_so():
         InputError, match=r"'key': there are no more identifiers of dtype int8 after 127.*int64"
     ):
         codec.decode(codec.encode(frame))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(name, True) for name in ["id", "user_id", "userId", "ID_2", "order id", "uuid", "index", "row_index"]]
+    + [
+        (name, False)
+        for name in ["user_id_count", "price_index", "stock index", "valid", "idle", "index_fund"]
+    ],
+)
+def test_a_column_is_called_an_identifier_by_its_first_or_last_word(name, expected):
+    assert is_called(name, ID_NAMES) == expected

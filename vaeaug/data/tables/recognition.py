@@ -17,8 +17,10 @@ _FEW_UNSEEN, _SOME_UNSEEN = 0.15, 0.5
 _CROWDED, _RATHER_CROWDED = 0.6, 0.75
 #: What columns of codes, and of identifiers, are called.
 CODE_NAMES = re.compile(r"(^|[^a-z])(zip|zipcode|postal|postcode|plz|fips|sku)([^a-z]|$)|code$")
+_ID_WORDS = "(id|ids|uid|uuid|guid|identifier|rownumber|rownum|rowid)"
+#: At the beginning or at the end of a name: user_id_count is a count, and price_index a price.
 ID_NAMES = re.compile(
-    r"(^|[^a-z])(id|ids|uid|uuid|guid|identifier|index|rownumber|rownum|rowid|unnamed: 0)([^a-z]|$)"
+    rf"^{_ID_WORDS}([^a-z]|$)|(^|[^a-z]){_ID_WORDS}[^a-z]*$|^(row[^a-z])?index$|^unnamed: 0$"
 )
 
 
