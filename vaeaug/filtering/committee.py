@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from vaeaug.evaluation.encoders import PlainColumns, build_encoder
 from vaeaug.evaluation.tables import join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import keyed_seed, numpy_generator
@@ -29,7 +27,6 @@ __all__ = ["Committee", "typical_rows"]
 
 #: Classes with fewer rows are not judged: a share of their scores says nothing.
 _FEWEST = 5
-_LEVELS = 30
 _TREES = 50
 #: Probabilities of a forest are whole numbers of its trees; beyond this they say no more.
 _LEAST = 1e-3
@@ -159,12 +156,14 @@ class Committee(BaseEstimator):
 
     def _train(self, features: pd.DataFrame, groups: np.ndarray, fold: int) -> list[tuple[Any, np.ndarray]]:
         seed = keyed_seed(self.random_state, _MODEL, fold)
+        kinds = PlainColumns.find_kinds(features)
+        plain, scaled = (
+            build_encoder(*kinds, scaled=each, unknown="infrequent_if_exist") for each in (False, True)
+        )
+        forest = RandomForestClassifier(_TREES, min_samples_leaf=3, random_state=seed)
         members = [
-            make_pipeline(
-                _build_encoder(features, scaled=False),
-                RandomForestClassifier(_TREES, min_samples_leaf=3, random_state=seed),
-            ),
-            make_pipeline(_build_encoder(features, scaled=True), LogisticRegression(C=0.3, max_iter=500)),
+            make_pipeline(plain, forest),
+            make_pipeline(scaled, LogisticRegression(C=0.3, max_iter=500)),
         ]
         return [(model.fit(features, groups), np.asarray(model[-1].classes_)) for model in members]
 
@@ -179,21 +178,6 @@ class Committee(BaseEstimator):
                 frame[name] = np.ldexp(frame[name].to_numpy(np.float64), -math.frexp(reach)[1])
         frame.columns = pd.RangeIndex(frame.shape[1])
         return frame
-
-
-def _build_encoder(features: pd.DataFrame, scaled: bool) -> ColumnTransformer:
-    """Return what turns columns into numbers: medians for holes, a column for each frequent category."""
-    discrete = [name for name in features if isinstance(features[name].dtype, pd.CategoricalDtype)]
-    numbers = [name for name in features if name not in discrete]
-    # A column without a single value has no median, and becomes a constant one.
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    steps: list[Any] = [imputer, *([StandardScaler()] if scaled else [])]
-    categories = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False
-    )
-    return ColumnTransformer(
-        [("numbers", make_pipeline(*steps), numbers), ("categories", categories, discrete)]
-    )
 
 
 def _log_odds(

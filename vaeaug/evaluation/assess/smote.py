@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import is_continuous, read_numbers, simplify
+from vaeaug.evaluation.encoders import PlainColumns
 
 __all__ = ["Smote", "smote_is_there"]
 
@@ -52,12 +53,9 @@ class Smote(BaseEstimator):
         if smallest < 2:
             raise InputError("SMOTE needs two rows or more of each class, and one class has a single row.")
         frame = _as_frame(X)
-        simple = [simplify(frame.iloc[:, j]) for j in range(frame.shape[1])]
-        categories = [j for j, column in enumerate(simple) if not is_continuous(column)]
-        prepared = pd.DataFrame(
-            {j: _categories(c) if j in categories else _numbers(c) for j, c in enumerate(simple)},
-            index=range(len(frame)),
-        )
+        numbers, categories = PlainColumns.find_kinds(frame)
+        prepared = PlainColumns(numbers).fit_transform(frame)
+        prepared = prepared.fillna(prepared[numbers].median())
         options = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
         options["k_neighbors"] = min(5, smallest - 1)
         home = import_module("imblearn.over_sampling")  # optional: a control, nothing depends on it
@@ -70,7 +68,7 @@ class Smote(BaseEstimator):
         X_res, y_res = sampler.fit_resample(prepared, labels)
         new = X_res.iloc[len(labels) :]
         if isinstance(X, pd.DataFrame):
-            restored = {name: _restore(new[j], X[name], simple[j]) for j, name in enumerate(X)}
+            restored = {name: _restore(new[j], X[name]) for j, name in enumerate(X)}
             made = pd.concat(restored, axis=1) if restored else new
             return pd.concat([X, made.set_axis(X.columns, axis=1)], ignore_index=True), y_res
         rows = np.asarray(X)
@@ -78,9 +76,6 @@ class Smote(BaseEstimator):
         if rows.dtype.kind in "iu":
             values = np.rint(values.astype(np.float64))
         return np.concatenate([rows, values.astype(rows.dtype).reshape(-1, *rows.shape[1:])]), y_res
-
-
-_MISSING = "(missing)"
 
 
 def _as_frame(X: Any) -> pd.DataFrame:
@@ -92,20 +87,9 @@ def _as_frame(X: Any) -> pd.DataFrame:
     return pd.DataFrame(flat if flat.dtype.kind != "O" else flat.tolist())
 
 
-def _categories(column: pd.Series) -> np.ndarray:
-    objects = column.astype(object)
-    return objects.where(column.notna(), _MISSING).astype(str).to_numpy(dtype=object)
-
-
-def _numbers(column: pd.Series) -> np.ndarray:
-    """Return numbers, of dates the seconds since 1970, with the median for holes."""
-    values = read_numbers(column)
-    known = values[~np.isnan(values)]
-    return np.nan_to_num(values, nan=np.median(known) if len(known) else 0.0)
-
-
-def _restore(new: pd.Series, old: pd.Series, simple: pd.Series) -> pd.Series:
+def _restore(new: pd.Series, old: pd.Series) -> pd.Series:
     """Return a new column in the dtype of the old one."""
+    simple = simplify(old)
     if not is_continuous(simple):
         # Categories went through as text: give each its value back, of equal texts the first.
         known = old.dropna()
