@@ -26,7 +26,7 @@ from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
 from vaeaug.evaluation.assess.smote import Smote
-from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, Nothing, Resampled, Way
+from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, NoResampling, Resampled, Strategy
 from vaeaug.evaluation.privacy import distance_to_closest
 
 __all__ = ["PARTS", "Half", "list_halves"]
@@ -165,29 +165,29 @@ class Half:
     def _take(self, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
         return self.data.X.iloc[rows].reset_index(drop=True), self.data.y[rows]
 
-    def _try(self, model: Any, strategies: list[Way]) -> list[Outcome]:
+    def _try(self, model: Any, strategies: list[Strategy]) -> list[Outcome]:
         problem = Problem(model, self.data.X, self.data.y, np.array([0, 1]), 1)
         return cross_validate(problem, strategies, [self.fold], seed=self.seed, n_jobs=None, verbose=False)
 
-    def _compare(self, strategies: list[Way]) -> dict[str, dict[str, Any]]:
+    def _compare(self, strategies: list[Strategy]) -> dict[str, dict[str, Any]]:
         """Try strategies beside plain training, with every learner."""
         results = {}
         for name in LEARNERS:
             model = build_learner(name, self.data.X, self.seed)
             usable = [s for s in strategies if not isinstance(s, ClassWeights) or not s.obstacle(model)]
-            plain, *others = outcomes = self._try(model, [Nothing(), *usable])
-            results[name] = {outcome.arm: self._tell(outcome) for outcome in outcomes}
+            plain, *others = outcomes = self._try(model, [NoResampling(), *usable])
+            results[name] = {outcome.strategy: self._tell(outcome) for outcome in outcomes}
             for outcome in others:
-                if outcome.arm.startswith("VAEOverSampler") and outcome.rare is not None:
-                    two = (np.column_stack([1 - each.rare, each.rare]) for each in (plain, outcome))
+                if outcome.strategy.startswith("VAEOverSampler") and outcome.minority is not None:
+                    two = (np.column_stack([1 - each.minority, each.minority]) for each in (plain, outcome))
                     p = blend(*two)
-                    results[name][outcome.arm + ", blended"] = _round(self._score(p.argmax(axis=1), p))
+                    results[name][outcome.strategy + ", blended"] = _round(self._score(p.argmax(axis=1), p))
         return results
 
     def _tell(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.error:
             return {"error": outcome.error}
-        slope = np.nan if outcome.rare is None else calibration_slope(self.truth, outcome.rare)
+        slope = np.nan if outcome.minority is None else calibration_slope(self.truth, outcome.minority)
         return _round(outcome.scores | {"calibration_slope": slope, "seconds": outcome.seconds})
 
     def _score(self, predicted: np.ndarray, p: np.ndarray) -> dict[str, Any]:
@@ -223,7 +223,7 @@ class Half:
         """Return the gain of the judged strategy on the other half, with a bootstrap interval."""
         ratio = float(subject.rsplit(" ", 1)[1].rstrip(")"))
         ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), [ratio])
-        p = {outcome.arm: outcome.rare for outcome in self._try(model, [Nothing(), ours])}
+        p = {outcome.strategy: outcome.minority for outcome in self._try(model, [NoResampling(), ours])}
         before, after = p["nothing"], p[ours.names[0]]
         rng = np.random.default_rng(self.seed)
         rows, gains = np.arange(len(self.truth)), []

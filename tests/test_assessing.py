@@ -29,7 +29,7 @@ def test_it_is_part_of_the_face():
 def test_the_verdict_is_about_the_oversampler_at_several_ratios(rare):
     Jitter.fits = 0
     found = assess(LogisticRegression(), *rare, sampler=VAEOverSampler(Jitter(), method="prior"), **QUICK)
-    ours = [arm for arm in found.table.index if arm.startswith("VAEOverSampler")]
+    ours = [name for name in found.table.index if name.startswith("VAEOverSampler")]
     assert len(ours) == 3
     assert found.subjects == tuple(ours)
     assert "VAEOverSampler" in found.sentence
@@ -46,8 +46,12 @@ def test_variations_of_real_rows_are_made_anew_where_thresholds_are_chosen(rare)
 
 
 def test_another_sampler_is_judged_with_the_oversampler_beside_it(rare, monkeypatch):
-    monkeypatch.setattr("vaeaug.assessing.VAEOverSampler", lambda: VAEOverSampler(Jitter()))
-    monkeypatch.setattr("vaeaug.assessing.isinstance", lambda thing, kind: False, raising=False)
+    class Quick(VAEOverSampler):
+        def fit_resample(self, X, y):
+            options = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
+            return VAEOverSampler(Jitter(), **options).fit_resample(X, y)
+
+    monkeypatch.setattr("vaeaug.assessing.VAEOverSampler", Quick)
     found = assess(LogisticRegression(), *rare, sampler={"mine": Smote()}, ratios=[0.5, 1.0], **QUICK)
     assert found.subjects == ("mine",)
     assert "VAEOverSampler (ratio 0.5)" in found.table.index
@@ -87,7 +91,7 @@ def test_a_named_classifier_takes_any_table(mixed):
 
 @pytest.fixture(scope="module")
 def gappy(rare):
-    """Columns that are missing everywhere, but for one row, and in the rare class; and constant ones."""
+    """Columns that are missing everywhere, but for one row, and in the minority class; and constant ones."""
     first = np.arange(160) == 3
     table = pd.DataFrame({"number": rare[0][:, 0], "gone": np.nan, "nothing": None, "same": 1.5, "word": "a"})
     table["once"] = np.where(first, 1.0, np.nan)

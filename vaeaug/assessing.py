@@ -1,4 +1,4 @@
-"""`assess`: the honest verdict on VAEOverSampler, or on any sampler handed in."""
+"""`assess`: whether VAEOverSampler, or any sampler handed in, helps a classifier on a data set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess import comparison
 from vaeaug.evaluation.assess.assessment import Assessment
+from vaeaug.evaluation.assess.comparison import Options, check_rows, choose_ratios, compare, read_labels
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.strategies import Resampled
 from vaeaug.sampler import VAEOverSampler
@@ -32,12 +32,12 @@ def assess(
     random_state: Any = None,
     verbose: int | bool = 0,
 ) -> Assessment:
-    """Say whether synthetic rows help this classifier on these data, beside every simple alternative.
+    """Say whether synthetic rows help this classifier on these data, beside every baseline.
 
     The classifier is cross-validated as it is, with class weights, with a tuned decision threshold, with
-    random copies of rare rows, with SMOTE (where imbalanced-learn is installed), with
+    random copies of minority rows, with SMOTE (where imbalanced-learn is installed), with
     :class:`VAEOverSampler`, and with the samplers handed in. Everything that is fitted is fitted on the
-    training rows of a fold. The simple alternatives cannot be left out.
+    training rows of a fold. The baselines cannot be left out.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def assess(
         place of that default.
     scoring : str or callable, optional
         What the verdict is about: ``"average_precision"`` (the default), ``"roc_auc"``,
-        ``"balanced_accuracy"``, ``"f1"`` (of the rare class), ``"tuned_balanced_accuracy"``, ``"tuned_f1"``,
-        ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn. ``"recall"``, ``"precision"`` and the like
-        are those of the rare class.
+        ``"balanced_accuracy"``, ``"f1"`` (of the minority class), ``"tuned_balanced_accuracy"``,
+        ``"tuned_f1"``, ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn. ``"recall"``,
+        ``"precision"`` and the like are those of the minority class.
     cv : int, splitter or iterable of (train, test), default=5
         Stratified folds.
     n_repeats : int or "auto", default="auto"
@@ -89,8 +89,8 @@ def assess(
     -----
     *How it is judged.* Differences to plain training are paired by fold. Their intervals are
     corrected for the overlap of the training folds (Nadeau and Bengio 2003) and, since
-    the best of several ratios is judged, for the number of ratios (Bonferroni); those of the other ways to
-    train for their number. Sentence, table, plot and page show the same intervals. The verdict is "helps" if
+    the best of several ratios is judged, for the number of ratios (Bonferroni); those of the baselines
+    for their number. Sentence, table, plot and page show the same intervals. The verdict is "helps" if
     the interval lies above 0, "hurts" if below, and otherwise "no evidence of help".
 
     *One model per fold.* The sampler is fitted once in each training fold, for the largest ratio; smaller
@@ -113,37 +113,17 @@ def assess(
     if isinstance(estimator, str):
         X = _as_frame(X, estimator)
         estimator = learner(estimator, X)
-    handed = sampler
-    own = VAEOverSampler()
-    if isinstance(sampler, VAEOverSampler):
-        own, handed = sampler, None
+    is_own = isinstance(sampler, VAEOverSampler)
+    own = sampler if is_own else VAEOverSampler()
+    chosen = choose_ratios(ratios, read_labels(y))
     # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
-    ours = Resampled(
-        "VAEOverSampler",
-        own,
-        comparison.default_ratios(comparison.labels_of(y)) if isinstance(ratios, str) else ratios,
-        reusable=own.method in ("auto", "prior"),
-    )
-    return comparison.assess(
-        estimator,
-        X,
-        y,
-        sampler=handed,
-        scoring=scoring,
-        cv=cv,
-        n_repeats=n_repeats,
-        ratios=ratios,
-        pos_label=pos_label,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        verbose=verbose,
-        ways=[ours],
-        subject="VAEOverSampler",
-    )
+    ours = Resampled("VAEOverSampler", own, chosen, reusable=own.method in ("auto", "prior"))
+    options = Options(scoring, cv, n_repeats, ratios, pos_label, n_jobs, random_state, verbose)
+    return compare(estimator, X, y, None if is_own else sampler, options, ours)
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:
-    rows = comparison.check_rows(X)
+    rows = check_rows(X)
     if isinstance(rows, pd.DataFrame):
         return rows
     rows = rows.toarray() if hasattr(rows, "toarray") else rows

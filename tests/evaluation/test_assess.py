@@ -1,4 +1,4 @@
-"""Every sampler stays inside its training fold, controls are always there, and trouble is reported."""
+"""Every sampler stays inside its training fold, baselines are always there, and trouble is reported."""
 
 import inspect
 
@@ -16,12 +16,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+import vaeaug
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess import comparison, smote
-from vaeaug.evaluation.assess.comparison import assess, default_ratios
+from vaeaug.evaluation.assess.comparison import Options, compare, default_ratios
 from vaeaug.evaluation.assess.smote import Smote
 
-CONTROLS = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
+BASELINES = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
 QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
 
 
@@ -62,6 +63,10 @@ class Flat(LogisticRegression):
         return super().fit(X, y, sample_weight=sample_weight)
 
 
+def assess(estimator, X, y, *, sampler, **options):
+    return compare(estimator, X, y, sampler, Options(**options))
+
+
 @pytest.fixture(scope="module")
 def rare():
     return make_classification(
@@ -83,14 +88,14 @@ def found(rare):
 # --- what is compared ------------------------------------------------------------------
 
 
-def test_the_controls_are_always_there(found):
-    assert found.table.index.tolist() == [*CONTROLS, "copies"]
+def test_the_baselines_are_always_there(found):
+    assert found.table.index.tolist() == [*BASELINES, "copies"]
     assert (found.table["status"] == "ok").all()
 
 
-def test_no_argument_switches_a_control_off():
-    names = set(inspect.signature(assess).parameters)
-    assert not [name for name in names if "control" in name or "arm" in name or "smote" in name.lower()]
+def test_no_argument_switches_a_baseline_off():
+    names = set(inspect.signature(vaeaug.assess).parameters)
+    assert not [name for name in names if "baseline" in name or "smote" in name.lower()]
 
 
 def test_every_metric_is_there(found):
@@ -134,8 +139,8 @@ def test_ratios_share_one_fit(rare):
     Copies.seen.clear()
     from vaeaug.evaluation.assess.strategies import Resampled
 
-    way = Resampled("SMOTE again", Smote(), [0.3, 0.6, 1.0])
-    made = way.trainings(*rare, seed=0)
+    strategy = Resampled("SMOTE again", Smote(), [0.3, 0.6, 1.0])
+    made = strategy.trainings(*rare, seed=0)
     sizes = [(training.y == 1).sum() / (training.y == 0).sum() for training in made.values()]
     assert sizes == pytest.approx([0.3, 0.6, 1.0], abs=0.01)
     new = [set(map(tuple, training.X[len(rare[1]) :])) for training in made.values()]
@@ -204,7 +209,7 @@ def test_three_classes():
     labels = np.array(["a", "b", "c"])[y]
     found = assess(LogisticRegression(max_iter=500), X, labels, sampler=Smote(), **QUICK)
     assert (found.table["status"] == "ok").all()
-    assert "the rare class is c" in found.facts["Data"]
+    assert "the minority class is c" in found.facts["Data"]
 
 
 def test_images():
@@ -300,7 +305,7 @@ def test_a_scorer_of_two_classes_is_about_the_rare_one_of_several(rare):
     found = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall", **QUICK)
     of_all = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall_macro", **QUICK)
     assert found.scores["score"].notna().all()
-    assert "recall of the rare class" in found.sentence
+    assert "recall of the minority class" in found.sentence
     assert not found.scores["score"].equals(of_all.scores["score"])
 
 

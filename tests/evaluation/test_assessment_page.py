@@ -12,7 +12,7 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess.comparison import assess
+from vaeaug.evaluation.assess.comparison import Options, compare
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
@@ -31,8 +31,8 @@ def found():
     X = pd.DataFrame(X, columns=["<i>a</i>", "b", "c", "$d_1^"])
     y = np.where(y == 1, "<b>+yes</b>", "no")
     samplers = {EVIL: Smote(), "@bad": Failing()}
-    return assess(
-        LogisticRegression(), X, y, sampler=samplers, cv=3, n_repeats=1, ratios=[1.0], random_state=0
+    return compare(
+        LogisticRegression(), X, y, samplers, Options(cv=3, n_repeats=1, ratios=[1.0], random_state=0)
     )
 
 
@@ -82,10 +82,10 @@ def test_a_page_that_cannot_be_written(found, tmp_path):
 
 def test_formulas_are_defused_in_csv(found, tmp_path):
     found.to_csv(tmp_path / "table.csv")
-    arms = pd.read_csv(tmp_path / "table.csv")["arm"]
-    assert "'" + EVIL in set(arms)
-    assert "'@bad" in set(arms)
-    assert not arms.str.match(r"[=+@-]").any()
+    names = pd.read_csv(tmp_path / "table.csv")["arm"]
+    assert "'" + EVIL in set(names)
+    assert "'@bad" in set(names)
+    assert not names.str.match(r"[=+@-]").any()
 
 
 def test_numbers_of_the_csv_are_those_of_the_table(found, tmp_path):
@@ -101,7 +101,7 @@ def test_the_summary_fits_a_terminal(found):
     assert max(map(len, prose)) <= 110
 
 
-def test_the_picture_has_a_row_per_arm(found):
+def test_the_picture_has_a_row_per_strategy(found):
     display = found.plot()
     names = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert len(names) == len(found.differences()) == 5

@@ -1,4 +1,4 @@
-"""Verdicts on made-up scores: the word follows the interval, the sentence says what to use."""
+"""Verdicts on made-up scores: the answer follows the interval, the sentence says what to use."""
 
 from dataclasses import replace
 
@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 
 from vaeaug.evaluation.assess.metrics import METRICS
-from vaeaug.evaluation.assess.verdict import HELPS, HURTS, NO_EVIDENCE, Comparison, judge
+from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
 
 AP = METRICS["average_precision"]
 
 
 def comparison(folds=10, noise=0.01, **gains):
-    """Arms whose average precision and balanced accuracy are .5 plus a gain, with noise by fold."""
+    """Strategies whose average precision and balanced accuracy are .5 plus a gain, with noise by fold."""
     rng = np.random.default_rng(0)
     rows = {}
-    for arm, gain in {"nothing": 0.0, **gains}.items():
+    for name, gain in {"nothing": 0.0, **gains}.items():
         ranking, decisions = gain if isinstance(gain, tuple) else (gain, 0.0)
         for fold in range(folds):
-            rows[arm.replace("_", " "), fold] = {
+            rows[name.replace("_", " "), fold] = {
                 "average_precision": 0.5 + ranking + noise * rng.normal(),
                 "balanced_accuracy": 0.6 + decisions + noise * rng.normal(),
                 "log_loss": 0.4 - ranking + noise * rng.normal(),
@@ -32,21 +32,23 @@ def verdict(found, metric=AP, subjects=("ours",)):
     return judge(replace(found, subjects=subjects), metric, name="Ours", estimator="a tree")
 
 
-@pytest.mark.parametrize(("gain", "word"), [(0.1, HELPS), (0.0, NO_EVIDENCE), (-0.1, HURTS)])
-def test_the_word_follows_the_interval(gain, word):
-    assert verdict(comparison(ours=gain)).word == word
+@pytest.mark.parametrize(
+    ("gain", "answer"), [(0.1, Answer.HELPS), (0.0, Answer.NO_EVIDENCE), (-0.1, Answer.HURTS)]
+)
+def test_the_answer_follows_the_interval(gain, answer):
+    assert verdict(comparison(ours=gain)).answer == answer
 
 
-@pytest.mark.parametrize(("gain", "word"), [(0.1, HELPS), (-0.1, HURTS)])
-def test_losses_count_the_other_way_round(gain, word):
+@pytest.mark.parametrize(("gain", "answer"), [(0.1, Answer.HELPS), (-0.1, Answer.HURTS)])
+def test_losses_count_the_other_way_round(gain, answer):
     found = verdict(comparison(ours=gain), METRICS["log_loss"])
-    assert found.word == word
+    assert found.answer == answer
     assert ("falls" if gain > 0 else "rises") in found.sentence
 
 
 def test_noise_alone_rarely_helps():
     rng = np.random.default_rng(1)
-    words = []
+    answers = []
     for _ in range(150):
         # Differences that share a fifth of their variance, as training folds share rows.
         shared = rng.normal(size=(3, 1)) * np.sqrt(0.2) + rng.normal(size=(3, 10)) * np.sqrt(0.8)
@@ -54,24 +56,24 @@ def test_noise_alone_rarely_helps():
             {"average_precision": np.concatenate([np.zeros(10), shared.ravel() / 100])},
             index=pd.MultiIndex.from_product([["nothing", "a", "b", "c"], range(10)], names=["arm", "fold"]),
         )
-        words.append(verdict(Comparison(frame, 0.25), subjects=("a", "b", "c")).word)
-    assert np.mean([word == HELPS for word in words]) <= 0.05
+        answers.append(verdict(Comparison(frame, 0.25), subjects=("a", "b", "c")).answer)
+    assert np.mean([answer == Answer.HELPS for answer in answers]) <= 0.05
 
 
 def test_the_best_of_several_is_judged():
     found = verdict(comparison(low=-0.1, high=0.1), subjects=("low", "high"))
-    assert (found.word, found.subject) == (HELPS, "high")
+    assert (found.answer, found.subject) == (Answer.HELPS, "high")
 
 
 def test_hurting_at_every_ratio_hurts():
     found = verdict(comparison(low=-0.2, high=-0.1), subjects=("low", "high"))
-    assert found.word == HURTS
+    assert found.answer == Answer.HURTS
     assert "the best of 2 ratios" in found.sentence
 
 
 def test_something_simpler_that_does_as_well_is_named():
     found = verdict(comparison(class_weights=0.1, ours=0.1))
-    assert found.word == HELPS
+    assert found.answer == Answer.HELPS
     assert "class weights do as well" in found.advice
 
 
@@ -81,9 +83,9 @@ def test_nothing_simpler_does_as_well():
     assert found.advice.count("Use ours.") == 1
 
 
-def test_without_help_the_better_way_is_named():
+def test_without_help_the_better_strategy_is_named():
     found = verdict(comparison(class_weights=0.1, ours=0.0))
-    assert found.word == NO_EVIDENCE
+    assert found.answer == Answer.NO_EVIDENCE
     assert "Use class weights instead" in found.advice
 
 
@@ -93,7 +95,7 @@ def test_without_any_help_rows_stay_as_they_are():
 
 def test_a_threshold_is_pointed_out_where_only_decisions_improve():
     found = verdict(comparison(tuned_threshold=(0.0, 0.2), ours=(0.0, 0.2)))
-    assert found.word == NO_EVIDENCE
+    assert found.answer == Answer.NO_EVIDENCE
     assert "move the decision threshold" in found.advice
     assert "0.599 becomes 0.801" in found.advice
 
@@ -104,5 +106,5 @@ def test_a_threshold_is_no_alternative_for_ranking():
 
 def test_nothing_to_judge():
     found = verdict(comparison(class_weights=0.1), subjects=("gone",))
-    assert (found.word, found.subject) == (NO_EVIDENCE, None)
+    assert (found.answer, found.subject) == (Answer.NO_EVIDENCE, None)
     assert "could not be judged" in found.sentence

@@ -17,21 +17,21 @@ from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cr
 from vaeaug.evaluation.assess.metrics import Predictions, measure
 from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
 from vaeaug.evaluation.assess.strategies import (
-    CLASS_WEIGHTS,
-    PLAIN,
+    Baseline,
     ClassWeights,
-    Nothing,
+    NoResampling,
     Resampled,
+    Strategy,
     Trained,
-    Way,
     train,
 )
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.random import numpy_generator
 
-__all__ = ["BLENDED", "PLAIN", "Blend", "Choice", "blend", "choose", "train_choice"]
+__all__ = ["BLENDED", "Blend", "Choice", "blend", "choose", "train_choice"]
 
 SYNTHETIC = "synthetic"
+PLAIN = Baseline.NOTHING.value
 #: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
 BLENDED = ", blended"
 _MEASURES = ("roc_auc", "average_precision")
@@ -69,7 +69,7 @@ class Blend(ClassifierMixin, BaseEstimator):
     """Two fitted classifiers, one trained on the rows as they are, one with synthetic rows, of equal say.
 
     Probabilities are multiplied (log-odds averaged), those of the second corrected for its class
-    shares. Decisions take the second as it is, and so find more rare rows than the first alone.
+    shares. Decisions take the second as it is, and so find more minority rows than the first alone.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def blend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return mixed / mixed.sum(axis=1, keepdims=True)
 
 
-def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sampler: Any = None) -> Choice:
+def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int) -> Choice:
     """Try the candidates on inner folds.
 
     Candidates are the rows as they are, class weights (where the estimator takes them), synthetic rows up
@@ -142,8 +142,6 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
     cv : int
         Folds; fewer if the rarest class has fewer rows.
     seed : int
-    sampler : object with ``fit_resample`` and ``sampling_strategy``, optional
-        By default ``VAEOverSampler()``.
 
     Returns
     -------
@@ -158,36 +156,40 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, sa
     state = int(numpy_generator(seed, _FOLD).integers(2**31 - 1))
     splits = StratifiedKFold(folds, shuffle=True, random_state=state).split(np.zeros(len(labels)), labels)
     numbered = [Fold(number, kept, held, seed + number) for number, (kept, held) in enumerate(splits)]
-    rare = int(counts.argmin())
+    minority = int(counts.argmin())
     problem = Problem(
-        estimator, X, labels, classes, rare, tune_thresholds=False, caller="AugmentedClassifier"
+        estimator, X, labels, classes, minority, tune_thresholds=False, caller="AugmentedClassifier"
     )
-    ways = _list_strategies(estimator, labels, sampler)
-    outcomes = cross_validate(problem, ways, numbered, seed=seed, n_jobs=1, verbose=False)
+    strategies: list[Strategy] = [NoResampling(), _make_synthetic(default_ratios(labels))]
+    if ClassWeights.obstacle(estimator) is None:
+        strategies.insert(1, ClassWeights())
+    outcomes = cross_validate(problem, strategies, numbered, seed=seed, n_jobs=1, verbose=False)
     truths = [problem.codes(fold.test) for fold in numbered]
-    outcomes += _blend_outcomes(outcomes, truths, rare)
+    outcomes += _blend_outcomes(outcomes, truths, minority)
     scores: dict[str, list[dict[str, float]]] = {}
     for outcome in outcomes:
         if not outcome.error:
-            scores.setdefault(outcome.arm, []).append(outcome.scores)
-    failed = {outcome.arm: f"failed: {outcome.error}" for outcome in outcomes if outcome.error}
+            scores.setdefault(outcome.strategy, []).append(outcome.scores)
+    failed = {outcome.strategy: f"failed: {outcome.error}" for outcome in outcomes if outcome.error}
     whole = {name: each for name, each in scores.items() if len(each) == folds}
     choice = _decide(whole, failed, 1 / (folds - 1))
     return replace(choice, recalibration=_fit_recalibration(choice.name, outcomes, truths))
 
 
-def _blend_outcomes(outcomes: Sequence[Outcome], truths: Sequence[np.ndarray], rare: int) -> list[Outcome]:
-    """Return outcomes of the blends of plain training with each arm that has synthetic rows."""
-    plain = {outcome.fold: outcome.probabilities for outcome in outcomes if outcome.arm == PLAIN}
+def _blend_outcomes(
+    outcomes: Sequence[Outcome], truths: Sequence[np.ndarray], minority: int
+) -> list[Outcome]:
+    """Return outcomes of the blends of plain training with each strategy that has synthetic rows."""
+    plain = {outcome.fold: outcome.probabilities for outcome in outcomes if outcome.strategy == PLAIN}
     found = []
     for outcome in outcomes:
         first, second = plain[outcome.fold], outcome.probabilities
-        if outcome.arm.startswith(SYNTHETIC) and first is not None and second is not None:
+        if outcome.strategy.startswith(SYNTHETIC) and first is not None and second is not None:
             mixed = blend(first, second)
             scores = measure(
-                truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), rare, None
+                truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), minority, None
             )
-            found.append(Outcome(outcome.arm + BLENDED, outcome.fold, scores, probabilities=mixed))
+            found.append(Outcome(outcome.strategy + BLENDED, outcome.fold, scores, probabilities=mixed))
     return found
 
 
@@ -195,7 +197,7 @@ def _fit_recalibration(
     name: str, outcomes: Sequence[Outcome], truths: Sequence[np.ndarray]
 ) -> Recalibration | None:
     """Return what the held-out rows say about the probabilities of the chosen candidate."""
-    chosen = [outcome for outcome in outcomes if outcome.arm == name]
+    chosen = [outcome for outcome in outcomes if outcome.strategy == name]
     probabilities = [outcome.probabilities for outcome in chosen if outcome.probabilities is not None]
     if name == PLAIN or not probabilities:
         return None
@@ -204,7 +206,7 @@ def _fit_recalibration(
 
 
 def train_choice(
-    name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int, sampler: Any = None
+    name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int
 ) -> tuple[Trained, Trained | None, Resampled | None]:
     """Train what was chosen on all rows.
 
@@ -220,46 +222,33 @@ def train_choice(
     classes = np.unique(labels)
     seed = int(numpy_generator(seed, _FINAL).integers(2**31 - 1))
     base = name.removesuffix(BLENDED)
-    plain = Nothing().trainings(X, labels, seed)[PLAIN]
-    if base == PLAIN:
-        return train(estimator, plain, labels, classes, seed), None, None
-    if base == CLASS_WEIGHTS:
-        weighted = ClassWeights().trainings(X, labels, seed)[CLASS_WEIGHTS]
-        return train(estimator, weighted, labels, classes, seed), None, None
+    plain = NoResampling().trainings(X, labels, seed)[PLAIN]
+    if base in (PLAIN, Baseline.CLASS_WEIGHTS):
+        training = plain if base == PLAIN else ClassWeights().trainings(X, labels, seed)[base]
+        return train(estimator, training, labels, classes, seed), None, None
     ratios = default_ratios(labels)
-    made = _synthetic(ratios, sampler)
-    ratio = ratios[list(made.names).index(base)]
-    only = _synthetic([ratio], sampler)
-    training = only.trainings(X, labels, seed)[only.names[0]]
-    trained = train(estimator, training, labels, classes, seed)
+    ratio = ratios[list(_make_synthetic(ratios).names).index(base)]
+    only = _make_synthetic([ratio])
+    trained = train(estimator, only.trainings(X, labels, seed)[base], labels, classes, seed)
     partner = train(estimator, plain, labels, classes, seed) if name.endswith(BLENDED) else None
     return trained, partner, only
 
 
-def _synthetic(ratios: Sequence[float], sampler: Any) -> Resampled:
-    return Resampled(SYNTHETIC, VAEOverSampler() if sampler is None else sampler, ratios)
-
-
-def _list_strategies(estimator: Any, labels: np.ndarray, sampler: Any) -> list[Way]:
-    ways: list[Way] = [Nothing()]
-    if ClassWeights.obstacle(estimator) is None:
-        ways.append(ClassWeights())
-    ways.append(_synthetic(default_ratios(labels), sampler))
-    return ways
+def _make_synthetic(ratios: Sequence[float]) -> Resampled:
+    return Resampled(SYNTHETIC, VAEOverSampler(), ratios)
 
 
 def _table(scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str]) -> pd.DataFrame:
-    means = {name: {m: _mean(each, m) for m in _MEASURES} for name, each in scores.items()}
-    table = pd.DataFrame.from_dict(means, orient="index", columns=list(_MEASURES), dtype=float)
+    means = [
+        pd.DataFrame(each, columns=list(_MEASURES), dtype=float).mean(skipna=False)
+        for each in scores.values()
+    ]
+    table = pd.DataFrame(means, index=list(scores))
     table = table.assign(gain=np.nan, error=np.nan, status="").rename_axis("candidate")
     lost = [name for name in failed if name not in table.index]
     table = table.reindex([*table.index, *lost])
     table.loc[lost, "status"] = [failed[name] for name in lost]
     return table
-
-
-def _mean(scores: list[dict[str, float]], measure_name: str) -> float:
-    return float(np.mean([each[measure_name] for each in scores])) if scores else np.nan
 
 
 def _decide(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.assess.cross_validation import TUNED_THRESHOLD, Outcome
+from vaeaug.evaluation.assess.cross_validation import Outcome
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
-from vaeaug.evaluation.assess.statistics import Difference
-from vaeaug.evaluation.assess.strategies import PLAIN
-from vaeaug.evaluation.assess.verdict import DECISIONS, Comparison, Verdict, judge
+from vaeaug.evaluation.assess.strategies import Baseline
+from vaeaug.evaluation.assess.verdict import DECISIONS, LEVEL, Comparison, Verdict, judge
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions
@@ -25,26 +26,33 @@ from vaeaug.utils.validation import check_option
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Assessment"]
+__all__ = ["Assessment", "Experiment"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = ("average_precision", "roc_auc", "tuned_balanced_accuracy", "brier")
 
 
-class Assessment:
-    """Scores of every way to train, and the verdict on the sampler in question.
+class Status(StrEnum):
+    """How a strategy got on, as the table says it."""
 
-    Made by :func:`vaeaug.assess`.
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "not applicable"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was tried, and what came of it.
 
     Parameters
     ----------
     outcomes : sequence of Outcome
     truths : mapping of int to ndarray of bool
-        By fold, which test rows are of the rare class.
-    arms : sequence of str
+        By fold, which test rows are of the minority class.
+    strategies : sequence of str
         All of them, in order.
     subjects : sequence of str
-        The arms that the verdict is about.
+        The strategies that the verdict is about.
     metric : Metric
         What the verdict is about.
     test_share : float
@@ -52,50 +60,63 @@ class Assessment:
     names : (str, str)
         What the sampler and the classifier are called.
     skipped : mapping of str to str
-        Ways that could not be tried, and why.
+        Baselines that could not be tried, and why.
     facts : mapping of str to str
         What was run.
+    """
+
+    outcomes: Sequence[Outcome]
+    truths: Mapping[int, np.ndarray]
+    strategies: Sequence[str]
+    subjects: Sequence[str]
+    metric: Metric
+    test_share: float
+    names: tuple[str, str]
+    skipped: Mapping[str, str]
+    facts: Mapping[str, str]
+
+
+class Assessment:
+    """Scores of every strategy, and the verdict on the sampler in question.
+
+    Made by :func:`vaeaug.assess`. Strategies are called arms in the index of its tables.
+
+    Parameters
+    ----------
+    experiment : Experiment
 
     Attributes
     ----------
     scores : DataFrame
-        Indexed by arm and fold: every metric, and seconds.
+        Indexed by strategy (``arm``) and ``fold``: every metric, and seconds.
     failures : dict of str to str
-        Arms that failed in a fold or more, with the first error.
+        Strategies that failed in a fold or more, with the first error.
     skipped : dict of str to str
-        Controls that could not be tried, with the reason.
+        Baselines that could not be tried, with the reason.
     scoring : str
         Name of the metric that the verdict is about.
     subjects : tuple of str
+        The strategies that the verdict is about.
+    facts : dict of str to str
+        What was run.
     """
 
-    def __init__(
-        self,
-        outcomes: Sequence[Outcome],
-        truths: Mapping[int, np.ndarray],
-        *,
-        arms: Sequence[str],
-        subjects: Sequence[str],
-        metric: Metric,
-        test_share: float,
-        names: tuple[str, str],
-        skipped: Mapping[str, str],
-        facts: Mapping[str, str],
-    ) -> None:
+    def __init__(self, experiment: Experiment) -> None:
+        metric, outcomes = experiment.metric, experiment.outcomes
         self.scoring = metric.name
-        self.subjects = tuple(subjects)
-        self.skipped = dict(skipped)
-        self.facts = dict(facts)
+        self.subjects = tuple(experiment.subjects)
+        self.skipped = dict(experiment.skipped)
+        self.facts = dict(experiment.facts)
         self._metrics = METRICS | {metric.name: metric}
-        self._arms = list(arms)
-        self._names = names
-        self.failures = _failures(outcomes, len(truths))
-        rows = {(o.arm, o.fold): {**o.scores, "seconds": o.seconds} for o in outcomes if not o.error}
-        index = pd.MultiIndex.from_tuples(list(rows), names=["arm", "fold"])
+        self._strategies = list(experiment.strategies)
+        self._names = experiment.names
+        self.failures = _list_failures(outcomes, len(experiment.truths))
+        rows = {(o.strategy, o.fold): {**o.scores, "seconds": o.seconds} for o in outcomes if not o.error}
+        index = pd.MultiIndex.from_tuples(list(rows), names=[LEVEL, "fold"])
         self.scores = pd.DataFrame(list(rows.values()), index=index)
-        whole = [arm for arm in self._arms if arm not in self.failures and arm not in self.skipped]
-        self._comparison = Comparison(self.scores.loc[whole], test_share, subjects=self.subjects)
-        self._slopes = _slopes(outcomes, truths)
+        whole = [each for each in self._strategies if each not in self.failures and each not in self.skipped]
+        self._comparison = Comparison(self.scores.loc[whole], experiment.test_share, subjects=self.subjects)
+        self._slopes = _measure_slopes(outcomes, experiment.truths)
 
     def __repr__(self) -> str:
         return f"<Assessment: {self.verdict!r}; summary(), table, plot(), to_html(path)>"
@@ -112,7 +133,7 @@ class Assessment:
         return self._metrics[name]
 
     def differences(self, metric: str | None = None) -> pd.DataFrame:
-        """Return how far each arm moved a metric, compared with plain training.
+        """Return how far each strategy moved a metric, compared with plain training.
 
         Parameters
         ----------
@@ -122,32 +143,35 @@ class Assessment:
         Returns
         -------
         DataFrame
-            Indexed by arm: ``difference`` (positive: the number rose), ``low`` and ``high`` of its 95 %
-            interval, and ``p``. They are corrected for the overlap of training folds (Nadeau and Bengio 2003)
-            and, since the best arm is looked for, for the number of arms (Bonferroni): the arms that the
-            verdict is about hold together, and so do all others. The sentence, the table, the plot and the
-            page show these same intervals.
+            Indexed by strategy (``arm``): ``difference`` (positive: the number rose), ``low`` and ``high``
+            of its 95 % interval, and ``p``. They are corrected for the overlap of training folds (Nadeau and
+            Bengio 2003) and, since the best strategy is looked for, for their number (Bonferroni): the
+            strategies that the verdict is about hold together, and so do all others. The sentence, the
+            table, the plot and the page show these same intervals.
         """
         name = self.metric(self.scoring if metric is None else metric).name
-        found = {arm: self._comparison.difference(arm, name) for arm in self._comparison.arms if arm != PLAIN}
+        moved: dict[str, list[float]] = {}
+        for each in self._comparison.strategies:
+            found = None if each == Baseline.NOTHING else self._comparison.difference(each, name)
+            if found is not None:
+                moved[each] = [found.mean, found.low, found.high, found.p]
         columns = ["difference", "low", "high", "p"]
-        known = {arm: each for arm, each in found.items() if isinstance(each, Difference)}
-        values = [[each.mean, each.low, each.high, each.p] for each in known.values()]
-        return pd.DataFrame(values, index=pd.Index(list(known), name="arm"), columns=columns, dtype=float)
+        index = pd.Index(list(moved), name=LEVEL)
+        return pd.DataFrame(list(moved.values()), index=index, columns=columns, dtype=float)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Means of every arm, difference in the verdict's metric with interval, seconds a fold, status."""
+        """Means of every strategy, difference in the verdict's metric with interval, seconds, status."""
         metrics = [name for name in self._metrics if name in self.scores]
-        means = self._comparison.scores[[*metrics, "seconds"]].groupby(level="arm", sort=False).mean()
+        means = self._comparison.scores[[*metrics, "seconds"]].groupby(level=LEVEL, sort=False).mean()
         moved = self.differences()[["difference", "low", "high"]]
         frame = means[metrics].assign(calibration_slope=pd.Series(self._slopes, dtype=float))
         frame = frame.join(moved).join(means["seconds"])
-        status = dict.fromkeys(self.failures, "failed") | dict.fromkeys(self.skipped, "not applicable")
-        order = [arm for arm in self._arms if arm in frame.index or arm in status]
-        frame = frame.reindex(order + [arm for arm in status if arm not in order])
-        frame["status"] = [status.get(arm, "ok") for arm in frame.index]
-        return frame.rename_axis("arm")
+        status = dict.fromkeys(self.failures, Status.FAILED) | dict.fromkeys(self.skipped, Status.SKIPPED)
+        order = [each for each in self._strategies if each in frame.index or each in status]
+        frame = frame.reindex(order + [each for each in status if each not in order])
+        frame["status"] = [status.get(each, Status.OK).value for each in frame.index]
+        return frame.rename_axis(LEVEL)
 
     @cached_property
     def _judgement(self) -> Verdict:
@@ -157,7 +181,7 @@ class Assessment:
     @property
     def verdict(self) -> str:
         """One of ``"helps"``, ``"no evidence of help"``, ``"hurts"``."""
-        return self._judgement.word
+        return self._judgement.answer.value
 
     @property
     def sentence(self) -> str:
@@ -173,7 +197,7 @@ class Assessment:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
         main = list(dict.fromkeys([self.scoring, *main]))
-        shown = self.table.loc[self.table["status"] == "ok", [*main[:5], "difference", "low", "high"]]
+        shown = self.table.loc[self.table["status"] == Status.OK, [*main[:5], "difference", "low", "high"]]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
         heads |= {"roc_auc": "ROC AUC", "difference": "diff."}
         lines = [self.verdict.upper(), _wrap(self.sentence), _wrap(self.advice), ""]
@@ -229,16 +253,18 @@ class Assessment:
         """
         frame = self.table.reset_index()
         for name in frame.select_dtypes(exclude="number"):
-            frame[name] = [_defuse(value) for value in frame[name]]
+            frame[name] = [
+                f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+                for value in frame[name]
+            ]
         with staged(path) as temporary:
             frame.to_csv(temporary, index=False)
 
     @property
     def _how(self) -> str:
         """How intervals are made, in a sentence."""
-        arms = [arm for arm in self._comparison.arms if arm != PLAIN]
-        ours = sum(arm in self.subjects for arm in arms)
-        others = len(arms) - ours
+        ours = sum(each in self.subjects for each in self._comparison.strategies)
+        others = len(self._comparison.strategies) - 1 - ours
         first = "the strategy in question" if ours == 1 else f"the {ours} strategies in question together"
         second = "the other one" if others == 1 else f"the {others} others together"
         groups = " and for ".join(text for text, size in ((first, ours), (second, others)) if size)
@@ -248,9 +274,8 @@ class Assessment:
         )
 
     def _troubles(self) -> list[str]:
-        return [f"{arm} was not tried: {why}." for arm, why in self.skipped.items()] + [
-            f"{arm} failed {why}" for arm, why in self.failures.items()
-        ]
+        skipped = [f"{name} was not tried: {why}." for name, why in self.skipped.items()]
+        return skipped + [f"{name} failed {why}" for name, why in self.failures.items()]
 
     def _sections(self) -> list[Any]:
         sections: list[Any] = []
@@ -259,11 +284,12 @@ class Assessment:
                 continue
             moved = self.differences(name)
             if name not in DECISIONS:  # a threshold changes no ranking and no probability
-                moved = moved.drop(index=TUNED_THRESHOLD, errors="ignore")
+                moved = moved.drop(index=Baseline.TUNED_THRESHOLD, errors="ignore")
+            title = self._metrics[name].title
             if len(moved):
                 sections.append(
                     Intervals(
-                        f"{_capital(self._metrics[name].title)}: difference to plain training",
+                        f"{title[:1].upper()}{title[1:]}: difference to plain training",
                         moved,
                         up=self._metrics[name].up,
                         highlighted=self.subjects,
@@ -286,8 +312,8 @@ _CHART_NOTE = (
     "sentence above and in the table. Right of the middle line is better."
 )
 _TABLE_NOTE = (
-    "Means over test folds. f1: of the rare class. tuned: at a threshold chosen inside each training fold. "
-    "difference, low, high: of the verdict's metric, compared with nothing."
+    "Means over test folds. f1: of the minority class. tuned: at a threshold chosen inside each training "
+    "fold. difference, low, high: of the verdict's metric, compared with nothing."
 )
 _COST_NOTE = (
     "Probabilities are corrected for the class shares that resampling or weights changed. Smaller log loss "
@@ -300,32 +326,21 @@ def _wrap(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 88)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _defuse(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _failures(outcomes: Sequence[Outcome], folds: int) -> dict[str, str]:
+def _list_failures(outcomes: Sequence[Outcome], folds: int) -> dict[str, str]:
     failed: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.error:
-            failed.setdefault(outcome.arm, []).append(outcome.error)
-    return {arm: f"in {len(errors)} of {folds} folds: {errors[0]}" for arm, errors in failed.items()}
+            failed.setdefault(outcome.strategy, []).append(outcome.error)
+    return {name: f"in {len(errors)} of {folds} folds: {errors[0]}" for name, errors in failed.items()}
 
 
-def _slopes(outcomes: Sequence[Outcome], truths: Mapping[int, np.ndarray]) -> dict[str, float]:
+def _measure_slopes(outcomes: Sequence[Outcome], truths: Mapping[int, np.ndarray]) -> dict[str, float]:
     """Return calibration slopes over the test rows of all folds together."""
-    together: dict[str, list[Outcome]] = {}
+    together: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for outcome in outcomes:
-        if outcome.rare is not None:
-            together.setdefault(outcome.arm, []).append(outcome)
+        if outcome.minority is not None:
+            together.setdefault(outcome.strategy, []).append((truths[outcome.fold], outcome.minority))
     return {
-        arm: calibration_slope(
-            np.concatenate([truths[o.fold] for o in found]),
-            np.concatenate([o.rare for o in found if o.rare is not None]),
-        )
-        for arm, found in together.items()
+        name: calibration_slope(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        for name, found in together.items()
     }

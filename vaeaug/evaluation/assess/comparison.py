@@ -1,8 +1,9 @@
-"""Does a sampler help this classifier on these rows? Cross-validated beside every simple alternative."""
+"""Does a sampler help this classifier on these rows? Cross-validated beside every baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -16,19 +17,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess.assessment import Assessment
-from vaeaug.evaluation.assess.cross_validation import TUNED_THRESHOLD, Fold, Problem, cross_validate
+from vaeaug.evaluation.assess.assessment import Assessment, Experiment
+from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.scorers import about_class
 from vaeaug.evaluation.assess.smote import Smote, smote_is_there
 from vaeaug.evaluation.assess.strategies import (
-    CLASS_WEIGHTS,
-    PLAIN,
+    Baseline,
     ClassWeights,
     Duplicates,
-    Nothing,
+    NoResampling,
     Resampled,
-    Way,
+    Strategy,
 )
 from vaeaug.evaluation.columns import as_array
 from vaeaug.utils.estimators import describe
@@ -36,41 +36,40 @@ from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, refuse_repeated_columns
 
-__all__ = ["assess", "check_rows", "default_ratios", "labels_of"]
+__all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios", "read_labels"]
 
 #: Classes this close in size are not imbalanced; new rows then enlarge all of them.
 _EVEN = 2 / 3
 
 
-def assess(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    sampler: Any = None,
-    scoring: str | Callable[..., float] | None = None,
-    cv: Any = 5,
-    n_repeats: int | str = "auto",
-    ratios: Sequence[float] | str = "auto",
-    pos_label: Any = None,
-    n_jobs: int | None = None,
-    random_state: Any = None,
-    verbose: int | bool = 0,
-    ways: Sequence[Way] = (),
-    subject: str | None = None,
-) -> Assessment:
-    """Say whether a sampler's rows help a classifier, by cross-validation beside simple alternatives.
+@dataclass(frozen=True)
+class Options:
+    """What :func:`vaeaug.assess` takes beside classifier, data and sampler; see there."""
 
-    Like :func:`vaeaug.assess`, for any sampler, without arms of its own for ``VAEOverSampler``.
+    scoring: str | Callable[..., float] | None = None
+    cv: Any = 5
+    n_repeats: int | str = "auto"
+    ratios: Sequence[float] | str = "auto"
+    pos_label: Any = None
+    n_jobs: int | None = None
+    random_state: Any = None
+    verbose: int | bool = 0
+
+
+def compare(
+    estimator: Any, X: Any, y: Any, sampler: Any, options: Options, own: Resampled | None = None
+) -> Assessment:
+    """Cross-validate a classifier with a sampler's rows, beside every baseline.
 
     Parameters
     ----------
-    estimator, X, y, sampler, scoring, cv, n_repeats, ratios, pos_label, n_jobs, random_state, verbose
-        As there; a sampler must be handed in, or a way.
-    ways : sequence of Way
-        More ways to train, compared with the others.
-    subject : str, optional
-        The sampler that the verdict is about, by name; by default those handed in as ``sampler``.
+    estimator : classifier
+    X : rows
+    y : array-like (n,)
+    sampler : sampler, list or dict of them, or None
+    options : Options
+    own : Resampled, optional
+        One more strategy, which the verdict is about if no sampler is given.
 
     Returns
     -------
@@ -86,52 +85,54 @@ def assess(
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> from vaeaug.evaluation.assess.smote import Smote
-    >>> from vaeaug.evaluation.assess.comparison import assess
+    >>> from vaeaug.evaluation.assess.comparison import Options, compare
     >>> X, y = make_classification(n_samples=200, weights=[0.9], random_state=0)
-    >>> found = assess(LogisticRegression(), X, y, sampler=Smote(), cv=3, n_repeats=1, random_state=0)
+    >>> found = compare(LogisticRegression(), X, y, Smote(), Options(cv=3, n_repeats=1, random_state=0))
     >>> found.verdict in ("helps", "no evidence of help", "hurts")
     True
     """
     start = perf_counter()
     _check_estimator(estimator)
-    labels = labels_of(y)
+    labels = read_labels(y)
     X = check_rows(X)
     check_consistent_length(X, labels)
-    seed = derive_seed(random_state)
-    folds = _split(X, labels, cv, n_repeats, seed)
+    seed = derive_seed(options.random_state)
+    folds = _split(X, labels, options, seed)
     classes, counts = np.unique(labels, return_counts=True)
-    rare = _find_rare(classes, counts, pos_label)
-    metric, scorer = _metric(scoring, classes, rare)
-    handed = _name_samplers(sampler)
-    chosen = default_ratios(labels) if isinstance(ratios, str) and ratios == "auto" else _check_ratios(ratios)
-    everything, skipped = _list_baselines(estimator, chosen)
-    everything += ways
-    everything += [Resampled(name, each) for name, each in handed.items()]
-    arms = [name for way in everything for name in way.names]
-    if len(set(arms)) < len(arms):
-        raise InputError(f"assess: arms must have different names, got {arms}; rename the samplers.")
-    if not handed and not ways:
+    minority = _find_minority(classes, counts, options.pos_label)
+    metric, scorer = _find_metric(options.scoring, classes, minority)
+    handed = [Resampled(name, each) for name, each in _name_samplers(sampler).items()]
+    baselines, skipped = _list_baselines(estimator, choose_ratios(options.ratios, labels))
+    strategies = [*baselines, *([own] if own else []), *handed]
+    nothing, *names = [name for each in strategies for name in each.names]
+    if len({nothing, *names}) <= len(names):
+        raise InputError(
+            f"assess: strategies must have different names, got {[nothing, *names]}; rename the samplers."
+        )
+    subjects = handed or ([own] if own else [])
+    if not subjects:
         raise InputError("assess: hand in a sampler; there is nothing to judge.")
-    problem = Problem(estimator, X, labels, classes, rare, scorer)
-    outcomes = cross_validate(problem, everything, folds, seed=seed, n_jobs=n_jobs, verbose=bool(verbose))
-    about = [way for way in ways if subject is None or any(name.startswith(subject) for name in way.names)]
-    subjects = list(handed) or [name for way in about for name in way.names]
+    problem = Problem(estimator, X, labels, classes, minority, scorer)
+    verbose = bool(options.verbose)
+    outcomes = cross_validate(problem, strategies, folds, seed=seed, n_jobs=options.n_jobs, verbose=verbose)
     facts = _describe_run(problem, counts, folds, seed, metric)
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
     return Assessment(
-        outcomes,
-        {fold.number: labels[fold.test] == classes[rare] for fold in folds},
-        arms=[PLAIN, TUNED_THRESHOLD, *arms[1:]],
-        subjects=subjects,
-        metric=metric,
-        test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in folds])),
-        names=(" or ".join(handed) or subject or subjects[0], describe(estimator)),
-        skipped=skipped,
-        facts=facts,
+        Experiment(
+            outcomes,
+            {fold.number: labels[fold.test] == classes[minority] for fold in folds},
+            strategies=[nothing, Baseline.TUNED_THRESHOLD.value, *names],
+            subjects=[name for each in subjects for name in each.names],
+            metric=metric,
+            test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in folds])),
+            names=(" or ".join(each.name for each in subjects), describe(estimator)),
+            skipped=skipped,
+            facts=facts,
+        )
     )
 
 
-def labels_of(y: Any) -> np.ndarray:
+def read_labels(y: Any) -> np.ndarray:
     """Return class labels as one dimension.
 
     Raises
@@ -181,6 +182,22 @@ def default_ratios(y: np.ndarray) -> tuple[float, ...]:
     return (float(f"{start ** (2 / 3):.2g}"), float(f"{start ** (1 / 3):.2g}"), 1.0)
 
 
+def choose_ratios(ratios: Sequence[float] | str, y: np.ndarray) -> tuple[float, ...]:
+    """Return the ratios to try, those by default for ``"auto"``.
+
+    Raises
+    ------
+    InputError
+        If they are no numbers above 0.
+    """
+    if isinstance(ratios, str) and ratios == "auto":
+        return default_ratios(y)
+    values = list(ratios) if not isinstance(ratios, str) else []
+    if not values:
+        raise InputError(f'assess: ratios must be "auto" or a list of numbers above 0, got {ratios!r}.')
+    return tuple(float(check_number("ratios", value, low=0, open_low=True)) for value in values)
+
+
 def _check_estimator(estimator: Any) -> None:
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict") and hasattr(estimator, "get_params")):
         raise InputError(
@@ -194,7 +211,7 @@ def _check_estimator(estimator: Any) -> None:
         )
 
 
-def check_rows(X: Any, who: str = "assess") -> Any:
+def check_rows(X: Any) -> Any:
     """Return rows in a container that has positions: a frame of pandas, a sparse matrix, or an array.
 
     Raises
@@ -203,20 +220,21 @@ def check_rows(X: Any, who: str = "assess") -> Any:
         For anything else, and for two columns of one name.
     """
     if isinstance(X, dict) and not sparse.issparse(X):
-        raise InputError(f"{who}: X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
+        raise InputError("assess: X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
     X = to_pandas(X)
     if isinstance(X, pd.DataFrame):
         refuse_repeated_columns(X)
         return X
     if hasattr(X, "tocsr"):
         return X
-    rows = as_array(X, f"{who}: X")
+    rows = as_array(X, "assess: X")
     if rows.ndim < 2:
-        raise InputError(f"{who}: X must have rows and columns, got {rows.ndim} dimension(s).")
+        raise InputError(f"assess: X must have rows and columns, got {rows.ndim} dimension(s).")
     return rows
 
 
-def _split(X: Any, labels: np.ndarray, cv: Any, n_repeats: int | str, seed: int) -> list[Fold]:
+def _split(X: Any, labels: np.ndarray, options: Options, seed: int) -> list[Fold]:
+    cv, n_repeats = options.cv, options.n_repeats
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise InputError(f"assess: y must hold two classes or more, got {len(classes)}: {classes.tolist()}.")
@@ -235,7 +253,9 @@ def _split(X: Any, labels: np.ndarray, cv: Any, n_repeats: int | str, seed: int)
                 f"assess: class {smallest!r} has {counts.min()} row(s), fewer than the {cv} folds, so not "
                 f"every fold could be tested; {next_step}."
             )
-        repeats = _repeats(len(labels)) if n_repeats == "auto" else n_repeats
+        repeats = n_repeats
+        if n_repeats == "auto":  # few rows make noisy folds, and cost little
+            repeats = 3 if len(labels) <= 2_000 else 2 if len(labels) <= 6_000 else 1
         check_number("n_repeats", repeats, low=1, integer=True, also=["auto"])
         splitter = RepeatedStratifiedKFold(n_splits=int(cv), n_repeats=int(repeats), random_state=seed)
         splits = list(splitter.split(np.zeros(len(labels)), labels))
@@ -253,14 +273,9 @@ def _split(X: Any, labels: np.ndarray, cv: Any, n_repeats: int | str, seed: int)
     return [Fold(i, np.asarray(train), np.asarray(test)) for i, (train, test) in enumerate(splits)]
 
 
-def _repeats(rows: int) -> int:
-    """Return how often cross-validation is repeated: few rows make noisy folds, and cost little."""
-    return 3 if rows <= 2_000 else 2 if rows <= 6_000 else 1
-
-
-def _find_rare(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
+def _find_minority(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
     if pos_label is None:
-        # Of equally rare classes the last, as 1 is the positive one of 0 and 1.
+        # Of equally small classes the last, as 1 is the positive one of 0 and 1.
         return int(len(counts) - 1 - counts[::-1].argmin())
     found = np.flatnonzero(classes == pos_label)
     if not len(found):
@@ -268,7 +283,9 @@ def _find_rare(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
     return int(found[0])
 
 
-def _metric(scoring: Any, classes: np.ndarray, rare: int) -> tuple[Metric, Callable[..., float] | None]:
+def _find_metric(
+    scoring: Any, classes: np.ndarray, minority: int
+) -> tuple[Metric, Callable[..., float] | None]:
     """Return what the verdict is about, and the scorer where it is not one of our metrics."""
     if scoring is None:
         return METRICS["average_precision"], None
@@ -284,8 +301,8 @@ def _metric(scoring: Any, classes: np.ndarray, rare: int) -> tuple[Metric, Calla
     if not callable(scorer):
         raise InputError(f"assess: scoring must be a name or a callable, got {scoring!r}.")
     title = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    about, scorer = about_class(scorer, classes, rare, named=isinstance(scoring, str))
-    return Metric("score", str(title).replace("_", " ") + (" of the rare class" if about else "")), scorer
+    about, scorer = about_class(scorer, classes, minority, named=isinstance(scoring, str))
+    return Metric("score", str(title).replace("_", " ") + (" of the minority class" if about else "")), scorer
 
 
 def _name_samplers(sampler: Any) -> dict[str, Any]:
@@ -309,28 +326,21 @@ def _name_samplers(sampler: Any) -> dict[str, Any]:
     return named
 
 
-def _check_ratios(ratios: Any) -> tuple[float, ...]:
-    values = list(ratios) if not isinstance(ratios, str) else []
-    if not values:
-        raise InputError(f'assess: ratios must be "auto" or a list of numbers above 0, got {ratios!r}.')
-    return tuple(float(check_number("ratios", value, low=0, open_low=True)) for value in values)
-
-
-def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Way], dict[str, str]]:
-    """Return the ways that are always tried, and those that cannot be, with the reason."""
+def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Strategy], dict[str, str]]:
+    """Return the strategies that are always tried, and those that cannot be, with the reason."""
     skipped: dict[str, str] = {}
-    ways: list[Way] = [Nothing()]
+    strategies: list[Strategy] = [NoResampling()]
     obstacle = ClassWeights.obstacle(estimator)
     if obstacle is None:
-        ways.append(ClassWeights())
+        strategies.append(ClassWeights())
     else:
-        skipped[CLASS_WEIGHTS] = obstacle
-    ways.append(Duplicates(ratios))
+        skipped[Baseline.CLASS_WEIGHTS.value] = obstacle
+    strategies.append(Duplicates(ratios))
     if smote_is_there():
-        ways.append(Resampled("SMOTE", Smote(), ratios))
+        strategies.append(Resampled(Baseline.SMOTE, Smote(), ratios))
     else:
-        skipped["SMOTE"] = "imbalanced-learn is not installed"
-    return ways, skipped
+        skipped[Baseline.SMOTE.value] = "imbalanced-learn is not installed"
+    return strategies, skipped
 
 
 def _describe_run(
@@ -341,7 +351,8 @@ def _describe_run(
     more = f", … ({len(classes)} classes)" if len(classes) > 12 else ""
     shape = " × ".join(f"{size:,}" for size in problem.X.shape)
     return {
-        "Data": f"{shape}; rows of each class: {listed}{more}; the rare class is {classes[problem.rare]}",
+        "Data": f"{shape}; rows of each class: {listed}{more}; "
+        f"the minority class is {classes[problem.minority]}",
         "Classifier": " ".join(str(problem.estimator).split()),
         "Verdict about": metric.title,
         "Test folds": f"{len(folds)}; every sampler is fitted on the training rows of a fold only",

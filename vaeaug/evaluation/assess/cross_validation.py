@@ -1,10 +1,10 @@
-"""Cross-validation of several ways to train: every one is fitted inside the training fold."""
+"""Cross-validation of several strategies: every one is fitted inside the training fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -14,20 +14,17 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
 from vaeaug.evaluation.assess.metrics import Thresholds, best_thresholds, measure
 from vaeaug.evaluation.assess.strategies import (
-    PLAIN,
+    Baseline,
+    Strategy,
     Trained,
     Training,
-    Way,
     explain_failure,
     train,
 )
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 
-__all__ = ["TUNED_THRESHOLD", "Fold", "Outcome", "Problem", "cross_validate"]
-
-#: The arm of plain training with another decision threshold.
-TUNED_THRESHOLD = "tuned threshold"
+__all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
 
 _FOLD, _INNER = 41, 42
 _FEW_ROWS = 2_000
@@ -45,7 +42,7 @@ class Problem:
         Labels.
     classes : ndarray (k,)
         Sorted labels.
-    rare : int
+    minority : int
         Number of the class that F1 and thresholds are about.
     scorer : callable, optional
         ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
@@ -59,7 +56,7 @@ class Problem:
     X: Any
     y: np.ndarray
     classes: np.ndarray
-    rare: int
+    minority: int
     scorer: Callable[..., float] | None = None
     tune_thresholds: bool = True
     caller: str = "assess"
@@ -87,42 +84,48 @@ class Fold:
 
 @dataclass
 class Outcome:
-    """Scores and predictions of one arm in one fold.
+    """Scores and predictions of one strategy in one fold.
 
     Parameters
     ----------
-    arm : str
+    strategy : str
     fold : int
     scores : dict of str to float
         By metric; empty if it failed.
     seconds : float
         Making rows, fitting and predicting, the shared work counted in full.
-    rare : ndarray (n_test,) or None
-        Probability given to the rare class.
+    minority : ndarray (n_test,) or None
+        Probability given to the minority class.
     probabilities : ndarray (n_test, k) or None
         Of all classes.
     error : str
         Why it failed; empty if it did not.
     """
 
-    arm: str
+    strategy: str
     fold: int
     scores: dict[str, float] = field(default_factory=dict)
     seconds: float = np.nan
-    rare: np.ndarray | None = None
+    minority: np.ndarray | None = None
     error: str = ""
     probabilities: np.ndarray | None = None
 
 
 def cross_validate(
-    problem: Problem, ways: Sequence[Way], folds: Sequence[Fold], *, seed: int, n_jobs: Any, verbose: bool
+    problem: Problem,
+    strategies: Sequence[Strategy],
+    folds: Sequence[Fold],
+    *,
+    seed: int,
+    n_jobs: Any,
+    verbose: bool,
 ) -> list[Outcome]:
-    """Try every way in every fold.
+    """Try every strategy in every fold.
 
     Parameters
     ----------
     problem : Problem
-    ways : sequence of Way
+    strategies : sequence of Strategy
         The first is the one that others are compared with; its errors are raised, the others' recorded.
     folds : sequence of Fold
     seed : int
@@ -134,48 +137,37 @@ def cross_validate(
     Returns
     -------
     list of Outcome
-        By fold, then by way.
+        By fold, then by strategy.
     """
-    work = (delayed(_try_fold)(problem, ways, fold, fold.derive_seed(seed)) for fold in folds)
-    found = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work)
-    outcomes = [outcome for part in _show_progress(found, len(folds), verbose) for outcome in part]
-    place = {name: i for i, name in enumerate(name for way in ways for name in _list_arms(way))}
-    return sorted(outcomes, key=lambda outcome: (outcome.fold, place[outcome.arm]))
+    work = (delayed(_try_fold)(problem, strategies, fold, fold.derive_seed(seed)) for fold in folds)
+    parts: Iterable[list[Outcome]] = Parallel(n_jobs=n_jobs, return_as="generator")(work)
+    if verbose:
+        from tqdm.auto import tqdm
+
+        parts = tqdm(parts, total=len(folds), desc="folds", unit="fold")
+    return [outcome for part in parts for outcome in part]
 
 
-def _list_arms(way: Way) -> list[str]:
-    return [*way.names, TUNED_THRESHOLD] if way.is_baseline else list(way.names)
-
-
-def _show_progress(parts: Iterator[list[Outcome]], count: int, verbose: bool) -> Iterator[list[Outcome]]:
-    if not verbose:
-        yield from parts
-        return
-    from tqdm.auto import tqdm
-
-    yield from tqdm(parts, total=count, desc="folds", unit="fold")
-
-
-def _try_fold(problem: Problem, ways: Sequence[Way], fold: Fold, seed: int) -> list[Outcome]:
-    """Try every way in one fold; only the rows of ``fold.train`` are ever fitted."""
+def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
+    """Try every strategy in one fold; only the rows of ``fold.train`` are ever fitted."""
     X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
     X_test = select_rows(problem.X, fold.test)
     parts = _split_inner(problem.codes(fold.train), seed) if problem.tune_thresholds else []
     found = []
-    for way in ways:
+    for strategy in strategies:
         try:
-            trainings = way.trainings(X, y, seed)
+            trainings = strategy.trainings(X, y, seed)
         except Exception as error:
-            if way.is_baseline:
+            if strategy.is_reference:
                 raise
-            found += [Outcome(name, fold.number, error=_describe_error(error)) for name in way.names]
+            found += [Outcome(name, fold.number, error=_describe_error(error)) for name in strategy.names]
             continue
-        inner = _make_inner_trainings(way, X, y, parts, trainings, seed)
+        inner = _make_inner_trainings(strategy, X, y, parts, trainings, seed)
         for name, training in trainings.items():
             try:
                 found += _judge(problem, name, training, inner[name], (X, y, X_test), fold, seed)
             except Exception as error:
-                if way.is_baseline:
+                if strategy.is_reference:
                     raise
                 found.append(Outcome(name, fold.number, error=_describe_error(error)))
     return found
@@ -203,20 +195,25 @@ _Inner = list[tuple[Training, np.ndarray]]
 
 
 def _make_inner_trainings(
-    way: Way, X: Any, y: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], whole: Any, seed: int
+    strategy: Strategy,
+    X: Any,
+    y: np.ndarray,
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    whole: Any,
+    seed: int,
 ) -> dict[str, _Inner]:
-    """Return what each arm trains on in the inner parts; none if that fails, and so no threshold."""
+    """Return what each strategy trains on in the inner parts; none if that fails, and so no threshold."""
     inner: dict[str, _Inner] = {name: [] for name in whole}
     for kept, held in parts:
         X_kept, y_kept = select_rows(X, kept), y[kept]
-        if way.reusable and all(training.added is not None for training in whole.values()):
+        if strategy.reusable and all(training.added is not None for training in whole.values()):
             made = {name: _reuse(training, X_kept, y_kept, len(y)) for name, training in whole.items()}
         else:
             try:
-                made = dict(way.trainings(X_kept, y_kept, seed))
+                made = dict(strategy.trainings(X_kept, y_kept, seed))
             except Exception:
                 # Any sampler may be handed in, and one that managed the whole fold may refuse a part of
-                # it (fewer rare rows than neighbours). The arm's scores stand; those at a tuned
+                # it (fewer minority rows than neighbours). Its scores stand; those at a tuned
                 # threshold stay empty.
                 return {name: [] for name in whole}
         for name, training in made.items():
@@ -244,19 +241,21 @@ def _judge(
 ) -> list[Outcome]:
     """Train, choose thresholds on inner rows, and measure on the test rows."""
     X, y, X_test = data
-    with explain_failure(problem.estimator, X, problem.caller) if name == PLAIN else nullcontext():
+    is_plain = name == Baseline.NOTHING
+    with explain_failure(problem.estimator, X, problem.caller) if is_plain else nullcontext():
         trained = train(problem.estimator, training, y, problem.classes, seed)
         start = perf_counter()
         predictions = trained.predictions(X_test)
     seconds = trained.seconds + perf_counter() - start
     thresholds = _choose_thresholds(problem, inner, X, y, seed)
     truth = problem.codes(fold.test)
-    scores = measure(truth, predictions, problem.rare, thresholds)
-    rare = None if predictions.probabilities is None else predictions.probabilities[:, problem.rare]
+    scores = measure(truth, predictions, problem.minority, thresholds)
+    p = predictions.probabilities
+    minority = None if p is None else p[:, problem.minority]
     if problem.scorer is not None:
         scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
-    found = [Outcome(name, fold.number, scores, seconds, rare, probabilities=predictions.probabilities)]
-    if name == PLAIN and problem.tune_thresholds:
+    found = [Outcome(name, fold.number, scores, seconds, minority, probabilities=p)]
+    if is_plain and problem.tune_thresholds:
         found.append(_move_threshold(problem, trained, found[0], thresholds, X_test, fold))
     return found
 
@@ -270,22 +269,16 @@ def _move_threshold(
     fold: Fold,
 ) -> Outcome:
     """Return the outcome of the same classifier with another threshold."""
+    name = Baseline.TUNED_THRESHOLD.value
     if thresholds is None:
-        return Outcome(TUNED_THRESHOLD, fold.number, error="too few rows to choose a threshold on")
+        return Outcome(name, fold.number, error="too few rows to choose a threshold on")
     scores = dict(plain.scores)
     scores["balanced_accuracy"] = scores["tuned_balanced_accuracy"]
     scores["f1"] = scores["tuned_f1"]
     if problem.scorer is not None:
-        moved = Trained(
-            trained.model,
-            trained.classes_,
-            trained.shift,
-            trained.seconds,
-            cut=(problem.rare, thresholds.balanced_accuracy),
-            empty=trained.empty,
-        )
+        moved = replace(trained, cut=(problem.minority, thresholds.balanced_accuracy))
         scores["score"] = float(problem.scorer(moved, X_test, problem.y[fold.test]))
-    return Outcome(TUNED_THRESHOLD, fold.number, scores, plain.seconds, plain.rare)
+    return Outcome(name, fold.number, scores, plain.seconds, plain.minority)
 
 
 def _choose_thresholds(
@@ -300,4 +293,4 @@ def _choose_thresholds(
         truths.append(np.searchsorted(problem.classes, y[held]))
     if not scores:
         return None
-    return best_thresholds(np.concatenate(truths), np.concatenate(scores), problem.rare)
+    return best_thresholds(np.concatenate(truths), np.concatenate(scores), problem.minority)

@@ -1,4 +1,4 @@
-"""How good predictions are where one class is rare: ranking, decisions, probabilities."""
+"""How good predictions are where one class is small: ranking, decisions, probabilities."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ METRICS: dict[str, Metric] = {
         Metric("average_precision", "average precision"),
         Metric("roc_auc", "ROC AUC"),
         Metric("balanced_accuracy", "balanced accuracy"),
-        Metric("f1", "F1 of the rare class"),
+        Metric("f1", "F1 of the minority class"),
         Metric("tuned_balanced_accuracy", "balanced accuracy at the tuned threshold"),
-        Metric("tuned_f1", "F1 of the rare class at the tuned threshold"),
+        Metric("tuned_f1", "F1 of the minority class at the tuned threshold"),
         Metric("log_loss", "log-loss", up=False),
         Metric("brier", "Brier score", up=False),
     )
@@ -75,14 +75,14 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which score on a row counts as rare, for the best F1 and the best balanced accuracy."""
+    """From which score on a row is called minority, for the best F1 and the best balanced accuracy."""
 
     f1: float
     balanced_accuracy: float
 
 
 def measure(
-    truth: np.ndarray, predictions: Predictions, rare: int, thresholds: Thresholds | None
+    truth: np.ndarray, predictions: Predictions, minority: int, thresholds: Thresholds | None
 ) -> dict[str, float]:
     """Return every metric of :data:`METRICS` for one test fold; NaN where it cannot be had.
 
@@ -93,7 +93,7 @@ def measure(
     ----------
     truth : ndarray of int (n,)
     predictions : Predictions
-    rare : int
+    minority : int
         The class that F1 and thresholds are about.
     thresholds : Thresholds or None
         Chosen on other rows.
@@ -104,20 +104,20 @@ def measure(
     """
     count = predictions.scores.shape[1]
     labels, found = predictions.labels, {}
-    about = [rare] if count == 2 else [k for k in range(count) if (truth == k).any()]
+    about = [minority] if count == 2 else [k for k in range(count) if (truth == k).any()]
     pairs = [(truth == k, predictions.scores[:, k]) for k in about]
     mixed = [pair for pair in pairs if 0 < pair[0].sum() < len(truth)]
     found["average_precision"] = _mean([average_precision_score(*pair) for pair in mixed])
     found["roc_auc"] = _mean([roc_auc_score(*pair) for pair in mixed])
     found["balanced_accuracy"] = _balance(truth, labels)
-    found["f1"] = _f1(truth == rare, labels == rare)
+    found["f1"] = _f1(truth == minority, labels == minority)
     found["tuned_balanced_accuracy"] = found["tuned_f1"] = np.nan
     if thresholds is not None:
         found["tuned_balanced_accuracy"] = _balance(
-            truth, decide_classes(predictions.scores, rare, thresholds.balanced_accuracy)
+            truth, decide_classes(predictions.scores, minority, thresholds.balanced_accuracy)
         )
-        tuned = decide_classes(predictions.scores, rare, thresholds.f1)
-        found["tuned_f1"] = _f1(truth == rare, tuned == rare)
+        tuned = decide_classes(predictions.scores, minority, thresholds.f1)
+        found["tuned_f1"] = _f1(truth == minority, tuned == minority)
     found["log_loss"] = found["brier"] = np.nan
     if predictions.probabilities is not None:
         p = predictions.probabilities
@@ -128,14 +128,14 @@ def measure(
     return found
 
 
-def decide_classes(scores: np.ndarray, rare: int, threshold: float) -> np.ndarray:
-    """Return the class of each row: rare from a threshold on, else the best of the others, ``(n,)``."""
+def decide_classes(scores: np.ndarray, minority: int, threshold: float) -> np.ndarray:
+    """Return the class of each row (n,): minority from a threshold on, else the best of the others."""
     others = scores.copy()
-    others[:, rare] = -np.inf
-    return np.where(scores[:, rare] >= threshold, rare, others.argmax(axis=1))
+    others[:, minority] = -np.inf
+    return np.where(scores[:, minority] >= threshold, minority, others.argmax(axis=1))
 
 
-def best_thresholds(truth: np.ndarray, scores: np.ndarray, rare: int) -> Thresholds:
+def best_thresholds(truth: np.ndarray, scores: np.ndarray, minority: int) -> Thresholds:
     """Choose thresholds on rows that the classifier was not trained on.
 
     Of several equally good ones the largest; it lies halfway to the next smaller score.
@@ -144,13 +144,13 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, rare: int) -> Thresho
     ----------
     truth : ndarray of int (n,)
     scores : ndarray (n, k)
-    rare : int
+    minority : int
 
     Returns
     -------
     Thresholds
     """
-    positive, score = truth == rare, scores[:, rare]
+    positive, score = truth == minority, scores[:, minority]
     order = np.argsort(-score, kind="stable")
     ordered, hit = score[order], positive[order]
     # A cut is possible only where the score changes.
@@ -168,7 +168,7 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, rare: int) -> Thresho
     return Thresholds(float(middle[f1.argmax()]), float(middle[balanced.argmax()]))
 
 
-def calibration_slope(rare: np.ndarray, probability: np.ndarray) -> float:
+def calibration_slope(minority: np.ndarray, probability: np.ndarray) -> float:
     """Return the slope of the truth on the log-odds predicted: 1 is right, below 1 overconfident.
 
     The slope of a logistic regression, without penalty, of the truth on an intercept and on
@@ -176,10 +176,10 @@ def calibration_slope(rare: np.ndarray, probability: np.ndarray) -> float:
 
     Parameters
     ----------
-    rare : ndarray of bool (n,)
-        Whether each row is of the rare class.
+    minority : ndarray of bool (n,)
+        Whether each row is of the minority class.
     probability : ndarray (n,)
-        Predicted for the rare class.
+        Predicted for the minority class.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def calibration_slope(rare: np.ndarray, probability: np.ndarray) -> float:
     """
     p = np.clip(np.asarray(probability, dtype=np.float64), _EDGE, 1 - _EDGE)
     x = np.log(p / (1 - p))
-    y = np.asarray(rare, dtype=np.float64)
+    y = np.asarray(minority, dtype=np.float64)
     if y.min() == y.max() or np.ptp(x) == 0:
         return np.nan
     design = np.column_stack([np.ones(len(x)), x])

@@ -1,4 +1,4 @@
-"""The ways to train that are compared: as it is, with weights, with copies, with a sampler's rows."""
+"""The strategies that are compared: the rows as they are, class weights, copies, a sampler's rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from time import perf_counter
 from typing import Any
 
@@ -13,22 +14,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess.metrics import Predictions
+from vaeaug.evaluation.assess.metrics import Predictions, decide_classes
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import begin_alike, select_rows
 
 __all__ = [
-    "CLASS_WEIGHTS",
-    "PLAIN",
+    "Baseline",
     "ClassWeights",
     "Duplicates",
-    "Nothing",
+    "NoResampling",
     "Resampled",
+    "Strategy",
     "Trained",
     "Training",
-    "Way",
     "explain_failure",
     "fill_up",
     "fit_rows",
@@ -36,9 +36,17 @@ __all__ = [
     "train",
 ]
 
-#: Names of the arms that make no rows.
-PLAIN, CLASS_WEIGHTS = "nothing", "class weights"
 _COPIES = 31
+
+
+class Baseline(StrEnum):
+    """What a sampler is compared with, by the names that tables show."""
+
+    NOTHING = "nothing"
+    TUNED_THRESHOLD = "tuned threshold"
+    CLASS_WEIGHTS = "class weights"
+    DUPLICATES = "duplicates"
+    SMOTE = "SMOTE"
 
 
 @dataclass(frozen=True)
@@ -64,47 +72,47 @@ class Training:
     seconds: float = 0.0
 
 
-class Way(ABC):
-    """One or several arms that share their work.
+class Strategy(ABC):
+    """How training rows are made: one strategy, or several that share their work.
 
     Attributes
     ----------
     names : sequence of str
-        Of the arms.
-    is_baseline : bool
+        Of each.
+    is_reference : bool
         Whether the others are compared with it.
     reusable : bool
         Whether its new rows may serve, unchanged, on any part of the rows they were made from.
     """
 
     names: Sequence[str]
-    is_baseline: bool = False
+    is_reference: bool = False
     reusable: bool = False
 
     @abstractmethod
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
-        """Return what to train on, by name of arm; only the rows given may be used."""
+        """Return what to train on, by name; only the rows given may be used."""
 
 
-class Nothing(Way):
+class NoResampling(Strategy):
     """The rows as they are."""
 
-    names = (PLAIN,)
-    is_baseline = True
+    names = (Baseline.NOTHING.value,)
+    is_reference = True
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows."""
-        return {PLAIN: Training(X, y)}
+        return {self.names[0]: Training(X, y)}
 
 
-class ClassWeights(Way):
+class ClassWeights(Strategy):
     """The rows as they are, each class of the same weight in all."""
 
-    names = (CLASS_WEIGHTS,)
+    names = (Baseline.CLASS_WEIGHTS.value,)
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows, to be weighted."""
-        return {CLASS_WEIGHTS: Training(X, y, balanced=True)}
+        return {self.names[0]: Training(X, y, balanced=True)}
 
     @staticmethod
     def obstacle(estimator: Any) -> str | None:
@@ -114,8 +122,8 @@ class ClassWeights(Way):
         return "the estimator takes neither sample_weight nor class_weight"
 
 
-class Duplicates(Way):
-    """Random copies of rare rows, up to several ratios.
+class Duplicates(Strategy):
+    """Random copies of the rows of small classes, up to several ratios.
 
     Parameters
     ----------
@@ -125,7 +133,7 @@ class Duplicates(Way):
 
     def __init__(self, ratios: Sequence[float]) -> None:
         self.ratios = tuple(ratios)
-        self.names = [ratio_name("duplicates", ratio) for ratio in self.ratios]
+        self.names = [ratio_name(Baseline.DUPLICATES, ratio) for ratio in self.ratios]
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows followed by copies."""
@@ -140,7 +148,7 @@ class Duplicates(Way):
         return made
 
 
-class Resampled(Way):
+class Resampled(Strategy):
     """Rows made by a sampler with ``fit_resample``.
 
     Parameters
@@ -152,12 +160,13 @@ class Resampled(Way):
         If given, the sampler is run once, for the largest ratio (as its ``sampling_strategy``, a dict),
         and serves the smaller ones with a random part of its new rows. Otherwise it runs as it is.
     reusable : bool, default=False
-        See :class:`Way`.
+        See :class:`Strategy`.
     """
 
     def __init__(
         self, name: str, sampler: Any, ratios: Sequence[float] | None = None, *, reusable: bool = False
     ) -> None:
+        self.name = name
         self.sampler = sampler
         self.ratios = None if ratios is None else tuple(ratios)
         self.names = [name] if ratios is None else [ratio_name(name, ratio) for ratio in ratios]
@@ -192,7 +201,7 @@ class Resampled(Way):
 
 
 def ratio_name(name: str, ratio: float) -> str:
-    """Return the name of an arm that fills classes up to a share of the largest."""
+    """Return the name of a strategy that fills classes up to a share of the largest."""
     return f"{name} (ratio {ratio:.2g})"
 
 
@@ -329,11 +338,7 @@ class Trained(ClassifierMixin, BaseEstimator):
         """Return labels, those of the classifier itself unless a threshold was set."""
         if self.cut is None:
             return np.asarray(self.model.predict(self._fill(X)))
-        from_model = self._scores(X)
-        rare, threshold = self.cut
-        others = from_model.copy()
-        others[:, rare] = -np.inf
-        return self.classes_[np.where(from_model[:, rare] >= threshold, rare, others.argmax(axis=1))]
+        return self.classes_[decide_classes(self._scores(X), *self.cut)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return corrected probabilities (n, k)."""

@@ -1,38 +1,49 @@
-"""From paired scores to a verdict, in the words of a colleague."""
+"""From paired scores to a verdict: does it help, how sure is that, what to use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
+from vaeaug.evaluation.assess.strategies import Baseline
 
-__all__ = ["DECISIONS", "HELPS", "HURTS", "NO_EVIDENCE", "Comparison", "Verdict", "judge"]
+__all__ = ["DECISIONS", "LEVEL", "Answer", "Comparison", "Verdict", "judge"]
 
-HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence of help", "hurts"
+#: Name of the index of all tables of scores, which 0.1 published.
+LEVEL = "arm"
 #: Metrics that a decision threshold can move.
 DECISIONS = ("balanced_accuracy", "f1", "score")
 
 
+class Answer(StrEnum):
+    """Whether a sampler helps."""
+
+    HELPS = "helps"
+    NO_EVIDENCE = "no evidence of help"
+    HURTS = "hurts"
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of all arms, fold by fold, and what differences are made of them.
+    """Scores of all strategies, fold by fold, and what differences are made of them.
 
     Parameters
     ----------
     scores : DataFrame
-        Indexed by arm and fold, a column per metric.
+        Indexed by strategy and fold, a column per metric.
     test_share : float
         Rows tested for each row trained on.
     level : float
         Of intervals.
     subjects : sequence of str
-        The arms in question. Since the best of them is looked for, their intervals hold together
-        (Bonferroni), and so do those of all others: one interval for each arm, wherever it is shown.
+        The strategies in question. Since the best of them is looked for, their intervals hold together
+        (Bonferroni), and so do those of all others: one interval for each strategy, wherever it is shown.
     """
 
     scores: pd.DataFrame
@@ -41,33 +52,33 @@ class Comparison:
     subjects: Sequence[str] = ()
 
     @property
-    def arms(self) -> list[str]:
-        """Names of the arms that ran in every fold."""
-        return list(dict.fromkeys(self.scores.index.get_level_values("arm")))
+    def strategies(self) -> list[str]:
+        """Names of the strategies that ran in every fold."""
+        return list(dict.fromkeys(self.scores.index.get_level_values(LEVEL)))
 
-    def mean(self, arm: str, metric: str) -> float:
+    def mean(self, strategy: str, metric: str) -> float:
         """Return the mean over folds."""
-        return float(self._folds(arm, metric).mean())
+        return float(self._folds(strategy, metric).mean())
 
-    def comparisons(self, arm: str) -> int:
-        """Return over how many arms the interval of one holds."""
-        others = [each for each in self.arms if each != "nothing"]
-        return max(1, sum((each in self.subjects) == (arm in self.subjects) for each in others))
+    def comparisons(self, strategy: str) -> int:
+        """Return over how many strategies the interval of one holds."""
+        others = [each for each in self.strategies if each != Baseline.NOTHING]
+        return max(1, sum((each in self.subjects) == (strategy in self.subjects) for each in others))
 
-    def _folds(self, arm: str, metric: str) -> np.ndarray:
-        return self.scores[metric].xs(arm, level="arm").to_numpy(dtype=np.float64)
+    def _folds(self, strategy: str, metric: str) -> np.ndarray:
+        return self.scores[metric].xs(strategy, level=LEVEL).to_numpy(dtype=np.float64)
 
-    def difference(self, arm: str, metric: str, *, than: str = "nothing") -> Difference | None:
-        """Return the paired difference of two arms; None where the metric cannot be had."""
-        moved = self._folds(arm, metric) - self._folds(than, metric)
+    def difference(self, strategy: str, metric: str, *, than: str = Baseline.NOTHING) -> Difference | None:
+        """Return the paired difference of two strategies; None where the metric cannot be had."""
+        moved = self._folds(strategy, metric) - self._folds(than, metric)
         if np.isnan(moved).all():
             return None
-        comparisons = self.comparisons(arm) if than == "nothing" else 1
+        comparisons = self.comparisons(strategy) if than == Baseline.NOTHING else 1
         return corrected_interval(moved, self.test_share, level=self.level, comparisons=comparisons)
 
-    def gain(self, arm: str, metric: Metric, *, than: str = "nothing") -> Difference:
+    def gain(self, strategy: str, metric: Metric, *, than: str = Baseline.NOTHING) -> Difference:
         """Return the difference counted so that above 0 is better."""
-        found = self.difference(arm, metric.name, than=than)
+        found = self.difference(strategy, metric.name, than=than)
         if found is None:
             return Difference(np.nan, np.nan, np.nan, np.nan, np.nan)
         if metric.up:
@@ -81,23 +92,23 @@ class Verdict:
 
     Parameters
     ----------
-    word : {"helps", "no evidence of help", "hurts"}
+    answer : Answer
     sentence : str
         The finding.
     advice : str
         What to use.
     subject : str or None
-        The arm that it is about; None if none of them ran.
+        The strategy that it is about; None if none of them ran.
     """
 
-    word: str
+    answer: Answer
     sentence: str
     advice: str
     subject: str | None
 
 
 def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) -> Verdict:
-    """Say whether the best of some arms helps, and what to use instead.
+    """Say whether the best of some strategies helps, and what to use instead.
 
     The best is the one with the largest mean. If its interval lies above 0 it helps, if below 0 it
     hurts, and otherwise there is no evidence.
@@ -107,47 +118,40 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     comparison : Comparison
     metric : Metric
     name, estimator : str
-        What the arms and the classifier are called in the sentence.
+        What the strategies and the classifier are called in the sentence.
 
     Returns
     -------
     Verdict
     """
-    subjects = comparison.subjects
-    tried = [arm for arm in subjects if arm in comparison.arms]
+    tried = [each for each in comparison.subjects if each in comparison.strategies]
     if not tried:
-        return Verdict(
-            NO_EVIDENCE,
-            f"{name} could not be judged: it failed in every form that was tried.",
-            _instead(comparison, subjects, metric),
-            None,
-        )
-    best = max(tried, key=lambda arm: _rank(comparison.gain(arm, metric).mean))
+        sentence = f"{name} could not be judged: it failed in every form that was tried."
+        return Verdict(Answer.NO_EVIDENCE, sentence, _instead(comparison, metric), None)
+    best = max(tried, key=lambda each: _rank(comparison, each, metric))
     gain = comparison.gain(best, metric)
-    word = HELPS if gain.low > 0 else HURTS if gain.high < 0 else NO_EVIDENCE
+    answer = Answer.HELPS if gain.low > 0 else Answer.HURTS if gain.high < 0 else Answer.NO_EVIDENCE
     change = _change(comparison, best, metric, gain)
-    if word == HELPS:
-        sentence = f"{best} helps {estimator} here: {change}."
-        advice = _alternative(comparison, best, subjects, metric)
-    elif word == HURTS:
-        best_of = f"{best}, the best of {len(tried)} ratios," if len(tried) > 1 else best
-        sentence = f"{best_of} hurts {estimator} here: {change}."
-        advice = _instead(comparison, subjects, metric)
-    else:
-        sentence = f"There is no evidence that {name} helps {estimator} here: with {best}, {change}."
-        advice = _instead(comparison, subjects, metric)
-    return Verdict(
-        word, sentence, " ".join(filter(None, [advice, _decisions(comparison, best, metric)])), best
-    )
+    best_of = f"{best}, the best of {len(tried)} ratios," if len(tried) > 1 else best
+    sentence = {
+        Answer.HELPS: f"{best} helps {estimator} here: {change}.",
+        Answer.HURTS: f"{best_of} hurts {estimator} here: {change}.",
+        Answer.NO_EVIDENCE: f"There is no evidence that {name} helps {estimator} here: "
+        f"with {best}, {change}.",
+    }[answer]
+    helps = answer == Answer.HELPS
+    advice = _alternative(comparison, best, metric) if helps else _instead(comparison, metric)
+    return Verdict(answer, sentence, f"{advice} {_decisions(comparison, best, metric)}".rstrip(), best)
 
 
-def _rank(value: float) -> float:
-    return -np.inf if np.isnan(value) else value
+def _rank(comparison: Comparison, strategy: str, metric: Metric) -> float:
+    gain = comparison.gain(strategy, metric).mean
+    return -np.inf if np.isnan(gain) else gain
 
 
-def _change(comparison: Comparison, arm: str, metric: Metric, gain: Difference) -> str:
+def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Difference) -> str:
     """Say from what to what a metric moved, and how sure that is."""
-    before, after = comparison.mean("nothing", metric.name), comparison.mean(arm, metric.name)
+    before, after = comparison.mean(Baseline.NOTHING, metric.name), comparison.mean(strategy, metric.name)
     sign = 1 if metric.up else -1
     ends = sorted((sign * gain.low, sign * gain.high))
     verb = "rises" if after > before else "falls" if after < before else "stays"
@@ -157,67 +161,56 @@ def _change(comparison: Comparison, arm: str, metric: Metric, gain: Difference) 
     )
 
 
-def _others(comparison: Comparison, subjects: Sequence[str], metric: Metric) -> list[str]:
-    """Return the arms that one might use instead and that can move the metric."""
-    still = () if metric.name in DECISIONS else ("tuned threshold",)
-    return [arm for arm in comparison.arms if arm not in (*subjects, "nothing", *still)]
+def _list_alternatives(comparison: Comparison, metric: Metric) -> list[str]:
+    """Return the strategies that one might use instead and that can move the metric, cheap ones first."""
+    left_out = {*comparison.subjects, Baseline.NOTHING}
+    if metric.name not in DECISIONS:
+        left_out.add(Baseline.TUNED_THRESHOLD)
+    return [each for each in comparison.strategies if each not in left_out]
 
 
-def _alternative(comparison: Comparison, best: str, subjects: Sequence[str], metric: Metric) -> str:
+def _alternative(comparison: Comparison, best: str, metric: Metric) -> str:
     """Say whether something simpler does as well."""
-    others = _others(comparison, subjects, metric)
+    others = _list_alternatives(comparison, metric)
     if not others:
         return "Nothing simpler was there to compare with."
-    gain = comparison.gain(best, metric).mean
-    as_good = [
-        arm
-        for arm in others
-        if comparison.gain(arm, metric).mean >= gain / 2
-        and not comparison.gain(best, metric, than=arm).low > 0
-    ]
-    if as_good:
-        # The order of the arms is that of their cost.
-        chosen = as_good[0]
-        return (
-            f"But {_plural(chosen)} as well, within the noise ({comparison.mean(chosen, metric.name):.3f} "
-            f"against {comparison.mean(best, metric.name):.3f}), and cost less: take those first."
-        )
-    second = max(others, key=lambda arm: _rank(comparison.gain(arm, metric).mean))
+    gain, reached = comparison.gain(best, metric).mean, comparison.mean(best, metric.name)
+    for each in others:
+        as_good = comparison.gain(each, metric).mean >= gain / 2
+        if as_good and not comparison.gain(best, metric, than=each).low > 0:
+            verb = "do" if each.startswith((Baseline.CLASS_WEIGHTS, Baseline.DUPLICATES)) else "does"
+            return (
+                f"But {each} {verb} as well, within the noise ({comparison.mean(each, metric.name):.3f} "
+                f"against {reached:.3f}), and cost less: take those first."
+            )
+    second = max(others, key=lambda each: _rank(comparison, each, metric))
     return (
         f"Nothing simpler does as well; the next best is {second} with "
         f"{comparison.mean(second, metric.name):.3f}. Use {best}."
     )
 
 
-def _plural(arm: str) -> str:
-    """Return an arm with the verb that fits it."""
-    several = arm == "class weights" or arm.startswith("duplicates")
-    return f"{arm} {'do' if several else 'does'}"
-
-
-def _instead(comparison: Comparison, subjects: Sequence[str], metric: Metric) -> str:
+def _instead(comparison: Comparison, metric: Metric) -> str:
     """Say what to use when new rows do not help."""
-    others = _others(comparison, subjects, metric)
-    gains = {arm: comparison.gain(arm, metric) for arm in others}
-    helping = [arm for arm, gain in gains.items() if gain.low > 0]
-    if helping:
-        best = max(helping, key=lambda arm: gains[arm].mean)
-        return f"Use {best} instead: {_change(comparison, best, metric, gains[best])}."
-    return "Train on the rows as they are."
+    gains = {each: comparison.gain(each, metric) for each in _list_alternatives(comparison, metric)}
+    helping = [each for each, gain in gains.items() if gain.low > 0]
+    if not helping:
+        return "Train on the rows as they are."
+    best = max(helping, key=lambda each: gains[each].mean)
+    return f"Use {best} instead: {_change(comparison, best, metric, gains[best])}."
 
 
 def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
     """Point out what a threshold does for decisions, where the verdict is not about them."""
-    if metric.name in DECISIONS or "tuned threshold" not in comparison.arms:
+    tuned, balanced = Baseline.TUNED_THRESHOLD, METRICS["balanced_accuracy"]
+    if metric.name in DECISIONS or tuned not in comparison.strategies:
         return ""
-    balanced = METRICS["balanced_accuracy"]
-    plain, moved = (comparison.mean(arm, balanced.name) for arm in ("nothing", "tuned threshold"))
-    if not comparison.gain("tuned threshold", balanced).low > 0:
+    if not comparison.gain(tuned, balanced).low > 0:
         return ""
-    ours = comparison.mean(best, balanced.name)
+    plain, moved, ours = (comparison.mean(each, balanced.name) for each in (Baseline.NOTHING, tuned, best))
     text = (
-        f"To find more of the rare rows, move the decision threshold: balanced accuracy {plain:.3f} becomes "
-        f"{moved:.3f} with the same model"
+        "To find more of the minority class, move the decision threshold: balanced accuracy "
+        f"{plain:.3f} becomes {moved:.3f} with the same model"
     )
     if comparison.gain(best, balanced).low > 0:
         text += f" ({best} at the default threshold: {ours:.3f})"
