@@ -7,9 +7,9 @@ from vaeaug.evaluation import distances
 from vaeaug.evaluation.privacy import (
     attack_scores,
     closest_share,
-    copied_share,
     distance_to_closest,
     exact_copies,
+    measure_copying,
     membership_inference,
     near_copies,
 )
@@ -126,9 +126,9 @@ class TestNearCopies:
     def test_held_out_distances_score_the_quantile(self):
         distances = np.random.default_rng(0).integers(0, 30, 1000).astype(float)
         for quantile in (0.01, 0.2, 0.5):
-            assert copied_share(distances, distances, quantile) == pytest.approx(quantile)
-        assert copied_share(np.zeros(5), distances + 1) == 1.0
-        assert copied_share(np.full(5, 99.0), distances) == 0.0
+            assert measure_copying(distances, distances, quantile) == pytest.approx(quantile)
+        assert measure_copying(np.zeros(5), distances + 1) == 1.0
+        assert measure_copying(np.full(5, 99.0), distances) == 0.0
 
 
 class TestMembershipInference:

@@ -15,7 +15,7 @@ from vaeaug.classifier.calibration import Recalibration
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, measure
-from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
+from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import (
     Baseline,
     ClassWeights,
@@ -265,11 +265,11 @@ def _decide(
         if np.isnan(moved).any():
             table.loc[name, "status"] = "cannot be ranked"
             continue
-        gain = corrected_interval(moved.mean(axis=1), test_share)
+        gain = estimate_difference(moved.mean(axis=1), test_share)
         table.loc[name, ["gain", "error"]] = gain.mean, gain.error
         is_blend = name.endswith(BLENDED)
         likely = {
-            m: _shrink(corrected_interval(each, test_share), EXPECTED[m], is_blend)
+            m: _shrink(estimate_difference(each, test_share), EXPECTED[m], is_blend)
             for m, each in zip(_MEASURES, moved.T, strict=True)
         }
         fallen = " and ".join(m.replace("_", " ") for m, change in likely.items() if change < 0)

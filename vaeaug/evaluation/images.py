@@ -11,7 +11,7 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.distances import nearest
-from vaeaug.evaluation.privacy import attack_scores, copied_share
+from vaeaug.evaluation.privacy import attack_scores, measure_copying
 from vaeaug.utils.random import neutral_torch
 
 __all__ = [
@@ -190,7 +190,7 @@ def copying_share(synthetic: Any, train: Any, holdout: Any, *, quantile: float =
     (1.0, 0.01)
     """
     rows = [_feature_rows(a, name) for a, name in _name(synthetic, train, holdout)]
-    return copied_share(nearest(rows[0], rows[1])[0], nearest(rows[2], rows[1])[0], quantile)
+    return measure_copying(nearest(rows[0], rows[1])[0], nearest(rows[2], rows[1])[0], quantile)
 
 
 def image_membership_inference(synthetic: Any, members: Any, non_members: Any) -> pd.Series:

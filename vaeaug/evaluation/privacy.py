@@ -16,9 +16,9 @@ from vaeaug.utils.random import derive_seed, numpy_generator
 __all__ = [
     "attack_scores",
     "closest_share",
-    "copied_share",
     "distance_to_closest",
     "exact_copies",
+    "measure_copying",
     "membership_inference",
     "near_copies",
 ]
@@ -233,10 +233,10 @@ def near_copies(
         )[0]
         for k in (2, 1)
     )
-    return copied_share(made, fresh, quantile)
+    return measure_copying(made, fresh, quantile)
 
 
-def copied_share(synthetic: np.ndarray, holdout: np.ndarray, quantile: float = 0.01) -> float:
+def measure_copying(synthetic: np.ndarray, holdout: np.ndarray, quantile: float = 0.01) -> float:
     """Return the share of distances below the ``quantile`` of those of held-out rows.
 
     Parameters

@@ -106,7 +106,7 @@ class VAEVariation(A.ImageOnlyTransform):
     def _varier(self) -> Varier:
         if isinstance(self.augmenter, str):
             changed = os.stat(self.augmenter).st_mtime_ns if os.path.exists(self.augmenter) else -1
-            return _loaded(self.augmenter, self.device, changed)
+            return _load_varier(self.augmenter, self.device, changed)
         if self._own is None:
             self._own = Varier(self.augmenter, _WHO)
         return self._own
@@ -128,6 +128,6 @@ class VAEVariation(A.ImageOnlyTransform):
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: str, device: str, changed: int) -> Varier:
+def _load_varier(path: str, device: str, changed: int) -> Varier:
     """Return what varies with the model in a file, read once per process and version of the file."""
     return Varier(load(path, device=device), _WHO)

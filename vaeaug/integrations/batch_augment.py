@@ -14,7 +14,7 @@ from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.shared_memory import forked_cuda_explained
+from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
 from vaeaug.utils.random import derive_seed, keyed_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
@@ -137,8 +137,8 @@ class BatchAugment(nn.Module):
             exchange = self._exchange(raw)
             exchange.check(raw, lambda i: f"images[{i}]", self._mistakes(exchange))
             rows = torch.from_numpy(chosen).to(images.device)
-            with forked_cuda_explained(_WHO):
-                new = self._normalised(self._make(raw, exchange, rows, y, keyed_seed(*key, _MAKE)))
+            with explain_forked_cuda(_WHO):
+                new = self._normalise(self._make(raw, exchange, rows, y, keyed_seed(*key, _MAKE)))
         self.calls += 1  # a batch that is refused is none
         return replace_rows(images, rows, new.to(images.device, images.dtype)), labels
 
@@ -200,7 +200,7 @@ class BatchAugment(nn.Module):
         wide = images if images.dtype == torch.float64 else images.float()
         return wide * std + mean
 
-    def _normalised(self, images: Tensor) -> Tensor:
+    def _normalise(self, images: Tensor) -> Tensor:
         if self.mean is None:
             return images
         mean, std = self._statistics(images)

@@ -53,7 +53,7 @@ class Kind:
         InputError
             If it is none of the containers, or holds something else than numbers.
         """
-        return cls._of(item, as_array(item, who), who)
+        return cls.of_array(item, as_array(item, who), who)
 
     @classmethod
     def of_rows(cls, rows: np.ndarray | torch.Tensor, who: str = "vaeaug") -> Kind:
@@ -75,7 +75,8 @@ class Kind:
         return cls("tensor" if tensors else "array", tuple(rows.shape[1:]), name)
 
     @classmethod
-    def _of(cls, item: Any, array: np.ndarray, who: str) -> Kind:
+    def of_array(cls, item: Any, array: np.ndarray, who: str) -> Kind:
+        """Describe an item that was read into an array already."""
         if isinstance(item, PILImage.Image):
             container = "pil"
         elif isinstance(item, torch.Tensor):
@@ -107,7 +108,7 @@ class Kind:
         stacked = np.empty((len(items), *self.shape), dtype=self.array_dtype)
         for i, item in enumerate(items):
             array = as_array(item, who)
-            found = Kind._of(item, array, who)
+            found = Kind.of_array(item, array, who)
             if found != self:
                 raise InputError(
                     f"{who}: all items must be alike; the first is {self}, another is {found}. Give the "

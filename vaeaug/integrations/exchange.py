@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescale
-from vaeaug.integrations.ranges import Images, Others, Ranges, fitted_range
+from vaeaug.integrations.ranges import Images, Others, Ranges, find_range
 
 __all__ = ["Exchange", "check_augmenter"]
 
@@ -66,7 +66,7 @@ class Exchange:
         self.whites: tuple[int, int] | None = None
         self.ranges: Ranges | None = None
         if self.is_image:
-            low, high = fitted_range(augmenter, rows)
+            low, high = find_range(augmenter, rows)
             self.whites = self._find_whites(low, high)
             white, wanted = self.whites or (1, 1)
             self.ranges = Ranges(augmenter, low * wanted / white, high * wanted / white, who, advice)
@@ -193,7 +193,7 @@ def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[
         orders += [(1, 2, 0), (2, 0, 1)]  # channels to the back, to the front
     for order in orders:
         moved = tuple(source[axis] for axis in order)
-        if moved == target or _squeezed(moved) == _squeezed(target):
+        if moved == target or _squeeze(moved) == _squeeze(target):
             return order
     raise InputError(
         f"{who}: the augmenter makes items of shape {source}, the real ones have shape {target}. Fit the "
@@ -201,7 +201,7 @@ def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[
     )
 
 
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _squeeze(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(length for length in shape if length != 1)
 
 

@@ -13,7 +13,7 @@ from vaeaug.integrations.conversion import rescale
 from vaeaug.integrations.exchange import Exchange
 from vaeaug.integrations.labels import Labels
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.shared_memory import forked_cuda_explained
+from vaeaug.integrations.shared_memory import explain_forked_cuda
 
 __all__ = ["Contents", "Pool"]
 
@@ -46,6 +46,7 @@ class Contents:
     dropped: pd.DataFrame
 
 
+@dataclass(eq=False)
 class Pool:
     """Make the synthetic items of a generation: a pure function of the seed and its number.
 
@@ -65,26 +66,20 @@ class Pool:
         Fitted on arrays of items.
     """
 
-    def __init__(
-        self,
-        augmenter: Any,
-        exchange: Exchange,
-        stored: np.dtype,
-        schedule: Schedule,
-        labels: Labels,
-        read: Callable[[np.ndarray], np.ndarray],
-        *,
-        method: str,
-        temperature: float,
-        label_filter: Any = None,
-    ) -> None:
-        self.augmenter, self.exchange, self.schedule, self.labels = augmenter, exchange, schedule, labels
-        self.stored = stored
-        self.read, self.method, self.temperature, self.label_filter = read, method, temperature, label_filter
-        self.asked = _as_fitted(labels.classes, augmenter)
-        self.rows = len(schedule.slot_groups)
-        cells = int(np.prod(exchange.kind.shape))
-        self.block = int(np.clip(_BLOCK_BYTES // (4 * cells), 16, _MOST_ROWS))
+    augmenter: Any
+    exchange: Exchange
+    stored: np.dtype
+    schedule: Schedule
+    labels: Labels
+    read: Callable[[np.ndarray], np.ndarray]
+    method: str
+    temperature: float
+    label_filter: Any = None
+
+    @property
+    def rows(self) -> int:
+        """Number of slots."""
+        return len(self.schedule.slot_groups)
 
     def make(self, generation: int, out: np.ndarray) -> Contents:
         """Fill ``out`` (P, *item shape) and say how.
@@ -114,9 +109,9 @@ class Pool:
         return Contents(np.ones(self.rows, dtype=bool), seeds, positions, sources, dropped)
 
     def _blocks(self) -> list[np.ndarray]:
-        return [
-            np.arange(start, min(start + self.block, self.rows)) for start in range(0, self.rows, self.block)
-        ]
+        cells = int(np.prod(self.exchange.kind.shape))
+        size = int(np.clip(_BLOCK_BYTES // (4 * cells), 16, _MOST_ROWS))
+        return [np.arange(start, min(start + size, self.rows)) for start in range(0, self.rows, size)]
 
     def _refill(
         self, generation: int, number: int, slots: np.ndarray, out: np.ndarray, contents: Contents
@@ -138,8 +133,8 @@ class Pool:
             contents.seeds[slots], contents.positions[slots] = seed, np.arange(len(slots))
 
     def _decode(self, slots: np.ndarray, sources: np.ndarray, seed: int) -> np.ndarray:
-        y = self.asked[self.schedule.slot_groups[slots]]
-        with forked_cuda_explained("AugmentedDataset"):
+        y = _as_fitted(self.labels.classes, self.augmenter)[self.schedule.slot_groups[slots]]
+        with explain_forked_cuda("AugmentedDataset"):
             if self.method == "prior":
                 made, _ = self.augmenter.sample(
                     len(y), y=y, method="prior", temperature=self.temperature, random_state=seed

@@ -28,7 +28,7 @@ def check_version(version: str) -> None:
         )
 
 
-def _imported() -> ModuleType:
+def _import_albumentations() -> ModuleType:
     # Importing asks the registry for a newer release, and waits where there is no network.
     asked_before = os.environ.get(_SWITCH)
     os.environ[_SWITCH] = asked_before or "1"
@@ -44,4 +44,4 @@ def _imported() -> ModuleType:
 if TYPE_CHECKING:
     import albumentations as A
 else:
-    A = _imported()
+    A = _import_albumentations()

@@ -13,7 +13,7 @@ from vaeaug.data.images.codec import USUAL_RANGES
 from vaeaug.errors import InputError
 from vaeaug.model.fitted import FittedState, get_fitted
 
-__all__ = ["Images", "Others", "Ranges", "fitted_range"]
+__all__ = ["Images", "Others", "Ranges", "find_range"]
 
 #: Images (m, ...) on any device, or as arrays that may differ in shape.
 Images = np.ndarray | torch.Tensor | Sequence[np.ndarray]
@@ -149,7 +149,7 @@ class Ranges:
         away = self._distances(self.scale.unit(found))
         group = len(rows) >= _GROUP
         far = _FAR_IN_GROUP if group else _FAR
-        odd = self._standardised(found) & (away > far)
+        odd = self._find_standardised(found) & (away > far)
         if odd.mean() < 0.5:
             odd[:] = False
         for scale in self._hidden(found, group, others):
@@ -181,7 +181,7 @@ class Ranges:
             and scale.high <= self.scale.high + margin
         ]
 
-    def _standardised(self, found: np.ndarray) -> np.ndarray:
+    def _find_standardised(self, found: np.ndarray) -> np.ndarray:
         """Tell which images were brought to mean 0 and variance 1, where none can be below 0."""
         low, high = found[:, 0], found[:, 1]
         if self.scale.span < _WIDE or self.scale.low < 0:
@@ -208,7 +208,7 @@ class Ranges:
         return found
 
 
-def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
+def find_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
     """Return the least and the largest value of images that an augmenter takes and makes.
 
     Parameters
@@ -216,7 +216,7 @@ def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
     made : ndarray
         Some of its images; they tell where the augmenter does not.
     """
-    fitted = _fitted_images(augmenter)
+    fitted = _get_image_state(augmenter)
     if fitted is not None:
         return fitted.codec.range_
     if made.dtype.kind == "b":
@@ -227,7 +227,7 @@ def fitted_range(augmenter: Any, made: np.ndarray) -> tuple[float, float]:
     return next(((a, b) for a, b in USUAL_RANGES if a <= low and high <= b), (low, high))
 
 
-def _fitted_images(augmenter: Any) -> FittedState | None:
+def _get_image_state(augmenter: Any) -> FittedState | None:
     """Return what a VAEAugmenter has learned of images; None for tables, and for other augmenters."""
     fitted = get_fitted(augmenter) if isinstance(augmenter, VAEAugmenter) else None
     return fitted if fitted is not None and fitted.is_image else None
@@ -235,7 +235,7 @@ def _fitted_images(augmenter: Any) -> FittedState | None:
 
 def _references(augmenter: Any) -> np.ndarray:
     """Return least, largest and mean value of real images on [−1, 1], (R, 3); none where none are kept."""
-    fitted = _fitted_images(augmenter)
+    fitted = _get_image_state(augmenter)
     rows = None if fitted is None else fitted.anchors.rows
     if fitted is None or rows is None or not len(rows):
         return np.zeros((0, 3))

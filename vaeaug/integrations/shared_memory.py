@@ -12,7 +12,7 @@ from torch.utils.data import get_worker_info
 from vaeaug.errors import InputError
 from vaeaug.utils.random import neutral_torch
 
-__all__ = ["forked_cuda_explained", "is_worker", "shared"]
+__all__ = ["explain_forked_cuda", "is_worker", "share_zeros"]
 
 _SHM = "/dev/shm"
 
@@ -23,7 +23,7 @@ def is_worker() -> bool:
 
 
 @contextmanager
-def forked_cuda_explained(who: str) -> Iterator[None]:
+def explain_forked_cuda(who: str) -> Iterator[None]:
     """Turn CUDA's refusal to work in a forked process into an error that names the way out.
 
     Raises
@@ -41,7 +41,7 @@ def forked_cuda_explained(who: str) -> Iterator[None]:
         ) from error
 
 
-def shared(shape: tuple[int, ...], dtype: torch.dtype, who: str) -> torch.Tensor:
+def share_zeros(shape: tuple[int, ...], dtype: torch.dtype, who: str) -> torch.Tensor:
     """Return a tensor of zeros that all worker processes see, forked or spawned.
 
     Raises

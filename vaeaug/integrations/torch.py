@@ -23,7 +23,7 @@ from vaeaug.integrations.indexing import collate, items_one_by_one, positions
 from vaeaug.integrations.labels import check_dataset, fetch_items, goes_past_items, pair, read_labels
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
-from vaeaug.integrations.shared_memory import is_worker, shared
+from vaeaug.integrations.shared_memory import is_worker, share_zeros
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
 
@@ -174,7 +174,7 @@ class AugmentedDataset(Dataset):
         self._exchange.check(examples, lambda i: f"one of the {len(images)} images looked at")
         self._schedule = Schedule(
             self._labels.groups,
-            self._added(balance),
+            self._count_added(balance),
             p=float(p),
             pool_size=pool_size,
             refresh_every=int(refresh_every),
@@ -203,7 +203,7 @@ class AugmentedDataset(Dataset):
         if goes_past_items(cls):
             cls.__getitems__ = items_one_by_one  # type: ignore[method-assign, assignment]
 
-    def _added(self, balance: Any) -> np.ndarray:
+    def _count_added(self, balance: Any) -> np.ndarray:
         """Return how many items each class is to get on top."""
         added = np.zeros(len(self.classes), dtype=np.int64)
         if balance is False or balance is None:
@@ -217,10 +217,10 @@ class AugmentedDataset(Dataset):
         """Lay out what the worker processes see."""
         dtype = torch.from_numpy(np.zeros(0, dtype=stored)).dtype
         items = len(self._schedule.item_groups)
-        self._slots = shared((items,), torch.int64, _WHO)
-        self._stand_ins = shared((items,), torch.int64, _WHO)
-        self._images = shared((len(self._schedule.slot_groups), *self._kind.shape), dtype, _WHO)
-        self._epoch = shared((1,), torch.int64, _WHO)
+        self._slots = share_zeros((items,), torch.int64, _WHO)
+        self._stand_ins = share_zeros((items,), torch.int64, _WHO)
+        self._images = share_zeros((len(self._schedule.slot_groups), *self._kind.shape), dtype, _WHO)
+        self._epoch = share_zeros((1,), torch.int64, _WHO)
         self._generation = -1
         self._contents: Contents | None = None
 
@@ -263,12 +263,12 @@ class AugmentedDataset(Dataset):
             self._generation = -1  # until the pool is whole
             self._contents = self._pool.make(generation, self._images.numpy())
             self._generation = generation
-        slots = self._assigned(int(epoch), self._contents)
+        slots = self._assign(int(epoch), self._contents)
         self._slots.numpy()[:] = slots
         self._stand_ins.numpy()[:] = self._schedule.stand_ins(int(epoch))
         self._epoch.fill_(int(epoch))
 
-    def _assigned(self, epoch: int, contents: Contents | None) -> np.ndarray:
+    def _assign(self, epoch: int, contents: Contents | None) -> np.ndarray:
         slots = self._schedule.assign(epoch)
         if contents is not None and len(contents.accepted):
             slots = np.where((slots >= 0) & contents.accepted[slots], slots, -1)
@@ -376,7 +376,7 @@ class AugmentedDataset(Dataset):
         """
         epoch = self.epoch if epoch is None else check_number("epoch", epoch, low=0, integer=True)
         contents = self._contents_of(int(epoch))
-        slots = self._assigned(int(epoch), contents)
+        slots = self._assign(int(epoch), contents)
         new = slots >= 0
         sources = self._schedule.stand_ins(int(epoch))
         sources[new] = contents.sources[slots[new]]

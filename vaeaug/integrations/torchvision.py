@@ -85,7 +85,7 @@ class VAEVariation(v2.Transform):
         self.p = float(check_number("p", p, low=0, high=1))
         self.strength = float(check_number("strength", strength, low=0))
         self.labels_getter = labels_getter
-        self._vary = Varier(augmenter, _WHO)
+        self._varier = Varier(augmenter, _WHO)
         self._seed: int | None = None
         if random_state is not None:
             whole = isinstance(random_state, Integral)
@@ -98,6 +98,10 @@ class VAEVariation(v2.Transform):
         if self.labels_getter is not None:
             labels = self.labels_getter(inputs if len(inputs) > 1 else inputs[0])
         return _Once(self, labels)(*inputs)
+
+    def vary(self, images: Any, y: np.ndarray | None, seed: int) -> Any:
+        """Return a variation of each image of a batch (m, ...), given their labels."""
+        return self._varier(images, y, strength=self.strength, seed=seed)
 
     def next_key(self) -> tuple[int, ...]:
         """Return the key of the next call's randomness."""
@@ -134,22 +138,18 @@ class _Once(v2.Transform):
             return inpt
         labels = broadcast_labels(self.labels, count, _WHO)
         y = None if labels is None else labels[rows]
-        owner, seed = self.owner[0], params["seed"]
-
-        def vary(images: Any, y: np.ndarray | None) -> Any:
-            return owner._vary(images, y, strength=owner.strength, seed=seed)
-
+        vary, seed = self.owner[0].vary, params["seed"]
         if isinstance(inpt, PILImage.Image):
             kind = Kind.of(inpt, _WHO)
-            return kind.items(torch.from_numpy(vary(kind.stack([inpt], _WHO), y)))[0]
+            return kind.items(torch.from_numpy(vary(kind.stack([inpt], _WHO), y, seed)))[0]
         flat = _plain(inpt, count)
         places = torch.from_numpy(rows).to(flat.device)
         taken = flat[places]
         if isinstance(inpt, tv_tensors.Video):
             # One frame a call, with one seed: all of them change in the same way.
-            made = torch.stack([vary(frame, y) for frame in taken.unbind(1)], 1)
+            made = torch.stack([vary(frame, y, seed) for frame in taken.unbind(1)], 1)
         else:
-            made = vary(taken, y)
+            made = vary(taken, y, seed)
         varied = replace_rows(flat, places, made).reshape(inpt.shape)
         return tv_tensors.wrap(varied, like=inpt) if isinstance(inpt, tv_tensors.TVTensor) else varied
 

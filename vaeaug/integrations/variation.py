@@ -11,7 +11,7 @@ from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.shared_memory import forked_cuda_explained
+from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
 
 __all__ = ["Varier", "broadcast_labels"]
@@ -55,7 +55,7 @@ class Varier:
             self._exchanges[kind] = Exchange(self.augmenter, kind, self.who, _ADVICE)
         exchange = self._exchanges[kind]
         exchange.check(rows, lambda i: f"image {i}" if len(rows) > 1 else "the image")
-        with forked_cuda_explained(self.who):
+        with explain_forked_cuda(self.who):
             if isinstance(rows, torch.Tensor) and works_on_tensors(self.augmenter):
                 images = TensorImages(self.augmenter, exchange)
                 return images.vary(rows, images.contexts(y, len(rows)), strength=strength, seed=seed)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from vaeaug.errors import InputError
 
-__all__ = ["Difference", "corrected_interval"]
+__all__ = ["Difference", "estimate_difference"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Difference:
     error: float
 
 
-def corrected_interval(
+def estimate_difference(
     differences: np.ndarray, test_share: float, *, level: float = 0.95, comparisons: int = 1
 ) -> Difference:
     """Return the mean of fold-wise differences with Nadeau and Bengio's corrected interval.
@@ -73,17 +73,17 @@ def corrected_interval(
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.evaluation.assess.statistics import corrected_interval
-    >>> found = corrected_interval(np.array([0.01, 0.03, 0.02, 0.04, 0.03]), 0.25)
+    >>> from vaeaug.evaluation.assess.statistics import estimate_difference
+    >>> found = estimate_difference(np.array([0.01, 0.03, 0.02, 0.04, 0.03]), 0.25)
     >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
     (0.026, 0.005, 0.047)
     """
     if not test_share > 0:
-        raise InputError(f"corrected_interval: test_share must be above 0, got {test_share!r}.")
+        raise InputError(f"estimate_difference: test_share must be above 0, got {test_share!r}.")
     known = np.asarray(differences, dtype=np.float64)
     known = known[~np.isnan(known)]
     if not len(known):
-        raise InputError("corrected_interval: there is no difference to average; every fold is missing.")
+        raise InputError("estimate_difference: there is no difference to average; every fold is missing.")
     mean = float(known.mean())
     if len(known) < 2:
         return Difference(mean, np.nan, np.nan, np.nan, np.nan)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
-from vaeaug.evaluation.assess.statistics import Difference, corrected_interval
+from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import Baseline
 
 __all__ = ["DECISIONS", "LEVEL", "Answer", "Comparison", "Verdict", "judge"]
@@ -74,7 +74,7 @@ class Comparison:
         if np.isnan(moved).all():
             return None
         comparisons = self.comparisons(strategy) if than == Baseline.NOTHING else 1
-        return corrected_interval(moved, self.test_share, level=self.level, comparisons=comparisons)
+        return estimate_difference(moved, self.test_share, level=self.level, comparisons=comparisons)
 
     def gain(self, strategy: str, metric: Metric, *, than: str = Baseline.NOTHING) -> Difference:
         """Return the difference counted so that above 0 is better."""
