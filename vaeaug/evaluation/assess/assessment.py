@@ -26,7 +26,7 @@ from vaeaug.utils.validation import check_option
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Assessment", "Experiment"]
+__all__ = ["Assessment", "Experiment", "Status"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SHOWN = ("average_precision", "roc_auc", "tuned_balanced_accuracy", "brier")
