@@ -1,7 +1,5 @@
 """What all benchmarks share: records as lines of JSON, workers in their own process, tables in pages."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import json
@@ -22,25 +20,15 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 BENCHMARKS = Path(__file__).resolve().parent
 RESULTS = BENCHMARKS / "results"
-PACKAGES = (
-    "vaeaug",
-    "torch",
-    "torchvision",
-    "ctgan",
-    "imbalanced-learn",
-    "mostlyai-engine",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "pythae",
-    "scikit-learn",
-    "sdmetrics",
-    "xgboost",
-)
+PACKAGES = ("vaeaug", "torch", "torchvision", "numpy", "pandas", "pyarrow", "scikit-learn", "xgboost")
+PEERS = ("ctgan", "imbalanced-learn", "mostlyai-engine", "pythae")
 MB = 1_000_000
+#: Seconds after which a worker is stopped.
+TIMEOUT = 7200.0
 #: Programs per core from which on wall times say little.
 BUSY = 1.5
 
@@ -50,31 +38,20 @@ Record = dict[str, Any]
 class Records:
     """A file of records, one line of JSON each; ``key`` are the fields that tell cells apart.
 
-    Of a cell that was measured twice the later line counts; one that failed is to be measured again.
+    Of a cell that was measured twice the later line counts; one that failed is to be measured again. A line
+    that was cut short, because the process was stopped, is left out.
     """
 
     def __init__(self, path: Path, key: tuple[str, ...]) -> None:
         self.path, self.key = path, (*key, "fast")
 
     def read(self) -> list[Record]:
-        """Return the latest record of each cell, in the order of first measuring.
-
-        A line of a run without fields of a cell holds facts of all lines of that run. A line that was cut
-        short, because the process was stopped, is left out.
-        """
-        if not self.path.exists():
-            return []
-        runs: dict[str, Record] = {}
+        """Return the latest record of each cell, in the order of first measuring."""
         found: dict[tuple[Any, ...], Record] = {}
-        for text in self.path.read_text().splitlines():
-            try:
+        for text in self.path.read_text().splitlines() if self.path.exists() else ():
+            with contextlib.suppress(ValueError):
                 line = json.loads(text)
-            except ValueError:
-                continue
-            if not any(name in line for name in self.key[:-1]):
-                runs[line["run"]] = line
-            else:
-                found[self._identify(line)] = runs.get(line.get("run"), {}) | line
+                found[self._identify(line)] = line
         return list(found.values())
 
     def lack(self, cell: Record) -> bool:
@@ -89,7 +66,7 @@ class Records:
             lines.write(("\n" if cut else "") + json.dumps(record, ensure_ascii=False) + "\n")
 
     def _identify(self, record: Record) -> tuple[Any, ...]:
-        # Files of before say nothing where a field has its usual value.
+        # Files say nothing where a field has its usual value.
         return tuple(record.get(name) or 0 for name in self.key)
 
 
@@ -103,7 +80,7 @@ def now() -> str:
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that have to do with results."""
     found = {}
-    for package in PACKAGES:
+    for package in PACKAGES + PEERS:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
@@ -134,22 +111,21 @@ def _read_field(path: str, name: str) -> str | None:
 
 
 def _name_gpu() -> str | None:
-    if shutil.which("nvidia-smi") is None:
-        return None
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    asked = subprocess.run(query, capture_output=True, text=True, check=False)
-    return asked.stdout.strip().splitlines()[0] if asked.returncode == 0 and asked.stdout.strip() else None
-
-
-def cache_folder() -> Path:
-    """Return where trained judges and made images are kept between runs."""
-    root = os.environ.get("VAEAUG_BENCHMARK_CACHE")
-    folder = Path(root) if root else Path(tempfile.gettempdir()) / "vaeaug-benchmarks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    if shutil.which(query[0]) is None:
+        return None
+    return (
+        subprocess.run(query, capture_output=True, text=True, check=False).stdout.partition("\n")[0] or None
+    )
 
 
 # ---------------------------------------------------------------- workers
+
+
+def limit_workers(threads: int) -> Any:
+    """Let workers that are started inside this context compute with so many threads."""
+    names = (f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"))
+    return mock.patch.dict(os.environ, dict.fromkeys(names, str(threads)))
 
 
 def run_worker(
@@ -157,40 +133,37 @@ def run_worker(
     job: Mapping[str, Any],
     *,
     python: str = sys.executable,
-    threads: int = 1,
-    timeout: float = 3600.0,
     processes: int = 1,
+    timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
     """Call ``module:function`` with a job in a process of its own, or several under torchrun.
 
-    The answer gains ``versions`` and ``peak_mb``: the larger of the process's own high-water mark and the
-    largest sum over it and its children that was seen. A worker that fails or takes longer than
-    ``timeout`` seconds answers ``{"error": last lines of its output}``.
+    The answer gains ``versions`` and ``peak_mb``, the largest memory of the (first) process. A worker that
+    fails or takes longer than ``timeout`` seconds answers ``{"error": last lines of its output}``.
     """
-    limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(limits, str(threads))
-    folders = [str(BENCHMARKS), str(BENCHMARKS.parent), os.environ.get("PYTHONPATH")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    folders = filter(None, [str(BENCHMARKS), str(BENCHMARKS.parent), os.environ.get("PYTHONPATH")])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     with tempfile.TemporaryDirectory() as folder:
         request, answer, log = (Path(folder) / name for name in ("job.json", "answer.json", "log.txt"))
         request.write_text(json.dumps(dict(job)))
         command = [python, *(torchrun if processes > 1 else []), str(BENCHMARKS / "_bench.py")]
+        command += [function, str(request), str(answer)]
         with log.open("w") as output:
-            process = subprocess.Popen(
-                [*command, function, str(request), str(answer)],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            tree_peak, late = _watch(process, timeout)
+            common = {"env": environment, "stderr": subprocess.STDOUT, "start_new_session": True}
+            process = subprocess.Popen(command, stdout=output, **common)
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                return {"error": f"stopped after {timeout:.0f} s"}
+            finally:
+                # Late, or this process was interrupted: nobody waits for the answer any more.
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
         if process.returncode != 0 or not answer.exists():
-            tail = log.read_text(errors="replace").strip().splitlines()[-3:]
-            return {"error": f"stopped after {timeout:.0f} s" if late else " | ".join(tail)}
-        result = json.loads(answer.read_text())
-    result["peak_mb"] = round(max(result["peak_mb"], tree_peak / MB), 1)
-    return result
+            return {"error": " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])}
+        return json.loads(answer.read_text())
 
 
 def answer_job(function: str, request: str, answer: str) -> None:
@@ -205,62 +178,18 @@ def answer_job(function: str, request: str, answer: str) -> None:
         Path(answer).write_text(json.dumps(found))
 
 
-def _watch(process: subprocess.Popen[bytes], timeout: float) -> tuple[int, bool]:
-    """Wait for a process; return the largest memory of its family in bytes and whether it was late."""
-    peak, look = 0, time.monotonic()
-    deadline = look + timeout
-    try:
-        while process.poll() is None:
-            now = time.monotonic()
-            if now > deadline:
-                return peak, True
-            if now >= look:
-                family = _list_family(process.pid)
-                # Alone, the worker's own high-water mark is exact and costs nothing.
-                if len(family) > 1:
-                    peak = max(peak, sum(_read_kb(f"/proc/{pid}/smaps_rollup", "Pss:") for pid in family))
-                # Walking a family's pages stops its threads; at one part in a hundred that does no harm.
-                look = now + max(0.25, 100 * (time.monotonic() - now))
-            time.sleep(0.1)
-        return peak, False
-    finally:
-        # Late, or this process was interrupted: nobody waits for the answer any more.
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _list_family(pid: int) -> list[int]:
-    members, waiting = [], [pid]
-    while waiting:
-        current = waiting.pop()
-        members.append(current)
-        for children in Path(f"/proc/{current}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                waiting.extend(int(child) for child in children.read_text().split())
-    return members
-
-
-def _read_kb(path: str, name: str) -> int:
-    """Return a size in bytes that the system gives in kB; 0 where it gives none."""
-    text = _read_field(path, name)
-    return 1024 * int(text.split()[0]) if text else 0
-
-
 def read_peak_mb() -> float:
     """Return the calling process's largest resident memory so far, in MB (10⁶ bytes).
 
     Linux keeps ``getrusage``'s figure across ``exec``, so a small worker started by a large parent would
     report the parent's; the high-water mark of the address space does not.
     """
-    peak = _read_kb("/proc/self/status", "VmHWM:")
-    if not peak:
-        import resource
+    if text := _read_field("/proc/self/status", "VmHWM:"):
+        return round(1024 * int(text.split()[0]) / MB, 1)
+    import resource
 
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return peak / MB
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB, 1)
 
 
 def time_call(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
@@ -308,11 +237,9 @@ def group(records: Iterable[Record], key: str | Callable[[Record], str]) -> dict
     return found
 
 
-def summarize(
-    groups: Mapping[str, Sequence[Record]], columns: Sequence[Column], *, first: str = "", count: str = ""
-) -> str:
+def summarize(groups: Mapping[str, Sequence[Record]], columns: Sequence[Column], *, count: str = "") -> str:
     """Return a table of a row for each group; ``count`` titles a column of the numbers of records."""
-    header = [first, *([count] if count else []), *(column.title for column in columns)]
+    header = ["", *([count] if count else []), *(column.title for column in columns)]
     rows = [
         [name, *([str(len(mine))] if count else []), *(column.show(mine) for column in columns)]
         for name, mine in groups.items()
@@ -337,8 +264,9 @@ def spread(values: Iterable[float], digits: int = 2) -> str:
     return f"{text} ± {statistics.stdev(known):,.{digits}f}" if len(known) > 1 else text
 
 
-def compare_seeds(mine: Mapping[int, float], other: Mapping[int, float]) -> str:
+def compare_seeds(records: list[Record], others: list[Record], field: str, factor: float = 1.0) -> str:
     """Return the mean difference over common seeds and Student's 95 % interval; ``–`` below two seeds."""
+    mine, other = ({r["seed"]: factor * r[field] for r in each} for each in (records, others))
     found = [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
     if len(found) < 2:
         return "–"
@@ -357,48 +285,45 @@ def join_sections(sections: Mapping[str, str]) -> str:
 
 
 def tell_conditions(records: list[Record], note: str = "") -> str:
-    """Say when, where and with which packages records were measured: a paragraph a run or a machine."""
+    """Say when, where and with which packages records were measured: a paragraph a machine."""
     known = [record for record in records if "machine" in record]
     if not known:
         return "Nothing measured yet."
-    paragraphs = []
-    for mine in group(known, lambda record: record.get("run", "") + _place(record)).values():
-        times = sorted({record.get("run") or record["measured"] for record in mine})
-        loads = sorted({record["machine"].get("load_average") or 0.0 for record in mine})
-        used = {name: number for record in mine for name, number in _packages(record).items()}
-        paragraphs.append(
-            f"Measured {' to '.join(dict.fromkeys((times[0], times[-1])))}: {_place(mine[0])}, load "
-            f"{' to '.join(dict.fromkeys((f'{loads[0]:g}', f'{loads[-1]:g}')))}; "
+    parts = []
+    for place, mine in group(known, _name_place).items():
+        used = {name: number for r in mine for name, number in r.get("versions", {}).items()}
+        times, loads = sorted(r["measured"] for r in mine), sorted(map(_read_load, mine))
+        when, load = (
+            " to ".join(dict.fromkeys(f"{x[i]:{f}}" for i in (0, -1))) for x, f in ((times, ""), (loads, "g"))
+        )
+        parts.append(
+            f"Measured {when}: {place}, load {load}; "
             + ", ".join(f"{name} {number}" for name, number in sorted(used.items()))
             + "."
         )
     remarks = [note] if note else []
     if any(record.get("fast") for record in known):
         remarks.append("**Smoke test, not a result.**")
-    busy = [r["machine"].get("load_average") or 0.0 for r in known]
-    if any(load > BUSY * r["machine"]["cores"] for load, r in zip(busy, known, strict=True)):
+    if any(_read_load(r) > BUSY * r["machine"]["cores"] for r in known):
         remarks.append(
-            f"**Other programs ran at the same time** (load up to {max(busy):.1f}): wall times are those of "
-            "a busy machine, two to three times those of a quiet one. CPU seconds are not affected."
+            f"**Other programs ran at the same time** (load up to {max(map(_read_load, known)):.1f}): wall "
+            "times are those of a busy machine, two to three times those of a quiet one. CPU seconds are not "
+            "affected."
         )
-    return "\n\n".join([*paragraphs, " ".join(remarks)]).strip()
+    return "\n\n".join([*parts, " ".join(remarks)]).strip()
 
 
-def _place(record: Record) -> str:
+def _read_load(record: Record) -> float:
+    return record["machine"].get("load_average") or 0.0
+
+
+def _name_place(record: Record) -> str:
     facts, threads = record["machine"], record.get("threads", 1)
     gpu = facts.get("gpu") if record.get("device", "cpu") != "cpu" else None
     memory = f", {facts['memory_gb']} GB" if "memory_gb" in facts else ""
-    cores = f"{facts['cores']} core" + ("s" if facts["cores"] > 1 else "")
-    return (
-        f"{gpu or facts['cpu']}, {cores}, {threads} thread{'s' if threads > 1 else ''} a process{memory}; "
-        f"Python {facts['python']}"
-    )
-
-
-def _packages(record: Record) -> dict[str, str]:
-    # Records of images and tables name the packages of what judged them, too.
-    judge = record.get("judge")
-    return (judge if isinstance(judge, dict) else {}) | record.get("versions", {})
+    cores = f"{facts['cores']} core" + "s" * (facts["cores"] > 1)
+    where = f"{gpu or facts['cpu']}, {cores}, {threads} thread{'s' * (threads > 1)} a process{memory}"
+    return f"{where}; Python {facts['python']}"
 
 
 def list_failures(records: list[Record], key: Sequence[str]) -> str:

@@ -4,8 +4,7 @@ Only numpy, torch and the generator's own library are imported; importing is not
 is watched through the library's own callbacks; what is done to watch it is not counted.
 """
 
-from __future__ import annotations
-
+import contextlib
 import copy
 import tempfile
 import time
@@ -36,14 +35,13 @@ class Vaeaug:
         rng = np.random.default_rng([self.seed, 5])
         wanted = np.unique(labels) if self.job.get("balanced") else labels
         y = rng.permutation(np.resize(wanted, self.job["images"]))
-        kind, _, temperature = method.partition("@")
-        way, _, residual = kind.partition("+")
-        common = {"random_state": self.seed + 1, "temperature": float(temperature or 1.0)}
+        way, _, residual = method.partition("+")
         began = time.perf_counter()
         if way == "prior":
-            made, _ = self.model.sample(len(y), y, **common)
+            made, _ = self.model.sample(len(y), y, random_state=self.seed + 1)
         else:
-            made, _ = self.model.generate(y, images, labels, method=way, sharp=bool(residual), **common)
+            common = {"method": way, "sharp": bool(residual), "random_state": self.seed + 1}
+            made, _ = self.model.generate(y, images, labels, **common)
         sample_s = time.perf_counter() - began
         path = Path(self.job["folder"]) / f"{method}.npz"
         np.savez(path, images=made, labels=y)
@@ -98,11 +96,13 @@ class Pythae:
 
         model, trainer_of, config = self._parts(x)
         seen: list[tuple[float, int, dict[str, Any]]] = []
-        marks, batch = list(self.job["marks"]), self.job["batch"]
+        marks, batch = self.job["marks"], self.job["batch"]
 
         class Watch(TrainingCallback):
-            def __init__(self) -> None:
-                self.steps, self.lost, self.began = 0, 0.0, time.perf_counter()
+            steps, lost, began = 0, 0.0, 0.0
+
+            def on_train_begin(self, training_config: Any, **kwargs: Any) -> None:
+                self.began = time.perf_counter()
 
             def on_train_step_end(self, training_config: Any, **kwargs: Any) -> None:
                 self.steps += 1
@@ -117,16 +117,9 @@ class Pythae:
 
         processor = DataProcessor()
         data = processor.to_dataset(processor.process_data(x))
-        watch = Watch()
-        trainer = trainer_of(model=model, train_dataset=data, training_config=config, callbacks=[watch])
-        watch.began = time.perf_counter()
-        try:
+        trainer = trainer_of(model=model, train_dataset=data, training_config=config, callbacks=[Watch()])
+        with contextlib.suppress(_Stop):
             trainer.train()
-        except _Stop:
-            return model, seen
-        # All epochs were done before the time was up.
-        now = time.perf_counter()
-        seen.append((now - watch.began - watch.lost, watch.steps * batch, copy.deepcopy(model.state_dict())))
         return model, seen
 
     def _parts(self, x: np.ndarray) -> tuple[Any, Any, Any]:
@@ -136,7 +129,7 @@ class Pythae:
         settings = {"input_dim": tuple(x.shape[1:]), "latent_dim": 16}
         common = {
             "output_dir": tempfile.mkdtemp(),
-            "num_epochs": 100,
+            "num_epochs": 100_000,  # the last mark ends training
             "per_device_train_batch_size": self.job["batch"],
             "seed": self.job["seed"],
             "no_cuda": self.job["device"] == "cpu",
@@ -188,6 +181,6 @@ class Pythae:
 
 def generate(job: dict[str, Any]) -> dict[str, Any]:
     """Train a generator and write the images it makes; return where they are and what they took."""
-    held = np.load(job["train"])
+    held = np.load(Path(job["folder"]) / "train.npz")
     generator = Pythae(job) if "model" in job else Vaeaug(job)
     return {"points": generator.run(held["images"], held["labels"])}

@@ -1,22 +1,14 @@
-"""Judges of images: small classifiers of real ones, trained once, and the measures in their features."""
+"""Judges of images: small classifiers of real ones, and the measures in their features."""
 
-from __future__ import annotations
-
-import hashlib
-import json
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from _bench import cache_folder
 from _image_sets import ImageSet
-from safetensors.torch import load_file, save_file
 
 from vaeaug.evaluation.images import copying_share, flat_pixels, frechet_distance, gradient_energy
 from vaeaug.evaluation.manifold import prdc
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
-
-__all__ = ["GENERATIVE", "GENERATIVE_TWIN", "QUALITY", "Judge", "train_once"]
 
 #: Of the benchmark of images: the judge, and every classifier that is trained on made images.
 QUALITY: dict[str, dict[str, Any]] = {
@@ -29,25 +21,6 @@ GENERATIVE_TWIN: dict[str, Any] = {"width": 8, "max_steps": 600, "shift": 1, "ra
 FAST: dict[str, Any] = {"width": 8, "max_steps": 30, "random_state": 0}
 #: Images behind precision and recall of the generative benchmark; the work grows with the square.
 _NEIGHBOURS = 2000
-
-
-def train_once(
-    images: np.ndarray, labels: np.ndarray, budget: dict[str, Any], purpose: str
-) -> SmallConvClassifier:
-    """Return a classifier of images; the second time the one that was kept in the cache."""
-    key = json.dumps([len(images), int(images.sum()), budget], sort_keys=True)
-    path = cache_folder() / f"{purpose}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
-    classifier = SmallConvClassifier(**budget)
-    if path.exists():
-        # Without a step, fit only builds the network.
-        classifier.set_params(max_steps=0).fit(images, labels)
-        classifier.network_.load_state_dict(load_file(path))
-        return classifier
-    classifier.fit(images, labels)
-    temporary = path.with_suffix(".tmp")
-    save_file(classifier.network_.state_dict(), temporary)
-    temporary.replace(path)
-    return classifier
 
 
 class Judge:
@@ -64,7 +37,7 @@ class Judge:
 
     def __init__(self, images: ImageSet, size: int, budget: dict[str, Any], twin: dict[str, Any]) -> None:
         self.images, self.size, self.twin = images, size, twin
-        self.classifier = train_once(images.train, images.train_labels, budget, "judge")
+        self.classifier = SmallConvClassifier(**budget).fit(images.train, images.train_labels)
         self.test_features = self.classifier.features(images.test[:size])
 
     @cached_property

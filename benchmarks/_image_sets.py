@@ -1,16 +1,12 @@
 """Real image sets for the benchmarks: from the folder in VAEAUG_DATA, otherwise through torchvision."""
 
-from __future__ import annotations
-
-import io
 import os
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from _bench import cache_folder
-
-__all__ = ["DEEPSMOTE_COUNTS", "SETTINGS", "ImageSet", "load_images", "shrink", "thin"]
+from sklearn.datasets import load_digits
 
 #: Images of class 0, 1, … in the imbalanced sets of Dablain et al., *DeepSMOTE*, 2021.
 DEEPSMOTE_COUNTS = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
@@ -30,7 +26,6 @@ class ImageSet:
     train_labels: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
-    source: str
 
 
 def load_images(name: str) -> ImageSet:
@@ -38,19 +33,27 @@ def load_images(name: str) -> ImageSet:
 
     The training images are shuffled (seed 0), because one copy is sorted by class.
     """
-    root = os.environ.get("VAEAUG_DATA")
-    folder = Path(root) / "images" / name if root else None
-    if folder is not None and folder.exists():
-        parts = [_read_local(folder, split) for split in ("train", "test")]
-        source = f"images/{name} of VAEAUG_DATA"
+    folder = Path(os.environ.get("VAEAUG_DATA", "")) / "images" / name
+    if (folder / "train.npz").exists():
+        held = [np.load(folder / f"{split}.npz") for split in ("train", "test")]
+        parts = [(part["images"], part["labels"]) for part in held]
     elif name in _TORCHVISION:
-        parts = [_download(name, train) for train in (True, False)]
-        source = f"torchvision {_TORCHVISION[name]}"
+        from torchvision import datasets
+
+        load, root = getattr(datasets, _TORCHVISION[name]), Path(tempfile.gettempdir()) / "torchvision"
+        found = [load(root, train=train, download=True) for train in (True, False)]
+        parts = [(part.data.numpy(), part.targets.numpy()) for part in found]
     else:
         raise SystemExit(f"{name} needs VAEAUG_DATA; torchvision offers {', '.join(_TORCHVISION)}.")
     (train, labels), (test, test_labels) = parts
     order = np.random.default_rng(0).permutation(len(train))
-    return ImageSet(name, train[order], labels[order], test, test_labels, source)
+    return ImageSet(name, train[order], labels[order].astype(np.int64), test, test_labels.astype(np.int64))
+
+
+def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits as uint8 ``(1797, 8, 8)``, and their labels."""
+    digits = load_digits()
+    return (digits.images * 255 / 16).round().astype(np.uint8), digits.target.astype(np.int64)
 
 
 def shrink(images: ImageSet, train: int, test: int) -> ImageSet:
@@ -72,22 +75,3 @@ def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> tuple[np.ndarr
         rows.append(rng.choice(members, size=count, replace=False))
     order = rng.permutation(np.concatenate(rows))
     return images.train[order], images.train_labels[order]
-
-
-def _read_local(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    if not (folder / "full_jpeg.npz").exists():
-        held = np.load(folder / f"{split}.npz")
-        return held["images"], held["labels"].astype(np.int64)
-    from PIL import Image
-
-    held = np.load(folder / "full_jpeg.npz")
-    raw, cuts = held[f"{split}_bytes"].tobytes(), held[f"{split}_offsets"]
-    pixels = [np.asarray(Image.open(io.BytesIO(raw[a:b]))) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-    return np.stack(pixels), held[f"{split}_labels"].astype(np.int64)
-
-
-def _download(name: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
-    from torchvision import datasets
-
-    found = getattr(datasets, _TORCHVISION[name])(cache_folder() / "torchvision", train=train, download=True)
-    return np.asarray(found.data), np.asarray(found.targets, dtype=np.int64)

@@ -1,22 +1,23 @@
-"""What ``run.py imbalance`` measures on one half of one imbalanced set, a part at a time."""
-
-from __future__ import annotations
+"""What ``run.py imbalance`` measures on one half of an imbalanced set; the sets and the learners."""
 
 import hashlib
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
-from _bench import run_worker
-from _imbalanced_sets import LEARNERS, ImbalancedSet, build_learner
+from _bench import run_worker, time_call
+from _datasets import read_table
 from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.pipeline import Pipeline
 
 import vaeaug.assessing
 import vaeaug.classifier.selection
@@ -25,13 +26,105 @@ from vaeaug.classifier.selection import blend
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
+from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, NoResampling, Resampled, Strategy
 from vaeaug.evaluation.privacy import distance_to_closest
 
-__all__ = ["PARTS", "Half", "list_halves"]
-
+#: Resamples of a bootstrap interval.
 _DRAWS = 200
+
+# name -> (table, which rows are the rare class); None: the smaller of its two classes. Where
+# imbalanced-learn's list of benchmark sets makes two classes of a table, the cut is the same.
+SETS: dict[str, tuple[str, Callable[[pd.Series], pd.Series] | None]] = {
+    "abalone_7": ("abalone", lambda y: y == 7),
+    "abalone_19": ("abalone", lambda y: y == 19),
+    "arrhythmia_6": ("arrhythmia", lambda y: y.astype(str).isin(["6", "06"])),
+    "bank_marketing": ("bank_marketing", None),
+    "car_good": ("car_eval", lambda y: y.isin(["good", "vgood"])),
+    "car_vgood": ("car_eval", lambda y: y == "vgood"),
+    "caravan": ("caravan", None),
+    "creditcard_fraud": ("creditcard_fraud_sample", None),
+    "ecoli_imU": ("ecoli", lambda y: y == "imU"),
+    "letter_Z": ("letter", lambda y: y == "Z"),
+    "mammography": ("mammography", None),
+    "oil_spill": ("oil_spill", None),
+    "online_shoppers": ("online_shoppers", None),
+    "optical_digits_8": ("optical_digits", lambda y: y.astype(str) == "8"),
+    "ozone_8h": ("ozone_8h", None),
+    "pen_digits_5": ("pen_digits", lambda y: y.astype(str) == "5"),
+    "satimage_4": ("satimage", lambda y: y.astype(str) == "4"),
+    "sick_euthyroid": ("sick_euthyroid", None),
+    "solar_flare_F": ("solar_flare2", lambda y: y == "F"),
+    "spectrometer_44": ("spectrometer", lambda y: y.astype(int) >= 44),
+    "stroke": ("stroke", None),
+    "thyroid_sick": ("thyroid_sick", None),
+    "us_crime": ("us_crime", None),
+    "wine_quality_4": ("wine_quality", lambda y: y <= 4),
+    "yeast_ME2": ("yeast_8class", lambda y: y == "ME2"),
+}
+
+#: Name -> its short name in vaeaug, and settings.
+LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "logistic regression": ("logistic", {}),
+    "5-NN": ("knn", {}),
+    "random forest": ("forest", {"n_estimators": 100}),
+    "HistGradientBoosting": ("hgb", {"early_stopping": False}),
+}
+
+
+@dataclass(frozen=True)
+class ImbalancedSet:
+    """A table, which of its rows are of the minority class (1), and how many rows it had."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+    rows: int
+
+    @property
+    def ratio(self) -> float:
+        """Rows of the common class for each row of the rare one."""
+        return float((self.y == 0).sum() / (self.y == 1).sum())
+
+
+#: Larger tables are subsampled to so many rows, class by class in proportion, seed 0: classes of few rows are
+#: what over-sampling is for, and fifty halves of 25 tables are to be measured in hours, not days.
+MOST_ROWS = 6_000
+
+
+@lru_cache(maxsize=1)
+def load_set(name: str, most: int = MOST_ROWS) -> ImbalancedSet:
+    """Load a set; integer-coded categories become categories, constant columns go."""
+    if name not in SETS:
+        raise SystemExit(f"There is no set {name!r}; there are: {', '.join(SETS)}.")
+    table, rare = SETS[name]
+    frame, facts = read_table(table)
+    label = frame.pop(facts["target"])
+    y = np.asarray(label == label.value_counts().idxmin() if rare is None else rare(label), dtype=int)
+    X = frame.assign(
+        **{
+            column: frame[column].astype(str).where(frame[column].notna(), None).astype("category")
+            for column in frame
+            if column in facts["categorical"] or frame[column].dtype.kind not in "iuf"
+        }
+    )
+    X = X.loc[:, X.nunique() > 1].reset_index(drop=True)
+    kept = np.arange(len(X))
+    if len(X) > most:
+        kept = np.sort(train_test_split(kept, train_size=most, stratify=y, random_state=0)[0])
+    return ImbalancedSet(X.iloc[kept].reset_index(drop=True), y[kept], len(X))
+
+
+def build_learner(name: str, X: pd.DataFrame, seed: int) -> Pipeline:
+    """Return an unfitted learner for a table."""
+    short, settings = LEARNERS[name]
+    model = learner(short, X)
+    seeded = {"random_state": seed} if "random_state" in model[-1].get_params() else {}
+    model[-1].set_params(**settings, **seeded)
+    return model
+
+
+# ---------------------------------------------------------------- samplers that the learners share
 
 
 class SharedSampler(BaseEstimator):
@@ -66,17 +159,12 @@ class Tvae(BaseEstimator):
         wanted = int(self.sampling_strategy[1] - np.sum(y == 1))
         with tempfile.TemporaryDirectory() as folder:
             X.assign(label=y).to_parquet(Path(folder) / "train.parquet")
-            job = {
-                "train": str(Path(folder) / "train.parquet"),
-                "made": str(Path(folder) / "made.parquet"),
-                "categorical": [name for name in X if X[name].dtype == "category"],
-                "rows": wanted,
-                "seed": int(self.random_state),
-            }
+            job = {"folder": folder, "rows": wanted, "seed": int(self.random_state)}
+            job["categorical"] = [name for name in X if X[name].dtype == "category"]
             answer = run_worker("_table_generators:draw_rare", job, python=self.python)
             if "error" in answer:
                 raise RuntimeError(answer["error"])
-            new = pd.read_parquet(job["made"])
+            new = pd.read_parquet(Path(folder) / "made.parquet")
         new = pd.DataFrame({name: _restore_dtype(new[name], X[name]) for name in X})
         return pd.concat([X, new], ignore_index=True), np.r_[y, np.ones(len(new), dtype=y.dtype)]
 
@@ -107,9 +195,8 @@ class Half:
 
     def measure(self, part: str) -> dict[str, Any]:
         """Return ``{"results": {learner: {arm: numbers}}, ...}`` of a part."""
-        start = time.perf_counter()
-        found = PARTS[part](self)
-        return found | {"seconds": round(time.perf_counter() - start, 1)}
+        seconds, found = time_call(getattr(self, part))
+        return found | {"seconds": round(seconds, 1)}
 
     def simple(self) -> dict[str, Any]:
         smote = Resampled("SMOTE", SharedSampler(Smote()), [1.0])
@@ -176,12 +263,14 @@ class Half:
             model = build_learner(name, self.data.X, self.seed)
             usable = [s for s in strategies if not isinstance(s, ClassWeights) or not s.obstacle(model)]
             plain, *others = outcomes = self._try(model, [NoResampling(), *usable])
-            results[name] = {outcome.strategy: self._tell(outcome) for outcome in outcomes}
+            results[name] = {
+                _name_alike(outcome.strategy, usable): self._tell(outcome) for outcome in outcomes
+            }
             for outcome in others:
                 if outcome.strategy.startswith("VAEOverSampler") and outcome.minority is not None:
                     two = (np.column_stack([1 - each.minority, each.minority]) for each in (plain, outcome))
-                    p = blend(*two)
-                    results[name][outcome.strategy + ", blended"] = _round(self._score(p.argmax(axis=1), p))
+                    p, way = blend(*two), _name_alike(outcome.strategy, usable).replace(" (ratio 1)", "")
+                    results[name][f"{way}, blended"] = _round(self._score(p.argmax(axis=1), p))
         return results
 
     def _tell(self, outcome: Outcome) -> dict[str, Any]:
@@ -202,14 +291,10 @@ class Half:
     def _measure_closeness(self) -> float:
         """Return the median distance of the new rows to the closest row they were learned from."""
         X, _ = self._take(self.fold.train)
-        made = [
-            rows
-            for rows, _ in SharedSampler.made.values()
-            if len(rows) > len(X) and rows.iloc[: len(X)].equals(X)
-        ]
-        if not made:
-            return float("nan")
-        return self._measure_distance(made[0].iloc[len(X) :])
+        made = (rows for rows, _ in SharedSampler.made.values() if rows.iloc[: len(X)].equals(X))
+        return next(
+            (self._measure_distance(rows.iloc[len(X) :]) for rows in made if len(rows) > len(X)), np.nan
+        )
 
     def _measure_distance(self, rows: pd.DataFrame) -> float:
         """Return the median distance of rows to the closest minority row of the training half."""
@@ -243,6 +328,14 @@ class Half:
         }
 
 
+def _name_alike(arm: str, strategies: list[Strategy]) -> str:
+    """Name the ratios of VAEOverSampler, which differ from set to set, by their place up to balance."""
+    ours = next((each.names for each in strategies if arm in each.names), [])
+    if not arm.startswith("VAEOverSampler") or arm == ours[-1]:
+        return arm
+    return f"VAEOverSampler, {('third', 'two thirds')[ours.index(arm)]} of the way"
+
+
 def _share_default() -> SharedSampler:
     return SharedSampler(VAEOverSampler())
 
@@ -257,14 +350,3 @@ class _SharedOverSampler(VAEOverSampler):
 def _round(numbers: Any) -> dict[str, Any]:
     """Return numbers rounded for a file, NaN as None."""
     return {k: None if pd.isna(v) else round(float(v), 5) for k, v in dict(numbers).items()}
-
-
-PARTS: dict[str, Callable[[Half], dict[str, Any]]] = {
-    "simple": Half.simple,
-    "vaeaug": Half.vaeaug,
-    "auto": Half.auto,
-    "tvae": Half.tvae,
-    "verdict": Half.verdict,
-    "verdict_repeated": Half.verdict_repeated,
-    "distances": Half.distances,
-}

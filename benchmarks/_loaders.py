@@ -1,14 +1,12 @@
 """The measurements of the loader benchmark, each in a process of its own."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
+from _image_sets import load_digit_images
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -19,24 +17,19 @@ CLASSES = 10
 
 def time_loading(job: dict[str, Any]) -> dict[str, Any]:
     """Fit a small model and measure training epochs, or images per second."""
-    torch.set_num_threads(job["threads"])
     images, labels = draw_pictures(job["items"], job["size"], job["seed"])
     few, settings = job["augmenter_items"], {"max_iter": job["augmenter_epochs"], "device": job["device"]}
     augmenter = VAEAugmenter(random_state=job["seed"], **settings).fit(images[:few], labels[:few])
-    time_part = {"epoch": time_epochs, "throughput": time_throughput}[job["what"]]
-    return time_part(job, images, labels, augmenter)
+    return {"epoch": time_epochs, "throughput": time_throughput}[job["what"]](job, images, labels, augmenter)
 
 
 def draw_pictures(items: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scikit-learn's digits, blown up, as uint8 (n, size, size): timing needs no better pictures."""
-    digits = load_digits()
-    rows = np.random.default_rng(seed).integers(0, len(digits.target), items)
-    scale = size // 8
-    large = np.kron(digits.images[rows] / 16 * 255, np.ones((1, scale, scale))).astype(np.uint8)
-    margin = size - 8 * scale
-    return np.pad(
-        large, ((0, 0), (margin // 2, margin - margin // 2), (margin // 2, margin - margin // 2))
-    ), (digits.target[rows])
+    images, labels = load_digit_images()
+    rows = np.random.default_rng(seed).integers(0, len(labels), items)
+    large = np.kron(images[rows], np.ones((1, size // 8, size // 8), np.uint8))
+    before, rest = divmod(size % 8, 2)
+    return np.pad(large, ((0, 0), *[(before, before + rest)] * 2)), labels[rows]
 
 
 class Pictures(Dataset):
@@ -71,11 +64,7 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
+            _convolve(inputs, outputs, stride), nn.ReLU(), _convolve(outputs, outputs, 1)
         )
         plain = inputs == outputs and stride == 1
         self.skip = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
@@ -84,21 +73,16 @@ class Block(nn.Module):
         return torch.relu(self.body(x) + self.skip(x))
 
 
+def _convolve(inputs: int, outputs: int, stride: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
 def resnet() -> nn.Module:
     """Return ResNet-20 (He et al. 2016, section 4.2): 3 stages of 3 blocks, 16, 32 and 64 channels."""
-    blocks, inputs = [], 16
-    for outputs in (16, 32, 64):
-        for turn in range(3):
-            blocks.append(Block(inputs, outputs, 2 if turn == 0 and outputs > 16 else 1))
-            inputs = outputs
+    widths = np.repeat([16, 32, 64], 3).tolist()
+    blocks = [Block(a, b, 1 + (a < b)) for a, b in zip([16, *widths], widths, strict=False)]
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, 1, 1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        *blocks,
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(64, CLASSES),
+        _convolve(1, 16, 1), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES)
     )
 
 
@@ -108,13 +92,11 @@ def time_epochs(
     """Time training epochs with plain loading and with each kind of augmentation, in turns."""
     plain = Pictures(images, labels)
     common = {"p": job["p"], "random_state": job["seed"]}
+    rare = AugmentedDataset(plain, augmenter, refresh_every=4, **common)
     arms: dict[str, tuple[Any, Any]] = {
         "plain": (plain, None),
         "AugmentedDataset": (AugmentedDataset(plain, augmenter, **common), None),
-        "AugmentedDataset(refresh_every=4)": (
-            AugmentedDataset(plain, augmenter, refresh_every=4, **common),
-            None,
-        ),
+        "AugmentedDataset(refresh_every=4)": (rare, None),
         "BatchAugment": (plain, BatchAugment(augmenter, **common)),
     }
     device = torch.device("cuda" if torch.cuda.is_available() and job["device"] != "cpu" else "cpu")
@@ -141,12 +123,9 @@ def time_epochs(
                 optimiser.step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            epochs[name].append(time.perf_counter() - began)
-    # The first turn starts workers and warms up.
-    return {
-        "epoch_s": {name: times[1:] for name, times in epochs.items()},
-        "pool_s": {name: times[1:] for name, times in pools.items()},
-    }
+            if epoch:  # the first turn starts workers and warms up
+                epochs[name].append(time.perf_counter() - began)
+    return {"epoch_s": epochs, "pool_s": {name: times[1:] for name, times in pools.items()}}
 
 
 def time_throughput(
@@ -158,13 +137,12 @@ def time_throughput(
     single = OneByOne(images[:few], labels[:few], augmenter)
     found: dict[str, list[float]] = {"pool": [], "one by one": []}
     for turn in range(job["epochs"]):
-        began = time.perf_counter()
-        data.set_epoch(turn + 1)
-        count = sum(len(y) for _, y in _load(data, job))
-        found["pool"].append(count / (time.perf_counter() - began))
-        began = time.perf_counter()
-        count = sum(len(y) for _, y in _load(single, job))
-        found["one by one"].append(count / (time.perf_counter() - began))
+        for name, items in {"pool": data, "one by one": single}.items():
+            began = time.perf_counter()
+            if items is data:
+                data.set_epoch(turn + 1)
+            count = sum(len(y) for _, y in _load(items, job))
+            found[name].append(count / (time.perf_counter() - began))
     return {"items_per_s": {name: statistics.median(rates) for name, rates in found.items()}}
 
 

@@ -4,9 +4,7 @@ Only pandas and the generator's own library are imported, so that the process's 
 generator's. Importing is not part of any time.
 """
 
-from __future__ import annotations
-
-import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,36 +134,35 @@ GENERATORS = {"vaeaug": Vaeaug, "tvae": Tvae, "argn": TabularArgn, "smotenc": Sm
 
 def generate(job: dict[str, Any]) -> dict[str, Any]:
     """Fit a generator to a table, and write new rows: as many as there are, and those that balance it."""
-    table = pd.read_parquet(job["train"])
+    folder = Path(job["folder"])
+    table = pd.read_parquet(folder / "train.parquet")
     generator = GENERATORS[job["generator"]](job)
     result: dict[str, Any] = {}
     result["fit_s"], _ = time_call(generator.fit, table)
     result["sample_s"], synthetic = time_call(generator.sample, len(table))
     result["rows_per_s"] = round(len(synthetic) / result["sample_s"], 1)
-    synthetic.to_parquet(job["synthetic"])
-    if job["resampled"] and hasattr(generator, "resample"):
+    synthetic.to_parquet(folder / "synthetic.parquet")
+    if job["resample"] and hasattr(generator, "resample"):
         result["resample_s"], rows = time_call(generator.resample, table)
-        rows.to_parquet(job["resampled"])
+        rows.to_parquet(folder / "added.parquet")
     return result
 
 
 def draw_rare(job: dict[str, Any]) -> dict[str, Any]:
     """Fit ctgan's TVAE to a table with its class (``label``) and keep rows of class 1 of what it draws."""
-    table = pd.read_parquet(job["train"])
+    table = pd.read_parquet(Path(job["folder"]) / "train.parquet")
     for name in job["categorical"]:
         column = table[name].astype(object)
         table[name] = column.where(column.notna(), "<missing>").astype(str)
     generator = Tvae(job | {"categorical": [*job["categorical"], "label"], "device": "cpu", "settings": {}})
-    start = time.perf_counter()
     generator.fit(table.astype({name: float for name in table if name not in generator.categorical}))
-    kept: list[pd.DataFrame] = []
+    kept = pd.DataFrame()
     for _ in range(MOST_DRAWS):
         drawn = generator.sample(len(table))
-        kept.append(drawn[drawn["label"].astype(int) == 1])
-        if sum(map(len, kept)) >= job["rows"]:
+        kept = pd.concat([kept, drawn[drawn["label"].astype(int) == 1]], ignore_index=True)
+        if len(kept) >= job["rows"]:
             break
-    new = pd.concat(kept, ignore_index=True).iloc[: job["rows"]]
-    if not len(new):
+    if not len(kept):
         raise SystemExit("the rare class was never drawn")
-    new.drop(columns=["label"]).to_parquet(job["made"])
-    return {"seconds": time.perf_counter() - start, "rows": len(new)}
+    kept.iloc[: job["rows"]].drop(columns=["label"]).to_parquet(Path(job["folder"]) / "made.parquet")
+    return {}

@@ -1,70 +1,44 @@
 """Measure what augmentation on the fly costs on top of plain loading.
 
-    python benchmarks/run.py dataloader             measure: ten to thirty minutes
-    python benchmarks/run.py dataloader --render    write the results into benchmarks/dataloader.md
-
 Needs a quiet machine: the claim is a few per cent of an epoch. Each measurement runs in a process of its own,
 in which epochs with and without augmentation take turns.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 from collections.abc import Iterator
-from typing import Any
 
 import _bench as bench
 from _bench import Record
 
 KEY = ("what", "workers")
 ARMS = ("plain", "AugmentedDataset", "AugmentedDataset(refresh_every=4)", "BatchAugment")
-SETTINGS = {
-    "seed": 0,
-    "p": 0.5,
-    "size": 28,
-    "batch_size": 128,
-    # Speed does not depend on how well the model is trained.
-    "augmenter_items": 2_000,
-    "augmenter_epochs": 2,
-    "one_by_one_items": 500,
-}
-FAST = {
-    "items": 600,
-    "epochs": 1,
-    "augmenter_items": 200,
-    "augmenter_epochs": 1,
-    "one_by_one_items": 20,
-    "batch_size": 100,
-}
+#: Speed does not depend on how well the model is trained. Of the epochs, those that count, after one that
+#: warms up.
+SETTINGS = {"seed": 0, "p": 0.5, "size": 28, "items": 20_000, "epochs": 4, "batch_size": 128}
+SETTINGS |= {"augmenter_items": 2_000, "augmenter_epochs": 2, "one_by_one_items": 500}
+FAST = {"items": 600, "epochs": 1, "augmenter_items": 200, "augmenter_epochs": 1, "one_by_one_items": 20}
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    for workers in options.workers:
+    for workers in (0, 2):
         for what in ("epoch", "throughput"):
             yield {"what": what, "workers": workers}
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
-    settings = SETTINGS | {"items": options.items, "epochs": options.epochs} | (FAST if options.fast else {})
-    job = cell | settings | {"threads": options.threads, "device": options.device}
-    return settings | bench.run_worker(
-        "_loaders:time_loading", job, threads=options.threads, timeout=options.timeout
-    )
+    settings = SETTINGS | (FAST if options.fast else {})
+    return settings | bench.run_worker("_loaders:time_loading", cell | settings | {"device": options.device})
 
 
 def render(records: list[Record]) -> str:
     """Return both tables and the line that says where they come from."""
     known = [record for record in records if "error" not in record]
-    sizes = ""
-    if known:
-        r = known[0]
-        sizes = (
-            f"{r['items']:,} images of {r['size']}×{r['size']}, batches of {r['batch_size']}, p = {r['p']}."
-        )
+    r = SETTINGS | (known[0] if known else {})
+    sizes = f"{r['items']:,} images of {r['size']}×{r['size']}, batches of {r['batch_size']}, p = {r['p']}."
     return bench.join_sections(
         {
-            "": bench.tell_conditions(records, f"{sizes}."),
+            "": bench.tell_conditions(records, sizes),
             "Cost of an epoch of ResNet-20": _tabulate_epochs(known),
             "Synthetic images per second": _tabulate_throughput(known),
             "Not measured": bench.list_failures(records, KEY),
@@ -98,9 +72,4 @@ def _tabulate_throughput(records: list[Record]) -> str:
     return bench.markdown_table(["", "AugmentedDataset", "one by one", "ratio"], rows)
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "--workers": {"nargs": "+", "type": int, "default": [0, 2], "metavar": "N"},
-    "--items": {"type": int, "default": 20_000},
-    "--epochs": {"type": int, "default": 4, "help": "turns that count, after one that warms up"},
-}
 DEFAULTS = {"threads": 2}

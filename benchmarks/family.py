@@ -1,11 +1,8 @@
 """The family against the plain VAE: does each part do what it is meant to, and how long does each take?
 
-python benchmarks/run.py family bounds       the likelihood bound of held-out images, part by part
-python benchmarks/run.py family times        seconds of fit of every variant, digits and Adult
-python benchmarks/run.py family --render     write the results into benchmarks/family.md
+The part *bounds*: the likelihood bound of held-out images, part by part. *times*: seconds of fit of every
+variant, digits and Adult.
 """
-
-from __future__ import annotations
 
 import argparse
 import time
@@ -15,6 +12,8 @@ from typing import Any
 import _bench as bench
 import numpy as np
 from _bench import Record
+from _datasets import load_table
+from _image_sets import load_digit_images, load_images
 
 KEY = ("part", "set", "entrant", "seed")
 #: Importance weights of each bound.
@@ -42,19 +41,17 @@ QUESTIONS: dict[str, tuple[int, tuple[str, ...]]] = {
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    if options.part == "times":
-        from vaeaug import VARIANTS
+    from vaeaug import VARIANTS
 
-        for name in options.sets or ("digits", "adult"):
-            for entrant in options.entrants or VARIANTS:
-                yield {"part": "times", "set": name, "entrant": entrant, "seed": 0}
-        return
     for seed in options.seeds:
-        for name in options.sets or SETS:
-            for question in options.questions:
-                for entrant in (PLAIN, *QUESTIONS[question][1]):
+        for name in SETS:
+            for question, (_, variants) in QUESTIONS.items():
+                for entrant in (PLAIN, *variants):
                     who = f"{entrant}, {question}"
                     yield {"part": "bounds", "set": name, "entrant": who, "seed": seed}
+    for name in MEASURED_EPOCHS:
+        for entrant in VARIANTS:
+            yield {"part": "times", "set": name, "entrant": entrant, "seed": 0}
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
@@ -80,18 +77,10 @@ def measure_bound(name: str, entrant: str, question: str, seed: int, fast: bool)
         width = find_width(wanted, train.shape[1], latent_dim)
     model = build_model(entrant, train.shape[1], latent_dim, width, seed)
     rows, held_out = (TrainingRows(part, np.zeros((len(part), 0), np.float32)) for part in (train, test))
-    longer = LEVEL_PATIENCE if question == "levels" else 1
+    epochs = settings["epochs"] * (LEVEL_PATIENCE if question == "levels" else 1)
+    steps = {"batch_size": 64, "learning_rate": 4e-3, "early_stopping": False, "seed": seed}
     began = time.process_time()
-    result = train_networks(
-        model,
-        rows,
-        np.zeros(len(train), bool),
-        seed=seed,
-        max_iter=1 if fast else longer * settings["epochs"],
-        batch_size=64,
-        learning_rate=4e-3,
-        early_stopping=False,
-    )
+    result = train_networks(model, rows, np.zeros(len(train), bool), max_iter=1 if fast else epochs, **steps)
     fit_prior(model, rows, seed=seed, max_iter=1 if fast else 40)
     seconds = time.process_time() - began
     scores = model.log_likelihood(held_out.x, held_out.c, draws=2 if fast else DRAWS, seed=0)
@@ -108,12 +97,8 @@ def load_binary_images(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     settings = SETS[name]
     rng = np.random.default_rng([seed, 81])
     if name == "digits":
-        from sklearn.datasets import load_digits
-
-        images = load_digits().images > 7
+        images = load_digit_images()[0] > 7.5 * 255 / 16
     else:
-        from _image_sets import load_images
-
         full = load_images("fashion_mnist").train[:20_000]
         step = full.shape[1] // settings["side"]
         cells = full.reshape(len(full), settings["side"], step, settings["side"], step)
@@ -127,11 +112,11 @@ def load_binary_images(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def find_width(wanted: int, pixels: int, latent_dim: int) -> int:
     """Return the width of networks with which the plain VAE has about as many parameters as wanted."""
-    sizes = range(WIDTH, 3 * WIDTH)
-    return min(
-        sizes,
-        key=lambda width: abs(count_parameters(build_model(PLAIN, pixels, latent_dim, width, 0)) - wanted),
-    )
+
+    def miss(width: int) -> int:
+        return abs(count_parameters(build_model(PLAIN, pixels, latent_dim, width, 0)) - wanted)
+
+    return min(range(WIDTH, 3 * WIDTH), key=miss)
 
 
 def build_model(entrant: str, pixels: int, latent_dim: int, width: int, seed: int) -> Any:
@@ -202,12 +187,7 @@ def measure_time(name: str, entrant: str, fast: bool) -> Record:
 
 def _load_rows(name: str, fast: bool) -> tuple[Any, Any]:
     if name == "digits":
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        return (digits.images * 255 / 16).astype(np.uint8), digits.target
-    from _datasets import load_table
-
+        return load_digit_images()
     table = load_table("adult")
     rows = table.train.iloc[: 400 if fast else None]
     return rows.drop(columns=table.target), rows[table.target]
@@ -243,7 +223,8 @@ def render(records: list[Record]) -> str:
 
 
 def _tabulate_bounds(records: list[Record]) -> str:
-    after = (
+    bound, kl, size, seconds = (
+        bench.Column("bound", "nats"),
         bench.Column("KL", "kl"),
         bench.Column("parameters", "parameters", 0),
         bench.Column("CPU s", "cpu_s", 0),
@@ -251,23 +232,13 @@ def _tabulate_bounds(records: list[Record]) -> str:
     known = bench.group(records, "entrant")
     rows = []
     for question, (latent_dim, variants) in QUESTIONS.items():
-        plain = {r["seed"]: r["nats"] for r in known.get(f"{PLAIN}, {question}", [])}
+        plain = known.get(f"{PLAIN}, {question}", [])
         for name in (PLAIN, *variants):
-            mine = known.get(f"{name}, {question}", [])
-            if mine:
-                gain = (
-                    bench.compare_seeds({r["seed"]: r["nats"] for r in mine}, plain) if name != PLAIN else "–"
-                )
-                row = [
-                    name,
-                    question,
-                    str(latent_dim),
-                    str(len(mine)),
-                    bench.Column("", "nats").show(mine),
-                    gain,
-                ]
-                rows.append([*row, after[0].show(mine), after[1].show(mine[:1]), after[2].show(mine)])
-    header = ["", "question", "code", "seeds", "bound", "gain", *(column.title for column in after)]
+            if mine := known.get(f"{name}, {question}", []):
+                gain = "–" if name == PLAIN else bench.compare_seeds(mine, plain, "nats")
+                row = [name, question, str(latent_dim), str(len(mine)), bound.show(mine), gain, kl.show(mine)]
+                rows.append([*row, size.show(mine[:1]), seconds.show(mine)])
+    header = ["", "question", "code", "seeds", "bound", "gain", "KL", "parameters", "CPU s"]
     return bench.markdown_table(header, rows)
 
 
@@ -282,10 +253,4 @@ def _tabulate_times(records: list[Record]) -> str:
     return bench.markdown_table(["", "digits", "of it, epochs", "Adult", "of it, epochs"], rows)
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "part": {"nargs": "?", "default": "bounds", "choices": ["bounds", "times"]},
-    "--sets": {"nargs": "+", "default": None, "choices": [*SETS, "adult"]},
-    "--entrants": {"nargs": "*", "default": None, "help": "of `times`; default: all"},
-    "--questions": {"nargs": "+", "default": list(QUESTIONS), "choices": list(QUESTIONS)},
-}
 DEFAULTS = {"seeds": [0, 1, 2]}

@@ -1,20 +1,15 @@
 """Compare vaeaug's images with pythae's, and its augmentation with baselines, on the same cores.
 
-    python benchmarks/run.py images quality --peer-python PATH    how good the images are, and after how long
-    python benchmarks/run.py images augmentation                  what they add for a classifier of few images
-    python benchmarks/run.py images --render                      write all results into benchmarks/images.md
-
-A cell is a generator or a strategy of training, on one set, with one seed.
+The part *quality*: how good the images are, and after how long. *augmentation*: what they add for a
+classifier of few images. A cell is a generator or a strategy of training, on one set, with one seed.
 """
-
-from __future__ import annotations
 
 import argparse
 import math
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,7 +17,8 @@ from typing import Any
 import _bench as bench
 import numpy as np
 from _bench import Record
-from _image_sets import SETTINGS, ImageSet, load_images, shrink, thin
+from _image_sets import SETTINGS, load_images, shrink, thin
+from sklearn.metrics import recall_score
 
 KEY = ("part", "set", "setting", "entrant", "seed")
 SETS = ("mnist", "fashion_mnist")
@@ -44,38 +40,34 @@ BASELINES = (
 )
 #: Made images behind each distance, and those of pythae's last point, from which a classifier learns.
 SAMPLE, PEER_IMAGES = 5000, 20_000
+#: Seconds of training after which pythae is looked at, the last of which ends it; max_fit_seconds of vaeaug.
+MARKS, BUDGETS = [60.0, 120.0, 300.0, 600.0, 1200.0], [15.0, 30.0, 60.0, 120.0]
+#: How vaeaug joins the best baseline: the way to sample, and the largest share of made images in a class.
+METHOD, SHARE = "posterior+residual", 0.5
 #: Settings of vaeaug for the thinned sets: epochs that take about a minute of one core.
 FITS: dict[str, dict[str, Any]] = {"imbalanced": {"max_iter": 8}, "50 a class": {"max_iter": 60}}
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
     """Yield cells seed by seed, so that a slow hour meets all generators."""
-    seeds = options.seeds or ([0] if options.part == "quality" else range(5))
-    for name in options.sets:
-        if options.part == "augmentation":
-            yield from _list_strategies(name, seeds, options)
-            continue
+    budgets = [5.0] if options.fast else BUDGETS
+    for name in SETS[:1] if options.fast else SETS:
         quality = {"part": "quality", "set": name}
         yield quality | {"entrant": REAL, "seed": 0}
-        for seed in seeds:
-            for entrant in options.entrants:
+        for seed in options.seeds:
+            for entrant in ("vaeaug", *(f"vaeaug ({budget:g} s)" for budget in budgets), *PEERS):
                 yield quality | {"entrant": entrant, "seed": seed}
-                if entrant == "vaeaug":
-                    for budget in [5.0] if options.fast else options.budgets:
-                        yield quality | {"entrant": f"vaeaug ({budget:g} s)", "seed": seed}
-
-
-def _list_strategies(name: str, seeds: Any, options: argparse.Namespace) -> Iterator[Record]:
-    for setting in options.augment_settings:
-        cell = {"part": "augmentation", "set": name, "setting": setting}
-        for seed in seeds:
-            for strategy in options.strategies:
-                yield cell | {"entrant": strategy, "seed": seed}
-        # The opponent is chosen by its scores on the test images, which can only favour it.
-        best = find_best_baseline(bench.Records(options.out, KEY).read(), name, setting, options.fast)
-        for seed in seeds:
-            for spec in options.vaeaug:
-                yield cell | {"entrant": f"{best} + vaeaug {spec}", "seed": seed}
+        for setting in SETTINGS:
+            cell = {"part": "augmentation", "set": name, "setting": setting}
+            seeds = options.seeds if options.fast else range(5)
+            for seed in seeds:
+                yield from (cell | {"entrant": strategy, "seed": seed} for strategy in BASELINES)
+            # The opponent is chosen by its scores on the test images, which can only favour it.
+            best = find_best_baseline(bench.Records(options.out, KEY).read(), name, setting, options.fast)
+            if best:
+                yield from (
+                    cell | {"entrant": f"{best} + vaeaug {METHOD}:{SHARE}", "seed": seed} for seed in seeds
+                )
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
@@ -95,45 +87,41 @@ def judge_of(name: str, fast: bool) -> Any:
     from _image_judge import FAST, QUALITY, Judge
 
     images, budget = load_images(name), FAST if fast else QUALITY[name]
-    return Judge(shrink(images, 2000, 400) if fast else images, 200 if fast else SAMPLE, budget, budget)
+    return Judge(shrink(images, 300, 200) if fast else images, 200 if fast else SAMPLE, budget, budget)
 
 
 def _measure_quality(judge: Any, cell: Record, options: argparse.Namespace) -> Record:
-    job, python = _describe_job(judge.images, cell, options)
+    images, fast = judge.images, options.fast
+    # The curve needs distances only; the last point of each sampler is judged in full.
+    budget, peer = "(" in cell["entrant"], PEERS.get(cell["entrant"])
+    if peer:
+        job = peer | {"marks": [2.0, 4.0] if fast else MARKS, "batch": 100, "gmm_images": 10_000}
+        job |= {"images": 200 if fast else SAMPLE, "last_images": 200 if fast else PEER_IMAGES}
+    else:
+        settings: Record = {"max_iter": 2} if fast else {}
+        if budget:
+            settings["max_fit_seconds"] = float(cell["entrant"].split("(")[1].split()[0])
+        job = {"methods": METHODS[:1] if budget else METHODS, "settings": settings}
+        job["images"] = 300 if fast else len(images.train)
     with tempfile.TemporaryDirectory() as folder:
-        train = Path(folder) / "train.npz"
-        np.savez(train, images=judge.images.train, labels=judge.images.train_labels)
-        record = bench.run_worker(
-            "_image_generators:generate",
-            job | {"train": str(train), "folder": folder},
-            python=python,
-            threads=options.threads,
-            timeout=options.timeout,
-        )
+        record = _generate(job, images.train, images.train_labels, cell, options, folder)
         for point in record.get("points", []):
             held = np.load(point.pop("made"))
-            # The curve needs distances only; the last point of each sampler is judged in full.
-            full = point.get("last", "(" not in cell["entrant"])
+            full = point.get("last", not budget)
             point |= judge.measure_likeness(held["images"], copying=full)
             if full:
                 point |= judge.train_synthetic(held["images"], held.get("labels"))
     return record
 
 
-def _describe_job(images: ImageSet, cell: Record, options: argparse.Namespace) -> tuple[Record, str]:
-    """Return what a generator is asked for, and the Python that runs it."""
-    job: Record = {"device": options.device, "seed": cell["seed"]}
-    if cell["entrant"] in PEERS:
-        few = 200 if options.fast else SAMPLE
-        marks = [2.0, 4.0] if options.fast else options.marks
-        job |= PEERS[cell["entrant"]] | {"marks": marks, "batch": 100, "gmm_images": 10_000, "images": few}
-        return job | {"last_images": 200 if options.fast else PEER_IMAGES}, options.peer_python
-    settings: Record = {"max_iter": 2} if options.fast else {}
-    job |= {"images": 300 if options.fast else len(images.train), "methods": METHODS, "settings": settings}
-    if "(" in cell["entrant"]:
-        job["methods"] = ["prior"]
-        settings["max_fit_seconds"] = float(cell["entrant"].split("(")[1].split()[0])
-    return job, sys.executable
+def _generate(
+    job: Record, X: np.ndarray, y: np.ndarray, cell: Record, options: argparse.Namespace, folder: str
+) -> Record:
+    """Let a generator learn from images, in a process of its own."""
+    np.savez(Path(folder) / "train.npz", images=X, labels=y)
+    job |= {"device": options.device, "seed": cell["seed"], "folder": folder}
+    python = options.peer_python if "model" in job else sys.executable
+    return bench.run_worker("_image_generators:generate", job, python=python)
 
 
 # ---------------------------------------------------------------- worth for a classifier
@@ -141,56 +129,36 @@ def _describe_job(images: ImageSet, cell: Record, options: argparse.Namespace) -
 
 def _measure_strategy(cell: Record, options: argparse.Namespace) -> Record:
     """Train with one strategy, with or without made images."""
-    from _image_strategies import STRATEGIES, Synthetic, train_classifier
+    from _image_strategies import train_classifier
 
     images = load_images(cell["set"])
     counts = SETTINGS[cell["setting"]]
     if options.fast:
         counts = tuple(max(6, count // 100) for count in counts)
     X, y = thin(images, counts, cell["seed"])
-    strategy, _, spec = cell["entrant"].partition(" + vaeaug ")
+    strategy, _, with_made = cell["entrant"].partition(" + vaeaug ")
     record: Record = {}
-    synthetic = Synthetic.parse(spec) if spec else None
-    with tempfile.TemporaryDirectory() as folder:
-        pool = None
-        if synthetic is not None:
-            made = _make_pool(X, y, synthetic, cell, options, folder)
+    pool = None
+    if with_made:
+        # No class gets more than its share of the largest, or of the size to which small classes grow.
+        total = max(int(np.bincount(y).max()), 10 * int(np.bincount(y).min()))
+        job = {"settings": {"max_iter": 2} if options.fast else FITS[cell["setting"]], "methods": [METHOD]}
+        job |= {"images": math.ceil(SHARE * total) * len(np.unique(y)), "balanced": True}
+        with tempfile.TemporaryDirectory() as folder:
+            made = _generate(job, X, y, cell, options, folder)
             if "error" in made:
                 return made
             record["fit_s"] = made["points"][0]["seconds"]
             held = np.load(made["points"][0]["made"])
-            pool = (held["images"], held["labels"])
-        rest = {"pool": pool, "synthetic": synthetic, "seed": cell["seed"], "fast": options.fast}
-        record["train_s"], fitted = bench.time_call(
-            lambda: train_classifier(X, y, STRATEGIES[strategy], **rest)
-        )
-    predicted = fitted.predict(images.test)
-    recalls = [float(np.mean(predicted[images.test_labels == k] == k)) for k in np.unique(images.test_labels)]
+            pool = (held["images"], held["labels"], SHARE)
+    rest = {"pool": pool, "seed": cell["seed"], "fast": options.fast}
+    train = partial(train_classifier, X, y, strategy, **rest)
+    record["train_s"], fitted = bench.time_call(train)
+    recalls = recall_score(images.test_labels, fitted.predict(images.test), average=None)
     return record | {
         "balanced_accuracy": round(float(np.mean(recalls)), 5),
-        "recalls": [round(recall, 4) for recall in recalls],
+        "recalls": [round(float(recall), 4) for recall in recalls],
     }
-
-
-def _make_pool(
-    X: np.ndarray, y: np.ndarray, synthetic: Any, cell: Record, options: argparse.Namespace, folder: str
-) -> Record:
-    """Fit vaeaug on a thinned set, and make as many images as a class may get, of each class."""
-    # No class gets more than its share of the largest, or of the size to which small classes grow.
-    total = max(int(np.bincount(y).max()), 10 * int(np.bincount(y).min()))
-    np.savez(Path(folder) / "train.npz", images=X, labels=y)
-    job = {
-        "settings": {"max_iter": 2} if options.fast else FITS[cell["setting"]],
-        "methods": [synthetic.method],
-        "device": options.device,
-        "seed": cell["seed"],
-        "train": str(Path(folder) / "train.npz"),
-        "folder": folder,
-        "images": math.ceil(synthetic.share * total) * len(np.unique(y)),
-        "balanced": True,
-    }
-    limits = {"threads": options.threads, "timeout": options.timeout}
-    return bench.run_worker("_image_generators:generate", job, **limits)
 
 
 # ---------------------------------------------------------------- report
@@ -266,17 +234,15 @@ def _tabulate_quality(quality: list[Record]) -> str:
 
 def read_curves(quality: list[Record]) -> dict[str, list[tuple[float, float]]]:
     """Return (seconds, Fréchet distance) of each peer and of vaeaug, from its prior and with its defaults."""
-    points = []
-    for record in quality:
-        who = record["entrant"]
-        if who == REAL or who.startswith("vaeaug with"):
-            continue
-        for point in record["points"]:
-            if point["sampler"] in ("prior", "normal", "gmm"):
-                name = "vaeaug" if who.startswith("vaeaug") else f"{who}, {point['sampler']}"
-                points.append((point["seconds"], point["frechet"], name))
     curves: dict[str, list[tuple[float, float]]] = {}
-    for seconds, distance, name in sorted(points):
+    points = (
+        (point["seconds"], point["frechet"], record["entrant"], point["sampler"])
+        for record in quality
+        for point in record["points"]
+        if point["sampler"] in ("prior", "normal", "gmm") and not record["entrant"].startswith("vaeaug with")
+    )
+    for seconds, distance, who, sampler in sorted(points):
+        name = "vaeaug" if who.startswith("vaeaug") else f"{who}, {sampler}"
         curves.setdefault(name, []).append((seconds, distance))
     return curves
 
@@ -284,92 +250,55 @@ def read_curves(quality: list[Record]) -> dict[str, list[tuple[float, float]]]:
 def _compare_times(quality: list[Record]) -> str:
     """Say how soon vaeaug is as good as each peer ever was, and how both stand at equal time."""
     curves = read_curves(quality)
-    ours = curves.get("vaeaug", [])
+    ours = curves.get("vaeaug")
     rows = []
-    for who, theirs in curves.items():
-        if who == "vaeaug" or not ours:
+    for who, theirs in curves.items() if ours else ():
+        if who == "vaeaug":
             continue
         best, at = min((distance, seconds) for seconds, distance in theirs)
-        reached = [seconds for seconds, distance in ours if distance <= best]
-        if reached:
-            first = min(reached)
-            after = f"{first:,.0f} s: 1/{at / first:.1f} of the time"
-        else:
-            after = f"not reached (best {min(distance for _, distance in ours):.1f})"
         last = max(seconds for seconds, _ in theirs)
+        after = f"not reached (best {min(distance for _, distance in ours):.1f})"
+        if reached := [seconds for seconds, distance in ours if distance <= best]:
+            after = f"{min(reached):,.0f} s: 1/{at / min(reached):.1f} of the time"
         in_time = [distance for seconds, distance in ours if seconds <= last]
         ratio = f"{min(in_time) / best:.2f}" if in_time else "–"
         rows.append([who, f"{best:.1f}", f"{at:,.0f}", f"{last:,.0f}", after, ratio])
     if not rows:
         return ""
     header = ["", "its best Fréchet", "after s", "watched s", "vaeaug's prior as good after"]
+    table = bench.markdown_table([*header, "vaeaug's best ÷ its"], rows)
     steps = "\n".join(
         f"- {who}: " + ", ".join(f"{distance:.1f} ({seconds:,.0f} s)" for seconds, distance in points)
         for who, points in curves.items()
     )
-    return "\n\n".join(
-        [
-            bench.markdown_table([*header, "vaeaug's best ÷ its"], rows),
-            TIMES_NOTE,
-            "Fréchet distance (after seconds of training):",
-            steps,
-        ]
-    )
+    return "\n\n".join([table, TIMES_NOTE, "Fréchet distance (after seconds of training):", steps])
 
 
 def find_best_baseline(records: list[Record], name: str, setting: str, fast: bool = False) -> str:
-    """Return the baseline with the highest mean balanced accuracy."""
-    scores = _read_scores(records, name, setting, fast)
-    known = [strategy for strategy in scores if strategy in BASELINES]
-    if not known:
-        raise SystemExit(f"{name}, {setting}: measure baselines first (--strategies).")
-    return max(known, key=lambda strategy: fmean(scores[strategy].values()))
+    """Return the baseline with the highest mean balanced accuracy, if one was measured."""
+    found = _group_strategies(records, name, setting, fast)
+    known = [strategy for strategy in found if strategy in BASELINES]
+    return max(known, key=lambda each: fmean(r["balanced_accuracy"] for r in found[each]), default="")
 
 
-def _read_scores(records: list[Record], name: str, setting: str, fast: bool) -> dict[str, dict[int, float]]:
-    """Return strategy -> seed -> balanced accuracy in percent."""
-    found: dict[str, dict[int, float]] = {}
-    for r in records:
-        if (r["set"], r.get("setting"), r["fast"]) == (name, setting, fast) and "error" not in r:
-            found.setdefault(r["entrant"], {})[r["seed"]] = 100 * r["balanced_accuracy"]
-    return found
+def _group_strategies(records: list[Record], name: str, setting: str, fast: bool) -> dict[str, list[Record]]:
+    mine = [r for r in records if (r["set"], r.get("setting"), r["fast"]) == (name, setting, fast)]
+    return bench.group([r for r in mine if "error" not in r], "entrant")
 
 
 def _tabulate_strategies(records: list[Record], name: str, setting: str) -> str:
     fast = any(r["fast"] for r in records if r["set"] == name and r.get("setting") == setting)
-    scores = _read_scores(records, name, setting, fast)
-    if not set(scores) & set(BASELINES):
-        return ""
     best = find_best_baseline(records, name, setting, fast)
-    rows = []
-    for strategy, found in scores.items():
-        gain = "*best baseline*" if strategy == best else bench.compare_seeds(found, scores[best])
-        rows.append([strategy, bench.spread(found.values()), str(len(found)), gain])
+    if not best:
+        return ""
+    found = _group_strategies(records, name, setting, fast)
+    accuracy, rows = bench.Column("", "balanced_accuracy", 2, 100), []
+    for strategy, mine in found.items():
+        gain = bench.compare_seeds(mine, found[best], "balanced_accuracy", 100)
+        rows.append([strategy, accuracy.show(mine), str(len(mine)), gain])
+        if strategy == best:
+            rows[-1][-1] = "*best baseline*"
     return bench.markdown_table(["", "balanced accuracy", "seeds", "− best baseline, 95 % interval"], rows)
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "part": {"nargs": "?", "default": "quality", "choices": ["quality", "augmentation"]},
-    "--sets": {"nargs": "+", "default": list(SETS), "choices": SETS},
-    "--entrants": {"nargs": "+", "default": ["vaeaug", *PEERS], "choices": ["vaeaug", *PEERS]},
-    "--marks": {
-        "nargs": "+",
-        "type": float,
-        "default": [60, 120, 300, 600, 1200],
-        "help": "seconds of training after which pythae is looked at; the last ends its training",
-    },
-    "--budgets": {
-        "nargs": "*",
-        "type": float,
-        "default": [15, 30, 60, 120],
-        "help": "max_fit_seconds of further fits",
-    },
-    "--augment-settings": {"nargs": "+", "default": list(SETTINGS), "choices": list(SETTINGS)},
-    "--strategies": {"nargs": "*", "default": list(BASELINES), "choices": BASELINES},
-    "--vaeaug": {
-        "nargs": "*",
-        "default": ["posterior+residual:0.5"],
-        "help": "method:share of made images, each added to the best baseline",
-    },
-}
-DEFAULTS = {"seeds": None, "threads": 2, "timeout": 7200.0}
+DEFAULTS = {"threads": 2}

@@ -1,18 +1,11 @@
 """Does it help classifiers of imbalanced tables? VAEOverSampler and sampler="auto" beside baselines.
 
-    python benchmarks/run.py imbalance --parts simple vaeaug auto         measure
-    python benchmarks/run.py imbalance --datasets ecoli_imU --repeats 0   a piece of it
-    python benchmarks/run.py imbalance --render                           write benchmarks/imbalance.md
-
 A cell is one part (some of the strategies) on one half of one set, tested on the other half: 5 repeats of 2
-folds. One process, one thread.
+folds. One process, one thread. ``--only part=simple part=vaeaug set=ecoli_imU`` measures a piece of it.
 """
-
-from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import _bench as bench
@@ -23,9 +16,6 @@ from scipy import stats
 
 KEY = ("set", "repeat", "fold", "part")
 PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict", "verdict_repeated")
-#: Larger tables are subsampled to so many rows, class by class in proportion, seed 0: classes of few rows are
-#: what over-sampling is for, and fifty halves of 25 tables are to be measured in hours, not days.
-MOST_ROWS = 6_000
 #: Sets on which (repeat 0) the defaults for small classes were chosen.
 CHOSEN_ON = (
     "abalone_19",
@@ -40,32 +30,23 @@ CHOSEN_ON = (
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    from _imbalanced_sets import SETS
+    from _imbalance_cells import SETS
 
-    repeats = options.repeats[:1] if options.fast else options.repeats
-    for repeat in repeats:
-        for name in options.datasets or (["ecoli_imU"] if options.fast else SETS):
-            for fold in options.folds[:1] if options.fast else options.folds:
-                for part in options.parts:
-                    yield {"set": name, "repeat": repeat, "fold": fold, "part": part}
+    for repeat in range(1 if options.fast else 5):
+        for name in ["ecoli_imU"] if options.fast else SETS:
+            for fold in range(1 if options.fast else 2):
+                yield from ({"set": name, "repeat": repeat, "fold": fold, "part": part} for part in PARTS)
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     # It brings vaeaug and torch, which rendering does not need.
-    from _imbalance_cells import Half, list_halves
+    from _imbalance_cells import Half, list_halves, load_set
 
-    data = load(cell["set"], options.rows)
+    data = load_set(cell["set"])
     fold = list_halves(data, cell["repeat"])[cell["fold"]]
     rows, columns = data.X.shape
     facts = {"rows": rows, "columns": columns, "ratio": round(data.ratio, 2), "all_rows": data.rows}
     return facts | Half(data, cell["repeat"], fold, options.peer_python).measure(cell["part"])
-
-
-@lru_cache(maxsize=1)
-def load(name: str, rows: int) -> Any:
-    from _imbalanced_sets import load_set
-
-    return load_set(name, rows)
 
 
 # ---------------------------------------------------------------- report
@@ -132,7 +113,7 @@ def render(records: list[Record]) -> str:
 def read_frame(records: list[Record]) -> pd.DataFrame:
     """Return a row of numbers for each set, learner, repeat, fold and strategy."""
     rows = {
-        (record["set"], learner, record["repeat"], record["fold"], _unify_name(name, found)): {
+        (record["set"], learner, record["repeat"], record["fold"], name): {
             k: v for k, v in numbers.items() if not isinstance(v, dict)
         }
         for record in records
@@ -143,23 +124,6 @@ def read_frame(records: list[Record]) -> pd.DataFrame:
     }
     names = ["set", "learner", "repeat", "fold", "strategy"]
     return pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(list(rows), names=names))
-
-
-def _unify_name(name: str, found: dict[str, Any]) -> str:
-    """Name ratios, which differ from set to set, by their place on the way to balance."""
-    if not name.startswith("VAEOverSampler"):
-        return name
-
-    def read_ratio(text: str) -> float:
-        return float(text.split("ratio ")[1].partition(")")[0])
-
-    ratios = sorted(read_ratio(each) for each in found if each.startswith("VAE") and "," not in each)
-    place = ratios.index(read_ratio(name)) - len(ratios)
-    if "," in name:
-        return "VAEOverSampler, blended" if place == -1 else f"blended {place}"
-    return {-1: "VAEOverSampler (ratio 1)", -2: "VAEOverSampler, two thirds of the way"}.get(
-        place, "VAEOverSampler, third of the way"
-    )
 
 
 def list_strategies(frame: pd.DataFrame) -> list[str]:
@@ -298,42 +262,36 @@ def _tabulate_sets(frame: pd.DataFrame) -> str:
 
 
 def _tabulate_distances(records: list[Record]) -> str:
-    found: dict[tuple[str, int, int], dict[str, float]] = {}
-    for record in records:
-        if "dcr" in record:
-            found.setdefault((record["set"], record["repeat"], record["fold"]), {}).update(record["dcr"])
-    means = pd.DataFrame([{"set": key[0]} | each for key, each in found.items()])
-    means = means.groupby("set", sort=False).mean().rename(columns={"held out": "held-out real rows"})
+    found = pd.DataFrame([{"set": r["set"]} | r["dcr"] for r in records if "dcr" in r])
+    means = found.groupby("set", sort=False).mean().rename(columns={"held out": "held-out real rows"})
     shown = [name for name in ("VAEOverSampler", "held-out real rows") if name in means]
     if "SMOTE" not in means or not shown:
         return "–"
     # Nothing by nothing is not a number, anything else by nothing is infinite.
     ratios = means[shown].div(means["SMOTE"], axis=0).dropna(how="all")
     middle = ["**median**", *(f"**{ratios[name].median():.2f}**" for name in shown)]
-    each = [
-        [name, *("∞" if np.isinf(value) else _show(value, 2) for value in row)]
-        for name, row in ratios.iterrows()
-    ]
+    cells = ratios.map(lambda value: "∞" if np.isinf(value) else _show(value, 2))
+    each = [[name, *row] for name, row in zip(cells.index, cells.values, strict=True)]
     return bench.markdown_table(["", *shown], [middle, *each]) + f"\n\n{DISTANCE_NOTE}"
 
 
 def _count_failures(records: list[Record]) -> str:
     """Say which strategies could not be trained, in how many cells, and why."""
-    tried = [
-        (name, numbers.get("error"), record["set"])
-        for record in records
-        if record.get("part") in ("simple", "vaeaug", "tvae")
-        for found in record["results"].values()
-        for name, numbers in found.items()
-    ]
-    cells = [name for name, *_ in tried]
-    failed: dict[tuple[str, str], list[str]] = {}
-    for name, error, data in tried:
-        if error:
-            failed.setdefault((name, error), []).append(data)
+    tried = pd.DataFrame(
+        [
+            {"strategy": name, "error": numbers.get("error"), "set": record["set"]}
+            for record in records
+            if record.get("part") in ("simple", "vaeaug", "tvae")
+            for found in record["results"].values()
+            for name, numbers in found.items()
+        ]
+    )
+    if tried.empty:
+        return ""
+    cells = tried["strategy"].value_counts()
     return "\n".join(
-        f"- {name}: {error}, in {len(sets)} of {cells.count(name)} cells ({', '.join(dict.fromkeys(sets))})."
-        for (name, error), sets in failed.items()
+        f"- {name}: {error}, in {len(own)} of {cells[name]} cells ({', '.join(own['set'].unique())})."
+        for (name, error), own in tried.groupby(["strategy", "error"], sort=False)
     )
 
 
@@ -380,12 +338,3 @@ def _agrees(each: dict[str, Any]) -> bool:
     if each["verdict"] == "no evidence of help":
         return not each["outer_low"] > 0
     return bool(each["outer_gain"] > 0 if each["verdict"] == "helps" else each["outer_gain"] < 0)
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "--datasets": {"nargs": "+", "metavar": "NAME", "help": "default: all"},
-    "--repeats": {"nargs": "+", "type": int, "default": [0, 1, 2, 3, 4]},
-    "--folds": {"nargs": "+", "type": int, "default": [0, 1], "choices": [0, 1]},
-    "--parts": {"nargs": "+", "default": list(PARTS[:4]), "choices": PARTS},
-    "--rows": {"type": int, "default": MOST_ROWS, "help": "larger sets are subsampled to so many"},
-}

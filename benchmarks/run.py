@@ -1,18 +1,17 @@
 """Run a benchmark: measure what its results lack, or write its results into its page.
 
     python benchmarks/run.py NAME             measure; --help tells the options of a benchmark
+    python benchmarks/run.py NAME --only set=mnist seed=0    cells of which fields have these values
     python benchmarks/run.py NAME --fast      does everything run? Hardly any training, results are not kept
     python benchmarks/run.py NAME --render    write results/NAME.jsonl into NAME.md
 
-A benchmark is a module with ``KEY`` (fields that tell cells apart), ``list_cells`` (options to the cells that
-are wanted, in order; read while cells are measured), ``measure`` (a cell and options to what was measured)
-and ``render`` (records to Markdown). It may have ``OPTIONS`` (flag to arguments of ``add_argument``),
-``DEFAULTS`` (of the options here) and ``draw`` (records to pictures). Each cell is measured once and is then
+A benchmark is a module with ``KEY`` (fields that tell cells apart), ``list_cells`` (options to all cells, in
+order; read while cells are measured), ``measure`` (a cell and options to what was measured) and ``render``
+(records to Markdown), a page with two markers, and a line in the README. It may have ``OPTIONS`` (flag to
+arguments of ``add_argument``) and ``DEFAULTS`` (of the options here). Each cell is measured once and is then
 a line of results: the fields of the cell, what was measured, and when, where and with which packages. So a
 run may be stopped and continued, or done in pieces.
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
@@ -27,18 +26,7 @@ from typing import Any
 import _bench as bench
 from _bench import Record
 
-NAMES = (
-    "dataloader",
-    "family",
-    "generative",
-    "images",
-    "imbalance",
-    "limits",
-    "operations",
-    "scale",
-    "sprites",
-    "tabular",
-)
+NAMES = sorted(path.stem for path in bench.BENCHMARKS.glob("[a-z]*.py") if path.stem != "run")
 
 
 def parse(benchmark: Any, arguments: list[str]) -> argparse.Namespace:
@@ -49,9 +37,12 @@ def parse(benchmark: Any, arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     for flag, settings in getattr(benchmark, "OPTIONS", {}).items():
         add(flag, **settings)
+    fields = (
+        f"only cells with these values, of {', '.join(benchmark.KEY)}; several of a field are alternatives"
+    )
+    add("--only", nargs="+", default=[], metavar="FIELD=VALUE", help=fields)
     add("--seeds", nargs="+", type=int, default=[0])
     add("--threads", type=int, default=1, help="threads of each process")
-    add("--timeout", type=float, default=3600.0, help="seconds after which a process is stopped")
     add("--device", default="cpu", help="cpu, cuda or auto")
     add("--peer-python", default=sys.executable, help="python of the environment with the peers")
     add("--again", action="store_true", help="measure also what the results hold")
@@ -60,6 +51,8 @@ def parse(benchmark: Any, arguments: list[str]) -> argparse.Namespace:
     add("--render", action="store_true", help=f"only write the results into {name}.md")
     parser.set_defaults(**getattr(benchmark, "DEFAULTS", {}))
     options = parser.parse_args(arguments)
+    if unknown := {text.partition("=")[0] for text in options.only} - set(benchmark.KEY):
+        parser.error(f"--only names {', '.join(sorted(unknown))}; cells have {', '.join(benchmark.KEY)}")
     if options.out is None:
         folder = Path(tempfile.mkdtemp(prefix="vaeaug-fast-")) if options.fast else bench.RESULTS
         options.out = folder / f"{name}.jsonl"
@@ -72,18 +65,22 @@ def run(benchmark: Any, options: argparse.Namespace) -> None:
     if options.render:
         name = benchmark.__name__
         bench.inject(bench.BENCHMARKS / f"{name}.md", name, benchmark.render(records.read()))
-        if hasattr(benchmark, "draw"):
-            benchmark.draw(records.read())
         return
     with limit_threads(options.threads):
         for cell in benchmark.list_cells(options):
             cell = cell | {"fast": options.fast}
-            if options.again or records.lack(cell):
+            if is_wanted(cell, options.only) and (options.again or records.lack(cell)):
                 record = measure_cell(benchmark, cell, options)
                 records.append(record)
                 found = {k: v for k, v in record.items() if k not in (*cell, "machine", "versions")}
                 text = record.get("error") or json.dumps(found, ensure_ascii=False)
                 print(*(value for value in cell.values() if value is not False), text[:300], flush=True)
+
+
+def is_wanted(cell: Record, only: list[str]) -> bool:
+    """Tell whether each field that is named has one of the values beside its name."""
+    wanted = bench.group(only, lambda text: text.partition("=")[0])
+    return all(f"{name}={cell.get(name)}" in texts for name, texts in wanted.items())
 
 
 def measure_cell(benchmark: Any, cell: Record, options: argparse.Namespace) -> Record:
@@ -99,15 +96,19 @@ def measure_cell(benchmark: Any, cell: Record, options: argparse.Namespace) -> R
 
 @contextlib.contextmanager
 def limit_threads(threads: int) -> Any:
-    """Let this process compute with so many threads, and say nothing of learners that do not converge."""
+    """Let this process and its workers compute with so many threads; hush learners that do not converge."""
     import sklearn.ensemble
     import torch
     from threadpoolctl import threadpool_limits
 
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    with threadpool_limits(threads), warnings.catch_warnings():
-        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
-        yield
+    try:
+        with bench.limit_workers(threads), threadpool_limits(threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,14 @@
 """Measure how fit and sample_to_parquet grow with the rows and the processes, and predict a billion rows.
 
-    python benchmarks/run.py scale --data FOLDER              measure what the results lack
-    python benchmarks/run.py scale --parts sample --rows 1e8  some parts and sizes only
-    python benchmarks/run.py scale --render                   write the results into benchmarks/scale.md
-
-FOLDER needs 0.7 GB for ten million rows, and while sampling 5 GB for a hundred million. Times need a machine
-with nothing else to do.
+The folder named by ``--data`` needs 0.7 GB for ten million rows, and while sampling 5 GB for a hundred
+million. Times need a machine with nothing else to do.
 """
-
-from __future__ import annotations
 
 import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,47 +34,36 @@ FILE_ROWS, GROUP_ROWS = 500_000, 131_072
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    for part in options.parts:
+    limit = 5.0 if options.fast else 60.0
+    for part in ROWS:
         for rows in [FAST_ROWS] if options.fast else ROWS[part]:
-            if options.rows is None or rows in options.rows:
-                cell = {"part": part, "rows": rows}
-                if part == "agree":
-                    yield from (cell | {"processes": 1, "source": source} for source in ("memory", "files"))
-                    continue
-                for processes in (1, 2):
-                    source = {} if part in ("sample", "threads") else {"source": "files"}
-                    limit = {"max_fit_seconds": options.seconds} if part == "fit" else {}
-                    yield cell | {"processes": processes} | source | limit
+            cell = {"part": part, "rows": rows}
+            if part == "agree":
+                yield from (cell | {"processes": 1, "source": source} for source in ("memory", "files"))
+                continue
+            cell |= {} if part in ("sample", "threads") else {"source": "files"}
+            cell |= {"max_fit_seconds": limit} if part == "fit" else {}
+            yield from (cell | {"processes": processes} for processes in (1, 2))
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     folder = options.data or temporary_folder()
     folder.mkdir(parents=True, exist_ok=True)
     job = {"max_fit_seconds": None, "data": str(folder)} | cell
-    processes = 1
+    if cell["part"] == "threads":
+        folds, epochs = (2, 1) if options.fast else (4, 5)
+        return bench.run_worker("scale:cross_validate", job | {"folds": folds, "max_iter": epochs})
     if cell["part"] == "sample":
         job["model"] = str(folder / "model.safetensors")
-        function = "sample"
         if not Path(job["model"]).exists():
-            _fit_model(job, options)
-    elif cell["part"] == "threads":
-        folds, epochs = (2, 1) if options.fast else (4, 5)
-        function, job = "cross_validate", job | {"folds": folds, "max_iter": epochs}
-    else:
-        write_files(job["data"], job["rows"])
-        function, processes = "fit", cell["processes"]
-        job["judge"] = cell["part"] in ("agree", "fit")
-        if cell["part"] == "speedup" or options.fast:
-            job["max_iter"] = 1 if options.fast else 3
-    found = bench.run_worker(f"scale:{function}", job, processes=processes, timeout=options.timeout)
-    return found | {"shared": options.shared}
-
-
-def _fit_model(job: Record, options: argparse.Namespace) -> None:
-    """Fit the model that is sampled from."""
-    rows = min(100_000, job["rows"])
-    fit = {"rows": rows, "max_fit_seconds": 60, "source": "files", "data": job["data"], "keep": job["model"]}
-    bench.run_worker("scale:fit", fit, timeout=options.timeout)
+            fit = {"rows": min(100_000, job["rows"]), "max_fit_seconds": 60, "source": "files"}
+            bench.run_worker("scale:fit", fit | {"data": job["data"], "keep": job["model"]})
+        return bench.run_worker("scale:sample", job)
+    write_files(job["data"], job["rows"])
+    job["judge"] = cell["part"] in ("agree", "fit")
+    if cell["part"] == "speedup" or options.fast:
+        job["max_iter"] = 1 if options.fast else 3
+    return bench.run_worker("scale:fit", job, processes=cell["processes"])
 
 
 @cache
@@ -176,7 +159,7 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
         "trained_rows": int(spent["rows"]),
         "trained_rows_per_s": round(spent["rows"] / max(spent["last"] - spent["began"], 1e-9)),
         "epochs": model.n_iter_,
-        "peak_mb_per_process": max(team.every(round(bench.read_peak_mb(), 1))),
+        "peak_mb_per_process": max(team.every(bench.read_peak_mb())),
     }
     if job.get("judge") and team.is_first:
         answer |= score_rows(model, job)
@@ -211,7 +194,7 @@ def sample(job: dict[str, Any]) -> dict[str, Any]:
         folder = model.sample_to_parquet(job["rows"], out / "rows", random_state=0, n_jobs=job["processes"])
         seconds = time.perf_counter() - began
         size = sum(path.stat().st_size for path in folder.glob("*.parquet"))
-        peaks = workers(joblib.delayed(_read_peak)() for _ in twice)
+        peaks = workers(joblib.delayed(_warm_up)() for _ in twice)
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return {
@@ -222,15 +205,12 @@ def sample(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _warm_up() -> None:
+def _warm_up() -> float:
+    """Import what writing rows needs, and return the memory that was used so far."""
     import vaeaug.augmenter  # noqa: F401
 
     time.sleep(0.5)
-
-
-def _read_peak() -> float:
-    time.sleep(0.5)
-    return round(bench.read_peak_mb(), 1)
+    return bench.read_peak_mb()
 
 
 def cross_validate(job: dict[str, Any]) -> dict[str, Any]:
@@ -265,14 +245,11 @@ def render(records: list[Record]) -> str:
     """Return the tables, the prediction, and where they come from."""
     done = sort_records([record for record in records if "error" not in record])
     parts = {part: [record for record in done if record["part"] == part] for part in ROWS}
-    busy = sum(record["shared"] for record in done)
-    remark = f" **{busy} of {len(done)} measurements shared the machine with other work.**" if busy else ""
-    by_rows = parts["agree"]
     sections = {
-        "": bench.tell_conditions(done, f"Every process has one thread. 12 mixed columns.{remark}"),
-        "Fit from Parquet files, bounded in time": _tabulate(parts["fit"], FIT, _name_size),
-        "From files and from memory": _tabulate(
-            by_rows[::-1], AGREE, lambda r: f"{r['rows']:,} rows from {r['source']}"
+        "": bench.tell_conditions(done, "Every process has one thread. 12 mixed columns."),
+        "Fit from Parquet files, bounded in time": _tabulate_fits(parts["fit"]),
+        "From files and from memory": bench.summarize(
+            bench.group(parts["agree"][::-1], lambda r: f"{r['rows']:,} rows from {r['source']}"), AGREE
         ),
         "Two processes beside one": _compare(
             parts["speedup"],
@@ -280,8 +257,8 @@ def render(records: list[Record]) -> str:
             "One process trains {0:,} rows/s, two under torchrun {1:,} rows/s: {2:.2f} times as many",
         ),
         "Writing new rows": "\n\n".join(
-            filter(None, [_tabulate(parts["sample"], SAMPLE, _name_size), _predict(parts["sample"])])
-        ),
+            [bench.summarize(bench.group(parts["sample"], _name_size), SAMPLE), _predict(parts["sample"])]
+        ).strip(),
         "Cross-validation side by side": _compare(
             parts["threads"],
             "seconds_per_fit",
@@ -293,14 +270,17 @@ def render(records: list[Record]) -> str:
     return bench.join_sections(sections)
 
 
+LOAD = bench.Column("load", "machine.load_average", 2)
 FIT = (
     bench.Column("fit s", "fit_s", 0),
     bench.Column("first pass s", "survey_s", 1),
     bench.Column("first pass rows/s", "survey_rows_per_s", 0),
+    bench.Column("seen", "survey_share", 2),
     bench.Column("epochs", lambda r: r["trained_rows"] / r["rows"]),
     bench.Column("trained rows/s", "trained_rows_per_s", 0),
     bench.Column("two-sample score", "two_sample_score"),
     bench.Column("MB a process", "peak_mb_per_process", 0),
+    LOAD,
 )
 AGREE = (
     bench.Column("fit s", "fit_s", 0),
@@ -312,29 +292,17 @@ SAMPLE = (
     bench.Column("rows/s", "rows_per_s", 0),
     bench.Column("GB", "gigabytes"),
     bench.Column("MB a worker", "peak_mb_per_process", 0),
+    LOAD,
 )
 
 
-def _tabulate(records: list[Record], columns: tuple[bench.Column, ...], name: Callable[[Record], str]) -> str:
-    """Return a row for each record, with the load of the machine where it is not a comparison of sources."""
-    header, load = ["", *(column.title for column in columns)], columns is not AGREE
-    rows = []
-    for r in records:
-        row = [name(r), *(column.show([r]) for column in columns)]
-        if r.get("survey_share", 1) != 1 and columns is FIT:
-            row[2] += f" ({r['survey_share']:.0%} seen)"
-        rows.append(row + ([_tell_load(r)] if load else []))
-    if columns is FIT and records:
-        header[0] = f"max_fit_seconds = {records[0]['max_fit_seconds']}"
-    return bench.markdown_table(header + (["load"] if load else []), rows)
+def _tabulate_fits(records: list[Record]) -> str:
+    table = bench.summarize(bench.group(records, _name_size), FIT)
+    return table and f"max_fit_seconds = {records[0]['max_fit_seconds']:g}.\n\n{table}"
 
 
 def _name_size(record: Record, link: str = ",") -> str:
     return f"{record['rows']:,} rows{link} {record['processes']} process" + "es" * (record["processes"] > 1)
-
-
-def _tell_load(record: Record) -> str:
-    return f"{record['machine']['load_average']}{' (shared)' if record['shared'] else ''}"
 
 
 def _compare(records: list[Record], field: str, sentence: str) -> str:
@@ -342,7 +310,7 @@ def _compare(records: list[Record], field: str, sentence: str) -> str:
     if [r["processes"] for r in records] != [1, 2]:
         return ""
     one, two = (r[field] for r in records)
-    loads = " and ".join(map(_tell_load, records))
+    loads = " and ".join(str(r["machine"]["load_average"]) for r in records)
     return f"{sentence.format(one, two, two / one)} (load {loads})."
 
 
@@ -366,25 +334,21 @@ def _predict(records: list[Record]) -> str:
     if found is None:
         return ""
     begin, cost, size = found
+    cores = pd.Series([2, 16, 64, 256])
+    minutes, gigabytes = (begin + BILLION * cost / cores) / 60, BILLION / cores * size / 1e9
     rows = [
-        [
-            f"{cores:,} cores",
-            f"{(begin + BILLION * cost / cores) / 60:,.0f}",
-            f"{BILLION / cores * size / 1e9:.1f}",
-        ]
-        for cores in (2, 16, 64, 256)
+        [f"{n:,} cores", f"{m:,.0f}", f"{g:.1f}"] for n, m, g in zip(cores, minutes, gigabytes, strict=True)
     ]
-    checked = [
+    checked = "; ".join(
         f"{_name_size(r, ' with')}: predicted "
         f"{begin + r['rows'] * cost / r['processes']:.0f} s, measured {r['seconds']:.0f} s"
         for r in records
         if r["processes"] > 1 and r["rows"] >= 1_000_000
-    ]
+    )
     return (
         f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, and {size:.0f} bytes a row on "
-        "disk. "
-        + (f"Against it: {'; '.join(checked)}. " if checked else "")
-        + f"For a billion rows ({BILLION * size / 1e9:.0f} GB) that is, as long as the disk keeps up:\n\n"
+        f"disk. Against it: {checked or 'nothing'}. "
+        f"For a billion rows ({BILLION * size / 1e9:.0f} GB) that is, as long as the disk keeps up:\n\n"
         + bench.markdown_table(["", "minutes", "GB a core"], rows)
     )
 
@@ -394,10 +358,5 @@ def sort_records(records: list[Record]) -> list[Record]:
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "--parts": {"nargs": "+", "choices": list(ROWS), "default": list(ROWS), "metavar": "PART"},
-    "--rows": {"nargs": "+", "type": lambda text: int(float(text)), "help": "only these, such as 1e6"},
-    "--seconds": {"type": float, "default": 60.0, "help": "max_fit_seconds of the part 'fit'"},
     "--data": {"type": Path, "help": "folder for data and new rows (default: a temporary one)"},
-    "--shared": {"action": "store_true", "help": "note that the machine has other work to do"},
 }
-DEFAULTS = {"timeout": 7200.0}

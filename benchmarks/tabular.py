@@ -1,13 +1,8 @@
 """Compare vaeaug's tables with those of other generators, in one run on the same cores.
 
-    python benchmarks/run.py tabular --peer-python PATH     measure, into benchmarks/results/tabular.jsonl
-    python benchmarks/run.py tabular --render               write these results into benchmarks/tabular.md
-
 Every generator runs in a process of its own, data set by data set, so that a slow hour of the machine meets
 all of them.
 """
-
-from __future__ import annotations
 
 import argparse
 import sys
@@ -43,11 +38,10 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    for table in options.datasets:
+    for table in DATASETS[:1] if options.fast else DATASETS:
         yield {"table": table, "method": REAL, "seed": 0}
         for seed in options.seeds:
-            for method in options.methods:
-                yield {"table": table, "method": method, "seed": seed}
+            yield from ({"table": table, "method": method, "seed": seed} for method in METHODS)
 
 
 @cache
@@ -61,56 +55,37 @@ def judge_of(name: str, fast: bool, threads: int) -> Any:
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     """Run one generator on one table and judge what it made."""
     judge = judge_of(cell["table"], options.fast, options.threads)
-    table, method, seed = judge.table, cell["method"], cell["seed"]
-    if method == REAL:
+    table, seed = judge.table, cell["seed"]
+    if cell["method"] == REAL:
         return judge.describe()
     with tempfile.TemporaryDirectory() as folder:
-        made, added = Path(folder) / "synthetic.parquet", Path(folder) / "added.parquet"
-        resampled = None if table.regression else str(added)
-        record = _generate(table, table.train, cell, options, folder, resampled)
+        made, added = (Path(folder) / f"{name}.parquet" for name in ("synthetic", "added"))
+        record = _generate(table, table.train, cell, options, folder, resample=not table.regression)
         if "error" in record:
             return record
         record["fidelity"] = judge.measure_fidelity(pd.read_parquet(made))
         if added.exists():
             record["resample"] = judge.measure_added(pd.read_parquet(added))
-        if METHODS[method]["generator"] == "vaeaug" or options.privacy:
+        if METHODS[cell["method"]]["generator"] == "vaeaug":
             classes = None if table.regression else table.train[table.target]
             half, other = train_test_split(table.train, test_size=0.5, random_state=seed, stratify=classes)
-            again = _generate(table, half.reset_index(drop=True), cell, options, folder, None)
+            again = _generate(table, half.reset_index(drop=True), cell, options, folder, resample=False)
             if "error" not in again:
                 record["closest_share"] = judge.measure_closeness(pd.read_parquet(made), half, other)
     return record
 
 
 def _generate(
-    table: Table,
-    train: pd.DataFrame,
-    cell: Record,
-    options: argparse.Namespace,
-    folder: str,
-    resampled: str | None,
+    table: Table, train: pd.DataFrame, cell: Record, options: argparse.Namespace, folder: str, resample: bool
 ) -> Record:
     entry = METHODS[cell["method"]]
     settings = entry["settings"] | (entry["fast"] if options.fast else {})
-    path = Path(folder) / "train.parquet"
-    train.to_parquet(path)
-    job = {
-        "generator": entry["generator"],
-        "settings": settings,
-        "train": str(path),
-        "synthetic": str(Path(folder) / "synthetic.parquet"),
-        "resampled": resampled,
-        "target": table.target,
-        "categorical": table.categorical,
-        "regression": table.regression,
-        "seed": cell["seed"],
-        "device": options.device,
-    }
+    train.to_parquet(Path(folder) / "train.parquet")
+    job = {"generator": entry["generator"], "settings": settings, "folder": folder, "resample": resample}
+    job |= {"target": table.target, "categorical": table.categorical, "regression": table.regression}
+    job |= {"seed": cell["seed"], "device": options.device}
     python = sys.executable if entry["generator"] == "vaeaug" else options.peer_python
-    record = bench.run_worker(
-        "_table_generators:generate", job, python=python, threads=options.threads, timeout=options.timeout
-    )
-    return record | {"settings": settings}
+    return bench.run_worker("_table_generators:generate", job, python=python) | {"settings": settings}
 
 
 # ---------------------------------------------------------------- report
@@ -233,9 +208,4 @@ def _tabulate_added(known: list[Record]) -> str:
     return text and f"{ADDED_NOTE}\n\n{text}"
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "--datasets": {"nargs": "+", "default": list(DATASETS), "metavar": "NAME"},
-    "--methods": {"nargs": "+", "default": list(METHODS), "choices": list(METHODS), "metavar": "METHOD"},
-    "--privacy": {"action": "store_true", "help": "the two-halves check for the peers as well"},
-}
 DEFAULTS = {"threads": 2}

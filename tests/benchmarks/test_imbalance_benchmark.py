@@ -24,7 +24,7 @@ def report(monkeypatch):
 
 @pytest.fixture
 def sets(monkeypatch):
-    return load("_imbalanced_sets", monkeypatch)
+    return load("_imbalance_cells", monkeypatch)
 
 
 def numbers(auc, **more):
@@ -43,15 +43,15 @@ def made_lines():
     lines = []
     for s in range(7):
         for fold in (0, 1):
-            head = {"set": f"set_{s}", "repeat": 0, "fold": fold, "run": "r", "rows": 100, "all_rows": 100}
+            head = {"set": f"set_{s}", "repeat": 0, "fold": fold, "rows": 100, "all_rows": 100}
             auc = 0.7 + 0.01 * s
             simple = {"nothing": numbers(auc), "duplicates (ratio 1)": numbers(auc - 0.01)}
-            ours = {"nothing": numbers(auc), "VAEOverSampler (ratio 0.2)": numbers(auc + 0.01)}
+            ours = {"nothing": numbers(auc), "VAEOverSampler, third of the way": numbers(auc + 0.01)}
             ours |= {
-                "VAEOverSampler (ratio 0.5)": numbers(auc),
+                "VAEOverSampler, two thirds of the way": numbers(auc),
                 "VAEOverSampler (ratio 1)": numbers(auc + 0.02),
             }
-            ours |= {"VAEOverSampler (ratio 1), blended": numbers(auc + 0.03)}
+            ours |= {"VAEOverSampler, blended": numbers(auc + 0.03)}
             auto = {"auto": numbers(auc + 0.01) | {"choice": "nothing", "table": {"nothing": {}}}}
             for part, arms in (("simple", simple), ("vaeaug", ours), ("auto", auto)):
                 results = dict.fromkeys(("logistic regression", "5-NN"), arms)
@@ -71,7 +71,7 @@ def made_lines():
     return lines
 
 
-def test_ratios_that_differ_from_set_to_set_are_named_alike(report):
+def test_a_cell_has_every_strategy(report):
     frame = report.read_frame(made_lines())
     arms = report.list_strategies(frame)
     assert arms[0] == "nothing"
@@ -187,7 +187,8 @@ def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
 
     cells = load("_imbalance_cells", monkeypatch)
     monkeypatch.setattr(cells, "VAEOverSampler", lambda: VAEOverSampler(Jitter()))
-    monkeypatch.setattr(cells, "LEARNERS", ("logistic regression", "5-NN"))
+    few = {name: cells.LEARNERS[name] for name in ("logistic regression", "5-NN")}
+    monkeypatch.setattr(cells, "LEARNERS", few)
     data = sets.load_set("stroke")
     fold = cells.list_halves(data, 0)[0]
     assert not set(fold.train) & set(fold.test)
@@ -196,7 +197,9 @@ def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
     found = cell.measure("vaeaug")
     assert Jitter.fits == 1
     arms = found["results"]["5-NN"]
-    assert len([arm for arm in arms if arm.endswith("blended")]) == 3
+    ways = ["VAEOverSampler, third of the way", "VAEOverSampler, two thirds of the way"]
+    blended = [f"{way}, blended" for way in (*ways, "VAEOverSampler")]
+    assert [arm for arm in arms if arm.startswith("VAE")] == [*ways, "VAEOverSampler (ratio 1)", *blended]
     assert found["dcr"]["VAEOverSampler"] >= 0
     assert 0 < cell.measure("distances")["dcr"]["held out"] < np.inf
     Jitter.fits = 0

@@ -84,6 +84,26 @@ def test_a_failure_is_a_record_and_is_tried_again(load, tmp_path):
     assert "error" not in run_toy(load, tmp_path, lambda cell, options: {"score": 1})[0]
 
 
+def test_cells_are_chosen_by_their_fields(load, tmp_path):
+    def run(*only):
+        options = load("run").parse(toy(None), ["--out", str(tmp_path / "toy.jsonl"), "--only", *only])
+        return [
+            cell["seed"]
+            for cell in toy(None).list_cells(options)
+            if load("run").is_wanted(cell, options.only)
+        ]
+
+    assert run("seed=1") == [1]
+    assert run("seed=0", "seed=1", "entrant=a") == [0, 1]
+    assert run("entrant=b", "seed=1") == []
+
+
+def test_a_field_that_no_cell_has_is_refused(load, capsys):
+    with pytest.raises(SystemExit):
+        load("run").parse(toy(None), ["--only", "sead=1"])
+    assert "cells have entrant, seed" in capsys.readouterr().err
+
+
 def test_fast_results_are_kept_apart(load):
     run = load("run")
     options = run.parse(toy(None), ["--fast"])
@@ -106,13 +126,6 @@ def test_the_last_line_of_a_cell_counts(bench, tmp_path):
     for line in ({"a": 1, "score": 1}, {"a": 2, "score": 2}, {"a": 1, "score": 3}):
         records.append(line)
     assert [record["score"] for record in records.read()] == [3, 2]
-
-
-def test_facts_of_a_run_belong_to_its_lines(bench, tmp_path):
-    records = bench.Records(tmp_path / "lines.jsonl", ("a",))
-    records.append({"run": "today", "machine": MACHINE})
-    records.append({"a": 1, "run": "today"})
-    assert records.read() == [{"a": 1, "run": "today", "machine": MACHINE}]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,9 +161,10 @@ def test_inject_replaces_only_what_is_between_the_markers(bench, tmp_path):
 
 def test_differences_are_paired_by_seed(bench):
     # Differences .1, .2, .3: mean .2, deviation .1, t(2) = 4.303.
-    mine, other = {0: 3.0, 1: 5.0, 2: 7.0, 9: 10.0}, {0: 2.0, 1: 3.0, 2: 4.0}
-    assert bench.compare_seeds(mine, other) == "+2.00 [-0.48, +4.48]"
-    assert bench.compare_seeds({0: 1.0}, {0: 1.0}) == "–"
+    mine = [{"seed": seed, "nats": nats} for seed, nats in ((0, 3.0), (1, 5.0), (2, 7.0), (9, 10.0))]
+    other = [{"seed": seed, "nats": nats} for seed, nats in ((0, 2.0), (1, 3.0), (2, 4.0))]
+    assert bench.compare_seeds(mine, other, "nats") == "+2.00 [-0.48, +4.48]"
+    assert bench.compare_seeds(mine[:1], other[:1], "nats") == "–"
 
 
 @pytest.mark.parametrize(("load_average", "busy"), [(1.0, False), (6.0, True)])
@@ -161,7 +175,8 @@ def test_a_busy_machine_is_told(bench, load_average, busy):
 
 def test_a_worker_answers_and_is_measured(bench, worker):
     function = worker("import os; return {'twice': 2 * job['n'], 'threads': os.environ['OMP_NUM_THREADS']}")
-    answer = bench.run_worker(function, {"n": 21}, threads=3, timeout=60)
+    with bench.limit_workers(3):
+        answer = bench.run_worker(function, {"n": 21}, timeout=60)
     assert (answer["twice"], answer["threads"]) == (42, "3")
     assert "numpy" in answer["versions"]
 

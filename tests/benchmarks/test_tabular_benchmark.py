@@ -4,7 +4,6 @@ import importlib
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -53,7 +52,7 @@ def made_results():
                         "table": table,
                         "method": method,
                         "seed": seed,
-                        "run": "2026-01-01",
+                        "measured": "2026-01-01",
                         "fit_s": 50.0 + 10 * seed,
                         "rows_per_s": 60_000.0,
                         "peak_mb": 900.0,
@@ -63,7 +62,7 @@ def made_results():
                 )
     records[0] |= {"closest_share": 0.503, "resample": added}
     smote = {**records[1], "method": "SMOTENC", "resample": added | {"dcr_median": 0.1}}
-    failed = {"table": "beijing_pm25", "method": "SMOTENC", "seed": 0, "run": "2026-01-01"}
+    failed = {"table": "beijing_pm25", "method": "SMOTENC", "seed": 0, "measured": "2026-01-01"}
     failed["error"] = "no classes"
     machine = {"cpu": "Some CPU", "cores": 2, "memory_gb": 8.0, "gpu": None}
     machine |= {"load_average": 0.1, "python": "3.12.1"}
@@ -106,24 +105,6 @@ def test_local_tables(datasets, name):
     rows = len(table.train) + len(table.test)
     assert len(table.train) == 32561 if name == "adult" else abs(len(table.train) - 0.8 * rows) < 1
     assert len(datasets.load_table(name, rows=300).train) == 300
-
-
-def openml_copy(rows=19020):
-    """Make a table of the shape that OpenML's copy of magic_gamma has, with its odd names."""
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.random((rows, 10)), columns=[f"f{i}:" for i in range(10)])
-    return frame.assign(**{"class:": np.where(frame["f0:"] > 0.5, "g", "h")})
-
-
-def test_openml_columns_are_renamed_by_place(datasets):
-    frame = datasets.tidy_openml("magic_gamma", openml_copy())
-    assert frame.columns[[0, -1]].tolist() == ["fLength", "class"]
-    assert str(frame["class"].dtype) == "category"
-
-
-def test_another_table_from_openml_is_refused(datasets):
-    with pytest.raises(SystemExit, match="expected 19020 rows"):
-        datasets.tidy_openml("magic_gamma", openml_copy(rows=100))
 
 
 def test_unknown_table_without_a_folder(datasets, monkeypatch):
