@@ -42,7 +42,7 @@ class Rivals(nn.Module):
         x, y = batch
         return (self.critic(x)[:, 0] - (self.line(x)[:, 0] - y).detach()).square()
 
-    def spoilt(self):
+    def is_spoilt(self):
         return False
 
     def concede(self):

@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import check_dataframe_column_names_consiste
 
 from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler
 from vaeaug.recipe import Recipe
-from vaeaug.training.runtime import limited_threads
+from vaeaug.training.runtime import limit_threads
 
 
 def tiny(**options):
@@ -136,7 +136,7 @@ def test_very_few_rows_of_a_class(mixed, rare):
 
 def test_one_seed_one_result_in_another_process_too(mixed):
     """With equally many threads: sums over threads round differently in the last bit."""
-    with limited_threads(1):
+    with limit_threads(1):
         here = sampler().fit_resample(*mixed)[0]
     there = joblib.Parallel(n_jobs=2)([joblib.delayed(sampler().fit_resample)(*mixed)])[0][0]
     assert_frame_equal(here, there)

@@ -5,16 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.latent.arithmetic import (
-    common_axes,
-    disagreement,
+    average_nearby,
+    find_common_axes,
+    find_main_axes,
     lerp,
-    main_axes,
-    nearby,
+    measure_disagreement,
     perturb,
+    pick_neighbours,
     pick_sources,
-    pulled,
-    regressed,
-    same_class_neighbours,
+    pull_towards,
+    regress,
     slerp,
     wander,
 )
@@ -66,7 +66,7 @@ def test_neighbours_are_near_rows_of_the_class(rng):
     codes = np.arange(20.0)[:, None]
     groups = np.arange(20) % 2
     sources = np.repeat(np.arange(20), 30)
-    found = same_class_neighbours(sources, codes, groups, 2, rng)
+    found = pick_neighbours(sources, codes, groups, 2, rng)
     assert (groups[found] == groups[sources]).all()
     assert (found != sources).all()
     # Two nearest of the class: one on each side, or both on one side at the ends.
@@ -75,17 +75,17 @@ def test_neighbours_are_near_rows_of_the_class(rng):
 
 
 def test_every_neighbour_gets_its_turn(rng):
-    found = same_class_neighbours(np.full(300, 5), np.arange(20.0)[:, None], np.zeros(20, int), 4, rng)
+    found = pick_neighbours(np.full(300, 5), np.arange(20.0)[:, None], np.zeros(20, int), 4, rng)
     assert set(found) == {3, 4, 6, 7}
 
 
 def test_a_lone_row_is_its_own_neighbour(rng):
-    found = same_class_neighbours(np.array([1, 1]), np.zeros((3, 2)), np.array([0, 1, 0]), 5, rng)
+    found = pick_neighbours(np.array([1, 1]), np.zeros((3, 2)), np.array([0, 1, 0]), 5, rng)
     assert_array_equal(found, [1, 1])
 
 
 def test_equal_codes_still_have_other_neighbours(rng):
-    found = same_class_neighbours(np.repeat(np.arange(6), 20), np.zeros((6, 2)), np.zeros(6, int), 2, rng)
+    found = pick_neighbours(np.repeat(np.arange(6), 20), np.zeros((6, 2)), np.zeros(6, int), 2, rng)
     assert (found != np.repeat(np.arange(6), 20)).all()
 
 
@@ -116,14 +116,14 @@ def test_slerp_is_a_line_where_there_is_no_arc(second):
 
 def test_main_axes_are_those_of_the_spread(rng):
     codes = rng.normal(size=(20_000, 3)) * [1.0, 5.0, 2.0] + 7
-    assert_allclose(main_axes(codes, 2), [[0, 5, 0], [0, 0, 2]], atol=0.1)
+    assert_allclose(find_main_axes(codes, 2), [[0, 5, 0], [0, 0, 2]], atol=0.1)
 
 
 def test_regression_on_one_label_gives_the_means_of_the_classes(rng):
     labels = np.arange(90) % 3
     codes = rng.normal(size=(90, 2)) + 3 * labels[:, None]
     means = np.stack([codes[labels == k].mean(0) for k in range(3)])
-    effect = regressed(codes, np.eye(3)[labels])
+    effect = regress(codes, np.eye(3)[labels])
     assert_allclose(effect - effect[0], means - means[0], atol=1e-3)
 
 
@@ -131,14 +131,14 @@ def test_regression_holds_the_other_variables(rng):
     first = rng.normal(size=5000)
     second = 0.8 * first + 0.6 * rng.normal(size=5000)
     codes = np.stack([2 * first, second, rng.normal(size=5000)], 1)
-    assert_allclose(regressed(codes, np.stack([first, second], 1)), [[2, 0, 0], [0, 1, 0]], atol=0.05)
+    assert_allclose(regress(codes, np.stack([first, second], 1)), [[2, 0, 0], [0, 1, 0]], atol=0.05)
 
 
 def test_near_means_are_of_the_same_group_and_of_like_tags(rng):
     cloud = rng.normal(size=(200, 2))
     groups, tags = np.arange(200) % 2, np.linspace(-1, 1, 200)
     values = np.stack([groups, tags], 1)
-    found = nearby(
+    found = average_nearby(
         values,
         np.zeros((3, 2)),
         cloud,
@@ -154,22 +154,22 @@ def test_near_means_are_of_the_same_group_and_of_like_tags(rng):
 def test_a_pull_goes_part_of_the_way(rng):
     cloud = rng.normal(size=(50, 3))
     codes = rng.normal(size=(4, 3)) + 9
-    whole = pulled(codes, cloud, 1.0)
-    assert_allclose(pulled(codes, cloud, 0.25), 0.75 * codes + 0.25 * whole)
-    assert_array_equal(pulled(codes, cloud, 0.0), codes)
+    whole = pull_towards(codes, cloud, 1.0)
+    assert_allclose(pull_towards(codes, cloud, 0.25), 0.75 * codes + 0.25 * whole)
+    assert_array_equal(pull_towards(codes, cloud, 0.0), codes)
     alone = (np.array([[1]] * 4), np.zeros((50, 1), int))
-    assert_array_equal(pulled(codes, cloud, 0.5, groups=alone), codes)
+    assert_array_equal(pull_towards(codes, cloud, 0.5, groups=alone), codes)
 
 
 def test_common_axes_are_what_differs_within_groups(rng):
     groups = np.arange(900) % 3
     codes = rng.normal(size=(900, 4)) * [1.0, 4.0, 0.5, 2.0] + 30.0 * np.eye(4)[groups]
-    (first,) = common_axes(codes, groups, 0.8).T
+    (first,) = find_common_axes(codes, groups, 0.8).T
     assert_allclose(np.abs(first), [0, 1, 0, 0], atol=0.1)
-    both = common_axes(codes, groups, 0.97)
+    both = find_common_axes(codes, groups, 0.97)
     assert_allclose(np.abs(both).argmax(0), [1, 3])
     assert_allclose(both.T @ both, np.eye(2), atol=1e-12)
-    assert common_axes(codes, groups, 0.1).shape == (4, 0)
+    assert find_common_axes(codes, groups, 0.1).shape == (4, 0)
 
 
 def test_slopes_reach_the_tags_that_no_near_code_has(rng):
@@ -177,8 +177,8 @@ def test_slopes_reach_the_tags_that_no_near_code_has(rng):
     cloud = np.concatenate([3 * tags, rng.normal(size=(300, 1))], 1)
     wanted = (np.full((5, 1), 1.4), tags)
     codes = np.array([[3.0, 0.0]] * 5)
-    short = pulled(codes, cloud, 1.0, tags=wanted)
-    whole = pulled(codes, cloud, 1.0, tags=wanted, slopes=np.array([[3.0, 0.0]]))
+    short = pull_towards(codes, cloud, 1.0, tags=wanted)
+    whole = pull_towards(codes, cloud, 1.0, tags=wanted, slopes=np.array([[3.0, 0.0]]))
     assert (short[:, 0] < 3.05).all()
     assert_allclose(whole[:, 0], 3 * 1.4)
     assert_allclose(whole[:, 1], short[:, 1])
@@ -195,8 +195,8 @@ def test_a_walk_has_the_moments_of_its_region(rng):
 def test_disagreement_is_the_spread_of_draws(rng):
     image = Layout.image(1, 2, 2)
     draws = [0.5 * rng.normal(size=(3, 1, 2, 2)) for _ in range(4000)]
-    assert_allclose(disagreement(draws, image), 0.25, atol=0.01)
-    assert_array_equal(disagreement(draws[:1] * 3, image), 0)
+    assert_allclose(measure_disagreement(draws, image), 0.25, atol=0.01)
+    assert_array_equal(measure_disagreement(draws[:1] * 3, image), 0)
 
 
 def test_disagreement_counts_numbers_by_their_hints_and_categories_by_their_codes(rng):
@@ -209,4 +209,4 @@ def test_disagreement_counts_numbers_by_their_hints_and_categories_by_their_code
             [rng.integers(0, 9, 50), rng.random(50), rng.normal(size=50), rng.integers(0, 2, 50)], 1
         )
 
-    assert abs(disagreement([draw() for _ in range(500)], row).mean() - 0.75) < 0.02
+    assert abs(measure_disagreement([draw() for _ in range(500)], row).mean() - 0.75) < 0.02

@@ -10,7 +10,7 @@ from vaeaug.latent.operations import (
     Codes,
     Space,
     blend,
-    chosen_operation,
+    choose_operation,
     interpolate,
     lattice,
     recondition,
@@ -66,7 +66,7 @@ def test_every_operation_returns_codes_of_its_rows_and_changes_nothing(space, na
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_every_operation_is_found_by_its_name(name):
     count, options = CALLS.get(name, (1, {}))
-    assert chosen_operation(name, count, options) is OPERATIONS[name]
+    assert choose_operation(name, count, options) is OPERATIONS[name]
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
@@ -223,17 +223,17 @@ BAD = {
         lambda s: recondition(s, source(), c=source().c, pull=1.5),
         ["pull", "<= 1", "1.5"],
     ),
-    "an unknown operation": (lambda s: chosen_operation("swirl", 1, {}), ["operation", "'walk'", "'swirl'"]),
+    "an unknown operation": (lambda s: choose_operation("swirl", 1, {}), ["operation", "'walk'", "'swirl'"]),
     "an unknown option": (
-        lambda s: chosen_operation("walk", 1, {"speed": 1}),
+        lambda s: choose_operation("walk", 1, {"speed": 1}),
         ["'walk' has no option 'speed'", "'stride'"],
     ),
-    "a missing option": (lambda s: chosen_operation("shift", 1, {}), ["'shift' needs 'by'"]),
+    "a missing option": (lambda s: choose_operation("shift", 1, {}), ["'shift' needs 'by'"]),
     "too many sources": (
-        lambda s: chosen_operation("walk", 2, {}),
+        lambda s: choose_operation("walk", 2, {}),
         ["'walk' takes 1 source of rows", "got 2"],
     ),
-    "no sources": (lambda s: chosen_operation("blend", 0, {}), ["at least 1 source", "got 0"]),
+    "no sources": (lambda s: choose_operation("blend", 0, {}), ["at least 1 source", "got 0"]),
 }
 
 

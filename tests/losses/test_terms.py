@@ -11,8 +11,8 @@ from vaeaug.errors import InputError
 from vaeaug.layout import Layout, Span
 from vaeaug.losses import correlation
 from vaeaug.losses.bounds import ImportanceWeighted, KullbackLeibler
-from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permuted
-from vaeaug.losses.critic_views import real_view, value_count, views
+from vaeaug.losses.correlation import CriticCorrelation, MinibatchCorrelation, permute
+from vaeaug.losses.critic_views import count_values, make_views, view_rows
 from vaeaug.losses.critics import Adversarial, PatchCritic
 from vaeaug.losses.schedules import SCHEDULES, Cycle, Ramp
 from vaeaug.losses.term import Adversary, Setting
@@ -86,7 +86,7 @@ def test_a_critic_learns_from_the_pass_of_the_model_and_leaves_it_alone(term, va
 def test_a_real_row_is_shown_as_it_is_beside_its_reconstruction(vae, batch):
     batch[0][0, 2] = -1.0  # an unknown token
     passed = vae(*batch)
-    torch.testing.assert_close(real_view(passed), views(passed)[1])
+    torch.testing.assert_close(view_rows(passed), make_views(passed)[1])
 
 
 def test_a_term_of_the_model_is_built_by_name(term, vae, batch):
@@ -200,7 +200,7 @@ def test_the_critic_learns_the_total_correlation(vae, rho):
 
 def test_permuted_codes_keep_their_marginals_and_lose_their_relations():
     z = correlated(3000, 0.95)
-    shuffled = permuted(z)
+    shuffled = permute(z)
     torch.testing.assert_close(shuffled.sort(0).values, z.sort(0).values)
     assert abs(float(torch.corrcoef(shuffled.T)[0, 1])) < 0.1
 
@@ -232,7 +232,7 @@ def test_the_guard_notices_reconstructions_that_get_worse(vae):
     term = Adversarial(setting(vae), tolerance=0.1)
 
     def watch(loss, steps):
-        return any(bool(term.lost({"reconstruction": torch.full((B,), loss)})) for _ in range(steps))
+        return any(bool(term.watch({"reconstruction": torch.full((B,), loss)})) for _ in range(steps))
 
     assert not watch(10.0, 300)
     assert not watch(10.8, 300)
@@ -265,14 +265,14 @@ def test_a_verdict_counts_once_for_every_value(vae, batch):
     ],
 )
 def test_values_are_what_a_log_likelihood_sums_over(layout, expected):
-    assert value_count(layout) == expected
+    assert count_values(layout) == expected
 
 
 def test_the_guard_allows_as_much_per_value_where_a_density_is_near_zero(vae):
     term = Adversarial(Setting(vae, 4, (0, 2), (5,), 50), tolerance=0.1)
 
     def watch(loss, steps):
-        return any(bool(term.lost({"reconstruction": torch.full((B,), loss)})) for _ in range(steps))
+        return any(bool(term.watch({"reconstruction": torch.full((B,), loss)})) for _ in range(steps))
 
     assert not watch(0.5, 300)
     assert not watch(4.0, 200)
@@ -300,14 +300,14 @@ def test_a_term_that_conceded_weighs_nothing(vae, batch):
 def test_training_goes_back_when_the_critic_has_won(batch):
     objective = build(blueprint(latent_dim=4, losses={"reconstruction": 1.0, "adversarial": 1.0})).train()
     objective(batch, 0.5)
-    assert not objective.spoilt()
+    assert not objective.is_spoilt()
     term = objective.adversaries["adversarial"]
     term.steps.fill_(1000.0)
     term.lowest.fill_(-50.0)
     objective(batch, 0.5)
-    assert objective.spoilt()
+    assert objective.is_spoilt()
     objective.concede()
-    assert not objective.spoilt()
+    assert not objective.is_spoilt()
 
 
 def test_a_critic_does_not_count_where_models_are_compared(batch):

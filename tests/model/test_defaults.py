@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.tables.quantiles import bins_for
-from vaeaug.model.defaults import backoff_for, hold_out, prior_for, resolve
+from vaeaug.model.defaults import choose_backoff, choose_prior, hold_out, resolve
 from vaeaug.recipe import Recipe
 
 AUTO = {
@@ -80,28 +80,28 @@ def test_a_short_training_of_images_has_a_short_prior():
 
 
 def test_the_flow_of_images_is_guided_and_options_given_are_kept():
-    assert prior_for("flow", (1, 28, 28), 500).options["guidance"] > 1
+    assert choose_prior("flow", (1, 28, 28), 500).options["guidance"] > 1
     given = Recipe("flow", guidance=1.0, steps=3)
-    assert prior_for(given, (1, 28, 28), 500).options.items() >= given.options.items()
+    assert choose_prior(given, (1, 28, 28), 500).options.items() >= given.options.items()
 
 
 def test_the_usual_prior_is_a_mixture_for_tables_and_depends_on_their_number_for_images():
-    assert prior_for("auto", (7,), 60_000) == prior_for("auto", (7,), 50) == "mixture"
-    assert prior_for("auto", (1, 28, 28), 500) == "gaussian"
-    assert prior_for("auto", (1, 28, 28), 500, labelled=False) == "mixture"
-    assert prior_for("auto", (1, 28, 28), 60_000) == prior_for("flow", (1, 28, 28), 60_000)
+    assert choose_prior("auto", (7,), 60_000) == choose_prior("auto", (7,), 50) == "mixture"
+    assert choose_prior("auto", (1, 28, 28), 500) == "gaussian"
+    assert choose_prior("auto", (1, 28, 28), 500, labelled=False) == "mixture"
+    assert choose_prior("auto", (1, 28, 28), 60_000) == choose_prior("flow", (1, 28, 28), 60_000)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (7,)])
 def test_the_prior_of_discrete_codes_is_as_wide_as_there_are_rows_for(shape):
-    widths = [prior_for("tokens", shape, rows).options["hidden"] for rows in (50, 1_800, 60_000)]
+    widths = [choose_prior("tokens", shape, rows).options["hidden"] for rows in (50, 1_800, 60_000)]
     assert widths[0] < widths[1] < widths[2]
-    assert prior_for(Recipe("tokens", hidden="auto"), shape, 50).options["hidden"] == "auto"
+    assert choose_prior(Recipe("tokens", hidden="auto"), shape, 50).options["hidden"] == "auto"
 
 
 @pytest.mark.parametrize("prior", ["flow", Recipe("flow"), Recipe("mixture")])
 def test_the_priors_of_tables_are_left_as_they_are(prior):
-    assert prior_for(prior, (7,), 500) == prior
+    assert choose_prior(prior, (7,), 500) == prior
 
 
 def test_few_tiny_images_are_learned_in_fewer_epochs():
@@ -199,9 +199,9 @@ def test_the_seed_decides():
 
 def test_tiny_classes_lean_on_the_model_of_all_rows():
     groups = np.repeat([0, 1, 2, -1], [500, 1, 2, 3])
-    assert backoff_for(groups, 4) == (0.0, 0.5, 0.2, 1.0)  # the last has no rows at all
+    assert choose_backoff(groups, 4) == (0.0, 0.5, 0.2, 1.0)  # the last has no rows at all
 
 
 @pytest.mark.parametrize("groups", [None, np.repeat([0, 1], [50, 7])])
 def test_classes_of_seven_rows_stand_alone(groups):
-    assert backoff_for(groups, 2) == ()
+    assert choose_backoff(groups, 2) == ()

@@ -85,7 +85,7 @@ def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_
     train_networks(drawn, TrainingRows(x, c), none, seed=0, max_iter=8, batch_size=64, learning_rate=5e-3)
     fit_prior(drawn, TrainingRows(x, c), seed=0, max_iter=3)
     fast = drawn.sample(c, temperature=1.0, seed=1)
-    monkeypatch.setattr(vaeaug.model.model, "reduced_precision", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(vaeaug.model.model, "reduce_precision", lambda device: contextlib.nullcontext())
     exact = drawn.sample(c, temperature=1.0, seed=1)
     assert fast.dtype == np.float32
     # A mean of two greys of 256; where a code lies at a border of what the decoder draws, single pixels more.

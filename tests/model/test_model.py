@@ -153,18 +153,18 @@ def test_a_prior_that_learns_soon_gets_fewer_epochs(data):
 
 
 def test_without_weights_the_prior_sees_every_row_once():
-    assert_array_equal(training._spread(None, 7, np.random.default_rng(0)), np.arange(7))
+    assert_array_equal(training._choose_rows(None, 7, np.random.default_rng(0)), np.arange(7))
 
 
 def test_with_equal_weights_too():
-    assert_array_equal(training._spread(np.full(7, 0.3), 7, np.random.default_rng(0)), np.arange(7))
+    assert_array_equal(training._choose_rows(np.full(7, 0.3), 7, np.random.default_rng(0)), np.arange(7))
 
 
 def test_rows_are_seen_as_often_as_their_weight_asks_for():
     weights = np.array([0.0, 1.0, 4.0, 0.5, 2.5, 0.0])
     counts = np.zeros(6)
     for seed in range(300):
-        counts += np.bincount(training._spread(weights, 6, np.random.default_rng(seed)), minlength=6)
+        counts += np.bincount(training._choose_rows(weights, 6, np.random.default_rng(seed)), minlength=6)
     assert_allclose(counts / 300, 6 * weights / weights.sum(), atol=0.1)
     assert counts[0] == counts[5] == 0
 
@@ -172,7 +172,7 @@ def test_rows_are_seen_as_often_as_their_weight_asks_for():
 @pytest.mark.parametrize("weights", [None, np.ones(1000)])
 def test_large_tables_are_thinned(monkeypatch, weights):
     monkeypatch.setattr(training, "_PRIOR_CODES", 100)
-    rows = training._spread(weights, 1000, np.random.default_rng(0))
+    rows = training._choose_rows(weights, 1000, np.random.default_rng(0))
     assert len(rows) == len(set(rows)) == 100
 
 

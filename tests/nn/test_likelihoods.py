@@ -183,7 +183,7 @@ def test_a_fallback_gives_its_share_of_every_column(share):
     rows = every_row(likelihood)
     mine, theirs = (likelihood(p.expand(len(rows), -1)).token_log_prob(rows).exp() for p in (params, other))
     probability = ((1 - share) * mine + share * theirs).prod(1)
-    mixed = likelihood(params.expand(n, -1)).backed_off(
+    mixed = likelihood(params.expand(n, -1)).back_off(
         likelihood(other.expand(n, -1)), torch.full((n,), share, dtype=torch.float64)
     )
     drawn = draw(mixed)[:, likelihood.token_columns].long()
@@ -207,11 +207,11 @@ def test_tilts_of_a_context_move_drawn_rows_and_their_density_alike(name, contex
     for place in (torch.arange(64.0) + 0.5).tolist():
         rows = every_row(likelihood, place / 64)
         found = likelihood(params.expand(len(rows), -1))
-        probability += found.tilted(c.expand(len(rows), -1)).token_log_prob(rows).sum(1).exp() / 64
+        probability += found.tilt(c.expand(len(rows), -1)).token_log_prob(rows).sum(1).exp() / 64
         plain += found.token_log_prob(rows).sum(1).exp() / 64
     assert float(probability.sum()) == pytest.approx(1)
     assert (float((probability - plain).abs().sum()) > 0.2) == bool(context)
-    mixed = likelihood(params.expand(n, -1)).tilted(c.expand(n, -1))
+    mixed = likelihood(params.expand(n, -1)).tilt(c.expand(n, -1))
     drawn = draw(mixed)[:, likelihood.token_columns].long()
     size = torch.tensor(likelihood.levels)
     key = (drawn * torch.cat([size.flip(0).cumprod(0).flip(0)[1:], torch.ones(1).long()])).sum(1)
@@ -224,7 +224,7 @@ def test_tilts_of_a_context_move_drawn_rows_and_their_density_alike(name, contex
 def test_a_fallback_replaces_means_too():
     likelihood = built("reals")
     params = torch.zeros(2000, likelihood.parameters_width, dtype=torch.float64)
-    mixed = likelihood(params).backed_off(likelihood(params + 100), torch.full((2000,), 0.25).double())
+    mixed = likelihood(params).back_off(likelihood(params + 100), torch.full((2000,), 0.25).double())
     assert abs(float((draw(mixed) > 50).double().mean()) - 0.25) < 0.03
 
 

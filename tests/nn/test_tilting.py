@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaeaug.nn.likelihoods.tilting import Classes, ClassTilts, TokenColumns, column_tilts
+from vaeaug.nn.likelihoods.tilting import Classes, ClassTilts, TokenColumns, find_tilts
 
 RNG = np.random.default_rng(0)
 
@@ -47,7 +47,7 @@ def test_a_number_that_lies_elsewhere_goes_there():
     shares = drawn_shares(columns)
     low = columns.shares(np.exp(-0.5 * ((columns.values + 1.2) / 0.4) ** 2))
     truth = np.where(columns.owners == 1, low, shares)
-    tilts = column_tilts(columns, counted(columns, truth, 15, np.random.default_rng(1)), shares, 15)
+    tilts = find_tilts(columns, counted(columns, truth, 15, np.random.default_rng(1)), shares, 15)
     after = moved(columns, shares, tilts)
     mean, spread = (columns.sums(after * columns.values**k)[1] for k in (1, 2))
     assert not tilts[columns.owners == 0].any()
@@ -59,7 +59,7 @@ def test_many_rows_decide_mean_and_spread():
     columns = made_columns()
     shares = drawn_shares(columns)
     wanted = columns.shares(np.exp(-0.5 * ((columns.values - 0.5) / 0.7) ** 2))
-    after = moved(columns, shares, column_tilts(columns, 5000 * wanted, shares, 5000))
+    after = moved(columns, shares, find_tilts(columns, 5000 * wanted, shares, 5000))
     for k in (1, 2):
         assert (after * columns.values**k).sum() == pytest.approx(
             (wanted * columns.values**k).sum(), abs=0.01
@@ -73,7 +73,7 @@ def test_the_share_of_missing_values_is_held_apart():
     shares = drawn_shares(columns)
     gone = columns.values == 0.0
     wanted = np.where(gone, 0.6, 0.4 * shares / shares[~gone].sum())
-    after = moved(columns, shares, column_tilts(columns, 40 * wanted, shares, 40))
+    after = moved(columns, shares, find_tilts(columns, 40 * wanted, shares, 40))
     assert after[gone] == pytest.approx(0.6, abs=0.08)
     np.testing.assert_allclose(
         after[~gone] / after[~gone].sum(), shares[~gone] / shares[~gone].sum(), atol=0.01
@@ -83,7 +83,7 @@ def test_the_share_of_missing_values_is_held_apart():
 def test_a_category_takes_its_share():
     columns = made_columns(numbers=0, categories=2)
     shares = drawn_shares(columns)
-    tilts = column_tilts(columns, np.array([6.0, 4, 2, 0, 0, 12]), shares, 12)
+    tilts = find_tilts(columns, np.array([6.0, 4, 2, 0, 0, 12]), shares, 12)
     assert not tilts[:3].any()
     assert moved(columns, shares, tilts)[5] > 0.7
 
@@ -95,7 +95,7 @@ def test_chance_alone_seldom_tilts(rows, kind):
         400 * (kind != "categories"), 400 * (kind == "categories"), missing=kind == "missing"
     )
     shares = drawn_shares(columns)
-    tilts = column_tilts(columns, counted(columns, shares, rows, np.random.default_rng(rows)), shares, rows)
+    tilts = find_tilts(columns, counted(columns, shares, rows, np.random.default_rng(rows)), shares, rows)
     # One in twenty is asked; a likelihood ratio of few rows is not quite distributed as of many.
     assert columns.sums((tilts != 0).astype(float)).astype(bool).mean() < 0.09
 
@@ -106,14 +106,14 @@ def test_extremes_stay_finite():
     shares[0] = 1e-22
     counts = np.zeros(len(shares))
     counts[[0, 39]] = 900  # all in the token that was never drawn, and in the last; no category is known
-    tilts = column_tilts(columns, counts, shares, 900)
+    tilts = find_tilts(columns, counts, shares, 900)
     assert np.isfinite(tilts).all()
     assert tilts[0] > 0
     assert not tilts[40:].any()
 
 
 def test_no_columns():
-    assert column_tilts(
+    assert find_tilts(
         TokenColumns(np.zeros(0, int), np.zeros(0, bool), np.zeros(0)), np.zeros(0), np.zeros(0), 9
     ).shape == (0,)
 

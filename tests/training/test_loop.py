@@ -418,7 +418,7 @@ class Spoilt(Duel):
         super().__init__()
         self.at, self.steps, self.conceded = at, 0, []
 
-    def spoilt(self):
+    def is_spoilt(self):
         return self.training and self.steps == self.at and not self.conceded
 
     def concede(self):

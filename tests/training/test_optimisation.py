@@ -113,7 +113,7 @@ def test_average_is_stored_and_taken_back():
     average = WeightAverage([p], 0.9)
     with torch.no_grad():
         p.fill_(1.0)
-    with average.stored():
+    with average.swap_in():
         assert p.tolist() == [0.0, 0.0]
     assert p.tolist() == [1.0, 1.0]
     average.store()
@@ -182,11 +182,11 @@ def test_as_much_is_done_as_the_time_that_is_left_allows(left, expected):
     def work(items):
         clock.now += 0.05 * items
 
-    assert deadline.affordable(work, 10, 50) == expected
+    assert deadline.count_affordable(work, 10, 50) == expected
 
 
 def test_without_a_bound_nothing_is_tried():
     def work(items):
         raise AssertionError(items)
 
-    assert Deadline(None, Clock()).affordable(work, 10, 50) == 50
+    assert Deadline(None, Clock()).count_affordable(work, 10, 50) == 50

@@ -6,7 +6,7 @@ import torch
 
 from vaeaug.errors import InputError
 from vaeaug.training import runtime as runtime_module
-from vaeaug.training.runtime import Runtime, inside_worker, limited_threads, resolve_device
+from vaeaug.training.runtime import Runtime, inside_worker, limit_threads, resolve_device
 
 
 def flushes(rows: int = 1) -> bool:
@@ -42,7 +42,7 @@ def test_processes_of_one_machine_take_a_gpu_each(monkeypatch):
 def test_processes_of_one_machine_share_its_cores(monkeypatch):
     monkeypatch.setattr(joblib, "cpu_count", lambda only_physical_cores: 2)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    with limited_threads() as used:
+    with limit_threads() as used:
         assert used == 1
 
 
@@ -70,13 +70,13 @@ def test_gpu_gets_an_index(monkeypatch):
 
 
 def test_threads_are_limited_and_restored(two_threads):
-    with limited_threads(1) as used:
+    with limit_threads(1) as used:
         assert used == torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
 
 
 def test_threads_are_never_raised(two_threads):
-    with limited_threads(16) as used:
+    with limit_threads(16) as used:
         assert used == 2
 
 
@@ -94,7 +94,7 @@ def test_small_work_takes_one_thread(two_threads):
 
 
 def test_settings_are_restored_after_an_error(two_threads):
-    with pytest.raises(KeyError), limited_threads(1):
+    with pytest.raises(KeyError), limit_threads(1):
         raise KeyError
     assert torch.get_num_threads() == 2
     assert not flushes()
@@ -110,7 +110,7 @@ def test_denormals_are_flushed_inside_only(two_threads):
 def test_a_user_who_flushes_keeps_flushing():
     torch.set_flush_denormal(True)
     try:
-        with limited_threads():
+        with limit_threads():
             pass
         assert flushes()
     finally:

@@ -13,16 +13,16 @@ from vaeaug.layout import Layout
 
 __all__ = [
     "add_back",
-    "common_axes",
-    "disagreement",
+    "find_common_axes",
+    "measure_disagreement",
     "lerp",
-    "main_axes",
-    "nearby",
+    "find_main_axes",
+    "average_nearby",
     "perturb",
     "pick_sources",
-    "pulled",
-    "regressed",
-    "same_class_neighbours",
+    "pull_towards",
+    "regress",
+    "pick_neighbours",
     "slerp",
     "wander",
 ]
@@ -83,7 +83,7 @@ def slerp(first: np.ndarray, second: np.ndarray, weight: np.ndarray | float) -> 
     return np.where(is_arc, arc * lerp(lengths[0], lengths[1], weight), lerp(first, second, weight))
 
 
-def main_axes(codes: np.ndarray, count: int) -> np.ndarray:
+def find_main_axes(codes: np.ndarray, count: int) -> np.ndarray:
     """Return the directions in which codes spread most, each as long as its standard deviation.
 
     Parameters
@@ -104,7 +104,7 @@ def main_axes(codes: np.ndarray, count: int) -> np.ndarray:
     return axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1.0, 1.0)[:, None]
 
 
-def common_axes(codes: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
+def find_common_axes(codes: np.ndarray, groups: np.ndarray, share: float) -> np.ndarray:
     """Return the directions in which codes of one group differ most, whichever group: the style of rows.
 
     Parameters
@@ -124,7 +124,7 @@ def common_axes(codes: np.ndarray, groups: np.ndarray, share: float) -> np.ndarr
     >>> import numpy as np
     >>> slant, class_ = np.tile([-2.0, 2.0], 50), np.repeat([0.0, 9.0], 50)
     >>> codes = np.stack([slant, class_, np.random.default_rng(0).normal(size=100)], 1)
-    >>> np.abs(common_axes(codes, class_.astype(int), share=0.9)).round().ravel()
+    >>> np.abs(find_common_axes(codes, class_.astype(int), share=0.9)).round().ravel()
     array([1., 0., 0.])
     """
     _, index = np.unique(groups, return_inverse=True)
@@ -137,7 +137,7 @@ def common_axes(codes: np.ndarray, groups: np.ndarray, share: float) -> np.ndarr
     return vectors[:, : int(np.searchsorted(held, share, side="right"))]
 
 
-def regressed(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
+def regress(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     """Return how the mean of codes depends on their contexts: B in ``E[z | c] ≈ m + c B``.
 
     Ridge regression; with one class label, ``c B`` are the means of the classes.
@@ -155,7 +155,7 @@ def regressed(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     --------
     >>> import numpy as np
     >>> codes, contexts = np.array([[1.0], [1.0], [5.0]]), np.array([[1.0, 0], [1, 0], [0, 1]])
-    >>> B = regressed(codes, contexts)
+    >>> B = regress(codes, contexts)
     >>> (B[1] - B[0]).round(2)
     array([4.])
     """
@@ -165,7 +165,7 @@ def regressed(codes: np.ndarray, contexts: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram + ridge, c.T @ (codes - codes.mean(0)))
 
 
-def nearby(
+def average_nearby(
     values: np.ndarray,
     codes: np.ndarray,
     cloud: np.ndarray,
@@ -211,7 +211,7 @@ def nearby(
     return found
 
 
-def pulled(
+def pull_towards(
     codes: np.ndarray, cloud: np.ndarray, share: float, *, slopes: np.ndarray | None = None, **alike: Any
 ) -> np.ndarray:
     """Bring codes nearer to a cloud: ``(1 − s) z + s · mean of the codes of the cloud nearest to z``.
@@ -230,13 +230,13 @@ def pulled(
     slopes : ndarray of shape (t, D) or (n, t, D), optional
         How codes change with each tag; 0 for tags that need not be reached, such as those beyond the cloud.
     **alike
-        As in :func:`nearby`; a code without any like it stays.
+        As in :func:`average_nearby`; a code without any like it stays.
     """
     if slopes is None or "tags" not in alike:
-        means = nearby(cloud, codes, cloud, **alike)
+        means = average_nearby(cloud, codes, cloud, **alike)
     else:
         wanted, tags = alike["tags"]
-        found = nearby(np.concatenate([cloud, tags], 1), codes, cloud, **alike)
+        found = average_nearby(np.concatenate([cloud, tags], 1), codes, cloud, **alike)
         means, reached = np.split(found, [cloud.shape[1]], axis=1)
         each = np.broadcast_to(slopes, (len(codes), *slopes.shape[-2:]))
         means = means + np.einsum("nt,ntd->nd", wanted - reached, each)
@@ -306,7 +306,7 @@ def add_back(rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
     return np.clip(rows + (after - before), -1.0, 1.0)
 
 
-def disagreement(draws: Iterable[np.ndarray], layout: Layout) -> np.ndarray:
+def measure_disagreement(draws: Iterable[np.ndarray], layout: Layout) -> np.ndarray:
     """Return how much encoded rows that were drawn again and again differ, shape (n,).
 
     Every draw is compared with the one before it, and the first with the last: half the mean squared
@@ -360,7 +360,7 @@ def pick_sources(wanted: np.ndarray, groups: np.ndarray, rng: np.random.Generato
     return picked
 
 
-def same_class_neighbours(
+def pick_neighbours(
     sources: np.ndarray, codes: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Pick for each source row one of its k nearest rows of the same class, itself if it is alone.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.latent.arithmetic import nearby, pulled, regressed
+from vaeaug.latent.arithmetic import average_nearby, pull_towards, regress
 from vaeaug.utils.validation import check_number
 
 __all__ = ["Attribute", "Directions"]
@@ -173,9 +173,9 @@ class Directions:
             raise InputError("attributes must be known for at least 2 rows; they have no 2 complete rows.")
         groups = np.zeros(len(codes), dtype=np.int64) if groups is None else groups
         codes, attributes, groups = codes[complete], attributes[complete], groups[complete]
-        described = _described(attributes)
+        described = _describe(attributes)
         targets = np.concatenate([each.encode(attributes[each.name]) for each in described], axis=1)
-        centred, wanted = _within(codes, groups), _within(targets, groups)
+        centred, wanted = _centre(codes, groups), _centre(targets, groups)
         covariance = centred.T @ centred / len(codes)
         ridge = _RIDGE * max(float(np.trace(covariance)) / len(covariance), 1e-12) * np.eye(len(covariance))
         weights = np.linalg.solve(covariance + ridge, centred.T @ wanted / len(codes))
@@ -252,17 +252,17 @@ class Directions:
             raise InputError(
                 f"An edit of {name!r} takes either amount or value; got amount={amount!r}, value={value!r}."
             )
-        wanted = self._held(codes, held, groups)
+        wanted = self._complete(codes, held, groups)
         own = chosen.columns
         now = wanted[:, own].copy()
         if value is not None:
-            wanted[:, own] = chosen.encode(_column(value, len(codes), name, "value"))
+            wanted[:, own] = chosen.encode(_to_series(value, len(codes), name, "value"))
         elif chosen.levels is not None:
             raise InputError(
                 f"The attribute {name!r} is a class, which has no amount; give value, one of its levels."
             )
         else:
-            steps = _column(amount, len(codes), name, "amount").to_numpy()
+            steps = _to_series(amount, len(codes), name, "amount").to_numpy()
             if steps.dtype.kind not in "biuf" or not np.isfinite(steps.astype(np.float64)).all():
                 raise InputError(f"amount must be a finite number, or one per row; got {amount!r}.")
             wanted[:, own] += steps.astype(np.float64)[:, None]
@@ -272,16 +272,16 @@ class Directions:
         told = set() if held is None else set(held.columns)
         for each in self.attributes:
             if each.levels is None and each is not chosen and each.name not in told:
-                wanted[:, each.columns] = self._told_nearby(codes, groups, each)
+                wanted[:, each.columns] = self._estimate_nearby(codes, groups, each)
         kinds = np.concatenate(
             [np.repeat(each.levels is None, each.stop - each.start) for each in self.attributes]
         )
         # The edited attribute goes as far as codes go, the others are to stay exactly where they are.
-        slopes = regressed(_within(self.codes, self.groups), _within(self.targets, self.groups))
+        slopes = regress(_centre(self.codes, self.groups), _centre(self.targets, self.groups))
         slopes[own] = 0.0
         everyone = np.zeros(len(codes), dtype=np.int64) if groups is None else groups
         known = np.zeros_like(self.groups) if groups is None else self.groups
-        return pulled(
+        return pull_towards(
             moved,
             self.codes,
             pull,
@@ -298,7 +298,9 @@ class Directions:
         known = ", ".join(map(repr, self.names))
         raise InputError(f"attribute must be one of {known}, as given for the directions; got {name!r}.")
 
-    def _held(self, codes: np.ndarray, held: pd.DataFrame | None, groups: np.ndarray | None) -> np.ndarray:
+    def _complete(
+        self, codes: np.ndarray, held: pd.DataFrame | None, groups: np.ndarray | None
+    ) -> np.ndarray:
         """Return the attributes of rows as columns ``(n, m)``: those that are given, and else as read."""
         given = pd.DataFrame(index=range(len(codes))) if held is None else pd.DataFrame(held)
         for name in given.columns:
@@ -317,16 +319,16 @@ class Directions:
             axis=1,
         )
 
-    def _told_nearby(self, codes: np.ndarray, groups: np.ndarray | None, each: Attribute) -> np.ndarray:
+    def _estimate_nearby(self, codes: np.ndarray, groups: np.ndarray | None, each: Attribute) -> np.ndarray:
         """Return an attribute as near codes of the class have it, along the line of its probe, (n, 1).
 
         The line of a probe is the same for all classes and all of a class; its height is not.
         """
         known = np.concatenate([self.targets[:, each.columns], self.codes], axis=1)
         same = {} if groups is None else {"groups": (groups[:, None], self.groups[:, None])}
-        found = nearby(known, codes, self.codes, k=_TELLERS, **same)
+        found = average_nearby(known, codes, self.codes, k=_TELLERS, **same)
         if np.isnan(found).any():
-            found = np.where(np.isnan(found), nearby(known, codes, self.codes, k=_TELLERS), found)
+            found = np.where(np.isnan(found), average_nearby(known, codes, self.codes, k=_TELLERS), found)
         return found[:, :1] + (codes - found[:, 1:]) @ self.weights[:, each.columns]
 
     def _levels(self, columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -346,20 +348,20 @@ class Directions:
 
     def _votes(self, codes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
         """Return the mean attributes of the nearest known codes, of the same class if there are any."""
-        votes = nearby(self.targets, codes, self.codes, k=_VOTERS)
+        votes = average_nearby(self.targets, codes, self.codes, k=_VOTERS)
         if groups is not None:
             same = (groups[:, None], self.groups[:, None])
-            own = nearby(self.targets, codes, self.codes, groups=same, k=_VOTERS)
+            own = average_nearby(self.targets, codes, self.codes, groups=same, k=_VOTERS)
             votes = np.where(np.isnan(own), votes, own)
         return votes
 
 
-def _within(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _centre(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return rows less the mean of their group."""
     return rows - pd.DataFrame(rows).groupby(groups).transform("mean").to_numpy()
 
 
-def _described(attributes: pd.DataFrame) -> tuple[Attribute, ...]:
+def _describe(attributes: pd.DataFrame) -> tuple[Attribute, ...]:
     """Return what is known of each attribute, and which columns its probe has."""
     found: list[Attribute] = []
     for name in attributes.columns:
@@ -387,7 +389,7 @@ def _described(attributes: pd.DataFrame) -> tuple[Attribute, ...]:
     return tuple(found)
 
 
-def _column(value: Any, n: int, name: Any, what: str) -> pd.Series:
+def _to_series(value: Any, n: int, name: Any, what: str) -> pd.Series:
     """Return one value, or one per row, as a series of n."""
     if np.ndim(value) == 0:
         return pd.Series([value] * n)

@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from vaeaug.errors import InputError
-from vaeaug.latent.arithmetic import common_axes, lerp, main_axes, pulled, regressed, slerp, wander
+from vaeaug.latent.arithmetic import (
+    find_common_axes,
+    find_main_axes,
+    lerp,
+    pull_towards,
+    regress,
+    slerp,
+    wander,
+)
 from vaeaug.utils.validation import check_number, check_option
 
 __all__ = [
@@ -24,7 +32,7 @@ __all__ = [
     "Codes",
     "Space",
     "blend",
-    "chosen_operation",
+    "choose_operation",
     "interpolate",
     "lattice",
     "recondition",
@@ -121,13 +129,13 @@ def blend(space: Space, *sources: Codes, weight: Any = 0.5) -> Codes:
                 f"weight must name every level of this model, {', '.join(map(repr, names))}, once; got "
                 f"{', '.join(map(repr, weight))}."
             )
-        found = {name: _weights(weight[name], count) for name in names}
+        found = {name: _check_weights(weight[name], count) for name in names}
         mixed = np.empty_like(sources[0].z)
         for name, cut in space.slices.items():
             mixed[..., cut] = np.einsum("s,snd->nd", found[name], z[..., cut])
         share = np.mean(list(found.values()), axis=0)
     else:
-        share = _weights(weight, count)
+        share = _check_weights(weight, count)
         mixed = np.einsum("s,snd->nd", share, z)
     c = np.einsum("s,snk->nk", share, np.stack([source.c for source in sources])).astype(np.float32)
     return Codes(mixed, c)
@@ -158,10 +166,10 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
     if pull is None or not c.shape[-1]:
         return Codes(source.z, c)
     known = space.known.z.astype(np.float64)
-    wanted, slopes = _completed(space, c), regressed(known, space.known.c)
-    z = source.z + (wanted - _completed(space, source.c)) @ slopes
+    wanted, slopes = _complete(space, c), regress(known, space.known.c)
+    z = source.z + (wanted - _complete(space, source.c)) @ slopes
     numbers = [start for start, _, is_class in space.blocks if not is_class]
-    before, after, groups = (_class_numbers(space, each) for each in (source.c, c, space.known.c))
+    before, after, groups = (_number_classes(space, each) for each in (source.c, c, space.known.c))
     other_class = (before != after).any(1)
     # A class takes the mean of many codes to be sure of; the mean of many is blurred, so a number takes one.
     # Numbers that are told hold the style themselves.
@@ -172,9 +180,11 @@ def recondition(space: Space, source: Codes, *, c: np.ndarray, pull: float | Non
             alike["tags"] = (wanted[rows][:, numbers], space.known.c[:, numbers])
             # What changes goes as far as codes go, what does not is to stay exactly where it is.
             stays = (c == source.c)[rows][:, numbers, None]
-            moved = pulled(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike) - z[rows]
+            moved = pull_towards(z[rows], known, pull, slopes=stays * slopes[numbers], k=k, **alike) - z[rows]
             if spare:
-                axes = common_axes(known, np.unique(groups, axis=0, return_inverse=True)[1].ravel(), _STYLE)
+                axes = find_common_axes(
+                    known, np.unique(groups, axis=0, return_inverse=True)[1].ravel(), _STYLE
+                )
                 moved -= spare * (moved @ axes) @ axes.T
             z[rows] += moved
     return Codes(z, c)
@@ -203,8 +213,8 @@ def traverse(
         ``"main"``: steps from the row itself along the directions in which codes of training rows differ
         most.
     """
-    at = _stops(steps, reach)
-    rows = [_along(space, source.z, dim, at, basis) for dim in _chosen(space, dims, basis)]
+    at = _place_stops(steps, reach)
+    rows = [_move_along(space, source.z, dim, at, basis) for dim in _choose_dims(space, dims, basis)]
     return Codes(np.stack(rows), source.c)
 
 
@@ -225,11 +235,13 @@ def lattice(
     steps, reach, basis
         As in :func:`traverse`, but by default along the main directions of the codes.
     """
-    at, chosen = _stops(steps, reach), _chosen(space, dims, basis)
+    at, chosen = _place_stops(steps, reach), _choose_dims(space, dims, basis)
     if len(chosen) != 2 or chosen[0] == chosen[1]:
         raise InputError(f"dims must be two different dimensions; got {dims!r}.")
     return Codes(
-        _along(space, _along(space, source.z, chosen[0], at, basis), chosen[1], at, basis).swapaxes(0, 1),
+        _move_along(space, _move_along(space, source.z, chosen[0], at, basis), chosen[1], at, basis).swapaxes(
+            0, 1
+        ),
         source.c,
     )
 
@@ -255,7 +267,7 @@ def walk(space: Space, source: Codes, *, steps: int = 16, stride: float = 0.3) -
     return Codes(wander(source.z, centre, spread, int(steps), float(stride), space.generator()), source.c)
 
 
-def _completed(space: Space, c: np.ndarray) -> np.ndarray:
+def _complete(space: Space, c: np.ndarray) -> np.ndarray:
     """Return contexts in which variables that are unknown are those of the average training row."""
     c = c.astype(np.float64)
     for start, stop, _ in space.blocks:
@@ -264,21 +276,21 @@ def _completed(space: Space, c: np.ndarray) -> np.ndarray:
     return c
 
 
-def _class_numbers(space: Space, c: np.ndarray) -> np.ndarray:
+def _number_classes(space: Space, c: np.ndarray) -> np.ndarray:
     """Return the number of every class that contexts hold, −1 where unknown, int64 (n, classes + 1)."""
     cuts = [slice(start, stop) for start, stop, is_class in space.blocks if is_class]
     numbers = [np.where(c[:, cut].any(1), c[:, cut].argmax(1), -1) for cut in cuts]
     return np.stack([np.zeros(len(c), dtype=np.int64), *numbers], axis=1)
 
 
-def _stops(steps: Any, reach: Any) -> np.ndarray:
+def _place_stops(steps: Any, reach: Any) -> np.ndarray:
     """Return where a dimension goes, in standard deviations."""
     check_number("steps", steps, low=2, integer=True)
     check_number("reach", reach, low=0, open_low=True)
     return np.linspace(-reach, reach, int(steps))
 
 
-def _chosen(space: Space, dims: Any, basis: str) -> list[int]:
+def _choose_dims(space: Space, dims: Any, basis: str) -> list[int]:
     """Return the dimensions to change, the most varied ones by default."""
     check_option("basis", basis, _BASES)
     width = space.known.z.shape[1]
@@ -291,18 +303,18 @@ def _chosen(space: Space, dims: Any, basis: str) -> list[int]:
     return [int(check_number("dims", dim, low=0, high=width - 1, integer=True)) for dim in listed]
 
 
-def _along(space: Space, z: np.ndarray, dim: int, at: np.ndarray, basis: str) -> np.ndarray:
+def _move_along(space: Space, z: np.ndarray, dim: int, at: np.ndarray, basis: str) -> np.ndarray:
     """Return codes ``(..., D)`` at each stop along one dimension, ``(stops, ..., D)``."""
     known = space.known.z.astype(np.float64)
     moved = np.repeat(z[None], len(at), axis=0)
     stops = at.reshape(-1, *[1] * (z.ndim - 1))
     if basis == "main":
-        return moved + stops[..., None] * main_axes(known, known.shape[1])[dim]
+        return moved + stops[..., None] * find_main_axes(known, known.shape[1])[dim]
     moved[..., dim] = known[:, dim].mean() + stops * known[:, dim].std()
     return moved
 
 
-def _weights(weight: Any, count: int) -> np.ndarray:
+def _check_weights(weight: Any, count: int) -> np.ndarray:
     """Return one weight per source."""
     values = np.asarray(weight, dtype=np.float64) if _is_numeric(weight) else None
     if values is not None and values.ndim == 0 and count == 2:
@@ -336,7 +348,7 @@ OPERATIONS: dict[str, Callable[..., Codes]] = {
 }
 
 
-def chosen_operation(name: Any, sources: int, options: Mapping[str, Any]) -> Callable[..., Codes]:
+def choose_operation(name: Any, sources: int, options: Mapping[str, Any]) -> Callable[..., Codes]:
     """Return a registered operation, if it takes so many sources and these options.
 
     Raises

@@ -14,7 +14,7 @@ from vaeaug.losses.term import Adversary, Setting
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
 
-__all__ = ["CriticCorrelation", "MinibatchCorrelation", "permuted"]
+__all__ = ["CriticCorrelation", "MinibatchCorrelation", "permute"]
 
 #: Codes of a batch whose densities are estimated.
 _ASKED = 256
@@ -131,14 +131,14 @@ class CriticCorrelation(Adversary):
 
     def forward(self, passed: Pass) -> Tensor:
         """Return the critic's log-ratio of each code, shape ``(B,)``."""
-        z = _standardised(passed.z)
+        z = _standardise(passed.z)
         return self._log_ratio(z, _excess(z))
 
     def critic_loss(self, passed: Pass) -> Tensor:
         """Return the cross-entropy of the critic, shape ``(B,)``."""
-        z = _standardised(passed.z.detach())
+        z = _standardise(passed.z.detach())
         excess = _excess(z)
-        found, shuffled = self._log_ratio(z, excess), self._log_ratio(permuted(z), excess)
+        found, shuffled = self._log_ratio(z, excess), self._log_ratio(permute(z), excess)
         return 0.5 * (F.softplus(-found) + F.softplus(shuffled))
 
     def _log_ratio(self, z: Tensor, excess: tuple[Tensor, Tensor]) -> Tensor:
@@ -146,7 +146,7 @@ class CriticCorrelation(Adversary):
         return constant - 0.5 * ((z @ precision) * z).sum(1) + self.critic(z).squeeze(1)
 
 
-def _standardised(z: Tensor) -> Tensor:
+def _standardise(z: Tensor) -> Tensor:
     return (z - z.mean(0)) / (z.std(0, correction=0) + 1e-4)
 
 
@@ -166,7 +166,7 @@ def _excess(z: Tensor) -> tuple[Tensor, Tensor]:
     return torch.linalg.inv(correlation) - identity, -0.5 * torch.linalg.slogdet(correlation)[1]
 
 
-def permuted(z: Tensor) -> Tensor:
+def permute(z: Tensor) -> Tensor:
     """Return codes ``(B, D)`` with every dimension shuffled over the batch on its own."""
     order = torch.rand_like(z).argsort(0)
     return z.gather(0, order)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from vaeaug.layout import Layout
 from vaeaug.nn.vae import Pass
 
-__all__ = ["Spectator", "real_view", "value_count", "view_shape", "views"]
+__all__ = ["Spectator", "view_rows", "count_values", "view_shape", "make_views"]
 
 
 def view_shape(layout: Layout) -> tuple[int, ...]:
@@ -21,26 +21,26 @@ def view_shape(layout: Layout) -> tuple[int, ...]:
     return layout.shape if layout.is_image else (layout.parameters,)
 
 
-def value_count(layout: Layout) -> int:
+def count_values(layout: Layout) -> int:
     """Return how many values a row has that a log-likelihood sums over: pixels, or columns."""
     if layout.is_image:
         return math.prod(layout.shape)
     return sum(span.columns for span in layout.spans if span.parameters)
 
 
-def views(passed: Pass) -> tuple[Tensor, Tensor]:
+def make_views(passed: Pass) -> tuple[Tensor, Tensor]:
     """Return reconstructions and real rows as critics see them, each ``(B, ...)``.
 
     Images are shown as the mean image; a likelihood that has a better view of a draw
-    (``relaxed(x)``, such as one-hot tokens with gradients) shows that.
+    (``relax(x)``, such as one-hot tokens with gradients) shows that.
     """
     made = passed.reconstruction
-    if hasattr(made, "relaxed"):
-        return made.relaxed(passed.x)
+    if hasattr(made, "relax"):
+        return made.relax(passed.x)
     return made.mean, passed.x
 
 
-def real_view(passed: Pass) -> Tensor:
+def view_rows(passed: Pass) -> Tensor:
     """Return the real rows alone as critics see them, ``(B, ...)``, without asking for reconstructions."""
     likelihood: Any = getattr(passed.vae, "likelihood", None)
     return likelihood.one_hot(passed.x) if hasattr(likelihood, "one_hot") else passed.x
@@ -62,7 +62,7 @@ class Spectator(nn.Module):
         super().__init__()
         self.is_image = len(shape) == 3
         sizes = [shape[0], width, 2 * width if self.is_image else width]
-        make = _convolution if self.is_image else nn.Linear
+        make = _make_convolution if self.is_image else nn.Linear
         self.stages = nn.ModuleList(make(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
         last = 4 * 4 * sizes[-1] if self.is_image else sizes[-1]
         self.out = nn.Linear(last, outputs)
@@ -88,5 +88,5 @@ class Spectator(nn.Module):
         return torch.stack([(a - b).square().flatten(1).mean(1) for a, b in pairs]).sum(0)
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+def _make_convolution(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vaeaug.losses.critic_views import Spectator, views
+from vaeaug.losses.critic_views import Spectator, make_views
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
@@ -112,7 +112,7 @@ class Adversarial(Adversary):
 
     def forward(self, passed: Pass) -> Tensor:
         """Return how far each reconstruction is from fooling the critic, shape ``(B,)``."""
-        made, real = views(passed)
+        made, real = make_views(passed)
         verdicts = self.critic(made)
         if self.is_image and made.requires_grad:
             self._weigh(verdicts, made, real)
@@ -130,7 +130,7 @@ class Adversarial(Adversary):
         # The model reads these reconstructions next, so they are made with gradients, which stay with it.
         _ = passed.reconstruction
         with torch.no_grad():
-            made, real = views(passed)
+            made, real = make_views(passed)
         told, known = self.critic(torch.cat([made.detach(), real])).chunk(2)
         with torch.no_grad():
             right = 0.5 * ((told < 0).to(told).mean() + (known > 0).to(told).mean())
@@ -139,7 +139,7 @@ class Adversarial(Adversary):
         return awake * 0.5 * (F.softplus(-known) + F.softplus(told)).mean(1)
 
     @torch.no_grad()
-    def lost(self, pieces: dict[str, Tensor]) -> Tensor | None:
+    def watch(self, pieces: dict[str, Tensor]) -> Tensor | None:
         """Return whether reconstructions have become worse than they were."""
         if "reconstruction" not in pieces:
             return None

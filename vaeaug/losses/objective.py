@@ -59,8 +59,8 @@ class Objective(nn.Module):
 
     def forward(self, batch: tuple[Tensor, ...], progress: float) -> dict[str, Tensor]:
         """Return the loss and its unweighted pieces for rows and contexts, each ``(B,)``."""
-        passed = self._passed(batch)
-        with _still(self.critic_parameters()):
+        passed = self._make_pass(batch)
+        with _freeze(self.critic_parameters()):
             pieces = {name: term(passed) for name, (_, term) in self.terms.items()}
         counted = pieces if self.training or not self.adversaries else self._without_adversaries(pieces)
         loss = torch.stack([self.terms[name][0](progress) * piece for name, piece in counted.items()]).sum(0)
@@ -78,11 +78,11 @@ class Objective(nn.Module):
         The pass they look at is kept for the next :meth:`forward` of the same batch: a step of the critics
         changes nothing that it depends on.
         """
-        passed = self._passed(batch)
+        passed = self._make_pass(batch)
         self._shown = (batch[0], passed)
         return torch.stack([term.critic_loss(passed) for term in self.adversaries.values()]).sum(0)
 
-    def spoilt(self) -> bool:
+    def is_spoilt(self) -> bool:
         """Tell whether a critic has made the model worse than it was."""
         return self._spoilt is not None and bool(self._spoilt)
 
@@ -92,7 +92,7 @@ class Objective(nn.Module):
         for term in self.adversaries.values():
             term.concede()
 
-    def _passed(self, batch: tuple[Tensor, ...]) -> Pass:
+    def _make_pass(self, batch: tuple[Tensor, ...]) -> Pass:
         """Return the pass of a batch: that which the critics were shown, or else a new one."""
         shown, self._shown = self._shown, None
         x, c = batch
@@ -102,7 +102,7 @@ class Objective(nn.Module):
 
     def _watch(self, pieces: dict[str, Tensor]) -> None:
         for term in self.adversaries.values():
-            verdict = term.lost(pieces)
+            verdict = term.watch(pieces)
             if verdict is not None:
                 self._spoilt = verdict if self._spoilt is None else self._spoilt | verdict
 
@@ -118,7 +118,7 @@ class Objective(nn.Module):
 
 
 @contextmanager
-def _still(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+def _freeze(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
     """Let gradients pass through networks without being worked out for their parameters."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in trained:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaeaug.errors import InputError
-from vaeaug.losses.critic_views import Spectator, real_view, views
+from vaeaug.losses.critic_views import Spectator, make_views, view_rows
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
@@ -96,7 +96,7 @@ class Perceptual(Adversary):
 
     def forward(self, passed: Pass) -> Tensor:
         """Return the distance of each reconstruction, shape ``(B,)``."""
-        made, real = views(passed)
+        made, real = make_views(passed)
         stages = self.judge if self.classifier is None else self.classifier.features
         with torch.no_grad():
             wanted = stages(real)
@@ -108,7 +108,7 @@ class Perceptual(Adversary):
         if self.classifier is None:
             return passed.x.new_zeros(len(passed.x))
         wanted = passed.c[:, self.block[0] : self.block[1]]
-        return -(wanted * torch.log_softmax(self.classifier(real_view(passed)), 1)).sum(1)
+        return -(wanted * torch.log_softmax(self.classifier(view_rows(passed)), 1)).sum(1)
 
 
 def _relative(made: Tensor, real: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Setting:
     class_block : (int, int)
         Context columns of the one-hot class label; equal if there is none.
     shape : tuple of int
-        Shape of what critics are shown of a row: see ``losses.views``.
+        Shape of what critics are shown of a row: see ``losses.critic_views.make_views``.
     values : int
         Columns of a table, or values of an image: what a log-likelihood of a row sums over.
     """
@@ -60,7 +60,7 @@ class Adversary(nn.Module):
         """
         raise NotImplementedError
 
-    def lost(self, pieces: dict[str, Tensor]) -> Tensor | None:
+    def watch(self, pieces: dict[str, Tensor]) -> Tensor | None:
         """Watch the pieces of the loss; return whether this term has spoilt the model, or None."""
         return None
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
-from vaeaug.losses.critic_views import value_count, view_shape
+from vaeaug.losses.critic_views import count_values, view_shape
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.term import Adversary
 from vaeaug.losses.terms import SCHEDULES, TERMS, Setting, Term
@@ -100,7 +100,7 @@ class Blueprint:
         values["blocks"] = tuple((int(a), int(b)) for a, b in data["blocks"])
         for name in ("network", "prior", "posterior", "latent"):
             values[name] = Recipe.from_json(data[name])
-        values["network"] = _as_written(values["network"])
+        values["network"] = _fill_options(values["network"])
         values["losses"] = {name: parameter_from_json(value) for name, value in data["losses"].items()}
         return cls(**values)
 
@@ -186,7 +186,7 @@ def complete_recipe(network: Recipe) -> Recipe:
     return Recipe(network.name, **options)
 
 
-def _as_written(network: Recipe) -> Recipe:
+def _fill_options(network: Recipe) -> Recipe:
     """Return the recipe in a file with what it meant when files did not hold all options."""
     told = {name: value for name, value in network.options.items() if (name, value) != ("likelihood", "auto")}
     return Recipe(network.name, **(_UNWRITTEN.get(network.name, {}) | told))
@@ -229,7 +229,7 @@ def build(blueprint: Blueprint) -> Objective:
         likelihood,
     )
     layout = blueprint.layout
-    shown = (view_shape(layout), value_count(layout))
+    shown = (view_shape(layout), count_values(layout))
     setting = Setting(vae, blueprint.latent_dim, blueprint.class_block, *shown)
     terms = {
         name: _make_term(name, value, setting, blueprint.warmup) for name, value in blueprint.losses.items()

@@ -14,11 +14,11 @@ from vaeaug.utils.random import Purpose, numpy_generator
 __all__ = [
     "Parameters",
     "Plan",
-    "backoff_for",
+    "choose_backoff",
     "hold_out",
-    "prior_for",
+    "choose_prior",
     "resolve",
-    "units_for",
+    "choose_units",
 ]
 
 _REFERENCE_ROWS = 32_000
@@ -163,7 +163,7 @@ def _choose_for_images(rows: int, shape: tuple[int, ...]) -> dict[str, float]:
     }
 
 
-def prior_for(
+def choose_prior(
     prior: str | Recipe, shape: tuple[int, ...], rows: int, *, labelled: bool = True
 ) -> str | Recipe:
     """Return what ``prior="auto"`` means for rows of that shape; some priors get the options they lack.
@@ -193,7 +193,7 @@ def prior_for(
     return given.replace(**lacking) if lacking else prior
 
 
-def units_for(rows: int, columns: int) -> int:
+def choose_units(rows: int, columns: int) -> int:
     """Return the width of the decoder's autoregressive part: 64 per column, as far as the rows allow.
 
     At most ``8 √rows`` units, within 256 to 768: small tables are learned by heart with more.
@@ -231,7 +231,7 @@ def hold_out(groups: np.ndarray | None, rows: int, wanted: int, seed: int) -> np
     return mask
 
 
-def backoff_for(groups: np.ndarray | None, classes: int) -> tuple[float, ...]:
+def choose_backoff(groups: np.ndarray | None, classes: int) -> tuple[float, ...]:
     """Return how often a column of a new row of each class is drawn as if its class were unknown.
 
     ``1 / (1 + n²)`` for a class of n rows: one half for a single row, one fifth for two, nothing

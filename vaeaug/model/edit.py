@@ -13,7 +13,7 @@ from vaeaug.data.labels.editing import changed_context
 from vaeaug.data.labels.variables import ClassBlock
 from vaeaug.errors import InputError
 from vaeaug.latent.directions import Directions
-from vaeaug.latent.operations import Codes, Space, chosen_operation, recondition, shift
+from vaeaug.latent.operations import Codes, Space, choose_operation, recondition, shift
 from vaeaug.model.fitted import FittedState
 from vaeaug.utils.random import Purpose, numpy_generator
 
@@ -48,7 +48,7 @@ def apply(
     seed: Callable[[], int],
 ) -> Any:
     """Encode rows, apply a latent operation, and decode; see :meth:`vaeaug.VAEAugmenter.apply`."""
-    run = chosen_operation(operation, len(sources), options)
+    run = choose_operation(operation, len(sources), options)
     if y_each is not None and (np.ndim(y_each) == 0 or len(y_each) != len(sources) or y is not None):
         raise InputError(
             f"y_each must list labels for each of the {len(sources)} sources, and then y must be None; "

@@ -68,4 +68,4 @@ def measure_uncertainty(fitted: FittedState, X: Any, y: Any, n_draws: int) -> np
         # Reading tables anew gives numbers their place on a Gaussian scale.
         return made if fitted.is_image else codec.encode(codec.decode(made))
 
-    return arithmetic.disagreement((draw() for _ in range(n_draws)), codec.layout)
+    return arithmetic.measure_disagreement((draw() for _ in range(n_draws)), codec.layout)

@@ -16,11 +16,11 @@ from vaeaug.model.builder import NETWORKS, Blueprint, choose_recipe, complete_re
 from vaeaug.model.defaults import (
     Parameters,
     Plan,
-    backoff_for,
+    choose_backoff,
+    choose_prior,
+    choose_units,
     hold_out,
-    prior_for,
     resolve,
-    units_for,
 )
 from vaeaug.model.fitted import Anchors
 from vaeaug.model.model import Model
@@ -104,10 +104,10 @@ def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> B
         usual if parameters.network == "auto" else parameters.network, NETWORKS, "network"
     )
     if parameters.network == "auto" and not layout.is_image:
-        network = network.replace(dependence=units_for(data.rows, len(layout.levels)))
+        network = network.replace(dependence=choose_units(data.rows, len(layout.levels)))
     posterior = choose_recipe(parameters.posterior, POSTERIORS, "posterior")
     start, stop = context.class_block
-    prior = prior_for(parameters.prior, layout.shape, data.rows, labelled=stop > start)
+    prior = choose_prior(parameters.prior, layout.shape, data.rows, labelled=stop > start)
     return Blueprint(
         layout=layout,
         context_width=context.width,
@@ -119,7 +119,7 @@ def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> B
         posterior=posterior,
         latent=choose_recipe(parameters.latent, LATENTS, "latent"),
         losses=weigh_losses(parameters.losses, plan.beta, posterior),
-        backoff=backoff_for(data.groups, stop - start),
+        backoff=choose_backoff(data.groups, stop - start),
     )
 
 
@@ -183,8 +183,8 @@ def _keep_anchors(model: Model, data: TrainingData, session: Session) -> Anchors
     if data.layout.is_image:
         most = min(most, max(1, _MOST_ANCHOR_VALUES // int(np.prod(data.layout.shape))))
     if session.team.size == 1:
-        affordable = session.deadline.affordable
-        most = affordable(lambda n: model.encode(x[:n], c[:n]), _FEWEST_ANCHORS, min(most, len(x)))
+        count_affordable = session.deadline.count_affordable
+        most = count_affordable(lambda n: model.encode(x[:n], c[:n]), _FEWEST_ANCHORS, min(most, len(x)))
     kept = _choose_anchors(class_numbers(c, data.context.class_block), most, session.seed)
     mean, scale = model.encode(x[kept], c[kept])
     return Anchors(mean.astype(np.float32), scale.astype(np.float32), c[kept], data.intake.pack(x[kept]))

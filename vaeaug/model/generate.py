@@ -100,7 +100,7 @@ def generate(
     c = fitted.context.encode(fitted.context.as_labels(y_new, len(y_new)), len(y_new))
     check_sources(fitted, options.method, c, known)
     drawn = seed()
-    from_prior = _choose_prior(fitted, options.method, c, known)
+    from_prior = _use_prior(fitted, options.method, c, known)
     anchors = None
     if not from_prior.all():
         mean, scale = fitted.model.encode(x, known)
@@ -162,7 +162,7 @@ def check_sources(fitted: FittedState, method: str, c: np.ndarray, known: np.nda
         )
 
 
-def _choose_prior(fitted: FittedState, method: str, c: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _use_prior(fitted: FittedState, method: str, c: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Tell which contexts (n, K) get codes drawn from the prior, given those of the real rows."""
     if method != "auto" or fitted.context.classes_ is None or fitted.is_image:
         return np.full(len(c), method in ("auto", "prior"))
@@ -186,7 +186,7 @@ def _make_rows(
     noise = numpy_generator(seed, Purpose.NOISE)
     z = arithmetic.perturb(mean[sources], scale[sources], temperature, noise)
     if options.method == "interpolate":
-        partner = arithmetic.same_class_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
+        partner = arithmetic.pick_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
         other = arithmetic.perturb(mean[partner], scale[partner], temperature, noise)
         z = arithmetic.lerp(z, other, rng.random((len(z), 1)))
     elif options.sharp and anchors.rows is not None:

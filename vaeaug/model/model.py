@@ -16,7 +16,7 @@ from torch.distributions import Distribution
 from vaeaug.losses.objective import Objective
 from vaeaug.model.builder import Blueprint, build, drop_critics
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.precision import reduced_precision
+from vaeaug.nn.precision import reduce_precision
 from vaeaug.nn.vae import VAE
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import Purpose, isolated_torch, neutral_torch
@@ -108,9 +108,9 @@ class Model:
         tolerant = is_image and self.vae.latent.prior.tolerant
 
         def run(b: Tensor) -> tuple[Tensor]:
-            with _reduced(b, tolerant):
+            with _reduce(b, tolerant):
                 z = self.vae.latent.sample(b, temperature).to(b.dtype)
-            with _reduced(b, is_image):
+            with _reduce(b, is_image):
                 rows = self._new_rows(z, b)
             return (draw(rows, temperature),)
 
@@ -120,14 +120,14 @@ class Model:
         """Return the likelihood of new rows given codes ``(B, D)``; tiny classes lean on all rows."""
         rows = self.vae.decode(z, c)
         start, stop = self.blueprint.class_block
-        if not self.blueprint.backoff or not hasattr(rows, "backed_off"):
+        if not self.blueprint.backoff or not hasattr(rows, "back_off"):
             return rows
         share = c[:, start:stop] @ torch.as_tensor(self.blueprint.backoff, dtype=c.dtype, device=c.device)
         if not share.any():
             return rows
         hidden = c.clone()
         hidden[:, start:stop] = 0
-        return rows.backed_off(self.vae.decode(z, hidden), share)
+        return rows.back_off(self.vae.decode(z, hidden), share)
 
     def log_likelihood(self, x: np.ndarray, c: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
         """Return the importance-weighted bound on ``log p(x | c)`` in nats, shape ``(n,)``.
@@ -230,5 +230,5 @@ class Model:
         return tuple(torch.from_numpy(none) if stay else none for _ in range(parts))
 
 
-def _reduced(like: Tensor, wanted: bool) -> contextlib.AbstractContextManager[object]:
-    return reduced_precision(like.device) if wanted else contextlib.nullcontext()
+def _reduce(like: Tensor, wanted: bool) -> contextlib.AbstractContextManager[object]:
+    return reduce_precision(like.device) if wanted else contextlib.nullcontext()

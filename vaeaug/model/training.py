@@ -227,7 +227,7 @@ def _estimate_prior(
     """Fit the prior in closed form; return what is left to train, and the codes to train it on."""
     x, c, prior = rows.x, rows.c, model.vae.latent.prior
     rng = np.random.default_rng(_derive(seed, Purpose.PRIOR_DRAW))
-    numbers = _spread(rows.weights, len(x), rng)
+    numbers = _choose_rows(rows.weights, len(x), rng)
     if reading is not None:
         rng.shuffle(numbers)
     blocks = np.array_split(numbers, math.ceil(len(numbers) / _BLOCK))
@@ -250,7 +250,7 @@ def _encode(model: Model, x: np.ndarray, c: np.ndarray) -> list[tuple[CodeDistri
     return [(model.vae.encode(a, b), b) for a, b in model.chunks(x, c)]
 
 
-def _spread(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
+def _choose_rows(weights: np.ndarray | None, n: int, rng: np.random.Generator) -> np.ndarray:
     """Choose the rows a prior is fitted to, each as often as its weight asks for; sorted, int64.
 
     Systematic resampling: equal steps through the cumulative weights.

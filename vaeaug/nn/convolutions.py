@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
-from vaeaug.nn.precision import reduced_precision
+from vaeaug.nn.precision import reduce_precision
 
 __all__ = ["ImageDecoder", "ImageEncoder", "Pyramid", "ResidualConvolution"]
 
@@ -77,9 +77,9 @@ class ResidualConvolution(nn.Module):
 
     def __init__(self, channels: int, control: int) -> None:
         super().__init__()
-        self.inner = _convolution(channels, channels)
+        self.inner = _make_convolution(channels, channels)
         self.film = nn.Linear(control, 2 * channels)
-        self.outer = _convolution(channels, channels)
+        self.outer = _make_convolution(channels, channels)
         for layer in (self.film, self.outer):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -113,9 +113,10 @@ class ImageEncoder(nn.Module):
         pyramid = Pyramid(size[0], size[1], width)
         self.pyramid = pyramid
         self.control = nn.Linear(context_width, _CONTROL) if context_width else None
-        self.stem = _convolution(channels * pyramid.patch**2, width)
+        self.stem = _make_convolution(channels * pyramid.patch**2, width)
         self.shrinks = nn.ModuleList(
-            _convolution(a, b, stride=2) for a, b in zip(pyramid.channels, pyramid.channels[1:], strict=False)
+            _make_convolution(a, b, stride=2)
+            for a, b in zip(pyramid.channels, pyramid.channels[1:], strict=False)
         )
         # None on the finest grid: reading needs less there than drawing does.
         self.stages = nn.ModuleList(
@@ -127,8 +128,8 @@ class ImageEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Map images ``(B, C, H, W)`` and contexts ``(B, K)`` to features ``(B, features)``."""
         control = x.new_zeros(len(x), _CONTROL) if self.control is None else F.silu(self.control(c))
-        with _for_training(self, x):
-            h = self.stem(_patches(x, self.pyramid).contiguous(memory_format=torch.channels_last))
+        with _reduce_in_training(self, x):
+            h = self.stem(_cut_patches(x, self.pyramid).contiguous(memory_format=torch.channels_last))
             for i, blocks in enumerate(self.stages):
                 if i:
                     h = self.shrinks[i - 1](F.silu(h))
@@ -173,7 +174,7 @@ class ImageDecoder(nn.Module):
         self.grows = nn.ModuleList(
             nn.Conv2d(b, a, 1) for a, b in zip(pyramid.channels, pyramid.channels[1:], strict=False)
         )
-        self.out = _convolution(width, parameters * pyramid.patch**2)
+        self.out = _make_convolution(width, parameters * pyramid.patch**2)
         self.parameters_per_pixel = parameters
         with torch.no_grad():
             # One small filter per parameter, the same for all pixels of a cell.
@@ -185,7 +186,7 @@ class ImageDecoder(nn.Module):
         both = torch.cat([z, c], 1)
         control = F.silu(self.control(both))
         rows, columns = self.pyramid.grids[-1]
-        with _for_training(self, z):
+        with _reduce_in_training(self, z):
             h = self.code(both).reshape(len(z), -1, rows, columns)
             h = h.contiguous(memory_format=torch.channels_last)
             for i in reversed(range(len(self.stages))):
@@ -206,7 +207,7 @@ class ImageDecoder(nn.Module):
         return h.transpose(2, 3).reshape(len(h), rows * patch, columns * patch, -1)
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+def _make_convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     """Return a 3×3 convolution that keeps the variance of what it reads."""
     layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
     nn.init.normal_(layer.weight, std=1.0 / math.sqrt(9 * inputs))
@@ -214,7 +215,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return layer
 
 
-def _patches(x: Tensor, pyramid: Pyramid) -> Tensor:
+def _cut_patches(x: Tensor, pyramid: Pyramid) -> Tensor:
     """Turn patches of pixels into channels, repeating the last row and column of sizes that do not divide."""
     missing = [
         cells * pyramid.patch - side for cells, side in zip(pyramid.grids[0], pyramid.size, strict=True)
@@ -224,11 +225,11 @@ def _patches(x: Tensor, pyramid: Pyramid) -> Tensor:
     return F.pixel_unshuffle(x, pyramid.patch)
 
 
-def _for_training(module: nn.Module, like: Tensor) -> AbstractContextManager[object]:
-    """Return :func:`reduced_precision` while a module in single precision is trained.
+def _reduce_in_training(module: nn.Module, like: Tensor) -> AbstractContextManager[object]:
+    """Return :func:`reduce_precision` while a module in single precision is trained.
 
     Only the convolutions run in it; weights, codes and likelihoods stay in single precision.
     """
     if module.training and like.dtype == torch.float32:
-        return reduced_precision(like.device)
+        return reduce_precision(like.device)
     return nullcontext()

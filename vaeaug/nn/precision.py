@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-__all__ = ["has_bfloat16", "reduced_precision"]
+__all__ = ["has_bfloat16", "reduce_precision"]
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -18,7 +18,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def reduced_precision(device: torch.device) -> AbstractContextManager[object]:
+def reduce_precision(device: torch.device) -> AbstractContextManager[object]:
     """Return a context that multiplies in bfloat16 where the machine does that faster; nothing otherwise.
 
     A product's inputs are then rounded to three digits, less than the 256 greys of 8 bits tell

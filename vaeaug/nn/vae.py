@@ -101,7 +101,7 @@ class VAE(nn.Module):
     def decode(self, z: Tensor, c: Tensor) -> Any:
         """Return the likelihood of rows given codes ``(B, D)``."""
         rows = self.likelihood(self.decoder(self.latent.lift(z), c))
-        return rows.tilted(c) if hasattr(rows, "tilted") else rows
+        return rows.tilt(c) if hasattr(rows, "tilt") else rows
 
     def sample(self, c: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw one encoded row per context: code from the prior, row from the likelihood."""

@@ -19,7 +19,7 @@ from vaeaug.model.fitted import FittedState, get_fitted
 from vaeaug.model.generate import SamplingOptions, sample
 from vaeaug.model.state import from_state, to_state
 from vaeaug.sharding.folder import MODEL, ShardFolder
-from vaeaug.training.runtime import Runtime, limited_threads
+from vaeaug.training.runtime import Runtime, limit_threads
 from vaeaug.utils.frames import as_arrow, to_pandas
 from vaeaug.utils.random import derive_seed
 
@@ -107,7 +107,7 @@ def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
         labels = y if y is None or len(y) == 1 else y.iloc[start : start + n].reset_index(drop=True)
         # Wider than an integer seed, or two of ten thousand shards would soon be the same.
         seed = np.random.SeedSequence([job.seed, shard, piece])
-        with _turn, limited_threads(1):
+        with _turn, limit_threads(1):
             fitted = _load_model(job)
             options = SamplingOptions(job.method, job.temperature)
             X, made = sample(fitted, n, labels, options, partial(derive_seed, seed))

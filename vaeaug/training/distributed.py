@@ -59,7 +59,7 @@ class Team:
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
-        with self._told():
+        with self._explain_failures():
             dist.all_reduce(flat, group=self._group)
         start = 0
         for tensor in tensors:
@@ -72,7 +72,7 @@ class Team:
         if self.size == 1:
             return value
         held = [value]
-        with self._told():
+        with self._explain_failures():
             dist.broadcast_object_list(held, src=0, group=self._group)
         return held[0]
 
@@ -81,7 +81,7 @@ class Team:
         if self.size == 1:
             return [value]
         found: list[Any] = [None] * self.size
-        with self._told():
+        with self._explain_failures():
             dist.all_gather_object(found, value, group=self._group)
         return found
 
@@ -114,7 +114,7 @@ class Team:
         return any(self.every(flag)) if self.size > 1 else flag
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explain_failures(self) -> Iterator[None]:
         """Turn failures of communication into a sentence."""
         try:
             yield
@@ -172,7 +172,7 @@ def current_team() -> Team:
         If the other processes do not come.
     """
     alone = bool(os.environ.get("VAEAUG_ALONE")) or inside_worker() or not dist.is_available()
-    if alone or not (dist.is_initialized() or _launched()):
+    if alone or not (dist.is_initialized() or _is_launched()):
         return Team()
     patience = timedelta(seconds=_PATIENCE)
     try:
@@ -200,7 +200,7 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
-def _launched() -> bool:
+def _is_launched() -> bool:
     """Tell whether the environment says that this is one of several processes."""
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     return all(name in os.environ for name in names) and os.environ["WORLD_SIZE"] != "1"

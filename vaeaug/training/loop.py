@@ -52,7 +52,7 @@ def train(
 
     An objective with critics that train against it has ``critic_parameters()``, the
     parameters that are theirs, and ``critic_loss(batch)``, shape ``(B,)``. Each step then
-    improves the critics first and the rest next. When its ``spoilt()`` is true, because a critic
+    improves the critics first and the rest next. When its ``is_spoilt()`` is true, because a critic
     has done more harm than good, the run goes back to the last good state, calls its
     ``concede()`` and continues.
 

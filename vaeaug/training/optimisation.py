@@ -68,7 +68,7 @@ class Budget:
         self._progress = 0.0
 
     @property
-    def elapsed(self) -> float:
+    def seconds(self) -> float:
         """Seconds since the run began."""
         return self._clock() - self._start
 
@@ -80,7 +80,7 @@ class Budget:
     @property
     def spent(self) -> bool:
         """Whether another step would break into the time that ``reserve`` holds back."""
-        return self.max_seconds is not None and self.elapsed + self.reserve >= self.max_seconds
+        return self.max_seconds is not None and self.seconds + self.reserve >= self.max_seconds
 
     def progress(self, step: int) -> float:
         """Return the share done, in ``[0, 1]``; it never falls."""
@@ -88,7 +88,7 @@ class Budget:
         if self.max_seconds is not None:
             grace = self.GRACE * self.max_seconds
             usable = max(self.max_seconds - self.reserve - grace, 1e-9)
-            share = max(share, (self.elapsed - grace) / usable)
+            share = max(share, (self.seconds - grace) / usable)
         self._progress = min(1.0, max(self._progress, share))
         return self._progress
 
@@ -134,7 +134,7 @@ class Deadline:
 
         return rounds
 
-    def affordable(self, work: Callable[[int], object], least: int, most: int) -> int:
+    def count_affordable(self, work: Callable[[int], object], least: int, most: int) -> int:
         """Return of how many items, within least and most, the work can be done in the time that is left.
 
         Parameters
@@ -198,7 +198,7 @@ class WeightAverage:
         _copy(self.parameters, self.values)
 
     @contextmanager
-    def stored(self) -> Iterator[None]:
+    def swap_in(self) -> Iterator[None]:
         """Let the parameters hold the average inside the block."""
         backup = [p.clone() for p in self.parameters]
         self.store()

@@ -147,7 +147,7 @@ class StreamedRows:
         turn = 0
         while True:
             rows = 0
-            for block in _mixed(self._read(number, turn, rank, ranks), rng):
+            for block in _mix(self._read(number, turn, rank, ranks), rng):
                 rows += len(block[0])
                 yield block
             if not rows:
@@ -164,7 +164,7 @@ class StreamedRows:
         return tensor.to(self._device)
 
 
-def _mixed(blocks: Iterator[Block], rng: np.random.Generator) -> Iterator[Block]:
+def _mix(blocks: Iterator[Block], rng: np.random.Generator) -> Iterator[Block]:
     """Yield the rows of blocks in random order, as far as the buffer reaches."""
     waiting: list[Block] = []
     rows, room = 0, 0

@@ -89,7 +89,7 @@ class Run:
         }
         self.average = WeightAverage(trained, options.ema_decay)
         self.snapshot = Snapshot(objective, self.average, self.optimizers.values())
-        self.guarded = bool(critics) and hasattr(objective, "spoilt")
+        self.guarded = bool(critics) and hasattr(objective, "is_spoilt")
         self.bad = torch.zeros((), dtype=torch.bool, device=runtime.device)
         self.step, self.saved_step, self.failures, self.patience = 0, 0, 0, 0
         self.best_loss = math.inf
@@ -97,7 +97,7 @@ class Run:
 
     def epochs(self) -> None:
         """Train until there is a reason to stop; the result names it."""
-        if self._restored():
+        if self._restore():
             return
         options = self.options
         for epoch in range(self.result.n_iter + 1, options.max_iter + 1):
@@ -134,7 +134,7 @@ class Run:
         means, in_time = _Means(), True
         self.objective.train()
         self.clock.listen()
-        began, first = self.budget.elapsed, self.step
+        began, first = self.budget.seconds, self.step
         size, team = self.options.batch_size, self.team
         for batch in self.rows.epoch(epoch, self.seed, size, team.rank, team.size):
             if self.step and self.budget.spent:
@@ -146,7 +146,7 @@ class Run:
                 self._look_for_failures()
             if self.held_out and not self.result.n_iter:
                 # Until a validation was timed, hold back what half the same rows take in training.
-                pace = (self.budget.elapsed - began) / (self.step - first)
+                pace = (self.budget.seconds - began) / (self.step - first)
                 self.budget.reserve = 0.5 * pace * self.held_out.n / size
         self._look_for_failures()
         return means.values(team), in_time
@@ -207,7 +207,7 @@ class Run:
 
     def _look_for_failures(self) -> None:
         """Go back to the last good state if a step since then was not finite; else renew that state."""
-        if self.guarded and self.team.any(self.objective.spoilt()):  # type: ignore[operator]
+        if self.guarded and self.team.any(self.objective.is_spoilt()):  # type: ignore[operator]
             self.bad.zero_()
             self.snapshot.restore()
             self.objective.concede()  # type: ignore[operator]
@@ -233,12 +233,12 @@ class Run:
         if self.held_out is None:
             return {}
         self.clock.listen()
-        began = self.budget.elapsed
+        began = self.budget.seconds
         means = _Means()
         self.objective.eval()
         with (
             torch.no_grad(),
-            self.average.stored(),
+            self.average.swap_in(),
             isolated_torch(self.seed, _VALIDATION_STREAM),
         ):
             for batch in self.held_out.in_order(_VALIDATION_BATCHES * self.options.batch_size):
@@ -250,12 +250,12 @@ class Run:
                 self.best_loss, self.best_state = values["loss"], copy_state(self.objective)
                 self.result.best_epoch = epoch
         self.clock.listen()
-        self.budget.reserve = self.budget.elapsed - began
+        self.budget.reserve = self.budget.seconds - began
         return values
 
     def _record(self, epoch: int, means: dict[str, float], held_out: dict[str, float]) -> bool:
         """Write a row of the history, show it to the callbacks; return whether one wants to stop."""
-        row = {"epoch": epoch, "seconds": self.budget.elapsed}
+        row = {"epoch": epoch, "seconds": self.budget.seconds}
         row |= {f"train_{name}": value for name, value in means.items()}
         row |= {f"valid_{name}": value for name, value in held_out.items()}
         history = self.result.history
@@ -281,7 +281,7 @@ class Run:
             "failures": self.failures,
             "patience": self.patience,
             "best_loss": self.best_loss,
-            "elapsed": self.budget.elapsed,
+            "elapsed": self.budget.seconds,
             "progress": self.budget.progress(self.step),
             "reserve": self.budget.reserve,
             "updates": self.average.state()[1],
@@ -302,7 +302,7 @@ class Run:
             arrays |= {f"stream.{i}/{name}": a for i, part in enumerate(streams) for name, a in part.items()}
             self.keeper.save(meta, arrays)
 
-    def _restored(self) -> bool:
+    def _restore(self) -> bool:
         """Take up the state that the keeper has, if any; return whether the run had ended already."""
         found = self.team.first(self.keeper.load() if self.keeper and self.team.is_first else None)
         if found is None:

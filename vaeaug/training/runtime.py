@@ -18,7 +18,7 @@ from vaeaug.utils.random import neutral_torch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Runtime", "inside_worker", "limited_threads", "resolve_device"]
+__all__ = ["Runtime", "inside_worker", "limit_threads", "resolve_device"]
 
 #: Multiply-adds of one pass over a batch (weights × rows) from which a second thread pays. With two
 #: cores to itself, a 128-wide network at 256 rows (13 million) took as long with one thread
@@ -117,7 +117,7 @@ _OPEN = _OpenBlocks()
 
 
 @contextmanager
-def limited_threads(threads: int | None = None) -> Iterator[int]:
+def limit_threads(threads: int | None = None) -> Iterator[int]:
     """Limit torch's threads and flush denormal numbers inside the block; restore both after it.
 
     Two OpenMP pools that together hold more threads than there are cores slow each other
@@ -168,7 +168,7 @@ class Runtime:
     device : str or torch.device
         See :func:`resolve_device`.
     threads : int, optional
-        See :func:`limited_threads`.
+        See :func:`limit_threads`.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class Runtime:
 
     @contextmanager
     def session(self, work: float | None = None) -> Iterator[None]:
-        """Hold the settings of :func:`limited_threads` and :func:`vaeaug.utils.random.neutral_torch`.
+        """Hold the settings of :func:`limit_threads` and :func:`vaeaug.utils.random.neutral_torch`.
 
         May be nested.
 
@@ -203,7 +203,7 @@ class Runtime:
             saves, many times more when other processes keep the cores busy.
         """
         small = work is not None and work < _WORK_FOR_THREADS
-        with limited_threads(1 if small and self.threads is None else self.threads), neutral_torch():
+        with limit_threads(1 if small and self.threads is None else self.threads), neutral_torch():
             yield
 
     def synchronize(self) -> None:

@@ -134,7 +134,7 @@ class TopDownDistribution(TransportedDistribution):
         for level in reversed(range(len(self.top_down.cuts))):
             cut = self.top_down.cuts[level]
             state, prior = self.top_down.step(level, state, above, self.c)
-            own = prior if self.evidence is None else _combined(self.evidence[level], prior)
+            own = prior if self.evidence is None else _combine(self.evidence[level], prior)
             if codes is None:
                 above, part = own.transport(noise[..., cut])  # type: ignore[index]
             else:
@@ -147,7 +147,7 @@ class TopDownDistribution(TransportedDistribution):
         return torch.cat(parts[::-1], -1), density, kl
 
 
-def _combined(evidence: DiagonalGaussian, prior: DiagonalGaussian) -> DiagonalGaussian:
+def _combine(evidence: DiagonalGaussian, prior: DiagonalGaussian) -> DiagonalGaussian:
     """Weigh two Gaussians by their precision (Sønderby et al. 2016, eq. 17 to 19)."""
     first, second = evidence.scale.square().reciprocal(), prior.scale.square().reciprocal()
     precision = first + second

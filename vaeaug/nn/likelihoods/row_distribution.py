@@ -31,7 +31,7 @@ class RowDistribution(Drawable):
         self.fallback: tuple[RowDistribution, Tensor] | None = None
         super().__init__(len(params), likelihood.layout.shape)
 
-    def tilted(self, c: Tensor) -> RowDistribution:
+    def tilt(self, c: Tensor) -> RowDistribution:
         """Return this distribution with the tilts that contexts ``(B, K)`` ask for."""
         if not self.likelihood.tilts.any:
             return self
@@ -39,7 +39,7 @@ class RowDistribution(Drawable):
         found.c = c
         return found
 
-    def backed_off(self, other: RowDistribution, share: Tensor) -> RowDistribution:
+    def back_off(self, other: RowDistribution, share: Tensor) -> RowDistribution:
         """Return this distribution with each column drawn from another one's conditional now and then.
 
         Every column of a drawn row comes from ``(1 − s) p(x_j | x_<j) + s p'(x_j | x_<j)``.
@@ -100,9 +100,9 @@ class RowDistribution(Drawable):
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
         logits = torch.addmm(model.bias, F.silu(hidden), write.T)
-        return _bounded(logits if self.c is None else logits + model.tilts(self.c))
+        return _bound_logits(logits if self.c is None else logits + model.tilts(self.c))
 
-    def relaxed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return drawn tokens with gradients, and those of rows ``(B, W)``, one-hot: ``(B, P)`` each.
 
         Each column is drawn given the columns before it in x, by the straight-through
@@ -113,7 +113,7 @@ class RowDistribution(Drawable):
         index = codes.clamp(min=0) + model.offsets
         logits = self.token_logits(x, index, codes >= 0)
         noise = torch.empty_like(logits).exponential_().clamp(min=1e-30).log()
-        shares = torch.exp(_bounded(logits - noise))
+        shares = torch.exp(_bound_logits(logits - noise))
         soft = shares / (shares @ model.segments @ model.segments.T)
         owner = model.segments.argmax(1).expand_as(logits)
         highest = torch.full_like(index, -1.0, dtype=soft.dtype).scatter_reduce(
@@ -220,7 +220,7 @@ class _Path:
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
 
 
-def _bounded(logits: Tensor) -> Tensor:
+def _bound_logits(logits: Tensor) -> Tensor:
     return _LOGIT_BOUND * torch.tanh(logits / _LOGIT_BOUND)
 
 

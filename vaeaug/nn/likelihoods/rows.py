@@ -125,12 +125,12 @@ class RowLikelihood(RowWeights):
         codes = x[:, self.token_columns].to(torch.int64).cpu().numpy()
         each = None if weights is None else weights.double().cpu().numpy()
 
-        def drawn(group: int) -> tuple[np.ndarray, int]:
+        def measure_shares(group: int) -> tuple[np.ndarray, int]:
             batches = [(rows.token_shares(), len(rows.params)) for rows in draw(group)]
             shares = torch.stack([share for share, _ in batches]).double().mean(0)
             return shares.cpu().numpy(), sum(size for _, size in batches)
 
-        self.tilts.fit(columns, codes, each, classes, drawn, turns)
+        self.tilts.fit(columns, codes, each, classes, measure_shares, turns)
 
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""

@@ -112,7 +112,7 @@ class TexturePixels(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, levels))
         self.peak = nn.Parameter(_SMALL * torch.randn(channels, hidden, 2))
         self.peak_bias = nn.Parameter(torch.zeros(channels, 2))
-        for name, tensor in _levels(torch.ones(_CELLS), levels).items():
+        for name, tensor in _choose_levels(torch.ones(_CELLS), levels).items():
             self.register_buffer(name, tensor)
 
     def initialise(self, x: Tensor) -> None:
@@ -120,7 +120,7 @@ class TexturePixels(nn.Module):
         counts = torch.stack(
             [torch.bincount(cell_of(plane).flatten(), minlength=_CELLS) for plane in x.unbind(1)]
         ).double()
-        found = _levels(counts.sum(0).cpu(), self.levels)
+        found = _choose_levels(counts.sum(0).cpu(), self.levels)
         for name, tensor in found.items():
             getattr(self, name).copy_(tensor)
         mass = counts.cpu() @ F.one_hot(found["level"], self.levels).double() + 0.5 / self.levels
@@ -137,7 +137,7 @@ class TexturePixels(nn.Module):
         """Turn one channel's pre-activations ``(..., width)`` into logits ``(..., levels)``."""
         hidden = F.silu(units[..., :-1])
         shift, log_precision = (hidden @ self.peak[channel] + self.peak_bias[channel]).split(1, dim=-1)
-        precision = _PRECISION * torch.exp(_bounded(log_precision))
+        precision = _PRECISION * torch.exp(_bound(log_precision))
         # The square of (v − m) without m², which the softmax does not see, is linear in what stands here.
         peak = [hidden, precision * (units[..., -1:] + shift), -0.5 * precision]
         values = torch.stack([self.value, self.value.square()])
@@ -244,10 +244,10 @@ class TextureDistribution(Drawable):
         uniform = torch.rand(2, len(logits), dtype=logits.dtype, device=logits.device)
         level = torch.searchsorted(weights, uniform[0, :, None] * weights[:, -1:], right=True).squeeze(1)
         level = level.clamp(max=model.levels - 1)
-        return _inside(model, level, uniform[1])
+        return _draw_inside(model, level, uniform[1])
 
 
-def _inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
+def _draw_inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
     """Draw one of the values that share each level, as often as they occurred in training."""
     first = torch.searchsorted(model.level, level)
     last = torch.searchsorted(model.level, level, right=True) - 1
@@ -258,7 +258,7 @@ def _inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
     return cell.to(uniform.dtype) * (2 / (_CELLS - 1)) - 1
 
 
-def _bounded(log_precision: Tensor) -> Tensor:
+def _bound(log_precision: Tensor) -> Tensor:
     """Keep a log-precision within reach of exp, softly."""
     return 8 * torch.tanh(log_precision / 8)
 
@@ -279,7 +279,7 @@ def diagonals(height: int, width: int) -> list[tuple[Tensor, Tensor]]:
     return [(rows[index], columns[index]) for index in order.split(sizes) if len(index)]
 
 
-def _levels(counts: Tensor, levels: int) -> dict[str, Tensor]:
+def _choose_levels(counts: Tensor, levels: int) -> dict[str, Tensor]:
     """Gather the 256 cells into levels of about equal frequency, frequent cells alone.
 
     Returns
@@ -290,7 +290,7 @@ def _levels(counts: Tensor, levels: int) -> dict[str, Tensor]:
     """
     share = (counts + 1e-3 * counts.sum() / _CELLS + 1e-9).double()
     share = share / share.sum()
-    level = _gathered(share, levels)
+    level = _group_cells(share, levels)
     mass = torch.zeros(levels, dtype=torch.float64).index_add_(0, level, share)
     inside = share / mass[level]
     centres = torch.linspace(-1, 1, _CELLS, dtype=torch.float64)
@@ -303,7 +303,7 @@ def _levels(counts: Tensor, levels: int) -> dict[str, Tensor]:
     }
 
 
-def _gathered(share: Tensor, levels: int) -> Tensor:
+def _group_cells(share: Tensor, levels: int) -> Tensor:
     """Return the level of each cell, int64 and not falling: cuts where the cumulative share has grown most.
 
     A cell that holds more than its part of what is left stays alone.

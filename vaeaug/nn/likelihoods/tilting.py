@@ -11,7 +11,7 @@ import torch
 from scipy import special, stats
 from torch import Tensor, nn
 
-__all__ = ["ClassTilts", "Classes", "TokenColumns", "column_tilts"]
+__all__ = ["ClassTilts", "Classes", "TokenColumns", "find_tilts"]
 
 #: Rows of the classes that are looked at, from the first number on and below the second: fewer rows
 #: show nothing, more are learned in training.
@@ -146,9 +146,7 @@ class ClassTilts(nn.Module):
         self.clear()
         small = classes.small() if len(columns.levels) else np.zeros(0, dtype=np.int64)
         each = np.ones(len(codes)) if weights is None else weights
-        counts = {
-            group: self._counted(codes, np.where(classes.numbers == group, each, 0.0)) for group in small
-        }
+        counts = {group: self._count(codes, np.where(classes.numbers == group, each, 0.0)) for group in small}
         table = self.table.new_zeros(classes.contexts, self.table.shape[1])
         open_classes = set(small.tolist())
         for turn in turns(_ROUNDS):
@@ -156,7 +154,7 @@ class ClassTilts(nn.Module):
                 found, rows = counts[group]
                 shares, drawn = draw(group)
                 # Drawn rows are a sample too: both together are worth less.
-                tilts = column_tilts(columns, found, shares, rows * drawn / (rows + drawn))
+                tilts = find_tilts(columns, found, shares, rows * drawn / (rows + drawn))
                 if not tilts.any():
                     open_classes.remove(group)
                 # Later rounds take smaller steps, so that the noise of their draws averages out.
@@ -164,7 +162,7 @@ class ClassTilts(nn.Module):
             if table.any():
                 self._set(table.clone())
 
-    def _counted(self, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    def _count(self, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
         """Return the weight of each token, and how many rows of equal weight the rows are worth (Kish)."""
         rows = np.flatnonzero(weights)
         known = codes[rows] >= 0
@@ -189,7 +187,7 @@ class ClassTilts(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def column_tilts(columns: TokenColumns, counts: np.ndarray, shares: np.ndarray, rows: float) -> np.ndarray:
+def find_tilts(columns: TokenColumns, counts: np.ndarray, shares: np.ndarray, rows: float) -> np.ndarray:
     """Return what to add to a class's logits, so that its columns lie where its rows do.
 
     A network that learned a class from a dozen rows among thousands of values gives its new rows
@@ -222,10 +220,10 @@ def column_tilts(columns: TokenColumns, counts: np.ndarray, shares: np.ndarray, 
     Examples
     --------
     >>> import numpy as np
-    >>> from vaeaug.nn.likelihoods.tilting import TokenColumns, column_tilts
+    >>> from vaeaug.nn.likelihoods.tilting import TokenColumns, find_tilts
     >>> columns = TokenColumns(np.array([3, 2]), np.array([True, False]), np.array([-1.0, 0.1, 1.0, 0, 0]))
     >>> drawn = np.array([0.3, 0.4, 0.3, 0.5, 0.5])
-    >>> tilts = column_tilts(columns, np.array([12.0, 0, 0, 6, 6]), drawn, rows=12)
+    >>> tilts = find_tilts(columns, np.array([12.0, 0, 0, 6, 6]), drawn, rows=12)
     >>> bool(tilts[0] > 1), tilts[3:].tolist()
     (True, [0.0, 0.0])
     """
@@ -233,19 +231,19 @@ def column_tilts(columns: TokenColumns, counts: np.ndarray, shares: np.ndarray, 
         return np.zeros(0)
     p, q = columns.shares(np.asarray(shares, np.float64)), columns.shares(np.asarray(counts, np.float64))
     seen = columns.sums(counts) > 0
-    numbers = np.where((columns.ordered & seen)[columns.owners], _of_numbers(columns, p, q, rows), 0.0)
+    numbers = np.where((columns.ordered & seen)[columns.owners], _tilt_numbers(columns, p, q, rows), 0.0)
     others = (~columns.ordered & seen & (columns.levels > 1))[columns.owners]
-    return np.where(others, _of_categories(columns, p, q, rows), numbers)
+    return np.where(others, _tilt_categories(columns, p, q, rows), numbers)
 
 
-def _of_numbers(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float) -> np.ndarray:
+def _tilt_numbers(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float) -> np.ndarray:
     v, owners = columns.values, columns.owners
     features = np.column_stack([v, v**2, v == 0.0])
     wanted = columns.sums(q[:, None] * features)
     theta = np.zeros_like(wanted)
     identity = np.eye(features.shape[1])
     for _ in range(_NEWTON_STEPS):
-        tilted, _ = _tilted(columns, p, features, theta)
+        tilted, _ = _tilt(columns, p, features, theta)
         mean = columns.sums(tilted[:, None] * features)
         off = features - mean[owners]
         spread = columns.sums(tilted[:, None, None] * off[:, :, None] * off[:, None, :])
@@ -255,7 +253,7 @@ def _of_numbers(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float
         theta += step
         if np.abs(step).max() < _CLOSE:
             break
-    _, normaliser = _tilted(columns, p, features, theta)
+    _, normaliser = _tilt(columns, p, features, theta)
     ratio = 2 * rows * ((theta * wanted).sum(1) - normaliser)
     mean = columns.sums(p[:, None] * features)
     freedom = (columns.sums(p[:, None] * (features - mean[owners]) ** 2) > _TINY).sum(1)
@@ -265,7 +263,7 @@ def _of_numbers(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float
     return np.where(wrong[owners], np.clip(moved, -_MOST, _MOST), 0.0)
 
 
-def _tilted(
+def _tilt(
     columns: TokenColumns, p: np.ndarray, features: np.ndarray, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return shares times ``exp(features · θ)``, divided by their sums, and the logs of these."""
@@ -276,7 +274,7 @@ def _tilted(
     return mass / total[columns.owners], highest + np.log(total)
 
 
-def _of_categories(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float) -> np.ndarray:
+def _tilt_categories(columns: TokenColumns, p: np.ndarray, q: np.ndarray, rows: float) -> np.ndarray:
     n = max(1, round(rows))
     observed = np.round(q * n)
     beyond = np.minimum(stats.binom.cdf(observed, n, p), stats.binom.sf(observed - 1, n, p))

@@ -172,7 +172,7 @@ class _MaskedPosterior(nn.Module):
         self.base = GaussianPosterior(features, latent_dim)
         order = torch.arange(latent_dim)
         self.maps = nn.ModuleList(
-            _masked_affine(latent_dim, features, passes, order.flip(0) if i % 2 else order, width)
+            _make_affine_map(latent_dim, features, passes, order.flip(0) if i % 2 else order, width)
             for i in range(transforms)
         )
 
@@ -227,7 +227,7 @@ class AutoregressivePosterior(_MaskedPosterior):
         super().__init__(features, latent_dim, transforms, width, passes=latent_dim)
 
 
-def _masked_affine(latent_dim: int, context: int, passes: int, order: Tensor, width: int) -> nn.Module:
+def _make_affine_map(latent_dim: int, context: int, passes: int, order: Tensor, width: int) -> nn.Module:
     """Return a masked autoregressive affine map that starts as the identity."""
     checked = bool(Distribution._validate_args)
     import zuko.flows.autoregressive as masked

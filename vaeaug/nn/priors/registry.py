@@ -152,7 +152,7 @@ class GaussianPrior(MixturePrior):
         apart = codes - own[group]
         within = apart.T @ apart / len(codes)
         rows, kappa = counts / draws, self.pseudo_count
-        ratio = _spread_ratio(own, within.trace(), rows)
+        ratio = _find_shrinkage(own, within.trace(), rows)
         self.means.copy_((rows * own + ratio * overall) / (rows + ratio))
         self.means[-1] = overall
         self.factors[:] = self._factor((codes - overall).T @ (codes - overall) / len(codes))
@@ -166,7 +166,7 @@ class GaussianPrior(MixturePrior):
         return torch.linalg.cholesky(covariance + _JITTER * torch.eye(self.latent_dim).to(covariance))
 
 
-def _spread_ratio(means: Tensor, within: Tensor, rows: Tensor) -> Tensor:
+def _find_shrinkage(means: Tensor, within: Tensor, rows: Tensor) -> Tensor:
     """Return the variance within classes over that between them: means ``(K, D)`` of rows ``(K, 1)`` each.
 
     At least a thousandth, so that a class without rows takes the mean of all, and at most a thousand.
