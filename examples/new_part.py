@@ -2,8 +2,8 @@
 
     python examples/new_part.py [FOLDER]
 
-What a part must do is written at its registry: ``vaeaug/nn/priors.py`` for priors, ``posteriors.py``
-and ``latents.py`` beside it, ``vaeaug/losses/terms.py`` for losses. Inside the library, a class goes into a
+What a part must do is written in its base class: ``vaeaug/nn/priors/base.py`` for priors, ``posteriors``
+and ``latents`` beside it, ``vaeaug/losses/term.py`` for losses. Inside the library, a class goes into a
 file of its own and its line into the registry; from there the estimator, saving and loading, the
 error messages and the contract tests find it. Here both are added from outside, which works as long as
 a process that loads a saved model registers them too. Writes ``new_part.png``.
@@ -23,7 +23,7 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.losses.term import Setting
 from vaeaug.losses.terms import TERMS
 from vaeaug.nn.distributions import CodeDistribution
-from vaeaug.nn.priors.base import Prior, Turns
+from vaeaug.nn.priors.base import Prior, Sizes, Turns
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
@@ -44,14 +44,12 @@ class StudentPrior(Prior):
     centre: Tensor
     spread: Tensor
 
-    def __init__(
-        self, latent_dim: int, context_width: int, class_block: tuple[int, int], *, freedom: float = 5.0
-    ) -> None:
-        super().__init__(latent_dim, context_width, class_block)
+    def __init__(self, sizes: Sizes, *, freedom: float = 5.0) -> None:
+        super().__init__(sizes)
         self.freedom = check_number("freedom", freedom, low=2, open_low=True)
         # One row per class, and a last one for rows whose label is unknown.
-        self.register_buffer("centre", torch.zeros(self.classes + 1, latent_dim))
-        self.register_buffer("spread", torch.ones(self.classes + 1, latent_dim))
+        self.register_buffer("centre", torch.zeros(self.classes + 1, self.latent_dim))
+        self.register_buffer("spread", torch.ones(self.classes + 1, self.latent_dim))
 
     def forward(self, c: Tensor) -> CodeDistribution:
         """Return the distribution over codes for each context."""
@@ -106,7 +104,7 @@ class Capacity:
         return (passed.kl.mean() - self.nats).abs().expand_as(passed.kl)
 
 
-# The registry lines. In the library they stand in vaeaug/nn/priors.py and vaeaug/losses/terms.py.
+# The registry lines. In the library they stand in vaeaug/nn/priors/registry.py and vaeaug/losses/terms.py.
 PRIORS["student"] = StudentPrior
 TERMS["capacity"] = Capacity
 

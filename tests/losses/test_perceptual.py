@@ -30,6 +30,9 @@ class Made:
     def __init__(self, mean):
         self.mean = mean
 
+    def relax(self, x):
+        return self.mean, x
+
 
 def passed(made, real):
     found = Pass(None, real, torch.eye(2)[torch.arange(len(real)) % 2], None, None, None)

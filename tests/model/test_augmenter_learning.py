@@ -11,7 +11,8 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.augmenter import METHODS
 from vaeaug.errors import PosteriorCollapseWarning, TrainingDivergedError, VaeaugWarning
 from vaeaug.losses.objective import Objective
-from vaeaug.nn.priors.registry import PRIORS, MixturePrior
+from vaeaug.nn.priors.mixture import MixturePrior
+from vaeaug.nn.priors.registry import PRIORS
 
 
 def fast(**parameters):

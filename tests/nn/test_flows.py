@@ -5,7 +5,7 @@ import torch
 from contracts import every_parameter_has_a_gradient, stirred
 
 from vaeaug.nn.distributions import DiagonalGaussian
-from vaeaug.nn.priors.flow_matching import FlowDistribution, FlowMatchingObjective, VelocityField
+from vaeaug.nn.priors.flow import FlowDistribution, FlowMatchingObjective, VelocityField
 from vaeaug.utils.random import isolated_torch
 
 D, K = 2, 3

@@ -6,19 +6,22 @@ import itertools
 import pytest
 import torch
 from contracts import LATENT_DIM, ROWS, one_hot, stirred
-from torch import nn
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.base import Prior, Sizes
 from vaeaug.nn.priors.registry import PRIORS
 
 FEATURES, CLASSES = 5, 2
 
 
 def built(latent, prior, posterior="gaussian"):
-    parts = POSTERIORS[posterior](FEATURES, LATENT_DIM), PRIORS[prior](LATENT_DIM, CLASSES, (0, CLASSES))
+    parts = (
+        POSTERIORS[posterior](FEATURES, LATENT_DIM),
+        PRIORS[prior](Sizes(LATENT_DIM, CLASSES, (0, CLASSES))),
+    )
     return stirred(LATENTS[latent](*parts, LATENT_DIM))
 
 
@@ -116,7 +119,7 @@ def test_kl_of_a_gaussian_is_exact(h, c):
     torch.testing.assert_close(latent.infer(h, c)[1], q.kl_to_standard())
 
 
-class Joint(nn.Module):
+class Joint(Prior):
     """A prior that is trained with the networks: N(2, 0.5²)."""
 
     joint = True
@@ -128,7 +131,9 @@ class Joint(nn.Module):
 
 
 def test_kl_to_a_joint_prior_is_estimated_without_bias(h, c):
-    latent = LATENTS["flat"](stirred(POSTERIORS["gaussian"](FEATURES, LATENT_DIM)), Joint(), LATENT_DIM)
+    latent = LATENTS["flat"](
+        stirred(POSTERIORS["gaussian"](FEATURES, LATENT_DIM)), Joint(Sizes(LATENT_DIM)), LATENT_DIM
+    )
     q = latent.distribution(h, c)
     exact = torch.distributions.kl_divergence(
         torch.distributions.Normal(q.mean, q.scale), torch.distributions.Normal(2.0, 0.5)
@@ -142,14 +147,14 @@ def test_kl_to_a_joint_prior_is_estimated_without_bias(h, c):
 
 
 def test_levels_are_named_from_the_finest_and_cut_evenly():
-    parts = POSTERIORS["gaussian"](FEATURES, 8), PRIORS["top_down"](8, CLASSES, (0, CLASSES))
+    parts = POSTERIORS["gaussian"](FEATURES, 8), PRIORS["top_down"](Sizes(8, CLASSES, (0, CLASSES)))
     latent = LATENTS["ladder"](*parts, 8, levels=3)
     assert latent.slices == {"level_1": slice(0, 4), "level_2": slice(4, 6), "level_3": slice(6, 8)}
 
 
 @pytest.mark.parametrize("name", ["ladder", "vlae"])
 def test_more_levels_than_dimensions_are_refused(name):
-    parts = POSTERIORS["gaussian"](FEATURES, 2), PRIORS["mixture"](2, CLASSES, (0, CLASSES))
+    parts = POSTERIORS["gaussian"](FEATURES, 2), PRIORS["mixture"](Sizes(2, CLASSES, (0, CLASSES)))
     with pytest.raises(InputError, match="3 levels need at least as many dimensions; got latent_dim=2"):
         LATENTS[name](*parts, 2, levels=3)
 
@@ -209,7 +214,7 @@ def test_draws_of_a_vamp_are_spread_like_its_density(c):
 
 def test_token_probabilities_sum_to_one(c):
     posterior = POSTERIORS["categorical"](FEATURES, 4, groups=2, levels=3)
-    prior = PRIORS["tokens"](4, CLASSES, (0, CLASSES))
+    prior = PRIORS["tokens"](Sizes(4, CLASSES, (0, CLASSES)))
     latent = stirred(LATENTS["flat"](posterior, prior, 4)).eval()
     prior.borrowing.fill_(0.25)
     tokens = torch.cartesian_prod(torch.arange(3), torch.arange(3))
@@ -220,7 +225,7 @@ def test_token_probabilities_sum_to_one(c):
 
 def test_a_token_prior_learns_the_tokens_of_each_class():
     posterior = POSTERIORS["categorical"](FEATURES, 4, groups=2, levels=3)
-    prior = PRIORS["tokens"](4, CLASSES, (0, CLASSES))
+    prior = PRIORS["tokens"](Sizes(4, CLASSES, (0, CLASSES)))
     LATENTS["flat"](posterior, prior, 4)
     label = torch.arange(400) % 2
     # The second token repeats the first; class 1 knows no token 0.

@@ -1,4 +1,4 @@
-"""The contract of every registered likelihood, over layouts of every kind of span."""
+"""The likelihood of table rows, over layouts of every kind of span."""
 
 import copy
 import itertools
@@ -10,7 +10,7 @@ from scipy import stats
 
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.likelihoods.rows import LIKELIHOODS
+from vaeaug.nn.likelihoods.rows import RowLikelihood
 
 ROWS = 6
 TOKEN, PLACE, HINT, REAL = "categorical", "position", "hint", "continuous"
@@ -27,10 +27,10 @@ LAYOUTS = {
 WITH_TOKENS = [name for name in LAYOUTS if name != "reals"]
 
 
-def built(name, kind="row", **options):
+def built(name, **options):
     """Return a likelihood off its initial weights, in evaluation mode, float64."""
     layout = Layout.row([Span(*span) for span in LAYOUTS[name]])
-    likelihood = stirred(LIKELIHOODS[kind](layout, **options)).eval()
+    likelihood = stirred(RowLikelihood(layout, **options)).eval()
     likelihood.initialise(made_rows(layout, 200))
     return likelihood
 
@@ -69,10 +69,9 @@ def every_row(likelihood, place=0.3):
     return x
 
 
-@pytest.fixture(params=[(kind, name) for kind in LIKELIHOODS for name in LAYOUTS], ids="-".join)
+@pytest.fixture(params=list(LAYOUTS))
 def likelihood(request):
-    kind, name = request.param
-    return built(name, kind)
+    return built(request.param)
 
 
 @pytest.fixture
@@ -260,7 +259,7 @@ def test_columns_are_independent_given_the_code_if_asked_for(name):
 
 def test_tokens_start_at_their_frequencies():
     layout = Layout.row([Span(*span) for span in LAYOUTS["tokens"]])
-    likelihood = LIKELIHOODS["row"](layout).double().eval()
+    likelihood = RowLikelihood(layout).double().eval()
     x = torch.tensor([[0, 2, 1]] * 60 + [[1, 0, 1]] * 20, dtype=torch.float64)
     likelihood.initialise(x)
     params = torch.zeros(1, likelihood.parameters_width, dtype=torch.float64)

@@ -7,7 +7,11 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.priors.registry import PRIORS, FlowPrior, GaussianPrior, MixturePrior
+from vaeaug.nn.priors.base import Sizes
+from vaeaug.nn.priors.flow import FlowPrior
+from vaeaug.nn.priors.gaussian import GaussianPrior
+from vaeaug.nn.priors.mixture import MixturePrior
+from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.utils.random import isolated_torch
 
 CLASSES, D = 2, 2
@@ -25,7 +29,9 @@ def made_codes():
 
 def fitted(name, codes, contexts, draws=1, class_block=None, updates=250, **options):
     """Build a prior and fit it as a model would, with a short training where it needs one."""
-    prior = PRIORS[name](codes.shape[1], contexts.shape[1], class_block or (0, contexts.shape[1]), **options)
+    prior = PRIORS[name](
+        Sizes(codes.shape[1], contexts.shape[1], class_block or (0, contexts.shape[1])), **options
+    )
     prior.double()
     prior.estimate(codes, contexts, draws)
     objective = prior.objective(codes, contexts, draws)
@@ -104,7 +110,7 @@ def test_temperature_zero_leaves_no_noise(prior, c):
 
 
 def test_no_context_is_fine(name):
-    bare = PRIORS[name](D, 0, (0, 0)).double()
+    bare = PRIORS[name](Sizes(D, 0, (0, 0))).double()
     c = torch.zeros(5, 0, dtype=torch.float64)
     assert bare(c).log_prob(draw(bare(c))).isfinite().all()
 
@@ -116,7 +122,7 @@ def test_training_and_evaluation_agree(prior, c):
 
 
 def test_state_round_trip_into_a_fresh_prior(name, prior, c):
-    fresh = PRIORS[name](D, CLASSES, (0, CLASSES), **OPTIONS.get(name, {})).double()
+    fresh = PRIORS[name](Sizes(D, CLASSES, (0, CLASSES)), **OPTIONS.get(name, {})).double()
     fresh.load_state_dict(prior.state_dict())
     z = torch.randn(4, D, dtype=torch.float64)
     torch.testing.assert_close(fresh(c).log_prob(z), prior(c).log_prob(z), rtol=0, atol=0)
@@ -134,7 +140,7 @@ def test_fitting_raises_the_likelihood_of_held_out_codes(name):
     codes, contexts = made_codes()
     even = slice(0, None, 2)
     prior = fitted(name, codes[even], contexts[even], **OPTIONS.get(name, {}))
-    standard = PRIORS["standard"](D, CLASSES, (0, CLASSES))
+    standard = PRIORS["standard"](Sizes(D, CLASSES, (0, CLASSES)))
     held_out = codes[1::2], contexts[1::2]
     gain = (prior(held_out[1]).log_prob(held_out[0]) - standard(held_out[1]).log_prob(held_out[0])).mean()
     assert gain > 0.8  # nats a row
@@ -142,7 +148,7 @@ def test_fitting_raises_the_likelihood_of_held_out_codes(name):
 
 def test_gradient_reaches_every_parameter(name):
     codes, contexts = made_codes()
-    prior = PRIORS[name](D, CLASSES, (0, CLASSES), **OPTIONS.get(name, {})).double()
+    prior = PRIORS[name](Sizes(D, CLASSES, (0, CLASSES)), **OPTIONS.get(name, {})).double()
     prior.estimate(codes, contexts, 1)
     objective = prior.objective(codes, contexts, 1)
     if objective is None:
@@ -155,7 +161,7 @@ def test_gradient_reaches_every_parameter(name):
 
 def test_the_objective_returns_one_loss_per_row(name):
     codes, contexts = made_codes()
-    objective = PRIORS[name](D, CLASSES, (0, CLASSES)).double().objective(codes, contexts, 1)
+    objective = PRIORS[name](Sizes(D, CLASSES, (0, CLASSES))).double().objective(codes, contexts, 1)
     assert objective is None or objective((codes[:7], contexts[:7]), 0.5)["loss"].shape == (7,)
 
 
@@ -292,7 +298,7 @@ def test_drawing_each_row_several_times_does_not_make_classes_larger(name):
 
 def test_flow_borrows_with_the_promised_probability():
     codes, contexts = made_codes()
-    prior = FlowPrior(D, CLASSES, (0, CLASSES), pseudo_count=25.0).double()
+    prior = FlowPrior(Sizes(D, CLASSES, (0, CLASSES)), pseudo_count=25.0).double()
     prior.objective(codes, contexts, 1)
     expected = torch.tensor([25 / 175, 25 / 75, 1.0], dtype=torch.float64)
     torch.testing.assert_close(prior.borrowing, expected)
@@ -324,6 +330,6 @@ def test_mixture_follows_a_continuous_context():
 def test_one_code_and_equal_codes_can_be_fitted(cls):
     for n in (1, 5):
         codes, contexts = torch.ones(n, D, dtype=torch.float64), one_hot([0] * n, CLASSES)
-        prior = cls(D, CLASSES, (0, CLASSES)).double()
+        prior = cls(Sizes(D, CLASSES, (0, CLASSES))).double()
         prior.estimate(codes, contexts, 1)
         assert prior(contexts).log_prob(draw(prior(contexts))).isfinite().all()

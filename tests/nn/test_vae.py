@@ -6,11 +6,11 @@ from contracts import every_parameter_has_a_gradient, one_hot, stirred
 
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.distributions import draw
-from vaeaug.nn.latents.registry import FlatLatent
+from vaeaug.nn.latents.flat import FlatLatent
 from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder, RowEncoder
-from vaeaug.nn.posteriors.registry import GaussianPosterior
-from vaeaug.nn.priors.registry import StandardPrior
+from vaeaug.nn.posteriors.gaussian import GaussianPosterior
+from vaeaug.nn.priors.base import Sizes, StandardPrior
 from vaeaug.nn.vae import VAE
 from vaeaug.utils.random import isolated_torch
 
@@ -21,7 +21,7 @@ D, K, B = 2, 2, 5
 @pytest.fixture
 def vae():
     likelihood = RowLikelihood(LAYOUT)
-    latent = FlatLatent(GaussianPosterior(8, D), StandardPrior(D, K, (0, K)), D)
+    latent = FlatLatent(GaussianPosterior(8, D), StandardPrior(Sizes(D, K, (0, K))), D)
     encoder = RowEncoder(LAYOUT, K, width=8, depth=1)
     return stirred(VAE(encoder, latent, CodeDecoder(D, K, likelihood.parameters_width, 8, 1), likelihood))
 

@@ -71,8 +71,7 @@ class ImportanceWeighted:
 
     def __init__(self, setting: Setting, *, draws: int = 5) -> None:
         self.draws = check_number("draws", draws, low=1, integer=True)
-        posterior = getattr(setting.vae.latent, "posterior", None)
-        if getattr(posterior, "discrete", False) or getattr(posterior, "deterministic", False):
+        if setting.vae.latent.discrete or setting.vae.latent.deterministic:
             raise InputError(
                 "losses='iwae' weighs draws of a continuous posterior; use another posterior than "
                 "'categorical' or 'none'."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,19 +30,15 @@ def count_values(layout: Layout) -> int:
 def make_views(passed: Pass) -> tuple[Tensor, Tensor]:
     """Return reconstructions and real rows as critics see them, each ``(B, ...)``.
 
-    Images are shown as the mean image; a likelihood that has a better view of a draw
-    (``relax(x)``, such as one-hot tokens with gradients) shows that.
+    Images are shown as the mean image, rows of tables as one-hot tokens that were drawn with gradients.
     """
-    made = passed.reconstruction
-    if hasattr(made, "relax"):
-        return made.relax(passed.x)
-    return made.mean, passed.x
+    found: tuple[Tensor, Tensor] = passed.reconstruction.relax(passed.x)
+    return found
 
 
 def view_rows(passed: Pass) -> Tensor:
     """Return the real rows alone as critics see them, ``(B, ...)``, without asking for reconstructions."""
-    likelihood: Any = getattr(passed.vae, "likelihood", None)
-    return likelihood.one_hot(passed.x) if hasattr(likelihood, "one_hot") else passed.x
+    return passed.vae.likelihood.view(passed.x)
 
 
 class Spectator(nn.Module):

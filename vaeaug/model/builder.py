@@ -21,6 +21,7 @@ from vaeaug.nn.likelihoods.pixels import PIXELS
 from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder, RowEncoder
 from vaeaug.nn.posteriors.registry import POSTERIORS
+from vaeaug.nn.priors.base import Sizes
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.nn.vae import VAE
 from vaeaug.recipe import Recipe, parameter_from_json, parameter_to_json
@@ -214,7 +215,7 @@ def build(blueprint: Blueprint) -> Objective:
     posterior = choose_recipe(blueprint.posterior, POSTERIORS, "posterior")
     prior = choose_recipe(blueprint.prior, PRIORS, "prior")
     latent = choose_recipe(blueprint.latent, LATENTS, "latent")
-    sizes = (blueprint.latent_dim, blueprint.context_width, blueprint.class_block)
+    sizes = Sizes(blueprint.latent_dim, blueprint.context_width, blueprint.class_block)
     vae = VAE(
         encoder,
         _make_part(
@@ -222,7 +223,7 @@ def build(blueprint: Blueprint) -> Objective:
             latent,
             LATENTS[latent.name],
             _make_part("posterior", posterior, POSTERIORS[posterior.name], features, blueprint.latent_dim),
-            _make_part("prior", prior, PRIORS[prior.name], *sizes),
+            _make_part("prior", prior, PRIORS[prior.name], sizes),
             blueprint.latent_dim,
         ),
         decoder,
@@ -257,7 +258,7 @@ def weigh_losses(
         For an unknown term, or a weight that is none.
     """
     if losses is None:
-        if getattr(POSTERIORS[posterior.name], "deterministic", False):
+        if POSTERIORS[posterior.name].deterministic:
             return {"reconstruction": 1.0}
         return {"reconstruction": 1.0, "kl": beta}
     found: dict[str, float | Recipe] = {}

@@ -120,7 +120,7 @@ class Model:
         """Return the likelihood of new rows given codes ``(B, D)``; tiny classes lean on all rows."""
         rows = self.vae.decode(z, c)
         start, stop = self.blueprint.class_block
-        if not self.blueprint.backoff or not hasattr(rows, "back_off"):
+        if not self.blueprint.backoff or not self.vae.likelihood.has_tokens:
             return rows
         share = c[:, start:stop] @ torch.as_tensor(self.blueprint.backoff, dtype=c.dtype, device=c.device)
         if not share.any():

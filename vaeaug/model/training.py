@@ -164,8 +164,8 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
     turns : callable
         Gives the numbers of the rounds to go, from the number wanted.
     """
-    adjust: Any = getattr(model.vae.likelihood, "calibrate", None)
-    if adjust is None:
+    likelihood: Any = model.vae.likelihood
+    if not likelihood.has_tokens:
         return
     model.forget_copies()
     x, c, weights = rows.x, rows.c, rows.weights
@@ -181,7 +181,7 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
         each = None if weights is None else torch.from_numpy(weights).to(model.runtime.device)
         # Each round leaves a model in good order, so an interrupt keeps what was done.
         with contextlib.suppress(KeyboardInterrupt):
-            adjust(tensor, each, batches, turns)
+            likelihood.calibrate(tensor, each, batches, turns)
             _calibrate_classes(model, tensor, each, c, seed, turns)
 
 

@@ -15,7 +15,8 @@ from vaeaug.nn.distributions import CodeDistribution, TransportedDistribution
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
 from vaeaug.nn.likelihoods.rows import RowLikelihood
 from vaeaug.nn.networks import CodeDecoder
-from vaeaug.nn.priors.base import Prior, borrowing_shares
+from vaeaug.nn.posteriors.base import Posterior
+from vaeaug.nn.priors.base import Prior, Sizes, find_borrowing_shares
 from vaeaug.utils.validation import check_number
 
 __all__ = ["CategoricalCodes", "CategoricalPosterior", "Codebook", "TokenDistribution", "TokenPrior"]
@@ -52,7 +53,7 @@ class Codebook(nn.Module):
         return distance.argmin(-1)
 
 
-class CategoricalPosterior(nn.Module):
+class CategoricalPosterior(Posterior):
     """Discrete posterior: G independent choices among K learned code entries each.
 
     Trained with Gumbel noise: the entry of the largest ``logit + gumbel`` goes to the decoder, and
@@ -85,14 +86,13 @@ class CategoricalPosterior(nn.Module):
         levels: int = 16,
         relaxation: float = 0.7,
     ) -> None:
-        super().__init__()
+        super().__init__(features)
         check_number("groups", groups, low=1, integer=True, also=["auto"])
         check_number("levels", levels, low=2, integer=True)
         self.relaxation = check_number("relaxation", relaxation, low=0, open_low=True)
         count = latent_dim // (1 + (latent_dim % 2 == 0)) if groups == "auto" else int(groups)
         if latent_dim % count:
             raise InputError(f"groups must divide latent_dim={latent_dim}; got {groups!r}.")
-        self.features = features
         self.codebook = Codebook(count, levels, latent_dim // count)
         self.out = nn.Linear(features, count * levels)
 
@@ -108,6 +108,8 @@ class CategoricalPosterior(nn.Module):
 
 class CategoricalCodes(TransportedDistribution):
     """Independent choices of code entries, with log-probabilities ``(B, G, K)``."""
+
+    has_kl = True
 
     def __init__(self, log_shares: Tensor, codebook: Codebook, relaxation: float) -> None:
         self.log_shares, self.codebook, self.relaxation = log_shares, codebook, relaxation
@@ -183,34 +185,31 @@ class TokenPrior(Prior):
 
     def __init__(
         self,
-        latent_dim: int,
-        context_width: int,
-        class_block: tuple[int, int],
+        sizes: Sizes,
         *,
         width: int = 64,
         depth: int = 1,
         hidden: int | str = "auto",
         pseudo_count: float = 10.0,
     ) -> None:
-        super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
+        super().__init__(sizes, pseudo_count=pseudo_count)
         self.width = check_number("width", width, low=1, integer=True)
         self.depth = check_number("depth", depth, low=0, integer=True)
         self.hidden = check_number("hidden", hidden, low=1, integer=True, also=["auto"])
         self.register_buffer("borrowing", torch.zeros(self.classes + 1))
 
     borrowing: Tensor
+    codebook: Codebook
 
     def bind(self, latent: Any) -> None:
         """Learn which codebook the codes come from."""
-        posterior = getattr(latent, "posterior", None)
-        if not getattr(posterior, "discrete", False):
+        if not latent.discrete:
             raise InputError("prior='tokens' draws discrete codes; use it with posterior='categorical'.")
-        codebook = posterior.codebook  # type: ignore[union-attr]
-        layout = Layout.row([Span("categorical", codebook.levels)] * codebook.groups)
+        self.borrow(codebook=latent.posterior.codebook)
+        layout = Layout.row([Span("categorical", self.codebook.levels)] * self.codebook.groups)
         self.rows = RowLikelihood(layout, self.hidden)
         # The code that this decoder reads is a constant: what varies is the context.
         self.reader = CodeDecoder(1, self.context_width, self.rows.parameters_width, self.width, self.depth)
-        self._codebook = (codebook,)
 
     def forward(self, c: Tensor) -> TokenDistribution:
         """Return the distribution over codes for each context."""
@@ -222,7 +221,7 @@ class TokenPrior(Prior):
 
     def objective(self, codes: Tensor, contexts: Tensor, draws: int) -> nn.Module:
         """Return the negative log-probability of the tokens of codes."""
-        self.borrowing.copy_(borrowing_shares(self, contexts, draws))
+        self.borrowing.copy_(find_borrowing_shares(self, contexts, draws))
         return _TokenObjective(self)
 
 
@@ -236,7 +235,7 @@ class _TokenObjective(nn.Module):
     def forward(self, batch: tuple[Tensor, ...], progress: float) -> dict[str, Tensor]:
         codes, contexts = batch
         shown = torch.rand(len(codes), 1, device=codes.device) >= _HIDDEN_SHARE
-        tokens = self.prior._codebook[0].tokens(codes).to(codes)
+        tokens = self.prior.codebook.tokens(codes).to(codes)
         return {"loss": -self.prior.tokens(contexts * shown).log_prob(tokens)}
 
 
@@ -258,11 +257,11 @@ class TokenDistribution(CodeDistribution):
     def draw(self, temperature: float = 1.0) -> Tensor:
         """Draw codes, with token probabilities raised to ``1 / temperature``."""
         c = self.c * (torch.rand_like(self.borrowing) >= self.borrowing)[:, None]
-        return self.prior._codebook[0].look_up(self.prior.tokens(c).draw(temperature).long())
+        return self.prior.codebook.look_up(self.prior.tokens(c).draw(temperature).long())
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log-probability of the entries nearest to codes ``(B, D)``, shape ``(B,)``."""
-        tokens = self.prior._codebook[0].tokens(z).to(z)
+        tokens = self.prior.codebook.tokens(z).to(z)
         own = self.prior.tokens(self.c).log_prob(tokens) + torch.log1p(-self.borrowing)
         shared = self.prior.tokens(torch.zeros_like(self.c)).log_prob(tokens) + self.borrowing.log()
         return torch.logaddexp(own, shared)

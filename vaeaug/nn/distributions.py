@@ -80,6 +80,8 @@ class TransportedDistribution(CodeDistribution):
     """
 
     has_rsample = True
+    #: Its KL to the standard has a closed form, ``kl_to_standard()``.
+    has_kl = False
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
@@ -125,6 +127,8 @@ class TransportedDistribution(CodeDistribution):
 
 class DiagonalGaussian(TransportedDistribution):
     """``N(mean, diag scale²)``, both of shape ``(B, D)``."""
+
+    has_kl = True
 
     def __init__(self, mean: Tensor, scale: Tensor) -> None:
         self.centre, self.spread = mean, scale

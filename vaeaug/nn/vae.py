@@ -9,6 +9,8 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from vaeaug.nn.distributions import draw
+from vaeaug.nn.latents.flat import Latent
+from vaeaug.nn.likelihoods.base import Likelihood
 
 __all__ = ["VAE", "Pass"]
 
@@ -66,15 +68,12 @@ class VAE(nn.Module):
         Pairs posterior and prior: ``infer(h, c)``, ``distribution(h, c)``, ``sample(c)``, ``lift(z)``.
     decoder : Module
         ``(z, c) -> params``.
-    likelihood : Module
+    likelihood : Likelihood
         ``params -> Distribution`` over encoded rows.
     """
 
-    # Any module with the methods named above will do.
-    latent: Any
-
     def __init__(
-        self, encoder: nn.Module, latent: nn.Module, decoder: nn.Module, likelihood: nn.Module
+        self, encoder: nn.Module, latent: Latent, decoder: nn.Module, likelihood: Likelihood
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -84,8 +83,7 @@ class VAE(nn.Module):
 
     def initialise(self, x: Tensor, c: Tensor) -> None:
         """Let the parts that want to look at training rows and contexts, before training."""
-        if hasattr(self.likelihood, "initialise"):
-            self.likelihood.initialise(x)  # type: ignore[operator]
+        self.likelihood.initialise(x)
         every = max(1, len(x) // _FIRST_LOOK)
         self.latent.initialise(self.encoder(x[::every], c[::every]))
 
@@ -100,8 +98,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor, c: Tensor) -> Any:
         """Return the likelihood of rows given codes ``(B, D)``."""
-        rows = self.likelihood(self.decoder(self.latent.lift(z), c))
-        return rows.tilt(c) if hasattr(rows, "tilt") else rows
+        return self.likelihood(self.decoder(self.latent.lift(z), c)).tilt(c)
 
     def sample(self, c: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw one encoded row per context: code from the prior, row from the likelihood."""

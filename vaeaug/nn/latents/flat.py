@@ -10,6 +10,8 @@ from torch.distributions import Distribution
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian, draw
+from vaeaug.nn.posteriors.base import Posterior
+from vaeaug.nn.priors.base import Prior
 
 __all__ = ["FlatLatent", "Latent"]
 
@@ -19,26 +21,28 @@ class Latent(nn.Module):
 
     Parameters
     ----------
-    prior : Module
-        ``c -> Distribution``.
+    prior : Prior
     latent_dim : int
         D.
     """
 
     #: Given the features of a row, its codes are a diagonal Gaussian.
     factorised = False
+    #: Codes are entries of codebooks.
+    discrete = False
+    #: A row has one code.
+    deterministic = False
     #: Width of the features that codes are inferred from.
     features = 0
 
-    def __init__(self, prior: nn.Module, latent_dim: int) -> None:
+    def __init__(self, prior: Prior, latent_dim: int) -> None:
         super().__init__()
         self.prior = prior
         self.latent_dim = latent_dim
 
     def bind(self) -> None:
         """Introduce this latent space to its prior; the last act of a constructor."""
-        if hasattr(self.prior, "bind"):
-            self.prior.bind(self)  # type: ignore[operator]
+        self.prior.bind(self)
 
     @property
     def slices(self) -> dict[str, slice]:
@@ -54,14 +58,14 @@ class Latent(nn.Module):
 
         ``N(0, I)``, unless the prior is trained with the networks.
         """
-        if getattr(self.prior, "joint", False):
+        if self.prior.joint:
             return self.prior(c).log_prob(z)
         return DiagonalGaussian(torch.zeros_like(z), torch.ones_like(z)).log_prob(z)
 
     def infer(self, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Draw a code for features ``(B, H)`` and return it with its KL in nats: ``(B, D)``, ``(B,)``."""
         posterior = self.distribution(h, c)
-        if not getattr(self.prior, "joint", False) and hasattr(posterior, "kl_to_standard"):
+        if posterior.has_kl and not self.prior.joint:
             return posterior.rsample(), posterior.kl_to_standard()
         z, density = posterior.transport(posterior.noise())
         return z, density - self.log_prior(z, c)
@@ -76,8 +80,7 @@ class Latent(nn.Module):
 
     def initialise(self, h: Tensor) -> None:
         """Look at the features ``(n, H)`` of some training rows, before training."""
-        if hasattr(self.prior, "initialise"):
-            self.prior.initialise(h)  # type: ignore[operator]
+        self.prior.initialise(h)
 
     def settle(self, codes: Tensor) -> None:
         """Look at codes ``(N, D)`` of training rows, after training."""
@@ -92,20 +95,18 @@ class FlatLatent(Latent):
 
     Parameters
     ----------
-    posterior : Module
-        ``(h, c) -> Distribution``.
-    prior : Module
-        ``c -> Distribution``.
+    posterior : Posterior
+    prior : Prior
     latent_dim : int
         D.
     """
 
-    def __init__(self, posterior: nn.Module, prior: nn.Module, latent_dim: int) -> None:
+    def __init__(self, posterior: Posterior, prior: Prior, latent_dim: int) -> None:
         super().__init__(prior, latent_dim)
         self.posterior = posterior
-        self.features = getattr(posterior, "features", 0)
-        self.factorised = getattr(posterior, "factorised", False)
-        if getattr(posterior, "discrete", False) and not getattr(prior, "discrete", False):
+        self.features, self.factorised = posterior.features, posterior.factorised
+        self.discrete, self.deterministic = posterior.discrete, posterior.deterministic
+        if posterior.discrete and not prior.discrete:
             raise InputError("posterior='categorical' makes discrete codes; use it with prior='tokens'.")
         self.bind()
 
@@ -116,9 +117,8 @@ class FlatLatent(Latent):
     def lift(self, z: Tensor) -> Tensor:
         """Return codes as the decoder is used to them: discrete ones at their entries, others unchanged."""
         # In training codes come from the posterior as they are, and carry gradients.
-        return self.posterior.snap(z) if not self.training and hasattr(self.posterior, "snap") else z  # type: ignore[operator]
+        return z if self.training else self.posterior.snap(z)
 
     def settle(self, codes: Tensor) -> None:
         """Look at codes ``(N, D)`` of training rows, after training."""
-        if hasattr(self.posterior, "settle"):
-            self.posterior.settle(codes)  # type: ignore[operator]
+        self.posterior.settle(codes)

@@ -11,6 +11,7 @@ from vaeaug.errors import InputError
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
 from vaeaug.nn.latents.flat import Latent
 from vaeaug.nn.networks import ResidualBlock
+from vaeaug.nn.posteriors.base import Posterior
 from vaeaug.nn.posteriors.gaussian import GaussianPosterior
 from vaeaug.nn.priors.base import Prior, StandardPrior
 from vaeaug.utils.validation import check_number
@@ -27,7 +28,7 @@ def _cut(latent_dim: int, levels: int) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _only_gaussian(posterior: nn.Module, latent: str) -> None:
+def _check_gaussian(posterior: Posterior, latent: str) -> None:
     if not isinstance(posterior, GaussianPosterior):
         raise InputError(
             f"latent={latent!r} infers a Gaussian at each level; use it with posterior='gaussian'."
@@ -173,7 +174,7 @@ class LadderLatent(Latent):
     ----------
     posterior : GaussianPosterior
         Says that levels are Gaussian, and how wide the features are.
-    prior : Module
+    prior : Prior
     latent_dim : int
         D, cut evenly into levels: ``"level_1"`` is the finest.
     levels : int
@@ -183,22 +184,22 @@ class LadderLatent(Latent):
     """
 
     def __init__(
-        self, posterior: nn.Module, prior: nn.Module, latent_dim: int, *, levels: int = 2, width: int = 128
+        self, posterior: Posterior, prior: Prior, latent_dim: int, *, levels: int = 2, width: int = 128
     ) -> None:
         super().__init__(prior, latent_dim)
-        _only_gaussian(posterior, "ladder")
+        _check_gaussian(posterior, "ladder")
         check_number("levels", levels, low=1, integer=True)
         check_number("width", width, low=1, integer=True)
-        if isinstance(prior, StandardPrior) or getattr(prior, "joint", False):
+        if isinstance(prior, StandardPrior) or prior.joint:
             raise InputError(
                 "latent='ladder' is trained against a top-down prior of its own; use prior='top_down', or "
                 "one that is fitted after the networks: 'mixture', 'flow' or 'gaussian'."
             )
-        self.features = int(posterior.features)  # type: ignore[arg-type]
+        self.features = posterior.features
         cuts = _cut(latent_dim, levels)
         self.bottom_up = _BottomUp(self.features, levels, width)
         self.heads = nn.ModuleList(GaussianPosterior(width, cut.stop - cut.start) for cut in cuts)
-        self.top_down = TopDown(cuts, int(prior.context_width), width)  # type: ignore[arg-type]
+        self.top_down = TopDown(cuts, prior.context_width, width)
         self.bind()
 
     @property
@@ -228,16 +229,17 @@ class TopDownPrior(Prior):
     """The prior that a ladder is trained with: levels drawn from the top down, given the context."""
 
     bound = True
+    top_down: TopDown
 
     def bind(self, latent: Any) -> None:
         """Borrow the generative half of a ladder."""
-        if not isinstance(getattr(latent, "top_down", None), TopDown):
+        if not isinstance(latent, LadderLatent):
             raise InputError("prior='top_down' is the prior of a ladder; use it with latent='ladder'.")
-        self._top_down = (latent.top_down,)
+        self.borrow(top_down=latent.top_down)
 
     def forward(self, c: Tensor) -> TopDownDistribution:
         """Return the distribution over codes for each context."""
-        return TopDownDistribution(self._top_down[0], c)
+        return TopDownDistribution(self.top_down, c)
 
 
 class VariationalLadder(Latent):
@@ -252,7 +254,7 @@ class VariationalLadder(Latent):
     ----------
     posterior : GaussianPosterior
         Says that levels are Gaussian, and how wide the features are.
-    prior : Module
+    prior : Prior
     latent_dim : int
         D, cut evenly into levels: ``"level_1"`` is the finest.
     levels : int
@@ -264,13 +266,13 @@ class VariationalLadder(Latent):
     factorised = True
 
     def __init__(
-        self, posterior: nn.Module, prior: nn.Module, latent_dim: int, *, levels: int = 2, width: int = 128
+        self, posterior: Posterior, prior: Prior, latent_dim: int, *, levels: int = 2, width: int = 128
     ) -> None:
         super().__init__(prior, latent_dim)
-        _only_gaussian(posterior, "vlae")
+        _check_gaussian(posterior, "vlae")
         check_number("levels", levels, low=1, integer=True)
         check_number("width", width, low=1, integer=True)
-        self.features = int(posterior.features)  # type: ignore[arg-type]
+        self.features = posterior.features
         self.cuts = _cut(latent_dim, levels)
         sizes = [cut.stop - cut.start for cut in self.cuts]
         self.bottom_up = _BottomUp(self.features, levels, width)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from vaeaug.nn.latents.flat import FlatLatent, Latent
 from vaeaug.nn.latents.ladders import LadderLatent, VariationalLadder
 
-__all__ = ["LATENTS", "FlatLatent", "LadderLatent", "Latent", "VariationalLadder"]
+__all__ = ["LATENTS"]
 
 #: name -> class, built as ``cls(posterior, prior, latent_dim, **options)``.
-LATENTS: dict[str, type[nn.Module]] = {
+LATENTS: dict[str, type[Latent]] = {
     "flat": FlatLatent,
     "ladder": LadderLatent,
     "vlae": VariationalLadder,

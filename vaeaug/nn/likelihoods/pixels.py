@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
-from vaeaug.nn.distributions import Drawable
+from vaeaug.nn.likelihoods.base import Likelihood, LikelihoodDistribution
 from vaeaug.nn.likelihoods.textures import TexturePixels
 
 __all__ = [
@@ -29,7 +29,7 @@ _HALF_STEP = 1 / 255
 _HASTE = 10.0
 
 
-class IndependentPixels(nn.Module):
+class IndependentPixels(Likelihood):
     """Base of likelihoods whose pixels are independent given the code.
 
     Their draws are mean images: what such a likelihood calls noise is whatever the code
@@ -65,7 +65,7 @@ class IndependentPixels(nn.Module):
         return params.reshape(len(params), height, width, self.parameters_per_pixel).permute(0, 3, 1, 2)
 
 
-class IndependentPixelsDistribution(Drawable):
+class IndependentPixelsDistribution(LikelihoodDistribution):
     """Images ``(B, C, H, W)`` whose pixels are independent; a draw is the mean image, at any temperature.
 
     Parameters

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaeaug.nn.distributions import Drawable
+from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 
 __all__ = ["RowDistribution"]
@@ -18,7 +18,7 @@ __all__ = ["RowDistribution"]
 _LOGIT_BOUND = 25.0
 
 
-class RowDistribution(Drawable):
+class RowDistribution(LikelihoodDistribution):
     """Distribution of encoded rows given decoder parameters, shape ``(B, P)``.
 
     Event columns follow the layout. ``log_prob`` skips unknown tokens (code −1).
@@ -121,7 +121,7 @@ class RowDistribution(Drawable):
         )
         hard = (soft.detach() >= highest.gather(1, owner)).to(soft)
         made, means = hard + soft - soft.detach(), model.split(self.params)[1]
-        return torch.cat([made, means], 1), model.one_hot(x)
+        return torch.cat([made, means], 1), model.view(x)
 
     @torch.no_grad()
     def draw(self, temperature: float = 1.0) -> Tensor:

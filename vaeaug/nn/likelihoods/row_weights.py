@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
+from vaeaug.nn.likelihoods.base import Likelihood
 from vaeaug.nn.likelihoods.ordered_tokens import OrderedTokens
 from vaeaug.nn.likelihoods.tilting import ClassTilts
 
@@ -30,7 +31,7 @@ class RowColumn:
     write: Tensor
 
 
-class RowWeights(nn.Module):
+class RowWeights(Likelihood):
     """Who reads and feeds what in a row: weights, their masks, and where the columns lie.
 
     Each hidden unit has a degree i: it reads the tokens of columns before i and feeds columns
@@ -50,7 +51,6 @@ class RowWeights(nn.Module):
     number_columns: Tensor
     position_columns: Tensor
     offsets: Tensor
-    level_counts: Tensor
     segments: Tensor
     read_mask: Tensor
     write_mask: Tensor
@@ -99,7 +99,6 @@ class RowWeights(nn.Module):
             "number_columns": torch.as_tensor(self.layout.columns("continuous")),
             "position_columns": torch.as_tensor(self.layout.columns("position")),
             "offsets": torch.cumsum(levels, 0) - levels,
-            "level_counts": levels,
             "segments": segments,
             "read_mask": (owner[:, None] < degree[None, :]).float(),
             "write_mask": (degree[None, :] <= owner[:, None]).float(),
@@ -160,7 +159,7 @@ class RowWeights(nn.Module):
         hidden, means = params.split([self.hidden, self.continuous], dim=1)
         return hidden, means
 
-    def one_hot(self, x: Tensor) -> Tensor:
+    def view(self, x: Tensor) -> Tensor:
         """Return rows ``(B, W)`` as one-hot tokens (all 0 where missing) beside their continuous columns."""
         codes = x[:, self.token_columns].to(torch.int64)
         tokens = x.new_zeros(len(x), self.total)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 from vaeaug.nn.likelihoods.tilting import Classes, TokenColumns
 
-__all__ = ["LIKELIHOODS", "RowLikelihood"]
+__all__ = ["RowLikelihood"]
 
 #: Calibration of token shares: rounds, and the most that one round may move a bias.
 _ROUNDS, _MOST_STEP = 3, 3.0
@@ -38,6 +38,8 @@ class RowLikelihood(RowWeights):
     each, given the code alone. Parameters are those of
     :class:`~vaeaug.nn.likelihoods.row_weights.RowWeights`.
     """
+
+    has_tokens = True
 
     def initialise(self, x: Tensor) -> None:
         """Learn from rows ``(n, W)`` where numbers lie, and start at the log-frequencies of tokens."""
@@ -135,7 +137,3 @@ class RowLikelihood(RowWeights):
     def forward(self, params: Tensor) -> RowDistribution:
         """Return the distribution of a batch: batch shape ``(B,)``, event shape ``layout.shape``."""
         return RowDistribution(self, params.to(self.bias.dtype))
-
-
-#: name -> class, built as ``cls(layout, **options)``.
-LIKELIHOODS: dict[str, type[nn.Module]] = {"row": RowLikelihood}

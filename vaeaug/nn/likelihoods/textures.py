@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
-from vaeaug.nn.distributions import Drawable
+from vaeaug.nn.likelihoods.base import Likelihood, LikelihoodDistribution
 from vaeaug.utils.validation import check_number
 
 __all__ = ["TextureDistribution", "TexturePixels", "cell_of", "diagonals"]
@@ -40,7 +40,7 @@ _NEVER = -30.0
 _PRECISION = 4.0
 
 
-class TexturePixels(nn.Module):
+class TexturePixels(Likelihood):
     """Pixels as levels of grey, each given the code and the eleven pixels above and before it.
 
     ``p(x | z, c) = Π_i Categorical(level(x_i); softmax_k(w_ik − ½ τ_i (v_k − m_i)²))``, where
@@ -144,7 +144,7 @@ class TexturePixels(nn.Module):
         return torch.cat(peak, -1) @ torch.cat([self.write[channel], values]) + self.bias[channel]
 
 
-class TextureDistribution(Drawable):
+class TextureDistribution(LikelihoodDistribution):
     """Distribution of images given decoder parameters ``(B, P)``, in the order (row, column, number)."""
 
     def __init__(self, model: TexturePixels, params: Tensor) -> None:

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vaeaug.nn.distributions import DiagonalGaussian, TransportedDistribution
+from vaeaug.nn.posteriors.base import Posterior
 from vaeaug.nn.posteriors.gaussian import GaussianPosterior
 from vaeaug.utils.validation import check_number
 
@@ -73,7 +74,7 @@ class FlowedGaussian(TransportedDistribution):
         return self.base.log_prob(z) - volumes
 
 
-class PlanarPosterior(nn.Module):
+class PlanarPosterior(Posterior):
     """Planar flow posterior, ``f(z) = z + û tanh(w·z + b)`` a few times over.
 
     û, w and b are linear in the features of the row; û is u moved along w until the map is
@@ -90,9 +91,9 @@ class PlanarPosterior(nn.Module):
     """
 
     def __init__(self, features: int, latent_dim: int, *, transforms: int = 8) -> None:
-        super().__init__()
+        super().__init__(features)
         self.transforms = check_number("transforms", transforms, low=1, integer=True)
-        self.features, self.latent_dim = features, latent_dim
+        self.latent_dim = latent_dim
         self.base = GaussianPosterior(features, latent_dim)
         self.out = nn.Linear(features, transforms * (2 * latent_dim + 1))
         with torch.no_grad():
@@ -152,7 +153,7 @@ class PlanarMap:
         return y - self.u * torch.tanh(root + self.b)
 
 
-class _MaskedPosterior(nn.Module):
+class _MaskedPosterior(Posterior):
     """Affine maps whose shifts and scales come from a masked network of the code and the features.
 
     Parameters
@@ -165,10 +166,9 @@ class _MaskedPosterior(nn.Module):
     """
 
     def __init__(self, features: int, latent_dim: int, transforms: int, width: int, passes: int) -> None:
-        super().__init__()
+        super().__init__(features)
         check_number("transforms", transforms, low=1, integer=True)
         check_number("width", width, low=1, integer=True)
-        self.features = features
         self.base = GaussianPosterior(features, latent_dim)
         order = torch.arange(latent_dim)
         self.maps = nn.ModuleList(

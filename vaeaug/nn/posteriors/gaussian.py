@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaeaug.nn.distributions import DiagonalGaussian
+from vaeaug.nn.posteriors.base import Posterior
 
 __all__ = ["GaussianPosterior", "PointCode", "PointPosterior"]
 
@@ -16,7 +17,7 @@ _LOG_SCALE_MIN, _LOG_SCALE_MAX = -5.0, 1.5
 _REACH = 0.1
 
 
-class GaussianPosterior(nn.Module):
+class GaussianPosterior(Posterior):
     """Diagonal Gaussian posterior, ``q(z | x, c) = N(μ(h), diag σ²(h))``.
 
     Sampled by the reparameterisation trick, ``z = μ + σ ⊙ ε`` with ``ε ~ N(0, I)``
@@ -33,8 +34,7 @@ class GaussianPosterior(nn.Module):
     factorised = True
 
     def __init__(self, features: int, latent_dim: int) -> None:
-        super().__init__()
-        self.features = features
+        super().__init__(features)
         self.out = nn.Linear(features, 2 * latent_dim)
 
     def forward(self, h: Tensor, c: Tensor) -> DiagonalGaussian:
@@ -47,7 +47,7 @@ class GaussianPosterior(nn.Module):
         return DiagonalGaussian(mean, log_scale.exp())
 
 
-class PointPosterior(nn.Module):
+class PointPosterior(Posterior):
     """No posterior at all: a row has one code, ``z = f(h)``, as in a plain autoencoder.
 
     Training draws nothing and has no KL (Hinton and Salakhutdinov 2006, *Reducing the
@@ -67,8 +67,7 @@ class PointPosterior(nn.Module):
     reach: Tensor
 
     def __init__(self, features: int, latent_dim: int) -> None:
-        super().__init__()
-        self.features = features
+        super().__init__(features)
         self.out = nn.Linear(features, latent_dim)
         self.register_buffer("reach", torch.full((latent_dim,), _REACH))
 

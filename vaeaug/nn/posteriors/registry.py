@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from vaeaug.nn.discrete import CategoricalPosterior
+from vaeaug.nn.posteriors.base import Posterior
 from vaeaug.nn.posteriors.flows import AutoregressivePosterior, CouplingPosterior, PlanarPosterior
 from vaeaug.nn.posteriors.gaussian import GaussianPosterior, PointPosterior
 
-__all__ = [
-    "POSTERIORS",
-    "AutoregressivePosterior",
-    "CategoricalPosterior",
-    "CouplingPosterior",
-    "GaussianPosterior",
-    "PlanarPosterior",
-    "PointPosterior",
-]
+__all__ = ["POSTERIORS"]
 
 #: name -> class, built as ``cls(features, latent_dim, **options)``.
-POSTERIORS: dict[str, type[nn.Module]] = {
+POSTERIORS: dict[str, type[Posterior]] = {
     "gaussian": GaussianPosterior,
     "none": PointPosterior,
     "planar": PlanarPosterior,

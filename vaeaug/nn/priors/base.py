@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,10 +12,27 @@ from torch import Tensor, nn
 from vaeaug.nn.distributions import CodeDistribution, DiagonalGaussian
 from vaeaug.utils.validation import check_number
 
-__all__ = ["Prior", "StandardPrior", "Turns", "borrowing_shares"]
+__all__ = ["Prior", "Sizes", "StandardPrior", "Turns", "find_borrowing_shares"]
 
 #: Gives the numbers of the rounds to go, from the number wanted: ``range``, or fewer when time runs out.
 Turns = Callable[[int], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a prior is told of the codes and contexts of a model.
+
+    Parameters
+    ----------
+    latent_dim, context_width : int
+        D and K.
+    class_block : (int, int)
+        Context columns from the first up to the second are one-hot class labels; equal if there are none.
+    """
+
+    latent_dim: int
+    context_width: int = 0
+    class_block: tuple[int, int] = (0, 0)
 
 
 class Prior(nn.Module):
@@ -22,11 +40,8 @@ class Prior(nn.Module):
 
     Parameters
     ----------
-    latent_dim, context_width : int
-        D and K.
-    class_block : (int, int)
-        Context columns from the first up to the second are one-hot class labels; equal
-        if there are none. Rows without a label (all zero) draw from the shared prior.
+    sizes : Sizes
+        Rows without a label (all zero) draw from the shared prior.
     pseudo_count : float
         κ: a class of n rows gets its own estimate with weight ``n / (n + κ)`` and the
         shared one with the rest, so that a class of one row borrows nearly everything.
@@ -43,14 +58,12 @@ class Prior(nn.Module):
     #: Draws as well with products in reduced precision.
     tolerant = False
 
-    def __init__(
-        self, latent_dim: int, context_width: int, class_block: tuple[int, int], *, pseudo_count: float = 10.0
-    ) -> None:
+    def __init__(self, sizes: Sizes, *, pseudo_count: float = 10.0) -> None:
         super().__init__()
-        self.latent_dim = latent_dim
-        self.context_width = context_width
-        self.class_block = class_block
-        self.classes = class_block[1] - class_block[0]
+        self.latent_dim = sizes.latent_dim
+        self.context_width = sizes.context_width
+        self.class_block = sizes.class_block
+        self.classes = sizes.class_block[1] - sizes.class_block[0]
         self.pseudo_count = check_number("pseudo_count", pseudo_count, low=0, open_low=True)
 
     def group(self, c: Tensor) -> Tensor:
@@ -68,6 +81,10 @@ class Prior(nn.Module):
         InputError
             If this prior cannot be used with that latent space.
         """
+
+    def borrow(self, **modules: nn.Module) -> None:
+        """Keep modules of the latent space as attributes, without saving or counting them a second time."""
+        self.__dict__.update(modules)
 
     def initialise(self, features: Tensor) -> None:
         """Look at the encoder's features ``(n, H)`` of some training rows, before training."""
@@ -92,7 +109,7 @@ class StandardPrior(Prior):
         return DiagonalGaussian(zeros, torch.ones_like(zeros))
 
 
-def borrowing_shares(prior: Prior, contexts: Tensor, draws: int) -> Tensor:
+def find_borrowing_shares(prior: Prior, contexts: Tensor, draws: int) -> Tensor:
     """Return how often a class is drawn as if unknown, ``κ / (n + κ)``, shape ``(classes + 1,)``."""
     counts = torch.bincount(prior.group(contexts), minlength=prior.classes + 1) / draws
     return prior.pseudo_count / (counts + prior.pseudo_count)

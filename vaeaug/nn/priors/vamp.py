@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vaeaug.errors import InputError
 from vaeaug.nn.distributions import CodeDistribution, pick_component
-from vaeaug.nn.priors.base import Prior
+from vaeaug.nn.priors.base import Prior, Sizes
 from vaeaug.utils.validation import check_number
 
 __all__ = ["DiagonalMixture", "VampPrior"]
@@ -34,20 +34,19 @@ class VampPrior(Prior):
 
     joint = True
     bound = True
+    latent: Any
 
     def __init__(
         self,
-        latent_dim: int,
-        context_width: int,
-        class_block: tuple[int, int],
+        sizes: Sizes,
         *,
         components: int = 64,
         pseudo_count: float = 10.0,
     ) -> None:
-        super().__init__(latent_dim, context_width, class_block, pseudo_count=pseudo_count)
+        super().__init__(sizes, pseudo_count=pseudo_count)
         self.components = check_number("components", components, low=1, integer=True)
         self.level = nn.Parameter(torch.zeros(components))
-        self.gate = nn.Parameter(torch.zeros(context_width, components))
+        self.gate = nn.Parameter(torch.zeros(sizes.context_width, components))
 
     def bind(self, latent: Any) -> None:
         """Borrow the posterior of a latent space; it must be a diagonal Gaussian given the features."""
@@ -57,8 +56,7 @@ class VampPrior(Prior):
                 "posterior='gaussian' and latent='flat' or 'vlae'."
             )
         self.pseudo = nn.Parameter(torch.randn(self.components, latent.features))
-        # In a tuple, since a submodule would be registered, saved and counted twice.
-        self._latent = (latent,)
+        self.borrow(latent=latent)
 
     @torch.no_grad()
     def initialise(self, features: Tensor) -> None:
@@ -68,7 +66,7 @@ class VampPrior(Prior):
 
     def forward(self, c: Tensor) -> DiagonalMixture:
         """Return the mixture with the weights of each context."""
-        parts = self._latent[0].distribution(self.pseudo, c.new_zeros(self.components, self.context_width))
+        parts = self.latent.distribution(self.pseudo, c.new_zeros(self.components, self.context_width))
         return DiagonalMixture(torch.log_softmax(self.level + c @ self.gate, 1), parts.mean, parts.scale)
 
 
