@@ -7,15 +7,13 @@ import pytest
 from vaeaug.errors import InputError
 from vaeaug.evaluation import distances
 from vaeaug.evaluation.distances import (
+    ScaledTables,
     choose_rows,
     distance_blocks,
     nearest,
     neighbour_radii,
     row_count,
-    scale_numbers,
-    take_rows,
 )
-from vaeaug.evaluation.tables import join_tables
 
 
 @pytest.fixture(params=["euclidean", "mixed"])
@@ -26,9 +24,8 @@ def both(request, real, twin):
         a, b = rng.normal(size=(30, 4)) + 50, rng.normal(size=(41, 4)) + 50
         return a, b, np.linalg.norm(a[:, None] - b[None, :], axis=2)
     a, b = twin.head(30), real.head(41)
-    tables = join_tables({"real": b, "synthetic": a})
-    scaled = scale_numbers(tables, references=1)
-    points = [take_rows(tables, scaled, t, slice(None)) for t in (1, 0)]
+    tables = ScaledTables.join({"real": b, "synthetic": a}, references=1)
+    points = [tables.take(t) for t in (1, 0)]
     truth = np.zeros((30, 41))
     for column in a:
         left, right = a[column].to_numpy(dtype=object), b[column].to_numpy(dtype=object)

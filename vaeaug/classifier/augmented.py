@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing, column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _num_samples,
     check_consistent_length,
     check_is_fitted,
     validate_data,
@@ -208,10 +209,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         weight_res = np.ones(len(labels_res))
         arguments = {}
         if sample_weight is not None or self.synthetic_weight != 1:
-            synthetic, source = _origins(self.sampler_, X, X_res)
-            weight_res = _training_weights(
-                labels, weight, labels_res, synthetic, source, self.synthetic_weight
-            )
+            synthetic, source = _find_origins(self.sampler_, X, X_res)
+            classes, codes = np.unique(labels, return_inverse=True)
+            means = np.bincount(codes, weight) / np.bincount(codes)
+            filled = self.synthetic_weight * means[np.searchsorted(classes, labels_res)]
+            weight_res = np.where(synthetic, filled, weight[np.where(synthetic, 0, source)])
             arguments = {str(weight_keyword(self.estimator)): weight_res}
         self.estimator_ = clone(self.estimator)
         self._empty = fit_rows(self.estimator_, X_res, labels_res, **arguments)
@@ -352,7 +354,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
+def _find_origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return which rows are synthetic, and the input row that each other one is.
 
     Raises
@@ -360,7 +362,7 @@ def _origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If the sampler does not tell, and does not keep the input rows in front.
     """
-    n, n_res = _length(X), _length(X_res)
+    n, n_res = _num_samples(X), _num_samples(X_res)
     later = np.arange(n_res) >= n
     own = np.where(later, -1, np.arange(n_res))
     synthetic = getattr(sampler, "is_synthetic_", None)
@@ -378,21 +380,6 @@ def _origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:
         "cannot be weighted; leave sample_weight out and synthetic_weight at 1, or take a sampler that keeps "
         "the input rows in front, such as VAEOverSampler()."
     )
-
-
-def _training_weights(
-    labels: np.ndarray,
-    weight: np.ndarray,
-    labels_res: np.ndarray,
-    synthetic: np.ndarray,
-    source: np.ndarray,
-    synthetic_weight: float,
-) -> np.ndarray:
-    """Return the weight of each resampled row: its own, or a multiple of the mean of its class."""
-    classes, codes = np.unique(labels, return_inverse=True)
-    means = np.bincount(codes, weight) / np.bincount(codes)
-    filled = synthetic_weight * means[np.searchsorted(classes, labels_res)]
-    return np.where(synthetic, filled, weight[np.where(synthetic, 0, source)])
 
 
 def _shares(labels: np.ndarray, weight: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -429,7 +416,3 @@ def _one_column(y: Any) -> Any:
             "multioutput targets are not supported."
         )
     return column_or_1d(labels, warn=True)
-
-
-def _length(X: Any) -> int:
-    return int(X.shape[0]) if hasattr(X, "shape") else len(X)

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -29,7 +30,7 @@ _FEW_ROWS = 30
 
 
 def augment(options: Namespace) -> None:
-    """Write a table followed by synthetic rows of its rare classes.
+    """Write a table followed by synthetic rows of its minority classes.
 
     Parameters
     ----------
@@ -121,40 +122,33 @@ def sample(options: Namespace) -> None:
     KeyboardInterrupt
         After Ctrl-C; the files of a folder that are written stay.
     """
-    if options.is_folder:
-        _sample_to_folder(options)
+    augmenter = load(options.model, device=options.device)
+    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
+    of_class = "" if label is None else f" of {label}"
+    how = {"method": options.method, "temperature": options.temperature, "random_state": options.seed}
+    made = f"{count(options.rows, 'synthetic row')}{of_class}"
+    if not options.is_folder:
+        frame = with_labels(*augmenter.sample(options.rows, label, **how))
+        for remark in _formula_notes(options.out, frame):
+            note(remark)
+        write_frame(options.out, frame)
+        print(f"Wrote {options.out}: {made}")
         return
-    augmenter = load(options.model, device=options.device)
-    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
-    X, y = augmenter.sample(
-        options.rows,
-        label,
-        method=options.method,
-        temperature=options.temperature,
-        random_state=options.seed,
-    )
-    frame = with_labels(X, y)
-    for remark in _formula_notes(options.out, frame):
-        note(remark)
-    write_frame(options.out, frame)
-    print(f"Wrote {options.out}: {count(len(frame), 'synthetic row')}{_of(label)}")
-
-
-def _sample_to_folder(options: Namespace) -> None:
-    augmenter = load(options.model, device=options.device)
-    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
     start = perf_counter()
+    folder = _fill_folder(augmenter, options, y=label, **how)
+    print(f"Filled {folder}: {made}, {perf_counter() - start:.1f} s")
+
+
+def _fill_folder(augmenter: VAEAugmenter, options: Namespace, **how: Any) -> Path:
+    """Fill a folder with files of synthetic rows; a stop says that the same command goes on from there."""
     try:
-        folder = augmenter.sample_to_parquet(
+        return augmenter.sample_to_parquet(
             options.rows,
             options.out,
-            y=label,
             shard_size=options.shard_size or "auto",
-            random_state=options.seed,
             n_jobs=options.jobs,
-            method=options.method,
-            temperature=options.temperature,
             verbose=sys.stderr.isatty(),
+            **how,
         )
     except (KeyboardInterrupt, Terminated) as stop:
         with suppress(OSError):  # of processes that were killed while they wrote
@@ -163,12 +157,6 @@ def _sample_to_folder(options: Namespace) -> None:
         if isinstance(stop, Terminated):
             raise Terminated(stop.number, hint) from None
         raise KeyboardInterrupt(hint) from None
-    made = count(options.rows, "synthetic row")
-    print(f"Filled {folder}: {made}{_of(label)}, {perf_counter() - start:.1f} s")
-
-
-def _of(label: Any) -> str:
-    return "" if label is None else f" of {label}"
 
 
 def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:

@@ -57,7 +57,11 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         If the folder cannot be written to.
     """
     start = perf_counter()
-    out = _folder(folder)
+    out = Path(folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made a folder: {error.strerror or error}.") from error
     seeds = [seed + i for i in range(_SPLITS)]
     splits = [_split(each) for each in seeds]
     print(splits[0].describe())
@@ -84,15 +88,6 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         f"  vaeaug sample {out / 'model.safetensors'} -n 100 --label {RARE} -o more.csv"
     )
     return outcome.means
-
-
-def _folder(folder: str) -> Path:
-    out = Path(folder)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made a folder: {error.strerror or error}.") from error
-    return out
 
 
 def _split(seed: int) -> Split:

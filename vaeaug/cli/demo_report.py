@@ -63,7 +63,7 @@ class Split:
 
 
 class Outcome:
-    """Test scores of every classifier, way to train, and split.
+    """Test scores of every classifier, strategy, and split.
 
     Parameters
     ----------
@@ -227,9 +227,8 @@ def _pictures(split: Split, augmenter: Any, new: pd.DataFrame, outcome: Outcome)
     recall = outcome.means["recall"].unstack().loc[outcome.names, [PLAIN, COPIES, OURS]]
 
     def scores(figure: Figure) -> None:
-        ScoresDisplay(scores=recall).plot(
-            figure.add_subplot(), xlabel=f"share of {RARE} test rows found (recall)"
-        )
+        xlabel = f"share of {RARE} test rows found (recall)"
+        ScoresDisplay(scores=recall).plot(figure.add_subplot(), xlabel=xlabel)
 
     def columns(figure: Figure) -> None:
         display = MarginalsDisplay(real=split.unseen[[*_SHOWN]], synthetic=new[[*_SHOWN]])
@@ -250,7 +249,7 @@ def _pictures(split: Split, augmenter: Any, new: pd.DataFrame, outcome: Outcome)
         "scores": Picture(
             f"How many of the {RARE} rows are found",
             _png(scores, 5.4, 3.0),
-            f"Dots: recall of the {RARE} class for three classifiers, each trained in three ways.",
+            f"Dots: recall of the {RARE} class for three classifiers, each trained on three tables.",
         ),
         "columns": Picture(
             f"Six columns of the {RARE} class",

@@ -32,7 +32,6 @@ _LIBRARIES = (
     "polars",
 )
 _DRAWS = 30
-_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 _INSTRUCTIONS = ("avx2", "avx512_f", "avx512_bf16", "avx512_vnni", "amx_", "sve", "neon", "bf16")
 
 
@@ -56,11 +55,9 @@ def describe_machine() -> dict[str, str]:
 
     versions = installed_versions(_LIBRARIES, absent="absent")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    variables = {
-        name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ
-    }
     threads = [f"torch {torch.get_num_threads()} of {os.cpu_count()}"]
-    threads += [f"{name}={value}" for name, value in variables.items()]
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        threads += [f"{name}={os.environ[name]}"] if name in os.environ else []
     return {
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "system": f"Python {platform.python_version()}, {platform.platform()}",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", default="vaeaug-demo", help="where to write (default: ./vaeaug-demo)"
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of splits and models (default: 0)")
+    _add_seed(parser, "of splits and models")
     parser.set_defaults(command=_demo)
 
 
@@ -127,6 +128,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
+    parser.add_argument("--target", metavar="NAME", required=True, help="the column that holds the class")
+
+
+def _add_seed(parser: argparse.ArgumentParser, what: str = "same seed, same rows") -> None:
+    parser.add_argument("--seed", type=_seed, default=0, help=f"{what} (default: 0)")
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
@@ -139,14 +149,13 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 def _add_augment(commands: Any) -> None:
     parser = commands.add_parser(
         "augment",
-        help="add synthetic rows of the rare classes to a table",
-        description="Write the rows of IN, followed by synthetic rows of the rare classes, to OUT.",
+        help="add synthetic rows of the minority classes to a table",
+        description="Write the rows of IN, followed by synthetic rows of the minority classes, to OUT.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
-    add("--target", metavar="NAME", required=True, help="the column that holds the class")
+    _add_table(parser)
     add("-o", "--out", metavar="OUT", required=True, help="file to write; its suffix tells the format")
     add(
         "--strategy",
@@ -154,14 +163,14 @@ def _add_augment(commands: Any) -> None:
         type=_strategy,
         default="auto",
         help="how many rows to add: auto (every class as large as the largest; the default), minority, "
-        "'not minority', 'not majority', all, a ratio such as 0.5 (rare / common, two classes), or the rows "
-        "of each class afterwards: yes=500,maybe=300",
+        "'not minority', 'not majority', all, a ratio such as 0.5 (minority / majority, two classes), or the "
+        "rows of each class afterwards: yes=500,maybe=300",
     )
     add("--method", choices=_METHODS, default="auto", help="how rows are made (default: auto)")
     add("--flag-column", metavar="NAME", help="add a last column that is True for new rows")
     add("--model-out", metavar="FILE", help="save the fitted model too, for 'vaeaug sample'")
     _add_reading(parser)
-    add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
+    _add_seed(parser)
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of training")
     _add_device(parser)
     add("--verbose", action="store_true", help="show progress")
@@ -200,7 +209,7 @@ def _add_sample(commands: Any) -> None:
     add(
         "--shard-size", metavar="ROWS", type=_count, help="rows per file of a folder (default: 4e6 / columns)"
     )
-    add("--seed", type=_seed, default=0, help="same seed, same rows (default: 0)")
+    _add_seed(parser)
     _add_device(parser)
     parser.set_defaults(command=_sample)
 
@@ -213,8 +222,7 @@ def _add_assess(commands: Any) -> None:
         "copies, SMOTE (where imbalanced-learn is installed) and synthetic rows, and say what to use.",
     )
     add = parser.add_argument
-    add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
-    add("--target", metavar="NAME", required=True, help="the column that holds the class")
+    _add_table(parser)
     add(
         "--estimator",
         choices=_ESTIMATORS,
@@ -239,7 +247,7 @@ def _add_assess(commands: Any) -> None:
         help="folds at the same time; -1: all cores (default: 1)",
     )
     _add_reading(parser)
-    add("--seed", type=_seed, default=0, help="same seed, same numbers (default: 0)")
+    _add_seed(parser, "same seed, same numbers")
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of each fit of the model")
     _add_device(parser)
     add("--verbose", action="store_true", help="show progress")
@@ -368,46 +376,38 @@ def _strategy(text: str) -> str | float | dict[str, int]:
         ) from None
 
 
-def _number(text: str, kind: type, low: float, what: str) -> Any:
+def _read(text: str, kind: Callable[[str], Any], is_allowed: Callable[[Any], bool], what: str) -> Any:
     try:
         value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not value >= low or value == float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
+        if is_allowed(value):
+            return value
+    except (ValueError, ArithmeticError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
 
 
 def _seed(text: str) -> int:
-    seed: int = _number(text, int, 0, "a whole number from 0 to 4294967295")
-    if seed >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
-    return seed
+    return int(_read(text, int, lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 
 
 def _count(text: str) -> int:
-    try:
-        value = Decimal(text)  # exact, so that 1e9 is a billion and 1.5 is refused
-    except ArithmeticError:
-        value = Decimal("NaN")
-    if not value.is_finite() or value < 1 or value != int(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(value)
+    # Decimals are exact, so that 1e9 is a billion and 1.5 is refused.
+    is_whole = lambda value: value.is_finite() and value >= 1 and value == int(value)  # noqa: E731
+    return int(_read(text, Decimal, is_whole, "a whole number of 1 or more"))
 
 
 def _jobs(text: str) -> int:
-    jobs: int = _number(text, int, -1, "a whole number of 1 or more, or -1")
-    if jobs == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more, or -1")
-    return jobs
+    return int(
+        _read(text, int, lambda value: value >= 1 or value == -1, "a whole number of 1 or more, or -1")
+    )
 
 
 def _positive(text: str) -> float:
-    return float(_number(text, float, sys.float_info.min, "a number above 0"))
+    return float(_read(text, float, lambda value: 0 < value < math.inf, "a number above 0"))
 
 
 def _positive_or_zero(text: str) -> float:
-    return float(_number(text, float, 0.0, "a number of 0 or more"))
+    return float(_read(text, float, lambda value: 0 <= value < math.inf, "a number of 0 or more"))
 
 
 def _separator(text: str) -> str:

@@ -115,7 +115,6 @@ def studio_page(found: Explored, title: str, source: str = "") -> str:
         "studio.html",
         title=title,
         subject=subject,
-        style=read_asset("page.css"),
         note=f"Of {shown}." if found.left_out else "",
         data=_as_json(data),
         script=script,

@@ -213,17 +213,12 @@ def fill_columns(X: Any, positions: np.ndarray) -> Any:
     if not len(positions):
         return X
     if isinstance(X, pd.DataFrame):
-        zeros = {X.columns[j]: np.zeros(len(X)) for j in positions}
-        return X.assign(**zeros) if all(isinstance(name, str) for name in zeros) else _assign(X, zeros)
+        frame = X.copy(deep=False)
+        for j in positions:
+            frame[X.columns[j]] = np.zeros(len(X))
+        return frame
     filled = np.array(X)
     filled[:, positions] = 0.0
-    return filled
-
-
-def _assign(X: pd.DataFrame, columns: dict[Any, np.ndarray]) -> pd.DataFrame:
-    filled = X.copy(deep=False)
-    for name, values in columns.items():
-        filled[name] = values
     return filled
 
 

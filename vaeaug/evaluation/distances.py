@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics.pairwise import manhattan_distances
 
 from vaeaug.errors import InputError
+from vaeaug.evaluation.columns import as_array
+from vaeaug.evaluation.tables import JointTables, join_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from vaeaug.evaluation.tables import JointTables
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "MixedRows",
     "Points",
+    "ScaledTables",
     "choose_rows",
     "distance_blocks",
-    "neighbour_radii",
+    "measure_reach",
     "nearest",
+    "neighbour_radii",
+    "read_points",
     "row_count",
-    "scale_numbers",
-    "take_rows",
 ]
 
 # Distances held at once: 2 M float64 stay in the last-level cache of small machines.
@@ -59,31 +61,47 @@ def choose_rows(rows: int, size: int | None, rng: np.random.Generator, who: str)
     return np.sort(rng.choice(rows, size=size, replace=False))
 
 
-def scale_numbers(tables: JointTables, references: int) -> list[np.ndarray]:
-    """Divide numbers by their range in the first ``references`` tables."""
-    width = len(tables.continuous)
-    spread = np.ones(width)
-    for j in range(width):
-        known = np.concatenate([block[:, j] for block in tables.numbers[:references]])
-        known = known[~np.isnan(known)]
-        if len(known) and known.max() > known.min():
-            spread[j] = known.max() - known.min()
-    return [block / spread for block in tables.numbers]
+@dataclass(frozen=True)
+class ScaledTables:
+    """Tables whose rows are compared by mixed L1 distances.
 
+    Parameters
+    ----------
+    tables : JointTables
+    numbers : list of ndarray
+        As those of the tables, divided by their range.
+    """
 
-def take_rows(
-    tables: JointTables, scaled: list[np.ndarray], table: int, rows: slice | np.ndarray
-) -> MixedRows:
-    """Return rows of one table, ready for distances to rows of the others."""
-    holed = np.any([np.isnan(block).any(axis=0) for block in scaled], axis=0)
-    numbers = scaled[table][rows]
-    gappy = [numbers[:, j] for j in np.flatnonzero(holed)]
-    codes = [
-        tables.codes[table][rows, j].astype(np.min_scalar_type(-max(int(size), 1)))
-        for j, size in enumerate(tables.levels)
-    ]
-    # Whether a number is missing is one more thing to be equal in.
-    return MixedRows(numbers[:, ~holed], gappy, codes + [np.isnan(column) for column in gappy])
+    tables: JointTables
+    numbers: list[np.ndarray]
+
+    @classmethod
+    def join(cls, tables: Mapping[str, Any], references: int) -> ScaledTables:
+        """Read tables as :func:`join_tables` does; ranges are those of the first ``references``."""
+        joined = join_tables(tables)
+        spread = np.ones(len(joined.continuous))
+        for j in range(len(spread)):
+            known = np.concatenate([block[:, j] for block in joined.numbers[:references]])
+            known = known[~np.isnan(known)]
+            if len(known) and known.max() > known.min():
+                spread[j] = known.max() - known.min()
+        return cls(joined, [block / spread for block in joined.numbers])
+
+    def take(self, table: int, rows: slice | np.ndarray = slice(None)) -> MixedRows:
+        """Return rows of one table, ready for distances to rows of the others."""
+        holed = np.any([np.isnan(block).any(axis=0) for block in self.numbers], axis=0)
+        numbers = self.numbers[table][rows]
+        gappy = [numbers[:, j] for j in np.flatnonzero(holed)]
+        codes = [
+            self.tables.codes[table][rows, j].astype(np.min_scalar_type(-max(int(size), 1)))
+            for j, size in enumerate(self.tables.levels)
+        ]
+        # Whether a number is missing is one more thing to be equal in.
+        return MixedRows(numbers[:, ~holed], gappy, codes + [np.isnan(column) for column in gappy])
+
+    def draw(self, table: int, size: int | None, rng: np.random.Generator, who: str) -> MixedRows:
+        """Return ``size`` rows of one table, chosen at random, or all; see :func:`choose_rows`."""
+        return self.take(table, choose_rows(len(self.numbers[table]), size, rng, who))
 
 
 def distance_blocks(queries: Points, references: Points) -> Iterator[tuple[slice, np.ndarray]]:
@@ -118,11 +136,35 @@ def neighbour_radii(points: Points, k: int) -> np.ndarray:
     rows = row_count(points)
     if not 1 <= k < rows:
         raise InputError(f"k must be between 1 and {rows - 1} for {rows} rows, got {k!r}.")
-    radii = np.empty(rows)
-    for block, between in distance_blocks(points, points):
-        between[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = np.inf
-        radii[block] = np.partition(between, k - 1, axis=1)[:, k - 1]
-    return radii
+    return measure_reach(points, points, np.arange(rows), k)
+
+
+def measure_reach(queries: Points, points: Points, own: np.ndarray, k: int) -> np.ndarray:
+    """Return the distance of some rows, at positions ``own``, to their k-th nearest other row, (m,)."""
+    reach = np.empty(len(own))
+    for block, between in distance_blocks(queries, points):
+        between[np.arange(block.stop - block.start), own[block]] = np.inf
+        reach[block] = np.partition(between, k - 1, axis=1)[:, k - 1]
+    return reach
+
+
+def read_points(values: Any, name: str) -> np.ndarray:
+    """Return features as float64 (rows, features).
+
+    Raises
+    ------
+    InputError
+        Another shape, fewer than two rows, or values that are not finite.
+    """
+    array = as_array(values, name, np.float64)
+    if array.ndim != 2 or len(array) < 2:
+        raise InputError(
+            f"{name} must be an array (rows, features) with at least two rows, got shape {array.shape}; "
+            "image_features and flat_pixels make such arrays of images."
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} has values that are not finite; drop or replace them.")
+    return array
 
 
 def _euclidean(queries: np.ndarray, references: np.ndarray) -> Callable[[slice], np.ndarray]:

@@ -87,7 +87,11 @@ def train_synthetic_test_real(
             f"train_synthetic_test_real: tables must have a column besides the target {target!r}."
         )
     default = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-    model = estimator if estimator is not None else _boosting(default, seed)
+    model = estimator
+    if estimator is None:
+        model = default(
+            max_iter=100, early_stopping=False, categorical_features="from_dtype", random_state=seed
+        )
     scores = {}
     for k, name in list(enumerate(named))[1:]:
         if not regression and len(np.unique(labels[k])) == 1:
@@ -176,10 +180,6 @@ def image_train_synthetic_test_real(
         fitted = model.fit(images, classes)
         scores[name] = float(check_scoring(fitted, scoring)(fitted, goal, truth))
     return pd.Series(scores, dtype=float, name="score")
-
-
-def _boosting(kind: type, seed: int) -> BaseEstimator:
-    return kind(max_iter=100, early_stopping=False, categorical_features="from_dtype", random_state=seed)
 
 
 def _labels(tables: JointTables, target: Hashable, names: list[str]) -> tuple[list[np.ndarray], bool]:

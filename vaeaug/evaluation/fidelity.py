@@ -16,6 +16,7 @@ from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
 from vaeaug.utils.random import derive_seed
+from vaeaug.utils.validation import check_option
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -73,7 +74,7 @@ def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Se
     >>> column_shapes(real, synthetic).to_dict()
     {'size': 0.75, 'colour': 0.75}
     """
-    _check_choice("column_shapes", "missing", missing, ("count", "drop"))
+    check_option("column_shapes: missing", missing, ("count", "drop"))
     tables = join_tables({"real": real, "synthetic": synthetic})
     scores: dict[Hashable, float] = {}
     for j, name in enumerate(tables.continuous):
@@ -132,7 +133,7 @@ def pair_trends(real: Any, synthetic: Any, *, bins: int = 10, edges: str = "own"
     >>> float(pair_trends(real, synthetic)["a", "b"])
     0.5
     """
-    _check_choice("pair_trends", "edges", edges, ("own", "real"))
+    check_option("pair_trends: edges", edges, ("own", "real"))
     if bins < 1:
         raise InputError(f"pair_trends: bins must be at least 1, got {bins!r}.")
     tables = join_tables({"real": real, "synthetic": synthetic})
@@ -276,11 +277,6 @@ def rare_category_counts(
     counts["z"] = (surplus / spread).where(surplus != 0, 0.0)
     kept = counts[(counts["real"] >= min_count) & (share <= max_share)]
     return kept.sort_values("real", kind="stable", ignore_index=True)[names]
-
-
-def _check_choice(who: str, argument: str, got: str, allowed: tuple[str, ...]) -> None:
-    if got not in allowed:
-        raise InputError(f"{who}: {argument} must be one of {allowed}, got {got!r}.")
 
 
 def _kolmogorov_smirnov(a: np.ndarray, b: np.ndarray, missing: str) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
-from vaeaug.evaluation.distances import nearest
+from vaeaug.evaluation.distances import nearest, read_points
 from vaeaug.evaluation.privacy import attack_scores, measure_copying
 from vaeaug.utils.random import neutral_torch
 
@@ -144,7 +144,7 @@ def frechet_distance(real: Any, synthetic: Any) -> float:
     >>> round(frechet_distance(features, features + [3.0, 4.0, 0.0]), 6)
     25.0
     """
-    a, b = (_feature_rows(rows, name) for rows, name in ((real, "real"), (synthetic, "synthetic")))
+    a, b = (read_points(rows, name) for rows, name in ((real, "real"), (synthetic, "synthetic")))
     if a.shape[1] != b.shape[1]:
         raise InputError(
             f"frechet_distance: both sets must have the same number of features, got {a.shape[1]} and "
@@ -189,7 +189,7 @@ def copying_share(synthetic: Any, train: Any, holdout: Any, *, quantile: float =
     >>> copying_share(train[:50], train, holdout), round(copying_share(holdout, train, holdout), 6)
     (1.0, 0.01)
     """
-    rows = [_feature_rows(a, name) for a, name in _name(synthetic, train, holdout)]
+    rows = [read_points(a, name) for a, name in _name(synthetic, train, holdout)]
     return measure_copying(nearest(rows[0], rows[1])[0], nearest(rows[2], rows[1])[0], quantile)
 
 
@@ -208,7 +208,7 @@ def image_membership_inference(synthetic: Any, members: Any, non_members: Any) -
     Series
         ``auc``, ``low``, ``high``, ``tpr_at_fpr_01``.
     """
-    rows = [_feature_rows(a, name) for a, name in _name(synthetic, members, non_members)]
+    rows = [read_points(a, name) for a, name in _name(synthetic, members, non_members)]
     return attack_scores(*(-nearest(real, rows[0])[0] for real in rows[1:]))
 
 
@@ -285,18 +285,6 @@ def _plain(part: Any) -> np.ndarray:
 
 def _name(synthetic: Any, train: Any, holdout: Any) -> tuple[tuple[Any, str], ...]:
     return (synthetic, "synthetic"), (train, "train"), (holdout, "holdout")
-
-
-def _feature_rows(rows: Any, name: str) -> np.ndarray:
-    array = as_array(rows, name, np.float64)
-    if array.ndim != 2 or len(array) < 2:
-        raise InputError(
-            f"{name} must be an array (rows, features) with at least two rows, got shape {array.shape}; "
-            "image_features and flat_pixels make such arrays of images."
-        )
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} has values that are not finite; drop or replace them.")
-    return array
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

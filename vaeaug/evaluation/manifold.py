@@ -8,18 +8,17 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.distances import (
     Points,
+    ScaledTables,
     choose_rows,
     distance_blocks,
     nearest,
     neighbour_radii,
+    read_points,
     row_count,
-    scale_numbers,
-    take_rows,
 )
-from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
+from vaeaug.evaluation.tables import CLASSIFIER_LEVELS
 from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = ["alpha_precision_beta_recall", "manifold_scores", "prdc"]
@@ -165,14 +164,13 @@ def manifold_scores(
     InputError
         Tables that cannot be compared, or too few rows for ``k``.
     """
-    tables = join_tables({"real": real, "synthetic": synthetic})
+    tables = ScaledTables.join({"real": real, "synthetic": synthetic}, references=1)
     rng = numpy_generator(derive_seed(random_state))
     sizes = [len(block) for block in tables.numbers]
     size = min(sizes) if sample_size is None else min(*sizes, sample_size)
     rows = [choose_rows(n, size, rng, "manifold_scores") for n in sizes]
-    scaled = scale_numbers(tables, references=1)
-    mixed = [take_rows(tables, scaled, t, rows[t]) for t in (0, 1)]
-    spread = [_embed(tables, scaled, t)[rows[t]] for t in (0, 1)]
+    mixed = [tables.take(t, rows[t]) for t in (0, 1)]
+    spread = [_embed(tables, t)[rows[t]] for t in (0, 1)]
     return pd.concat([_prdc(mixed[0], mixed[1], k), alpha_precision_beta_recall(*spread)])
 
 
@@ -201,32 +199,23 @@ def _agreement(curve: np.ndarray) -> float:
 
 
 def _points(real: Any, synthetic: Any) -> tuple[np.ndarray, np.ndarray]:
-    arrays = []
-    for name, points in (("real", real), ("synthetic", synthetic)):
-        array = as_array(points, name, np.float64)
-        if array.ndim != 2 or len(array) < 2:
-            raise InputError(
-                f"{name} must be an array (rows, features) with at least two rows, got shape {array.shape}."
-            )
-        if not np.isfinite(array).all():
-            raise InputError(f"{name} has values that are not finite; drop or replace them.")
-        arrays.append(array)
+    arrays = read_points(real, "real"), read_points(synthetic, "synthetic")
     if arrays[0].shape[1] != arrays[1].shape[1]:
         raise InputError(
             f"real and synthetic must have the same number of features, got {arrays[0].shape[1]} and "
             f"{arrays[1].shape[1]}."
         )
-    return arrays[0], arrays[1]
+    return arrays
 
 
-def _embed(tables: JointTables, scaled: list[np.ndarray], table: int) -> np.ndarray:
+def _embed(scaled: ScaledTables, table: int) -> np.ndarray:
     """Return one table as numbers in a Euclidean space, float64 ``(rows, features)``."""
-    parts = []
+    parts, tables = [], scaled.tables
     for j in range(len(tables.continuous)):
-        known = scaled[0][:, j][~np.isnan(scaled[0][:, j])]
-        missing = np.isnan(scaled[table][:, j])
-        parts.append(np.where(missing, np.median(known) if len(known) else 0.0, scaled[table][:, j])[:, None])
-        if any(np.isnan(block[:, j]).any() for block in scaled):
+        columns = [block[:, j] for block in scaled.numbers]
+        known, missing = columns[0][~np.isnan(columns[0])], np.isnan(columns[table])
+        parts.append(np.where(missing, np.median(known) if len(known) else 0.0, columns[table])[:, None])
+        if any(np.isnan(column).any() for column in columns):
             parts.append(missing[:, None].astype(np.float64))
     if tables.discrete:
         frame = tables.frame(table, CLASSIFIER_LEVELS)

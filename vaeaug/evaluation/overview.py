@@ -237,17 +237,11 @@ def compare_images(
 def _tidy(
     measures: Mapping[str, _Measure], values: Mapping[str, float], held: Mapping[str, float]
 ) -> pd.DataFrame:
-    names = [name for name in measures if name in values]
-    return pd.DataFrame(
-        {
-            "group": [measures[name].group for name in names],
-            "value": [float(values[name]) for name in names],
-            "held_out": [float(held.get(name, np.nan)) for name in names],
-            "best": [measures[name].best for name in names],
-            "meaning": [measures[name].meaning for name in names],
-        },
-        index=pd.Index(names, name="measure"),
-    )
+    index = pd.Index([name for name in measures if name in values], name="measure")
+    table = pd.DataFrame([measures[name] for name in index], index=index, columns=_Measure._fields)
+    table.insert(1, "value", [float(values[name]) for name in index])
+    table.insert(2, "held_out", [float(held.get(name, np.nan)) for name in index])
+    return table
 
 
 def _table_likeness(

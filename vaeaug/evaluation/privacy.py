@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.distances import Points, choose_rows, nearest, scale_numbers, take_rows
+from vaeaug.evaluation.distances import ScaledTables, nearest
 from vaeaug.evaluation.tables import join_tables
 from vaeaug.utils.random import derive_seed, numpy_generator
 
@@ -71,11 +71,9 @@ def distance_to_closest(
     >>> distance_to_closest(synthetic, real)
     array([0. , 0.4])
     """
-    tables = join_tables({"real": real, "synthetic": synthetic})
+    tables = ScaledTables.join({"real": real, "synthetic": synthetic}, references=1)
     rng = numpy_generator(derive_seed(random_state))
-    rows = choose_rows(len(tables.numbers[1]), sample_size, rng, "distance_to_closest")
-    scaled = scale_numbers(tables, references=1)
-    return nearest(take_rows(tables, scaled, 1, rows), take_rows(tables, scaled, 0, slice(None)))[0]
+    return nearest(tables.draw(1, sample_size, rng, "distance_to_closest"), tables.take(0))[0]
 
 
 def closest_share(
@@ -122,20 +120,16 @@ def closest_share(
     Platzer and Reutterer, *Holdout-Based Empirical Assessment of Mixed-Type Synthetic Data*,
     Frontiers in Big Data 2021; "DCR score" of Zhang et al., *TabSyn*, ICLR 2024.
     """
-    tables = join_tables({"train": train, "holdout": holdout, "synthetic": synthetic})
+    tables = _join(train, holdout, synthetic)
     rng = numpy_generator(derive_seed(random_state))
+    made = tables.draw(2, sample_size, rng, "closest_share")
     size = min(len(tables.numbers[0]), len(tables.numbers[1]))
-    scaled = scale_numbers(tables, references=2)
-    rows = choose_rows(len(tables.numbers[2]), sample_size, rng, "closest_share")
-    queries = take_rows(tables, scaled, 2, rows)
-    to_train, to_holdout = (
-        nearest(
-            queries,
-            take_rows(tables, scaled, k, choose_rows(len(tables.numbers[k]), size, rng, "closest_share")),
-        )[0]
-        for k in (0, 1)
-    )
+    to_train, to_holdout = (nearest(made, tables.draw(k, size, rng, "closest_share"))[0] for k in (0, 1))
     return float(np.mean((to_train < to_holdout) + 0.5 * (to_train == to_holdout)))
+
+
+def _join(train: Any, holdout: Any, synthetic: Any) -> ScaledTables:
+    return ScaledTables.join({"train": train, "holdout": holdout, "synthetic": synthetic}, references=2)
 
 
 def exact_copies(synthetic: Any, real: Any) -> np.ndarray:
@@ -220,19 +214,10 @@ def near_copies(
     >>> near_copies(rows[1], rows[1], rows[2]), near_copies(rows[0], rows[1], rows[2]) < 0.03
     (1.0, True)
     """
-    tables = join_tables({"train": train, "holdout": holdout, "synthetic": synthetic})
+    tables = _join(train, holdout, synthetic)
     rng = numpy_generator(derive_seed(random_state))
-    scaled = scale_numbers(tables, references=2)
-    base = take_rows(tables, scaled, 0, slice(None))
-    made, fresh = (
-        nearest(
-            take_rows(
-                tables, scaled, k, choose_rows(len(tables.numbers[k]), sample_size, rng, "near_copies")
-            ),
-            base,
-        )[0]
-        for k in (2, 1)
-    )
+    base = tables.take(0)
+    made, fresh = (nearest(tables.draw(k, sample_size, rng, "near_copies"), base)[0] for k in (2, 1))
     return measure_copying(made, fresh, quantile)
 
 
@@ -309,15 +294,11 @@ def membership_inference(
     >>> float(membership_inference(rows[0], rows[0], rows[1])["auc"])
     1.0
     """
-    tables = join_tables({"members": members, "non_members": non_members, "synthetic": synthetic})
+    named = {"members": members, "non_members": non_members, "synthetic": synthetic}
+    tables = ScaledTables.join(named, references=2)
     rng = numpy_generator(derive_seed(random_state))
-    scaled = scale_numbers(tables, references=2)
-    made: Points = take_rows(tables, scaled, 2, slice(None))
-    scores = []
-    for k in (0, 1):
-        rows = choose_rows(len(tables.numbers[k]), sample_size, rng, "membership_inference")
-        scores.append(-nearest(take_rows(tables, scaled, k, rows), made)[0])
-    return attack_scores(*scores)
+    made, who = tables.take(2), "membership_inference"
+    return attack_scores(*(-nearest(tables.draw(k, sample_size, rng, who), made)[0] for k in (0, 1)))
 
 
 def attack_scores(members: np.ndarray, non_members: np.ndarray) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.evaluation.columns import empty_columns, fill_columns
-from vaeaug.evaluation.distances import (
-    Points,
-    distance_blocks,
-    nearest,
-    row_count,
-    scale_numbers,
-    take_rows,
-)
+from vaeaug.evaluation.distances import ScaledTables, measure_reach, nearest
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
@@ -308,10 +302,7 @@ class LabelFilter(BaseEstimator):
             if len(rows) < 2:
                 continue
             asked = np.sort(rng.choice(len(rows), min(_MOST_QUERIES, len(rows)), replace=False))
-            found = np.empty(len(asked))
-            for block, between in distance_blocks(real(rows[asked]), real(rows)):
-                between[np.arange(block.stop - block.start), asked[block]] = np.inf
-                found[block] = between.min(axis=1)
+            found = measure_reach(real(rows[asked]), real(rows), asked, 1)
             typical[group] = np.median(found)
             if typical[group] > 0:
                 shares.append(found / typical[group])
@@ -332,7 +323,8 @@ class LabelFilter(BaseEstimator):
             near = np.flatnonzero(found < self.radii_[group])
             if len(near):
                 asked, which = np.unique(row[near], return_inverse=True)
-                reach = _reach(real(rows[asked]), real(rows), asked)
+                k = min(_NEIGHBOUR, len(rows) - 1)
+                reach = measure_reach(real(rows[asked]), real(rows), asked, k)
                 copied[samples[near]] = found[near] < _SHARE * reach[which]
         return copied
 
@@ -341,16 +333,9 @@ class LabelFilter(BaseEstimator):
         if not isinstance(self._real, pd.DataFrame):
             made = None if new is None else self._project(new)
             return self._real.__getitem__, None if made is None else made.__getitem__
-        tables = join_tables({"X": self._real} | ({} if new is None else {"X_new": new}))
-        scaled = scale_numbers(tables, references=1)
-
-        def points(table: int) -> Any:
-            def take(rows: np.ndarray) -> Points:
-                return take_rows(tables, scaled, table, rows)
-
-            return take
-
-        return points(0), points(1)
+        named = {"X": self._real} | ({} if new is None else {"X_new": new})
+        tables = ScaledTables.join(named, references=1)
+        return partial(tables.take, 0), partial(tables.take, 1)
 
     # -- rows -----------------------------------------------------------------------
 
@@ -387,16 +372,6 @@ def _as_images(X: Any) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise InputError("LabelFilter: images must hold finite values only; got NaN or infinite pixels.")
     return rows
-
-
-def _reach(queries: Points, rows: Points, own: np.ndarray) -> np.ndarray:
-    """Return the distance of some rows, at positions ``own``, to their fifth nearest other row, (m,)."""
-    reach = np.empty(len(own))
-    k = min(_NEIGHBOUR, row_count(rows) - 1)
-    for block, between in distance_blocks(queries, rows):
-        between[np.arange(block.stop - block.start), own[block]] = np.inf
-        reach[block] = np.partition(between, k - 1, axis=1)[:, k - 1]
-    return reach
 
 
 def _take(rows: Any, positions: np.ndarray) -> Any:

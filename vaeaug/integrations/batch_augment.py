@@ -100,12 +100,7 @@ class BatchAugment(nn.Module):
         self.augmenter = check_augmenter(augmenter, _WHO)
         self.p, self.method, self.temperature = float(p), method, float(temperature)
         self.mean, self.std = _numbers("mean", mean), _numbers("std", std, positive=True)
-        if (
-            self.mean
-            and self.std
-            and len(self.mean) != len(self.std)
-            and 1 not in (len(self.mean), len(self.std))
-        ):
+        if len({len(self.mean or ()), len(self.std or ())} - {1}) > 1:
             raise InputError(f"{_WHO}: mean and std must be of one length; got {self.mean} and {self.std}.")
         self.seed, self.calls = derive_seed(random_state), 0
         self._exchanges: dict[Kind, Exchange] = {}

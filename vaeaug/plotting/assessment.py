@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.plotting.style import CLASS_COLOURS, GRID, SOFT, finish, new_axes
+from vaeaug.plotting.style import CLASS_COLOURS, SOFT, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,15 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["AssessmentDisplay"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AssessmentDisplay:
-    """How far each way to train moves a metric, with intervals, compared with plain training.
+    """How far each strategy moves a metric, with intervals, compared with plain training.
 
     Parameters
     ----------
     differences : DataFrame
-        Indexed by arm, with ``difference``, ``low`` and ``high``.
+        Indexed by strategy, with ``difference``, ``low`` and ``high``.
     subjects : sequence of str
-        Arms that stand out.
+        Strategies that stand out.
     metric : str
         Name for the axis.
 
@@ -41,10 +43,9 @@ class AssessmentDisplay:
     'difference in ROC AUC to plain training'
     """
 
-    def __init__(self, *, differences: pd.DataFrame, subjects: Any = (), metric: str = "score") -> None:
-        self.differences = differences
-        self.subjects = subjects
-        self.metric = metric
+    differences: pd.DataFrame
+    subjects: Any = ()
+    metric: str = "score"
 
     @classmethod
     def from_assessment(
@@ -68,25 +69,18 @@ class AssessmentDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax: Axes | None = None, *, title: str = "") -> AssessmentDisplay:
-        """Draw a dot and an interval per arm; a new figure is made when no axes are given."""
+        """Draw a dot and an interval per strategy; a new figure is made when no axes are given."""
         rows = self.differences.dropna(subset=["difference"])
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            figure = plt.figure(figsize=(6.4, 1.2 + 0.32 * max(len(rows), 2)), layout="constrained")
-            ax = figure.add_subplot()
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = new_axes(ax, (6.4, 1.2 + 0.32 * max(len(rows), 2)))
         y = np.arange(len(rows))[::-1]
-        colours = [CLASS_COLOURS[1] if arm in self.subjects else CLASS_COLOURS[0] for arm in rows.index]
+        colours = [CLASS_COLOURS[name in self.subjects] for name in rows.index]
         self.ax_.axvline(0, color=SOFT, lw=1, ls="--", zorder=1)
         self.ax_.hlines(y, rows["low"], rows["high"], color=colours, lw=2.2, zorder=2)
         self.ax_.scatter(rows["difference"], y, s=46, color=colours, ec="white", lw=0.8, zorder=3)
-        self.ax_.set_yticks(y, [_plain(arm) for arm in rows.index])
+        self.ax_.set_yticks(y, [_plain(name) for name in rows.index])
         self.ax_.set_ylim(-0.7, max(len(rows) - 0.3, 0.7))
-        finish(self.ax_, xlabel=f"difference in {_plain(self.metric)} to plain training", title=title)
-        self.ax_.grid(axis="x", color=GRID)
-        self.ax_.set_axisbelow(True)
+        xlabel = f"difference in {_plain(self.metric)} to plain training"
+        finish(self.ax_, xlabel=xlabel, title=title, grid="x")
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LossCurvesDisplay:
     """Loss of training and held-out rows over the epochs.
 
@@ -62,8 +64,7 @@ class LossCurvesDisplay:
     'epoch'
     """
 
-    def __init__(self, *, history: pd.DataFrame) -> None:
-        self.history = history
+    history: pd.DataFrame
 
     @classmethod
     def from_estimator(
@@ -106,8 +107,7 @@ class LossCurvesDisplay:
         if f"train_{piece}" not in rows:
             known = [str(name).removeprefix("train_") for name in rows if str(name).startswith("train_")]
             raise InputError(f"piece must be one of {', '.join(map(repr, known))}; got {piece!r}.")
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = new_axes(ax)
         self.ax_.plot(
             rows["epoch"], rows[f"train_{piece}"], color=CLASS_COLOURS[0], lw=2, label="training rows"
         )
@@ -125,6 +125,7 @@ class LossCurvesDisplay:
         return self
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LatentScatterDisplay:
     """Codes of real rows beside those of synthetic rows, in two dimensions, coloured by class.
 
@@ -151,20 +152,11 @@ class LatentScatterDisplay:
     (9, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        codes: np.ndarray,
-        labels: np.ndarray,
-        new_codes: np.ndarray,
-        new_labels: np.ndarray,
-        axis_names: tuple[str, str],
-    ) -> None:
-        self.codes = codes
-        self.labels = labels
-        self.new_codes = new_codes
-        self.new_labels = new_labels
-        self.axis_names = axis_names
+    codes: np.ndarray
+    labels: np.ndarray
+    new_codes: np.ndarray
+    new_labels: np.ndarray
+    axis_names: tuple[str, str]
 
     @classmethod
     def from_estimator(
@@ -234,8 +226,7 @@ class LatentScatterDisplay:
 
     def plot(self, ax: Axes | None = None, *, title: str = "Real and synthetic rows") -> LatentScatterDisplay:
         """Draw; a new figure is made when no axes are given. At most 1,500 rows of each kind are drawn."""
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = new_axes(ax)
         classes = pd.unique(pd.Series(self.labels.tolist() + self.new_labels.tolist())).tolist()
         classes.sort(key=lambda label: (str(type(label)), label))  # so that pictures agree on the colours
         for i, label in enumerate(classes):
@@ -253,6 +244,7 @@ class LatentScatterDisplay:
         return self
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MarginalsDisplay:
     """Each column's distribution among real rows beside that among synthetic rows.
 
@@ -280,9 +272,8 @@ class MarginalsDisplay:
     (2,)
     """
 
-    def __init__(self, *, real: pd.DataFrame, synthetic: pd.DataFrame) -> None:
-        self.real = real
-        self.synthetic = synthetic
+    real: pd.DataFrame
+    synthetic: pd.DataFrame
 
     @classmethod
     def from_frames(

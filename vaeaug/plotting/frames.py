@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from scipy.ndimage import zoom
 
 from vaeaug.errors import InputError
-from vaeaug.plotting.style import CLASS_COLOURS, GRID, SOFT, add_legend, finish, new_axes
+from vaeaug.plotting.style import CLASS_COLOURS, SOFT, add_legend, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ _SMALL, _ZOOM = 16, 6
 _MARK = "#E69F00"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FramesDisplay:
     """Images in rows: frames of an interpolation, a traversal, edits before and after.
 
@@ -49,12 +51,9 @@ class FramesDisplay:
     (3, 5, 8, 8)
     """
 
-    def __init__(
-        self, *, frames: np.ndarray, row_names: Sequence[str] = (), column_names: Sequence[str] = ()
-    ) -> None:
-        self.frames = frames
-        self.row_names = list(row_names)
-        self.column_names = list(column_names)
+    frames: np.ndarray
+    row_names: Sequence[str] = ()
+    column_names: Sequence[str] = ()
 
     @classmethod
     def from_interpolation(
@@ -142,12 +141,9 @@ class FramesDisplay:
             factors = (1, 1, _ZOOM, _ZOOM, 1)[: frames.ndim]
             frames = np.clip(zoom(frames, factors, order=3, mode="nearest", grid_mode=True), 0, 1)
         rows, columns, height, width = frames.shape[:4]
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (_INCH * columns + 1.2 * bool(self.row_names), _INCH * rows * height / width + 0.5)
-            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
-        self.ax_, self.figure_ = ax, ax.figure
+        size = (_INCH * columns + 1.2 * bool(len(self.row_names)), _INCH * rows * height / width + 0.5)
+        ax, self.figure_ = new_axes(ax, size)
+        self.ax_ = ax
         gap = max(1, height // 12)
         down, across = height + gap, width + gap
         tiles = np.full((rows, down, columns, across, *frames.shape[4:]), 1.0)
@@ -162,14 +158,13 @@ class FramesDisplay:
         ax.tick_params(length=0, colors=SOFT)
         ax.spines[:].set_visible(False)
         for row, column in marked:
-            x, y = (
-                column * across + np.array([-0.5, width - 0.5]),
-                row * down + np.array([-0.5, height - 0.5]),
-            )
+            x = column * across + np.array([-0.5, width - 0.5])
+            y = row * down + np.array([-0.5, height - 0.5])
             ax.plot(x[[0, 1, 1, 0, 0]], y[[0, 0, 1, 1, 0]], color=_MARK, lw=2.5, clip_on=False)
         return self
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PathDisplay:
     """Columns of a table along the frames of an interpolation or a walk: numbers as lines.
 
@@ -192,8 +187,7 @@ class PathDisplay:
     [30, 31, 32, 33]
     """
 
-    def __init__(self, *, path: pd.DataFrame) -> None:
-        self.path = path
+    path: pd.DataFrame
 
     @classmethod
     def from_frames(
@@ -227,16 +221,14 @@ class PathDisplay:
         if not len(numbers):
             raise InputError("A path is drawn from columns of numbers; this table has none.")
         usual = self.path if scale is None else pd.DataFrame(scale)
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = new_axes(ax)
         for i, name in enumerate(numbers):
             low, high = (float(end) for end in usual[name].astype(float).quantile([0.0, 1.0]))
             place = (self.path[name].astype(float) - low) / ((high - low) or 1.0)
             self.ax_.plot(
                 place, "o-", color=CLASS_COLOURS[i % len(CLASS_COLOURS)], lw=2, ms=4, label=str(name)
             )
-        finish(self.ax_, xlabel="frame", ylabel="place in the range of the column", title=title)
-        self.ax_.grid(axis="y", color=GRID)
+        finish(self.ax_, xlabel="frame", ylabel="place in the range of the column", title=title, grid="y")
         self.ax_.locator_params(axis="x", integer=True)
         add_legend(self.ax_)
         return self

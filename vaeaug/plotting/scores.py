@@ -1,8 +1,9 @@
-"""Scores as dots: several ways to train, side by side."""
+"""Scores as dots: several strategies, side by side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["ScoresDisplay"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ScoresDisplay:
-    """Scores of several ways to train, side by side, for several classifiers.
+    """Scores of several strategies, side by side, for several classifiers.
 
     Parameters
     ----------
     scores : DataFrame
-        A row per classifier, a column per way to train.
+        A row per classifier, a column per strategy.
 
     Attributes
     ----------
@@ -37,13 +39,11 @@ class ScoresDisplay:
     'recall'
     """
 
-    def __init__(self, *, scores: pd.DataFrame) -> None:
-        self.scores = scores
+    scores: pd.DataFrame
 
     def plot(self, ax: Axes | None = None, *, xlabel: str = "score", title: str = "") -> ScoresDisplay:
         """Draw a line of dots per classifier; a new figure is made when no axes are given."""
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
+        self.ax_, self.figure_ = new_axes(ax)
         y = np.arange(len(self.scores))[::-1]
         low, high = self.scores.min(axis=1), self.scores.max(axis=1)
         self.ax_.hlines(y, low, high, color=GRID, lw=4, zorder=1)
@@ -52,20 +52,16 @@ class ScoresDisplay:
         colours = [REAL, *(between[j % len(between)] for j in range(count - 2)), CLASS_COLOURS[1]][-count:]
         shift = np.linspace(0.2, -0.2, count) if count > 1 else np.zeros(1)  # or equal scores hide dots
         for j, name in enumerate(self.scores.columns):
-            marker = "osD^vP"[j % 6]
-            self.ax_.plot(
-                self.scores[name],
-                y + shift[j],
-                marker,
-                color=colours[j],
-                ms=9,
-                mec="white",
-                label=str(name),
-            )
+            look: dict[str, Any] = {
+                "marker": "osD^vP"[j % 6],
+                "ls": "",
+                "color": colours[j],
+                "ms": 9,
+                "mec": "white",
+            }
+            self.ax_.plot(self.scores[name], y + shift[j], label=str(name), **look)
         self.ax_.set_yticks(y, [str(name) for name in self.scores.index])
         self.ax_.set_ylim(-0.6, len(y) - 0.4)
-        finish(self.ax_, xlabel=xlabel, title=title)
-        self.ax_.grid(axis="x", color=GRID)
-        self.ax_.set_axisbelow(True)
+        finish(self.ax_, xlabel=xlabel, title=title, grid="x")
         add_legend(self.ax_)
         return self

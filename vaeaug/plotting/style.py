@@ -38,18 +38,22 @@ _MOST_LEVELS = 8
 _MOST_BINS = 24
 
 
-def new_axes(ax: Axes | None) -> Axes:
-    """Return the axes given, or those of a new figure."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
+def new_axes(ax: Axes | None, size: tuple[float, float] = (5.6, 4.0)) -> tuple[Axes, Figure]:
+    """Return the axes given, or those of a new figure of a size in inches, and their figure."""
+    if ax is None:
+        import matplotlib.pyplot as plt
 
-    figure: Figure = plt.figure(figsize=(5.6, 4.0), layout="constrained")
-    return figure.add_subplot()
+        ax = plt.figure(figsize=size, layout="constrained").add_subplot()
+    return ax, ax.figure  # type: ignore[return-value]
 
 
-def finish(ax: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "", size: int = 12) -> None:
-    """Give axes the common look."""
+def finish(
+    ax: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "", size: int = 12, grid: str = ""
+) -> None:
+    """Give axes the common look, with lines of a grid across ``"x"`` or ``"y"``."""
+    if grid:
+        ax.grid(axis=grid, color=GRID)  # type: ignore[arg-type]
+        ax.set_axisbelow(True)
     ax.set_xlabel(xlabel, color=SOFT)
     ax.set_ylabel(ylabel, color=SOFT)
     ax.set_title(title, color=INK, fontsize=size, loc="left", fontweight="bold")

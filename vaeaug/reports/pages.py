@@ -31,6 +31,8 @@ def read_asset(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    found = Environment(
         loader=FunctionLoader(read_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    found.globals["read_asset"] = read_asset
+    return found

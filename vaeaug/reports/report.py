@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.reports.pages import read_asset, render
+from vaeaug.reports.pages import render
 from vaeaug.utils.files import staged
 from vaeaug.utils.versions import installed_versions
 
@@ -177,7 +177,6 @@ class Report:
             "report.html",
             title=self.title,
             verdict=self.verdict.splitlines(),
-            style=read_asset("page.css"),
             sections=[section.to_html() for section in self.sections],
             facts=self.facts,
         )

@@ -1,4 +1,4 @@
-"""SMOTE as a control, where imbalanced-learn is installed: its rows in the container of the data."""
+"""SMOTE as a baseline, where imbalanced-learn is installed: its rows in the container of the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.columns import is_continuous, read_numbers, simplify
+from vaeaug.evaluation.columns import as_frame, is_continuous, read_numbers, simplify
 from vaeaug.evaluation.encoders import PlainColumns
 
 __all__ = ["Smote", "smote_is_there"]
@@ -52,13 +52,15 @@ class Smote(BaseEstimator):
         smallest = int(np.unique(labels, return_counts=True)[1].min())
         if smallest < 2:
             raise InputError("SMOTE needs two rows or more of each class, and one class has a single row.")
-        frame = _as_frame(X)
+        rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+        flat = rows if isinstance(rows, pd.DataFrame) else rows.reshape(len(rows), -1)
+        frame = as_frame(flat, "X").reset_index(drop=True)
         numbers, categories = PlainColumns.find_kinds(frame)
         prepared = PlainColumns(numbers).fit_transform(frame)
         prepared = prepared.fillna(prepared[numbers].median())
         options = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
         options["k_neighbors"] = min(5, smallest - 1)
-        home = import_module("imblearn.over_sampling")  # optional: a control, nothing depends on it
+        home = import_module("imblearn.over_sampling")  # optional: a baseline, nothing depends on it
         if len(categories) == frame.shape[1]:
             sampler = home.SMOTEN(**options)
         elif categories:
@@ -67,24 +69,14 @@ class Smote(BaseEstimator):
             sampler = home.SMOTE(**options)
         X_res, y_res = sampler.fit_resample(prepared, labels)
         new = X_res.iloc[len(labels) :]
-        if isinstance(X, pd.DataFrame):
-            restored = {name: _restore(new[j], X[name]) for j, name in enumerate(X)}
+        if isinstance(rows, pd.DataFrame):
+            restored = {name: _restore(new[j], rows[name]) for j, name in enumerate(rows)}
             made = pd.concat(restored, axis=1) if restored else new
-            return pd.concat([X, made.set_axis(X.columns, axis=1)], ignore_index=True), y_res
-        rows = np.asarray(X)
+            return pd.concat([rows, made.set_axis(rows.columns, axis=1)], ignore_index=True), y_res
         values = new.to_numpy()
         if rows.dtype.kind in "iu":
             values = np.rint(values.astype(np.float64))
         return np.concatenate([rows, values.astype(rows.dtype).reshape(-1, *rows.shape[1:])]), y_res
-
-
-def _as_frame(X: Any) -> pd.DataFrame:
-    """Return rows as a table with one column per value."""
-    if isinstance(X, pd.DataFrame):
-        return X.reset_index(drop=True)
-    rows = np.asarray(X)
-    flat = rows.reshape(len(rows), -1)
-    return pd.DataFrame(flat if flat.dtype.kind != "O" else flat.tolist())
 
 
 def _restore(new: pd.Series, old: pd.Series) -> pd.Series:
