@@ -106,7 +106,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     *Two questions, two answers.* ``predict`` and ``decision_function`` are those of the classifier
     trained on the resampled rows. That is what resampling is for: with classes filled up to equal
     size, the most probable class is the one that does best on the *balanced* accuracy, so
-    that rare classes are found. ``predict_proba`` answers another question, how
+    that minority classes are found. ``predict_proba`` answers another question, how
     probable each class is, and a balanced training set makes a classifier overrate rare ones.
     It is therefore corrected for the change of the class shares, by Bayes' rule,
 

@@ -65,7 +65,7 @@ class LabelFilter(BaseEstimator):
     one, averaged over the models. A sample is dropped when its margin is negative *and* lower
     than all but the share ``tolerance`` of margins that real rows of its class got from the model
     that had not seen them. So classes that overlap in truth may overlap in synthetic
-    rows, and a rare class is not judged by how hard it is.
+    rows, and a minority class is not judged by how hard it is.
 
     A sample is a near-duplicate when it is nearer to a real row of its class than real
     rows are to each other, all but the share ``closeness`` of them, and nearer to it than half the

@@ -148,14 +148,9 @@ class BatchAugment(nn.Module):
             return images.vary(raw[rows], contexts, strength=self.temperature, seed=seed)
         labels = as_array(y, _WHO) if isinstance(y, Tensor) else y
         labels = labels[rows.cpu().numpy()]
-        if prior:
-            made, _ = augmenter.sample(
-                len(labels), y=labels, method="prior", temperature=self.temperature, random_state=seed
-            )
-        else:
-            taken = exchange.to_augmenter(as_array(raw[rows], _WHO))
-            made = augmenter.vary(taken, labels, strength=self.temperature, random_state=seed)
-        return exchange.to_items(made).to(raw.device)
+        taken = None if prior else as_array(raw[rows], _WHO)
+        made = exchange.draw(augmenter, labels, taken, spread=self.temperature, seed=seed)
+        return made.to(raw.device)
 
     def _contexts(self, images: TensorImages, y: Any, device: torch.device) -> Tensor:
         """Return the contexts of labels (B,) on a device; labels there are not brought to the CPU."""

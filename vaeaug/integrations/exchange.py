@@ -124,6 +124,30 @@ class Exchange:
             return [PILImage.fromarray(row) for row in rows]
         return torch.from_numpy(rows) if self._container in ("tensor", "image") else rows
 
+    def draw(
+        self, augmenter: Any, y: Any, rows: np.ndarray | None, *, spread: float, seed: int, stored: Any = None
+    ) -> torch.Tensor:
+        """Return items for labels: variations of real items, or draws from the prior where there are none.
+
+        Parameters
+        ----------
+        augmenter : VAEAugmenter
+        y : ndarray (m,) or None
+            Labels; None leaves those of variations unknown.
+        rows : ndarray (m, ...) or None
+            Real items to vary.
+        spread : float
+            The temperature, or the strength of a variation.
+        seed : int
+        stored : dtype, optional
+            See :meth:`to_items`.
+        """
+        if rows is None:
+            made, _ = augmenter.sample(len(y), y=y, method="prior", temperature=spread, random_state=seed)
+        else:
+            made = augmenter.vary(self.to_augmenter(rows), y, strength=spread, random_state=seed)
+        return self.to_items(made, stored)
+
     def compact(self, examples: np.ndarray) -> np.dtype:
         """Return the dtype to store items in: uint8 for floats that are k / 255, as far as examples tell."""
         made, item = self._made.array_dtype, self.kind.array_dtype

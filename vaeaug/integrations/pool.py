@@ -134,15 +134,10 @@ class Pool:
 
     def _decode(self, slots: np.ndarray, sources: np.ndarray, seed: int) -> np.ndarray:
         y = _as_fitted(self.labels.classes, self.augmenter)[self.schedule.slot_groups[slots]]
+        rows = None if self.method == "prior" else self.read(sources[slots])
+        how: dict[str, Any] = {"spread": self.temperature, "seed": seed, "stored": self.stored}
         with explain_forked_cuda("AugmentedDataset"):
-            if self.method == "prior":
-                made, _ = self.augmenter.sample(
-                    len(y), y=y, method="prior", temperature=self.temperature, random_state=seed
-                )
-            else:
-                rows = self.exchange.to_augmenter(self.read(sources[slots]))
-                made = self.augmenter.vary(rows, y, strength=self.temperature, random_state=seed)
-        return self.exchange.to_items(made, self.stored).numpy()
+            return self.exchange.draw(self.augmenter, y, rows, **how).numpy()
 
 
 def _as_fitted(classes: np.ndarray, augmenter: Any) -> np.ndarray:

@@ -60,8 +60,7 @@ class Varier:
                 images = TensorImages(self.augmenter, exchange)
                 return images.vary(rows, images.contexts(y, len(rows)), strength=strength, seed=seed)
             arrays = as_array(rows, self.who)
-            made = self.augmenter.vary(exchange.to_augmenter(arrays), y, strength=strength, random_state=seed)
-        found = exchange.to_items(made)
+            found = exchange.draw(self.augmenter, y, arrays, spread=strength, seed=seed)
         return found.to(rows) if isinstance(rows, torch.Tensor) else found.numpy()
 
 
