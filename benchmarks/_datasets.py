@@ -42,10 +42,41 @@ class Table:
     name: str
     train: pd.DataFrame
     test: pd.DataFrame
-    target: str
+    target: str | None
     regression: bool
     categorical: list[str]
     source: str
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give a generated table the columns and, where values allow it, the dtypes of the real one.
+
+        Peers hand back other dtypes than they were given (strings for categories, Int64 for
+        int64); that is not what is judged here, so values that print alike count as equal.
+        """
+        real = self.train
+        columns = {}
+        for name in real.columns:
+            values = frame[name].reset_index(drop=True)
+            if name in self.categorical:
+                known = {_spell(value): value for value in real[name].dropna().unique()}
+                text = values.astype(object).map(_spell, na_action="ignore")
+                columns[name] = text.map(
+                    lambda value, known=known: known.get(value, value), na_action="ignore"
+                )
+                columns[name] = columns[name].astype("category")
+            else:
+                columns[name] = pd.to_numeric(values, errors="coerce").astype("float64")
+        return pd.DataFrame(columns)
+
+
+def _spell(value: Any) -> str:
+    """Return one spelling for 1, 1.0, "1", True and "True"."""
+    value = {"True": "1", "False": "0"}.get(str(value), value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def load_table(name: str, *, rows: int | None = None) -> Table:

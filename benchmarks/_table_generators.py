@@ -16,7 +16,7 @@ MOST_DRAWS = 200
 
 
 class Vaeaug:
-    """VAEAugmenter with the target as context."""
+    """VAEAugmenter with the target, if there is one, as context."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         import torch  # noqa: F401  (the cost of importing is not the cost of fitting)
@@ -32,18 +32,23 @@ class Vaeaug:
         self.model = VAEAugmenter(**{"device": job["device"], "random_state": self.seed} | settings)
 
     def fit(self, table: pd.DataFrame) -> None:
-        self.model.fit(table.drop(columns=[self.target]), table[self.target])
+        self.model.fit(*self._split(table))
 
     def sample(self, rows: int) -> pd.DataFrame:
         return self._join(*self.model.sample(rows, random_state=self.seed + 1))
 
     def resample(self, table: pd.DataFrame) -> pd.DataFrame:
-        X, y = table.drop(columns=[self.target]), table[self.target]
-        X_res, y_res = self.model.resample(X, y, random_state=self.seed + 2)
-        return self._join(X_res.iloc[len(X) :], y_res[len(X) :])
+        X_res, y_res = self.model.resample(*self._split(table), random_state=self.seed + 2)
+        return self._join(X_res.iloc[len(table) :], y_res[len(table) :])
+
+    def _split(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series | None]:
+        if self.target is None:
+            return table, None
+        return table.drop(columns=[self.target]), table[self.target]
 
     def _join(self, X: pd.DataFrame, y: Any) -> pd.DataFrame:
-        return X.reset_index(drop=True).assign(**{self.target: pd.Series(y).reset_index(drop=True)})
+        X = X.reset_index(drop=True)
+        return X if y is None else X.assign(**{self.target: pd.Series(y).reset_index(drop=True)})
 
 
 class Tvae:

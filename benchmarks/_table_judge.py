@@ -45,25 +45,7 @@ class Judge:
         return found
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give a generated table the columns and, where values allow it, the dtypes of the real one.
-
-        Peers hand back other dtypes than they were given (strings for categories, Int64 for
-        int64); that is not what is judged here, so values that print alike count as equal.
-        """
-        real = self.table.train
-        columns = {}
-        for name in real.columns:
-            values = frame[name].reset_index(drop=True)
-            if name in self.table.categorical:
-                known = {_spell(value): value for value in real[name].dropna().unique()}
-                text = values.astype(object).map(_spell, na_action="ignore")
-                columns[name] = text.map(
-                    lambda value, known=known: known.get(value, value), na_action="ignore"
-                )
-                columns[name] = columns[name].astype("category")
-            else:
-                columns[name] = pd.to_numeric(values, errors="coerce").astype("float64")
-        return pd.DataFrame(columns)
+        return self.table.conform(frame)
 
     def measure_fidelity(self, synthetic: pd.DataFrame, *, downstream: bool = True) -> dict[str, Any]:
         """Measure columns, pairs, whole rows, rare categories, copies and use for training."""
@@ -156,13 +138,3 @@ class Judge:
 
 def _read_error(scores: pd.DataFrame | pd.Series) -> float:
     return round(100.0 * (1.0 - float(scores.mean())), 3)
-
-
-def _spell(value: Any) -> str:
-    """Return one spelling for 1, 1.0, "1", True and "True"."""
-    value = {"True": "1", "False": "0"}.get(str(value), value)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return str(value)
-    return str(int(number)) if number.is_integer() else repr(number)

@@ -8,6 +8,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -55,35 +56,36 @@ def judge_of(name: str, fast: bool, threads: int) -> Any:
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     """Run one generator on one table and judge what it made."""
     judge = judge_of(cell["table"], options.fast, options.threads)
-    table, seed = judge.table, cell["seed"]
+    table, seed, entry = judge.table, cell["seed"], METHODS.get(cell["method"])
     if cell["method"] == REAL:
         return judge.describe()
     with tempfile.TemporaryDirectory() as folder:
         made, added = (Path(folder) / f"{name}.parquet" for name in ("synthetic", "added"))
-        record = _generate(table, table.train, cell, options, folder, resample=not table.regression)
+        record = generate(entry, table, seed, options, folder, resample=not table.regression)
         if "error" in record:
             return record
         record["fidelity"] = judge.measure_fidelity(pd.read_parquet(made))
         if added.exists():
             record["resample"] = judge.measure_added(pd.read_parquet(added))
-        if METHODS[cell["method"]]["generator"] == "vaeaug":
+        if entry["generator"] == "vaeaug":
             classes = None if table.regression else table.train[table.target]
             half, other = train_test_split(table.train, test_size=0.5, random_state=seed, stratify=classes)
-            again = _generate(table, half.reset_index(drop=True), cell, options, folder, resample=False)
+            halved = replace(table, train=half.reset_index(drop=True))
+            again = generate(entry, halved, seed, options, folder, resample=False)
             if "error" not in again:
                 record["closest_share"] = judge.measure_closeness(pd.read_parquet(made), half, other)
     return record
 
 
-def _generate(
-    table: Table, train: pd.DataFrame, cell: Record, options: argparse.Namespace, folder: str, resample: bool
+def generate(
+    entry: dict[str, Any], table: Table, seed: int, options: argparse.Namespace, folder: str, resample: bool
 ) -> Record:
-    entry = METHODS[cell["method"]]
+    """Fit a generator of ``METHODS`` to training rows, and write its rows into a folder."""
     settings = entry["settings"] | (entry["fast"] if options.fast else {})
-    train.to_parquet(Path(folder) / "train.parquet")
+    table.train.to_parquet(Path(folder) / "train.parquet")
     job = {"generator": entry["generator"], "settings": settings, "folder": folder, "resample": resample}
     job |= {"target": table.target, "categorical": table.categorical, "regression": table.regression}
-    job |= {"seed": cell["seed"], "device": options.device}
+    job |= {"seed": seed, "device": options.device}
     python = sys.executable if entry["generator"] == "vaeaug" else options.peer_python
     return bench.run_worker("_table_generators:generate", job, python=python) | {"settings": settings}
 
