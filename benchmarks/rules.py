@@ -5,6 +5,7 @@ in tables of independent columns, and in real tables with one column shuffled.
 """
 
 import argparse
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -68,8 +69,14 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
             METHODS[cell["method"]], fitted, cell["seed"], options, folder, resample=False
         )
         if "error" in record:
-            return record
+            return {"error": find_reason(record["error"])}
         return record | judge(table, pd.read_parquet(Path(folder) / "synthetic.parquet"))
+
+
+def find_reason(error: str) -> str:
+    """Return the line of a worker's last lines that says what failed; others name files of the machine."""
+    lines = error.split(" | ")
+    return next((line.strip() for line in lines if re.match(r"\w+Error: ", line)), lines[-1].strip())
 
 
 def load(name: str, rows: int | None = None) -> Table:
@@ -121,7 +128,7 @@ def _find_relations(X: pd.DataFrame, y: Any, shuffled: str | None) -> Record:
 
 TABLES_NOTE = (
     "Share of new rows that break a rule, above that of real rows, in %: mean over the rules of a table / "
-    "its worst rule."
+    "its worst rule. *all*: of the tables that have a figure in the column."
 )
 RULES_NOTE = "*kept*: share of real rows that keep the rule; then the share of new rows that break it, in %."
 RATES_NOTE = "Share of rows in which two cells are equal, in %."

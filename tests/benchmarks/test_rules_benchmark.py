@@ -171,3 +171,9 @@ def test_the_page_names_false_rules(benchmark):
     text = benchmark.render(records)
     assert "| random | 1 | 0 | 0.50 |  |" in text
     assert "| shuffled | 1 | 1 | 0.50 | adult: age <= x |" in text
+
+
+def test_a_failure_is_told_without_files_of_the_machine(benchmark):
+    error = '  File "x.py", line 8 |     raise error | ValueError: Input contains NaN. | See below.'
+    assert benchmark.find_reason(error) == "ValueError: Input contains NaN."
+    assert benchmark.find_reason("not applicable: SMOTENC needs classes").startswith("not applicable")
