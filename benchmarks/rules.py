@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 KEY = ("part", "table", "method", "seed")
 REAL = tabular.REAL
-FINDER = "find_relations"
+FINDER = "vaeaug.evaluation.rules"
 VAEAUG = tabular.METHODS["vaeaug"]
 METHODS: dict[str, dict[str, Any]] = {
     "vaeaug": VAEAUG,
@@ -55,11 +55,11 @@ def list_cells(options: argparse.Namespace) -> Iterator[Record]:
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     if cell["part"] == "random":
-        return _find_relations(draw_table(cell["seed"]), None, None)
+        return _find_false(draw_table(cell["seed"]), None, None)
     table = load(cell["table"], rows=FAST_ROWS if options.fast else None)
     if cell["part"] == "shuffled":
         X, shuffled = shuffle_column(table.train.drop(columns=[table.target]), cell["seed"])
-        return _find_relations(X, None if table.regression else table.train[table.target], shuffled)
+        return _find_false(X, None if table.regression else table.train[table.target], shuffled)
     if cell["method"] == REAL:
         return {"source": table.source} | judge(table, table.test)
     # A target that is no class is a column like the others.
@@ -114,12 +114,16 @@ def judge(table: Table, new: pd.DataFrame) -> Record:
     }
 
 
-def _find_relations(X: pd.DataFrame, y: Any, shuffled: str | None) -> Record:
-    """Return the relations found, of a shuffled column if one is named: all of them are false."""
-    from vaeaug.data.relations.relations import find_relations
+def _find_false(X: pd.DataFrame, y: Any, shuffled: str | None) -> Record:
+    """Return the rules found, those of a shuffled column if one is named: all of them are false."""
+    from vaeaug.evaluation import rules
 
-    seconds, found = bench.time_call(find_relations, X, y)
-    false = [relation.text for relation in found if shuffled is None or shuffled in relation.columns]
+    seconds, found = bench.time_call(rules, X, X, y)
+    false = [
+        text
+        for columns, text in zip(found["columns"], found["formula"], strict=True)
+        if shuffled is None or shuffled in columns
+    ]
     shape = {"rows": len(X), "columns": X.shape[1], "shuffled": shuffled}
     return shape | {"seconds": seconds, "found": len(found), "false": false}
 

@@ -163,7 +163,7 @@ def test_the_page_has_means_over_seeds_and_worst_rules(benchmark):
 
 
 def test_the_page_names_false_rules(benchmark):
-    common = {"method": "find_relations", "seed": 0, "seconds": 0.5}
+    common = {"method": "vaeaug.evaluation.rules", "seed": 0, "seconds": 0.5}
     records = [
         {"part": "random", "table": "random 1", "false": []} | common,
         {"part": "shuffled", "table": "adult", "false": ["age <= x"]} | common,
