@@ -16,14 +16,14 @@ from vaeaug.data.labels.variables import Block, ClassBlock, block_from_state, fi
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.serialization import (
     Arrays,
+    add_prefix,
     dtype_from_json,
     dtype_to_json,
     index_from_json,
     index_to_json,
-    nested,
-    prefixed,
     scalar_from_json,
     scalar_to_json,
+    take_prefix,
 )
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
@@ -212,7 +212,7 @@ class ContextCodec:
         for j, block in enumerate(self.blocks_):
             meta, own = block.state()
             parts.append(meta)
-            arrays |= prefixed(str(j), own)
+            arrays |= add_prefix(str(j), own)
         if self.container == "frame":
             arrays |= {"rows": self._rows, "weights": self._weights}
         meta = {
@@ -237,7 +237,7 @@ class ContextCodec:
         home = meta.get("home")
         codec.home_ = None if home is None else Home.from_json(home)
         codec.blocks_ = [
-            block_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["blocks"])
+            block_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["blocks"])
         ]
         codec._rows = arrays.get("rows", np.empty((0, 0), dtype=np.float32))
         codec._weights = arrays.get("weights", np.empty(0))

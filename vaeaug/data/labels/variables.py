@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vaeaug.data.tables.base import ColumnCodec
     from vaeaug.data.tables.serialization import Arrays
-    from vaeaug.data.tables.translations import Translation
+    from vaeaug.data.tables.translation import Translation
 
 __all__ = ["Block", "ClassBlock", "ValueBlock", "block_from_state", "fit_block"]
 

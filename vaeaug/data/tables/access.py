@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,15 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 
-__all__ = ["as_table", "check_size", "column_of", "split_columns", "with_column"]
+__all__ = [
+    "array_of",
+    "as_objects",
+    "as_table",
+    "check_size",
+    "get_column",
+    "replace_column",
+    "split_columns",
+]
 
 
 def as_table(X: Any) -> pd.DataFrame | np.ndarray:
@@ -59,12 +67,12 @@ def split_columns(table: pd.DataFrame | np.ndarray, columns: pd.Index | None = N
         yield pd.Series(table[:, j], name=name, dtype=dtype)
 
 
-def column_of(rows: Any, j: int) -> pd.Series:
+def get_column(rows: Any, j: int) -> pd.Series:
     """Return a column of a frame or an array by its position."""
     return rows.iloc[:, j] if isinstance(rows, pd.DataFrame) else pd.Series(np.asarray(rows)[:, j])
 
 
-def with_column(rows: Any, j: int, column: pd.Series) -> Any:
+def replace_column(rows: Any, j: int, column: pd.Series) -> Any:
     """Return rows with another column; the rows given stay as they are."""
     if isinstance(rows, pd.DataFrame):
         rows = rows.copy(deep=False)
@@ -73,3 +81,15 @@ def with_column(rows: Any, j: int, column: pd.Series) -> Any:
     rows = rows.copy()
     rows[:, j] = column.to_numpy()
     return rows
+
+
+def array_of(values: pd.Series | pd.Index) -> Any:
+    """Return the numpy or extension array behind a column or an index."""
+    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
+
+
+def as_objects(values: Sequence[Any]) -> np.ndarray:
+    """Return values as an array of objects, shape (n,), each as it is."""
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return objects

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.dtypes import NumberStorage, as_series, mask_of, missing_marker
-from vaeaug.data.tables.serialization import dtype_from_json, scalar_from_json
-from vaeaug.data.tables.translation import Translation
+from vaeaug.data.tables.dtypes import NumberStorage, as_series, is_object, is_text, mask_of, read_objects
+from vaeaug.data.tables.translation import Translation, TypedTranslation
 from vaeaug.errors import InputError, RejectedColumn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["DateNumbers", "DateTexts", "Form", "are_dates"]
 
@@ -125,6 +122,7 @@ class Form:
         return str(int("".join(texts[field] for field in self.fields)))
 
 
+@dataclass
 class DateNumbers(Translation):
     """Numbers that are dates or times of day, such as 20090301, 200903 or 1330.
 
@@ -132,20 +130,19 @@ class DateNumbers(Translation):
     ----------
     storage : NumberStorage
         How the column is stored.
-    form : Form
+    fields : str
+        See :class:`Form`.
     special : list of int
         Numbers that are no dates, such as 0, 99999999 or 99991231; they stay what they are.
     native : str
         Dtype in which the storage reads them.
     """
 
+    storage: NumberStorage
+    fields: str
+    special: list[int]
+    native: str
     kind = "dates as numbers"
-
-    def __init__(self, storage: NumberStorage, form: Form, special: list[int], native: str) -> None:
-        super().__init__(storage.dtype, storage.marker)
-        self.storage, self.form, self.special, self.native = storage, form, special, native
-        self.points = tuple(_early(k) for k in range(len(special)))
-        self.note = f"dates or times, written like {form.example}"
 
     @classmethod
     def of(cls, series: pd.Series) -> DateNumbers | None:
@@ -163,17 +160,17 @@ class DateNumbers(Translation):
         if (numbers != distinct).any():
             return None
         for fields, chance in _FORMS.items():
-            special = _not_dates(Form(fields), numbers, rows)
+            special = _find_special(Form(fields), numbers, rows)
             evidence = (numbers.size - len(special or ())) * -np.log(chance)
             if special is not None and evidence >= _EVIDENCE:
-                return cls(storage, Form(fields), special, values.dtype.name)
+                return cls(storage, fields, special, values.dtype.name)
         return None
 
     def forward(self, series: pd.Series) -> pd.Series:
         """Return times."""
         values, missing = self.storage.read(series)
         numbers = np.rint(np.clip(np.where(missing, 0, values), 0, _MOST)).astype(np.int64)
-        seconds, _ = self.form.read(numbers)
+        seconds, _ = Form(self.fields).read(numbers)
         for k, number in enumerate(self.special):
             seconds[numbers == number] = _early(k)
         seconds[missing] = np.iinfo(np.int64).min
@@ -184,69 +181,60 @@ class DateNumbers(Translation):
         missing = mask_of(series)
         seconds = np.where(missing, 0, series.to_numpy().view(np.int64))
         is_special = seconds < _BEFORE_ALL
-        numbers = self.form.write(np.where(is_special, 0, seconds))
+        numbers = Form(self.fields).write(np.where(is_special, 0, seconds))
         for k, number in enumerate(self.special):
             numbers[seconds == _early(k)] = number
         return as_series(self.storage.write(numbers.astype(self.native), missing), series.name)
 
+    @property
+    def points(self) -> tuple[int, ...]:
+        """The times that special numbers become."""
+        return tuple(_early(k) for k in range(len(self.special)))
+
+    @property
+    def note(self) -> str:
+        """How dates are written."""
+        return f"dates or times, written like {Form(self.fields).example}"
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
-        return {
-            "kind": self.kind,
-            "storage": self.storage.to_json(),
-            "fields": self.form.fields,
-            "special": self.special,
-            "native": self.native,
-        }
+        return {**super().to_json(), "storage": self.storage.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DateNumbers:
         """Rebuild from :meth:`to_json`."""
-        storage = NumberStorage.from_json(data["storage"])
-        return cls(storage, Form(data["fields"]), data["special"], data["native"])
+        return super().from_json({**data, "storage": NumberStorage.from_json(data["storage"])})
 
 
-class DateTexts(Translation):
+@dataclass
+class DateTexts(TypedTranslation):
     """Text that is dates or times, all written in one form.
 
     Parameters
     ----------
     dtype, marker
-        See :class:`Translation`.
+        See :class:`TypedTranslation`.
     form : str
         Of ``strftime``.
     """
 
+    form: str = ""
     kind = "dates as text"
-
-    def __init__(self, dtype: Any, marker: Any, form: str) -> None:
-        super().__init__(dtype, marker)
-        self.form = form
-        self.note = f"dates or times, written as {form}"
 
     @classmethod
     def of(cls, series: pd.Series) -> DateTexts | None:
         """Take text that is dates and hardly repeats; of few dates, each is a category."""
-        dtype = series.dtype
-        is_text = dtype == np.dtype(object) or isinstance(dtype, pd.StringDtype)
-        if not (is_text or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str)):
+        present, marker = read_objects(series)
+        if is_text(series.dtype):
+            present = series.dropna().to_numpy(dtype=object).tolist()
+        forms = _TEXT_FORMS.get(_shape(present[0]), ()) if present else ()
+        if not forms or any(not isinstance(text, str) for text in present):
             return None
-        missing = mask_of(series)
-        values = series.to_numpy(dtype=object)
-        present = values[~missing]
-        forms = _TEXT_FORMS.get(_shape(present[0]), ()) if present.size else ()
-        if not forms:
+        distinct = pd.unique(np.array(present, dtype=object))
+        if distinct.size <= _FEW_TEXTS or len(present) > _MANY_ROWS * distinct.size:
             return None
-        distinct = pd.unique(present)
-        if distinct.size <= _FEW_TEXTS or present.size > _MANY_ROWS * distinct.size:
-            return None
-        if any(not isinstance(text, str) for text in distinct):
-            return None
-        for form in forms:
-            if _is_written_like(distinct, form):
-                marker = missing_marker(values[missing]) if dtype == np.dtype(object) else None
-                return cls(dtype, marker, form)
-        return None
+        form = next((form for form in forms if _is_written_like(distinct, form)), None)
+        return None if form is None else cls(series.dtype, marker, form)
 
     def forward(self, series: pd.Series) -> pd.Series:
         """Return times; text that is none becomes missing."""
@@ -256,17 +244,13 @@ class DateTexts(Translation):
 
     def backward(self, series: pd.Series) -> pd.Series:
         """Return text."""
-        found = self._objects(series.dt.strftime(self.form).tolist(), mask_of(series), series.name)
-        return found if self.dtype == np.dtype(object) else found.astype(self.dtype)
+        found = self.restore(series.dt.strftime(self.form), str)
+        return found if is_object(self.dtype) else found.astype(self.dtype)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return {**super().to_json(), "form": self.form}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> DateTexts:
-        """Rebuild from :meth:`to_json`."""
-        return cls(dtype_from_json(data["dtype"]), scalar_from_json(data["marker"]), data["form"])
+    @property
+    def note(self) -> str:
+        """How dates are written."""
+        return f"dates or times, written as {self.form}"
 
 
 def are_dates(texts: Sequence[str]) -> bool:
@@ -284,7 +268,7 @@ def _early(k: int) -> int:
     return _BEFORE_ALL * (k + 2)
 
 
-def _not_dates(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int] | None:
+def _find_special(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int] | None:
     """Return the few numbers that are no ordinary dates of a form; None if they are too many."""
     seconds, valid = form.read(numbers)
     if "Y" in form.fields:

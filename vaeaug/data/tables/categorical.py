@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import array_of, as_objects
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
-from vaeaug.data.tables.dtypes import as_series, mask_of, missing_marker, refuse_infinity
+from vaeaug.data.tables.dtypes import as_series, is_object, is_text, mask_of, read_objects, refuse_infinity
 from vaeaug.data.tables.quantiles import join_position, split_position
 from vaeaug.data.tables.serialization import (
     Arrays,
+    add_prefix,
     dtype_from_json,
     dtype_to_json,
-    nested,
     pack_values,
-    prefixed,
     scalar_from_json,
     scalar_to_json,
+    take_prefix,
     unpack_values,
 )
 from vaeaug.errors import InputError, RejectedColumn
@@ -66,8 +67,8 @@ class CategoricalCodec(ColumnCodec):
     def accepts(self, series: pd.Series) -> None:
         """Return for categories, booleans and text; raise RejectedColumn for anything else."""
         dtype = series.dtype
-        if dtype == np.dtype(object):
-            present = series.to_numpy()[~mask_of(series)]
+        if is_object(dtype):
+            present, _ = read_objects(series)
             allowed = _OBJECTS + (_MARKED_OBJECTS if self.marked else ())
             if pd.api.types.infer_dtype(present, skipna=False) in allowed:
                 return
@@ -89,15 +90,15 @@ class CategoricalCodec(ColumnCodec):
         self.name = series.name
         self.dtype_ = series.dtype
         missing = mask_of(series)
-        self.marker_ = missing_marker(series.to_numpy()[missing]) if self.dtype_ == np.dtype(object) else None
+        self.marker_ = read_objects(series)[1]
         self.offset_ = int(missing.any())
         if isinstance(self.dtype_, pd.CategoricalDtype):
             every = _rows_of(series.cat.codes.to_numpy(), counts, len(self.dtype_.categories))
             used = np.flatnonzero(every)
-            self.levels_, rows = _plain(self.dtype_.categories[used]), every[used]
+            self.levels_, rows = array_of(self.dtype_.categories[used]), every[used]
         else:
             _refuse_nul(series, missing)
-            codes, levels = pd.factorize(_plain(series), use_na_sentinel=True)
+            codes, levels = pd.factorize(array_of(series), use_na_sentinel=True)
             order = np.argsort(_sort_key(levels), kind="stable")
             self.levels_ = levels.take(order)
             rows = _rows_of(codes, counts, len(levels))[order]
@@ -138,9 +139,9 @@ class CategoricalCodec(ColumnCodec):
         """Return level numbers (-1 when unseen or missing) and the mask of missing entries, both (n,)."""
         missing = mask_of(series)
         if isinstance(series.dtype, pd.CategoricalDtype):
-            known = self._index.get_indexer(_comparable(_plain(series.cat.categories)))
+            known = self._index.get_indexer(_comparable(array_of(series.cat.categories)))
             return np.append(known, -1)[series.cat.codes.to_numpy()], missing
-        return np.where(missing, -1, self._index.get_indexer(_comparable(_plain(series)))), missing
+        return np.where(missing, -1, self._index.get_indexer(_comparable(array_of(series)))), missing
 
     def take(self, level: np.ndarray) -> Any:
         """Return an array of the column's dtype from level numbers; -1 is missing."""
@@ -176,11 +177,11 @@ class CategoricalCodec(ColumnCodec):
         }
         arrays: Arrays = {"counts": self.counts_}
         meta["levels"], packed = pack_values(self.levels_)
-        arrays |= prefixed("levels", packed)
+        arrays |= add_prefix("levels", packed)
         if isinstance(self.dtype_, pd.CategoricalDtype):
             meta["ordered"] = bool(self.dtype_.ordered)
-            meta["categories"], packed = pack_values(_plain(self.dtype_.categories))
-            arrays |= prefixed("categories", packed)
+            meta["categories"], packed = pack_values(array_of(self.dtype_.categories))
+            arrays |= add_prefix("categories", packed)
         else:
             meta["dtype"] = dtype_to_json(self.dtype_)
         return meta, arrays
@@ -191,9 +192,9 @@ class CategoricalCodec(ColumnCodec):
         codec = cls(meta["max_levels"], meta["marked"])
         codec.name, codec.marker_ = scalar_from_json(meta["name"]), scalar_from_json(meta["marker"])
         codec.offset_, codec.counts_ = meta["offset"], arrays["counts"]
-        codec.levels_ = unpack_values(meta["levels"], nested("levels", arrays))
+        codec.levels_ = unpack_values(meta["levels"], take_prefix("levels", arrays))
         if "categories" in meta:
-            categories = unpack_values(meta["categories"], nested("categories", arrays))
+            categories = unpack_values(meta["categories"], take_prefix("categories", arrays))
             codec.dtype_ = pd.CategoricalDtype(pd.Index(categories, dtype=categories.dtype), meta["ordered"])
         else:
             codec.dtype_ = dtype_from_json(meta["dtype"])
@@ -223,7 +224,7 @@ class CategoricalCodec(ColumnCodec):
         self.spans = tuple(spans)
         self._index = pd.Index(_comparable(self.levels_))
         if isinstance(self.dtype_, pd.CategoricalDtype):
-            found = _comparable(_plain(self.dtype_.categories)).get_indexer(self._index)
+            found = _comparable(array_of(self.dtype_.categories)).get_indexer(self._index)
             self._category = np.append(found, -1)
         elif isinstance(self.levels_, np.ndarray) and self._allows_missing:
             self._with_missing = _append_missing(self.levels_, self.marker_)
@@ -241,9 +242,7 @@ def _rows_of(codes: np.ndarray, counts: np.ndarray | None, levels: int) -> np.nd
 
 
 def _is_text_or_bool(dtype: Any) -> bool:
-    if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype)):
-        return True
-    return _kind(dtype) == "b" or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str)
+    return isinstance(dtype, pd.CategoricalDtype) or is_text(dtype) or _kind(dtype) == "b"
 
 
 def _is_number_or_time(dtype: Any) -> bool:
@@ -275,11 +274,6 @@ def _endless(levels: Any) -> np.ndarray:
     return np.isinf(np.asarray(levels, dtype=np.float64)) if is_float else np.zeros(len(levels), dtype=bool)
 
 
-def _plain(values: pd.Series | pd.Index) -> Any:
-    """Return the numpy or extension array behind a series or an index."""
-    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
-
-
 def _sort_key(levels: Any) -> Any:
     return (
         np.asarray(levels, dtype=object) if isinstance(levels.dtype, pd.StringDtype) else np.asarray(levels)
@@ -289,12 +283,8 @@ def _sort_key(levels: Any) -> Any:
 def _comparable(values: Any) -> pd.Index:
     """Return an index in which equal text is equal whatever dtype it is stored in."""
     dtype = values.dtype
-    if isinstance(dtype, pd.StringDtype) or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str):
+    if is_text(dtype) or is_object(dtype) or isinstance(dtype, pd.IntervalDtype):  # intervals may overlap
         return pd.Index(np.asarray(values, dtype=object), dtype=object)
-    if dtype == np.dtype(object):
-        return pd.Index(values, dtype=object)
-    if isinstance(dtype, pd.IntervalDtype):
-        return pd.Index(np.asarray(values, dtype=object), dtype=object)  # they may overlap
     # pandas has no index of half floats.
     is_half = getattr(dtype, "numpy_dtype", dtype) == np.dtype(np.float16)
     return pd.Index(np.asarray(values, dtype=np.float32) if is_half else values)
@@ -302,10 +292,7 @@ def _comparable(values: Any) -> pd.Index:
 
 def _append_missing(levels: np.ndarray, marker: Any) -> np.ndarray:
     """Return levels with the missing value last, where index -1 finds it."""
-    if levels.dtype == np.dtype(object):
-        result = np.empty(levels.size + 1, dtype=object)
-        result[:-1] = levels
-        result[-1] = marker
-        return result
+    if is_object(levels.dtype):
+        return as_objects([*levels, marker])
     empty = np.array([np.nan if levels.dtype.kind == "f" else "NaT"], dtype=levels.dtype)
     return np.concatenate([levels, empty])

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.dtypes import mask_of, missing_marker
-from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, scalar_from_json
-from vaeaug.data.tables.translation import Translation
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from vaeaug.data.tables.dtypes import is_object, mask_of, read_objects
+from vaeaug.data.tables.serialization import Dtype
+from vaeaug.data.tables.translation import TypedTranslation
 
 __all__ = ["PythonTimes", "TimesOfDay"]
 
-_PYTHON_TIMES: dict[str, type] = {
-    "datetime": datetime.datetime,
-    "timedelta": datetime.timedelta,
-    "Timestamp": pd.Timestamp,
-    "Timedelta": pd.Timedelta,
+#: Name of a type -> the type, and how a time of pandas becomes one.
+_PYTHON_TIMES: dict[str, tuple[type, Callable[[Any], Any]]] = {
+    "datetime": (datetime.datetime, pd.Timestamp.to_pydatetime),
+    "timedelta": (datetime.timedelta, pd.Timedelta.to_pytimedelta),
+    "Timestamp": (pd.Timestamp, lambda time: time),
+    "Timedelta": (pd.Timedelta, lambda time: time),
 }
 
 
-class TimesOfDay(Translation):
+class TimesOfDay(TypedTranslation):
     """Times of day, of Python or Arrow, as the time since midnight."""
 
     kind = "times of day"
@@ -35,94 +35,76 @@ class TimesOfDay(Translation):
         """Take Arrow's times, and objects that are times without a zone."""
         if _is_arrow_time(series.dtype):
             return cls(series.dtype)
-        if series.dtype != np.dtype(object):
-            return None
-        missing = mask_of(series)
-        values = series.to_numpy()
-        present = values[~missing].tolist()
+        present, marker = read_objects(series)
         if set(map(type, present)) != {datetime.time} or any(value.tzinfo for value in present):
             return None
-        return cls(series.dtype, missing_marker(values[missing]))
+        return cls(series.dtype, marker)
 
     def forward(self, series: pd.Series) -> pd.Series:
         """Return the time since midnight in the unit of the column."""
-        missing, dtype = mask_of(series), series.dtype
-        if _is_arrow_time(dtype):
+        if _is_arrow_time(series.dtype):
             import pyarrow as pa
 
-            kind: Any = getattr(dtype, "pyarrow_dtype", None)
-            plain = pa.chunked_array(series.array.__arrow_array__())
-            ticks = plain.cast(pa.int64() if kind.bit_width == 64 else pa.int32()).fill_null(0)
-            ticks, unit = ticks.to_numpy().astype(np.int64), kind.unit
+            times = pa.chunked_array(series.array.__arrow_array__())
+            ticks = times.cast(_integers_of(times.type)).cast(pa.int64())
+            since = ticks.cast(pa.duration(times.type.unit)).to_numpy()
         else:
+            missing = mask_of(series)
             try:
-                listed = [
-                    0 if gap else _microseconds(value)
+                since = [
+                    None if gap else _since_midnight(value)
                     for value, gap in zip(series.to_numpy(dtype=object), missing, strict=True)
                 ]
             except (AttributeError, TypeError) as error:
                 raise self.refuse(series, "times of day") from error
-            ticks, unit = np.array(listed, dtype=np.int64), "us"
-        ticks = np.where(missing, np.iinfo(np.int64).min, ticks)
-        since = ticks.view(f"timedelta64[{unit}]").astype(f"timedelta64[{self._unit}]")
-        return pd.Series(since, index=series.index, name=series.name)
+        unit = "us" if is_object(self.dtype) else self.dtype.pyarrow_dtype.unit
+        plain = np.array(since, dtype="timedelta64[us]" if isinstance(since, list) else None)
+        return pd.Series(plain.astype(f"timedelta64[{unit}]"), index=series.index, name=series.name)
 
     def backward(self, series: pd.Series) -> pd.Series:
         """Return times of day."""
-        missing = mask_of(series)
-        ticks = np.where(missing, 0, series.to_numpy().view(np.int64))
-        if self.dtype == np.dtype(object):
-            midnight = datetime.datetime.min
-            found = [(midnight + datetime.timedelta(microseconds=int(tick))).time() for tick in ticks]
-            return self._objects(found, missing, series.name)
+        if is_object(self.dtype):
+            return self.restore(series, lambda since: (datetime.datetime.min + since.to_pytimedelta()).time())
         import pyarrow as pa
 
         kind = self.dtype.pyarrow_dtype
-        plain = pa.array(ticks, type=pa.int64() if kind.bit_width == 64 else pa.int32(), mask=missing)
-        return pd.Series(pd.arrays.ArrowExtensionArray(plain.cast(kind)), name=series.name)
-
-    @property
-    def _unit(self) -> str:
-        return "us" if self.dtype == np.dtype(object) else self.dtype.pyarrow_dtype.unit
+        times = pa.array(series).cast(pa.int64()).cast(_integers_of(kind)).cast(kind)
+        return pd.Series(pd.arrays.ArrowExtensionArray(times), name=series.name)
 
 
-class PythonTimes(Translation):
+@dataclass
+class PythonTimes(TypedTranslation):
     """Objects that are dates with a time, or durations, of Python or pandas, as columns of times.
 
     Parameters
     ----------
     dtype, marker
-        See :class:`Translation`.
+        See :class:`TypedTranslation`.
     name : str
         Of their type, a key of ``_PYTHON_TIMES``.
     plain : dtype
         Of the column of times.
     """
 
+    name: str = ""
+    plain: Dtype = None
     kind = "python times"
-
-    def __init__(self, dtype: Any, marker: Any, name: str, plain: Any) -> None:
-        super().__init__(dtype, marker)
-        self.name, self.plain = name, plain
 
     @classmethod
     def of(cls, series: pd.Series) -> PythonTimes | None:
         """Take objects of one such type and of one time zone."""
-        if series.dtype != np.dtype(object):
-            return None
-        missing = mask_of(series)
-        values = series.to_numpy()
-        kinds = set(map(type, values[~missing].tolist()))
-        name = next((name for name, kind in _PYTHON_TIMES.items() if kinds == {kind}), None)
+        present, marker = read_objects(series)
+        kinds = set(map(type, present))
+        name = next((name for name, (kind, _) in _PYTHON_TIMES.items() if kinds == {kind}), None)
         if name is None:
             return None
         try:
-            plain = _as_times(series, missing, name)
+            plain = _as_times(series, name).dtype
         except (TypeError, ValueError, OverflowError):  # zones that differ, dates beyond any unit
             return None
-        if getattr(plain.dtype, "kind", "O") not in "mM":
+        if getattr(plain, "kind", "O") not in "mM":
             return None
-        return cls(series.dtype, missing_marker(values[missing]), name, plain.dtype)
+        return cls(series.dtype, marker, name, plain)
 
     def forward(self, series: pd.Series) -> pd.Series:
         """Return a column of times."""
@@ -131,33 +113,13 @@ class PythonTimes(Translation):
         if mask_of(series).all():
             return pd.Series(pd.NaT, index=series.index, name=series.name, dtype=self.plain)
         try:
-            return _as_times(series, mask_of(series), self.name).astype(self.plain)
+            return _as_times(series, self.name).astype(self.plain)
         except (TypeError, ValueError, OverflowError) as error:
             raise self.refuse(series, f"objects of type {self.name}") from error
 
     def backward(self, series: pd.Series) -> pd.Series:
         """Return objects."""
-        missing = mask_of(series)
-        found = list(series)
-        if self.name == "datetime":
-            found = [
-                None if gap else value.to_pydatetime() for value, gap in zip(found, missing, strict=True)
-            ]
-        elif self.name == "timedelta":
-            found = [
-                None if gap else value.to_pytimedelta() for value, gap in zip(found, missing, strict=True)
-            ]
-        return self._objects(found, missing, series.name)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return {**super().to_json(), "name": self.name, "plain": dtype_to_json(self.plain)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> PythonTimes:
-        """Rebuild from :meth:`to_json`."""
-        dtype, plain = dtype_from_json(data["dtype"]), dtype_from_json(data["plain"])
-        return cls(dtype, scalar_from_json(data["marker"]), data["name"], plain)
+        return self.restore(series, _PYTHON_TIMES[self.name][1])
 
 
 def _is_arrow_time(dtype: Any) -> bool:
@@ -168,14 +130,19 @@ def _is_arrow_time(dtype: Any) -> bool:
     return bool(types.is_time(dtype.pyarrow_dtype))
 
 
-def _microseconds(value: datetime.time) -> int:
-    seconds = (value.hour * 60 + value.minute) * 60 + value.second
-    return seconds * 1_000_000 + value.microsecond
+def _since_midnight(value: Any) -> datetime.timedelta:
+    hours, minutes = value.hour, value.minute
+    return datetime.timedelta(0, value.second, value.microsecond, minutes=minutes, hours=hours)
 
 
-def _as_times(series: pd.Series, missing: np.ndarray, name: str) -> pd.Series:
+def _integers_of(kind: Any) -> Any:
+    """Return the type of integers that Arrow turns into a type of times."""
+    import pyarrow as pa
+
+    return pa.int64() if kind.bit_width == 64 else pa.int32()
+
+
+def _as_times(series: pd.Series, name: str) -> pd.Series:
     """Return objects as a column of times."""
-    objects = series.astype(object).mask(missing, None)
-    if name.lower() == "timedelta":
-        return pd.to_timedelta(objects)
-    return pd.to_datetime(objects)
+    objects = series.astype(object).mask(mask_of(series), None)
+    return pd.to_timedelta(objects) if name.lower() == "timedelta" else pd.to_datetime(objects)

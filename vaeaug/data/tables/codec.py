@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.access import as_table, check_size, column_of, split_columns, with_column
+from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import (
@@ -22,12 +22,12 @@ from vaeaug.data.tables.registry import (
 )
 from vaeaug.data.tables.serialization import (
     Arrays,
+    add_prefix,
     dtype_from_json,
     dtype_to_json,
     index_from_json,
     index_to_json,
-    nested,
-    prefixed,
+    take_prefix,
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
@@ -265,15 +265,15 @@ class TableCodec:
         """
         for j, codec in enumerate(self.codecs_):
             if isinstance(codec, IdCodec):
-                column, others = column_of(rows, j), None if beside is None else column_of(beside, j)
-                rows = with_column(rows, j, codec.rename(column, start, others))
+                column, others = get_column(rows, j), None if beside is None else get_column(beside, j)
+                rows = replace_column(rows, j, codec.rename(column, start, others))
         return rows
 
     def keep_names(self, rows: Any, source: Any) -> Any:
         """Return rows with the identifiers of the rows that they vary."""
         for j, codec in enumerate(self.codecs_):
             if isinstance(codec, IdCodec):
-                rows = with_column(rows, j, codec.keep(column_of(source, j)))
+                rows = replace_column(rows, j, codec.keep(get_column(source, j)))
         return rows
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -283,7 +283,7 @@ class TableCodec:
         for j, codec in enumerate(self.codecs_):
             meta, own = codec.state()
             parts.append(meta)
-            arrays |= prefixed(str(j), own)
+            arrays |= add_prefix(str(j), own)
         meta = {
             "max_bins": self.max_bins,
             "max_levels": self.max_levels,
@@ -300,7 +300,7 @@ class TableCodec:
         codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
         codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
         codec.codecs_ = [
-            column_from_state(part, nested(str(j), arrays)) for j, part in enumerate(meta["codecs"])
+            column_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["codecs"])
         ]
         codec.n_features_ = len(codec.codecs_)
         codec._lay_out()

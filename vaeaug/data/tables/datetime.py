@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.dtypes import mask_of, missing_marker
+from vaeaug.data.tables.dtypes import mask_of, read_objects
 from vaeaug.data.tables.numeric import NumericCodec
-from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, scalar_from_json, scalar_to_json
+from vaeaug.data.tables.serialization import Described, Dtype, Scalar
 from vaeaug.errors import InputError, RejectedColumn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["TemporalCodec", "TimeStorage"]
 
 _MISSING = np.iinfo(np.int64).min  # how numpy and pandas store NaT
 
 
-class TimeStorage:
+@dataclass
+class TimeStorage(Described):
     """Dates, durations and periods as int64 ticks of the column's unit; zones by way of UTC.
 
     Parameters
@@ -35,14 +34,14 @@ class TimeStorage:
         What stands for a missing entry in an object column of ``datetime.date``.
     """
 
-    allows_missing = True
-    precision = np.dtype(np.float64)
+    dtype: Dtype
+    wall: bool = False
+    marker: Scalar = np.nan
+    allows_missing: ClassVar[bool] = True
+    precision: ClassVar[np.dtype] = np.dtype(np.float64)
 
-    def __init__(self, dtype: Any, wall: bool = False, marker: Any = np.nan) -> None:
-        self.dtype = dtype
-        self.wall = wall
-        self.marker = marker
-        self._plain = _plain_time(dtype)
+    def __post_init__(self) -> None:
+        self._plain = _plain_time(self.dtype)
 
     @classmethod
     def of(cls, series: pd.Series) -> TimeStorage:
@@ -54,11 +53,10 @@ class TimeStorage:
             When it holds no times.
         """
         dtype = series.dtype
-        if dtype == np.dtype(object):
-            missing = mask_of(series)
-            values = series.to_numpy()
-            if set(map(type, values[~missing])) == {datetime.date}:
-                return cls(dtype, marker=missing_marker(values[missing]))
+        present, marker = read_objects(series)
+        if present:
+            if set(map(type, present)) == {datetime.date}:
+                return cls(dtype, marker=marker)
         elif (plain := _plain_time(dtype)) is not None:
             zoned = isinstance(plain, pd.DatetimeTZDtype)
             return cls(dtype, wall=zoned and _on_local_midnights(series.astype(plain).dropna()))
@@ -93,17 +91,8 @@ class TimeStorage:
             return dates
         if isinstance(plain, pd.PeriodDtype):
             return pd.arrays.PeriodArray(ticks, dtype=plain)
-        found: Any = ticks.view(plain) if isinstance(plain, np.dtype) else self._zoned(ticks, plain)
+        found: Any = ticks.view(plain) if isinstance(plain, np.dtype) else self._put_zone(ticks, plain)
         return found if self.dtype == plain else pd.Series(found).astype(self.dtype).array
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return {"dtype": dtype_to_json(self.dtype), "wall": self.wall, "marker": scalar_to_json(self.marker)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TimeStorage:
-        """Rebuild from :meth:`to_json`."""
-        return cls(dtype_from_json(data["dtype"]), data["wall"], scalar_from_json(data["marker"]))
 
     def _ticks(self, series: pd.Series, missing: np.ndarray) -> np.ndarray:
         if self._plain is None:
@@ -118,7 +107,7 @@ class TimeStorage:
             return np.asarray(found.array.asi8)
         return found.to_numpy().view(np.int64)
 
-    def _zoned(self, ticks: np.ndarray, plain: pd.DatetimeTZDtype) -> Any:
+    def _put_zone(self, ticks: np.ndarray, plain: pd.DatetimeTZDtype) -> Any:
         times = pd.DatetimeIndex(ticks.view(f"datetime64[{plain.unit}]"))
         if self.wall:
             return _localize(times, plain.tz).array

@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, scalar_from_json, scalar_to_json
+from vaeaug.data.tables.serialization import Described, Dtype, Scalar
 from vaeaug.errors import InputError, RejectedColumn
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["NumberStorage", "Storage", "as_series", "mask_of", "missing_marker", "refusal", "refuse_infinity"]
-
-
-class Storage(Protocol):
-    """The container side of a column: what users see on one side, plain 64-bit numbers on the other."""
-
-    dtype: Any
-
-    @property
-    def allows_missing(self) -> bool:
-        """Whether the dtype has a place for missing values."""
-        ...
-
-    @property
-    def precision(self) -> np.dtype:
-        """Float dtype in which shared decimals are judged."""
-        ...
-
-    def read(self, series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Return int64, uint64 or float64 values and the mask of missing entries, both shape (n,)."""
-        ...
-
-    def write(self, values: np.ndarray, missing: np.ndarray) -> Any:
-        """Return an array of the column's own dtype, shape (n,), with missing entries put back."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        ...
+__all__ = [
+    "NumberStorage",
+    "as_series",
+    "explain_refusal",
+    "is_object",
+    "is_text",
+    "is_view",
+    "mask_of",
+    "read_objects",
+    "refuse_infinity",
+]
 
 
-class NumberStorage:
+@dataclass
+class NumberStorage(Described):
     """Integers and floats: numpy, nullable, Arrow, or one Python type in an object column.
 
     Parameters
@@ -56,9 +37,8 @@ class NumberStorage:
         What stands for a missing entry in an object column.
     """
 
-    def __init__(self, dtype: Any, marker: Any = np.nan) -> None:
-        self.dtype = dtype
-        self.marker = marker
+    dtype: Dtype
+    marker: Scalar = np.nan
 
     @classmethod
     def of(cls, series: pd.Series) -> NumberStorage:
@@ -70,11 +50,10 @@ class NumberStorage:
             When it holds no numbers of at most 64 bits.
         """
         dtype = series.dtype
-        if dtype == np.dtype(object):
-            missing = mask_of(series)
-            values = series.to_numpy()
-            if pd.api.types.infer_dtype(values[~missing], skipna=False) in ("integer", "floating"):
-                return cls(dtype, missing_marker(values[missing]))
+        if is_object(dtype):
+            present, marker = read_objects(series)
+            if pd.api.types.infer_dtype(present, skipna=False) in ("integer", "floating"):
+                return cls(dtype, marker)
         elif _is_real(dtype):
             return cls(dtype)
         raise RejectedColumn(f"Column {series.name!r} holds no integers or floats (dtype {dtype}).")
@@ -118,15 +97,6 @@ class NumberStorage:
             return _arrow(plain, missing, self.dtype)
         return self.dtype.construct_array_type()(plain, missing.copy())
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return {"dtype": dtype_to_json(self.dtype), "marker": scalar_to_json(self.marker)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> NumberStorage:
-        """Rebuild from :meth:`to_json`."""
-        return cls(dtype_from_json(data["dtype"]), scalar_from_json(data["marker"]))
-
 
 def as_series(values: Any, name: Any) -> pd.Series:
     """Return an array as a series of the same dtype."""
@@ -139,13 +109,32 @@ def mask_of(series: pd.Series) -> np.ndarray:
     return series.isna().to_numpy(dtype=bool)
 
 
-def missing_marker(values: np.ndarray) -> Any:
-    """Return the marker that most of the given missing entries are: None, NaN, NA or NaT; NaN for none."""
-    for kind, _ in Counter(map(type, values)).most_common(1):
-        for marker in (None, pd.NA, pd.NaT):
-            if kind is type(marker):
-                return marker
-    return np.nan
+def read_objects(series: pd.Series) -> tuple[list[Any], Any]:
+    """Return the values of a column of objects, and the marker of missing ones; nothing of other dtypes.
+
+    The marker is the one that most missing entries are, None, NaN, NA or NaT; NaN without missing entries.
+    """
+    if not is_object(series.dtype):
+        return [], None
+    missing, values = mask_of(series), series.to_numpy()
+    kinds = Counter(map(type, values[missing])).most_common(1)
+    markers = {type(marker): marker for marker in (None, pd.NA, pd.NaT)}
+    return values[~missing].tolist(), markers.get(kinds[0][0], np.nan) if kinds else np.nan
+
+
+def is_object(dtype: Any) -> bool:
+    """Whether a dtype is that of Python objects."""
+    return bool(dtype == np.dtype(object))
+
+
+def is_text(dtype: Any) -> bool:
+    """Whether a dtype holds nothing but text."""
+    return isinstance(dtype, pd.StringDtype) or (isinstance(dtype, pd.ArrowDtype) and dtype.type is str)
+
+
+def is_view(dtype: Any) -> bool:
+    """Whether a dtype, of pandas or Arrow, is that of Arrow's text in views."""
+    return str(dtype).startswith("string_view")
 
 
 def refuse_infinity(name: Any, count: int, rows: int) -> None:
@@ -157,18 +146,18 @@ def refuse_infinity(name: Any, count: int, rows: int) -> None:
         )
 
 
-def refusal(series: pd.Series) -> RejectedColumn:
+def explain_refusal(series: pd.Series) -> RejectedColumn:
     """Return the error that says why no codec takes a column, and how to convert it."""
     dtype, cell = series.dtype, f"X[{series.name!r}]"
     who = f"Column {series.name!r}"
     if getattr(dtype, "kind", "") == "c":
         return RejectedColumn(f"{who}: Complex data not supported; pass real and imaginary part apart.")
-    if dtype != np.dtype(object):
+    if not is_object(dtype):
         return RejectedColumn(
             f"{who} has dtype {dtype}; allowed are numbers of up to 64 bits, booleans, text, categories, "
             f"dates and durations. Convert it first, for example {cell} = {cell}.astype(str)."
         )
-    kinds = Counter(map(type, series.to_numpy()[~mask_of(series)])).most_common()
+    kinds = Counter(map(type, read_objects(series)[0])).most_common()
     listed = ", ".join(f"{kind.__name__} ({count})" for kind, count in kinds)
     if len(kinds) > 1:
         # As text, numbers would become categories.
@@ -204,7 +193,7 @@ def _numbers(series: pd.Series, missing: np.ndarray) -> np.ndarray:
     """Return int64, uint64 or float64 values of a numeric-looking column, 0 where missing."""
     dtype = series.dtype
     try:
-        if dtype == np.dtype(object):
+        if is_object(dtype):
             values = np.where(missing, 0, series.to_numpy())
             kind = pd.api.types.infer_dtype(values, skipna=False)
             if kind in ("integer", "boolean", "floating", "mixed-integer-float", "decimal"):

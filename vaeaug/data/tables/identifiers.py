@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import as_objects
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.calendars import DateNumbers, are_dates
-from vaeaug.data.tables.dtypes import NumberStorage, as_series, mask_of, missing_marker
+from vaeaug.data.tables.dtypes import (
+    NumberStorage,
+    as_series,
+    is_object,
+    is_text,
+    is_view,
+    mask_of,
+    read_objects,
+)
 from vaeaug.data.tables.names import (
     Counted,
     Names,
@@ -82,12 +91,12 @@ class IdCodec(ColumnCodec):
         """
         self.name, self.dtype_ = series.name, series.dtype
         missing = mask_of(series)
-        self.marker_ = missing_marker(series.to_numpy()[missing]) if _is_object(self.dtype_) else None
+        self.marker_ = read_objects(series)[1]
         self.offset_ = int(missing.any())
         self.storage_: NumberStorage | None = None
         self.translation_: Translation | None = Identities.of(series)
         plain = series if self.translation_ is None else self.translation_.forward(series)
-        texts = plain[~missing].to_numpy(dtype=object).tolist() if _is_text(plain.dtype) else []
+        texts = plain[~missing].to_numpy(dtype=object).tolist() if _may_be_text(plain.dtype) else []
         if texts and all(isinstance(text, str) for text in texts):
             self.names_: Names = learn_texts(texts)
         else:
@@ -123,9 +132,7 @@ class IdCodec(ColumnCodec):
             missing[:] = False
         numbers = start + np.arange(len(x))
         if self.storage_ is None:
-            found = np.empty(len(x), dtype=object)
-            found[:] = self.names_.spell(numbers)
-            return self._contain(found, missing)
+            return self._contain(as_objects(self.names_.spell(numbers)), missing)
         values = self.names_.count(numbers) if isinstance(self.names_, Counted) else []
         limit = _largest(self.dtype_)
         if values and values[-1] > limit:
@@ -196,7 +203,7 @@ class IdCodec(ColumnCodec):
         series = pd.Series(found, name=self.name, dtype=object)
         if self.translation_ is not None:
             return self.translation_.backward(series)
-        return series if _is_object(self.dtype_) else series.astype(self.dtype_)
+        return series if is_object(self.dtype_) else series.astype(self.dtype_)
 
 
 def looks_like_ids(series: pd.Series) -> bool:
@@ -207,18 +214,18 @@ def looks_like_ids(series: pd.Series) -> bool:
     one number only, or has certain letters at each place and is called so, is long, or fills 50 rows or more.
     Dates written as numbers or text do not count, nor codes by their name, nor fewer than 20 rows.
     """
-    if isinstance(series.dtype, (pd.CategoricalDtype, pd.SparseDtype)) or _is_view(series.dtype):
+    if isinstance(series.dtype, (pd.CategoricalDtype, pd.SparseDtype)) or is_view(series.dtype):
         return False
     missing = mask_of(series)
     present = series[~missing]
     if len(present) < _FEWEST_ROWS or missing.mean() > _MOST_MISSING or is_called(series.name, CODE_NAMES):
         return False
-    if _is_text(series.dtype) or _is_object(series.dtype):
+    if _may_be_text(series.dtype):
         if Identities.of(series) is not None:
             return present.is_unique
         texts = present.to_numpy(dtype=object).tolist()
         if all(isinstance(text, str) for text in texts):
-            return _are_named_alike(series.name, texts)
+            return _share_pattern(series.name, texts)
     try:
         values, _ = NumberStorage.of(series).read(present)
     except (RejectedColumn, InputError):
@@ -246,7 +253,7 @@ def _has_room(dtype: Any, values: np.ndarray) -> bool:
     return int(values.max()) + _ROOM * max(len(values), 1000) < _largest(dtype)
 
 
-def _are_named_alike(name: Any, texts: list[str]) -> bool:
+def _share_pattern(name: Any, texts: list[str]) -> bool:
     """Whether texts are all different and of one pattern, and no words or numbers."""
     if len(set(texts)) < len(texts) or any(len(text) > _LONGEST or re.search(r"\s", text) for text in texts):
         return False
@@ -285,17 +292,5 @@ def _largest(dtype: Any) -> int:
     return int(np.iinfo(plain).max) if plain.kind in "iu" else 2**63 - 1
 
 
-def _is_object(dtype: Any) -> bool:
-    return bool(dtype == np.dtype(object))
-
-
-def _is_text(dtype: Any) -> bool:
-    return (
-        _is_object(dtype)
-        or isinstance(dtype, pd.StringDtype)
-        or (isinstance(dtype, pd.ArrowDtype) and not _is_view(dtype) and dtype.type is str)
-    )
-
-
-def _is_view(dtype: Any) -> bool:
-    return str(dtype).startswith("string_view")
+def _may_be_text(dtype: Any) -> bool:
+    return is_object(dtype) or (is_text(dtype) and not is_view(dtype))

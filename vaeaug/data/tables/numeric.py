@@ -8,12 +8,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
-from vaeaug.data.tables.dtypes import NumberStorage, Storage, as_series
+from vaeaug.data.tables.dtypes import NumberStorage, as_series
 from vaeaug.data.tables.lattice import Axis, Levels, Scale, axis_from_json
 from vaeaug.data.tables.lattices import find_axes
 from vaeaug.data.tables.quantiles import QuantileBins, join_position, split_position
 from vaeaug.data.tables.recognition import looks_like_codes, mostly_repeat, rows_with_room
-from vaeaug.data.tables.serialization import Arrays, nested, prefixed, scalar_from_json, scalar_to_json
+from vaeaug.data.tables.serialization import Arrays, add_prefix, scalar_from_json, scalar_to_json, take_prefix
 from vaeaug.layout import Span
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class NumericCodec(ColumnCodec):
     def fit(self, series: pd.Series, counts: np.ndarray | None = None) -> NumericCodec:
         """Learn storage, point masses and bins; return self."""
         self.name = series.name
-        self.storage_: Storage = self.storage_type.of(series)
+        self.storage_: Any = self.storage_type.of(series)
         values, missing = self.storage_.read(series)
         distinct, counts = _tallied(values[~missing], None if counts is None else counts[~missing])
         self.offset_ = int(missing.any())
@@ -210,7 +210,7 @@ class NumericCodec(ColumnCodec):
             "rows": self.rows_,
         }
         for name, grid in zip(_GRIDS, self.grids_, strict=False):
-            arrays |= prefixed(name, grid.arrays())
+            arrays |= add_prefix(name, grid.arrays())
         if self.axes_ and isinstance(self.axes_[0], Levels):
             arrays["levels"] = self.axes_[0].values
         return meta, arrays
@@ -227,7 +227,7 @@ class NumericCodec(ColumnCodec):
         codec.offset_ = meta["offset"]
         codec.points_, codec.rows_ = arrays["points"], arrays["rows"]
         codec.rank_low_, codec.rank_width_ = arrays["rank_low"], arrays["rank_width"]
-        parts = [nested(name, arrays) for name in _GRIDS]
+        parts = [take_prefix(name, arrays) for name in _GRIDS]
         codec.grids_ = [QuantileBins(**part) for part in parts if part]
         codec.are_codes_ = meta.get("are_codes", False)
         codec.position_columns_ = (

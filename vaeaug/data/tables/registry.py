@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.datetime import TemporalCodec
-from vaeaug.data.tables.dtypes import refusal
+from vaeaug.data.tables.dtypes import explain_refusal
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.numeric import NumericCodec
-from vaeaug.data.tables.translations import Translation, find_translation, translation_from_json
+from vaeaug.data.tables.translation import Translation
+from vaeaug.data.tables.translations import find_translation, translation_from_json
 from vaeaug.errors import ArchiveError, RejectedColumn
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class TranslatedCodec(ColumnCodec):
         """Learn the translation and the plain column; return self."""
         translation = self._find(series)
         if translation is None:
-            raise refusal(series)
+            raise explain_refusal(series)
         options = replace(self.options, points=translation.points)
         return self._take(translation, fit_column(translation.forward(series), options, counts))
 
@@ -134,7 +135,7 @@ def fit_column(
         except RejectedColumn:
             continue
         return codec.fit(series, counts)
-    raise refusal(series)
+    raise explain_refusal(series)
 
 
 def column_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ColumnCodec:

@@ -8,40 +8,50 @@ import decimal
 import math
 import uuid
 import zoneinfo
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import array_of, as_objects
 from vaeaug.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "Arrays",
+    "Columns",
+    "Described",
+    "Dtype",
+    "Exact",
+    "Scalar",
     "dtype_from_json",
     "dtype_to_json",
     "index_from_json",
     "index_to_json",
-    "nested",
+    "take_prefix",
     "pack_values",
-    "prefixed",
+    "add_prefix",
     "scalar_from_json",
     "scalar_to_json",
     "unpack_values",
 ]
 
 Arrays = dict[str, np.ndarray]
+#: Annotations of fields that :class:`Described` writes in a form of their own.
+Dtype = Any
+Scalar = Any
+Columns = pd.Index
+Exact = int
 
 
-def prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
+def add_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
     """Return ``arrays`` with ``prefix/`` put before each name."""
     return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
-def nested(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
-    """Undo :func:`prefixed`: the arrays below ``prefix/``, with the prefix taken off."""
+def take_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Undo :func:`add_prefix`: the arrays below ``prefix/``, with the prefix taken off."""
     start = f"{prefix}/"
     return {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
 
@@ -57,8 +67,10 @@ def scalar_to_json(value: Any) -> Any:
     ArchiveError
         For a type that has no safe text form.
     """
-    if value is None or isinstance(value, (bool, str)):
-        return str(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)):
         return {"numpy": [value.dtype.str, scalar_to_json(value.item())]}
     if isinstance(value, int):
@@ -67,23 +79,7 @@ def scalar_to_json(value: Any) -> Any:
         return value if math.isfinite(value) else {"float": value.hex()}
     if value is pd.NaT or value is pd.NA:
         return {"missing": "NaT" if value is pd.NaT else "NA"}
-    if isinstance(value, tuple):
-        return {"tuple": [scalar_to_json(item) for item in value]}
-    if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, (pd.Timestamp, pd.Timedelta)):
-        name = "timestamp" if isinstance(value, pd.Timestamp) else "timedelta"
-        zone = None if isinstance(value, pd.Timedelta) else _zone_to_json(value.tz)
-        return {name: [int(value.asm8.astype(np.int64)), value.unit, zone]}
-    if isinstance(value, pd.Interval):
-        return {"interval": [scalar_to_json(value.left), scalar_to_json(value.right), value.closed]}
-    if isinstance(value, datetime.datetime):
-        return {"datetime": value.isoformat()}
-    if isinstance(value, datetime.date):
-        return {"date": value.isoformat()}
-    if isinstance(value, pd.Period):
-        return {"period": [value.ordinal, value.freqstr]}
-    for name, (kind, write, _) in _BY_TEXT.items():
+    for name, (kind, write, _) in _LABELS.items():
         if isinstance(value, kind):
             return {name: write(value)}
     raise ArchiveError(
@@ -103,43 +99,56 @@ def scalar_from_json(data: Any) -> Any:
         return np.dtype(body[0]).type(scalar_from_json(body[1]))
     if kind == "missing":
         return pd.NaT if body == "NaT" else pd.NA
-    if kind == "tuple":
-        return tuple(scalar_from_json(item) for item in body)
-    if kind == "bytes":
-        return base64.b64decode(body)
-    if kind == "timestamp":
-        stamp = pd.Timestamp(np.datetime64(body[0], body[1]))
-        return stamp if body[2] is None else stamp.tz_localize("UTC").tz_convert(_zone_from_json(body[2]))
-    if kind == "timedelta":
-        return pd.Timedelta(np.timedelta64(body[0], body[1]))
-    if kind == "interval":
-        return pd.Interval(scalar_from_json(body[0]), scalar_from_json(body[1]), body[2])
-    if kind == "datetime":
-        return datetime.datetime.fromisoformat(body)
-    if kind == "date":
-        return datetime.date.fromisoformat(body)
-    if kind == "period":
-        return pd.Period(ordinal=body[0], freq=body[1])
-    if kind in _BY_TEXT:
-        return _BY_TEXT[kind][2](body)
+    if kind in _LABELS:
+        return _LABELS[kind][2](body)
     raise ArchiveError(f"The file holds a label of the unknown kind {kind!r}; it may be of a newer version.")
 
 
-#: Types of labels that a text says everything about: name -> type, text of a label, label of a text.
-_BY_TEXT: dict[str, tuple[type, Any, Any]] = {
+def _write_ticks(value: Any) -> list[Any]:
+    return [int(value.asm8.astype(np.int64)), value.unit, _zone_to_json(getattr(value, "tz", None))]
+
+
+def _read_stamp(body: Any) -> pd.Timestamp:
+    ticks, unit, zone = body
+    stamp = pd.Timestamp(np.datetime64(ticks, unit))
+    return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(_zone_from_json(zone))
+
+
+def _list_parts(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+#: Labels that JSON has no type for: name -> type, how to write one, how to read it. Subclasses come first.
+_LABELS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "tuple": (
+        tuple,
+        lambda value: [scalar_to_json(item) for item in value],
+        lambda body: tuple(scalar_from_json(item) for item in body),
+    ),
+    "bytes": (bytes, lambda value: base64.b64encode(value).decode("ascii"), base64.b64decode),
+    "timestamp": (pd.Timestamp, _write_ticks, _read_stamp),
+    "timedelta": (
+        pd.Timedelta,
+        _write_ticks,
+        lambda body: pd.Timedelta(np.timedelta64(body[0], body[1])),
+    ),
+    "interval": (
+        pd.Interval,
+        lambda value: [scalar_to_json(value.left), scalar_to_json(value.right), value.closed],
+        lambda body: pd.Interval(scalar_from_json(body[0]), scalar_from_json(body[1]), body[2]),
+    ),
+    "datetime": (datetime.datetime, datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
+    "period": (
+        pd.Period,
+        lambda value: [value.ordinal, value.freqstr],
+        lambda body: pd.Period(ordinal=body[0], freq=body[1]),
+    ),
     "decimal": (decimal.Decimal, str, decimal.Decimal),
     "uuid": (uuid.UUID, str, uuid.UUID),
     "time": (datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    "python timedelta": (
-        datetime.timedelta,
-        lambda value: _parts(value),
-        lambda parts: datetime.timedelta(*parts),
-    ),
+    "python timedelta": (datetime.timedelta, _list_parts, lambda parts: datetime.timedelta(*parts)),
 }
-
-
-def _parts(value: datetime.timedelta) -> list[int]:
-    return [value.days, value.seconds, value.microseconds]
 
 
 def _zone_to_json(zone: Any) -> Any:
@@ -158,7 +167,7 @@ def _zone_to_json(zone: Any) -> Any:
     if isinstance(zone, datetime.timezone):
         name = zone.tzname(None)
         plain = datetime.timezone(zone.utcoffset(None)).tzname(None)
-        return {"offset": [*_parts(zone.utcoffset(None)), None if name == plain else name]}
+        return {"offset": [*_list_parts(zone.utcoffset(None)), None if name == plain else name]}
     if library == "pytz":
         minutes = getattr(zone, "_minutes", None)
         return {"pytz offset": minutes} if zone.zone is None else {"pytz": zone.zone}
@@ -275,6 +284,36 @@ def dtype_from_json(data: Mapping[str, Any]) -> Any:
         return pd.StringDtype("pyarrow_numpy")
 
 
+class Described:
+    """A dataclass that is saved field by field; the annotation of a field says how.
+
+    Fields annotated ``Dtype``, ``Scalar``, ``Columns`` or ``Exact`` (integers of any size) are written
+    in a form that JSON can hold, the others as they are.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description."""
+        own: Any = fields(self)  # type: ignore[arg-type]
+        return {field.name: _get_ways(field)[0](getattr(self, field.name)) for field in own}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`to_json`."""
+        own: Any = fields(cls)  # type: ignore[arg-type]
+        return cls(**{f.name: _get_ways(f)[1](data[f.name]) for f in own if f.name in data})
+
+
+def _get_ways(field: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return how to write and how to read a field of a described dataclass."""
+    ways: dict[str, tuple[Any, Any]] = {
+        "Dtype": (dtype_to_json, dtype_from_json),
+        "Scalar": (scalar_to_json, scalar_from_json),
+        "Columns": (index_to_json, index_from_json),
+        "Exact": (str, int),
+    }
+    return ways.get(field.type, (lambda value: value, lambda value: value))
+
+
 def index_to_json(index: pd.Index) -> dict[str, Any]:
     """Describe column labels: order, types, names, and whether they are a plain range or tuples."""
     if isinstance(index, pd.RangeIndex):
@@ -297,8 +336,7 @@ def index_from_json(data: Mapping[str, Any]) -> pd.Index:
         return pd.RangeIndex(start, stop, step, name=names[0])
     if "multi" in kind:
         return pd.MultiIndex.from_tuples([scalar_from_json(label) for label in kind["multi"]], names=names)
-    labels = np.empty(len(kind["flat"]), dtype=object)
-    labels[:] = [scalar_from_json(label) for label in kind["flat"]]
+    labels = as_objects([scalar_from_json(label) for label in kind["flat"]])
     return pd.Index(labels, dtype=dtype_from_json(kind["dtype"]), name=names[0], tupleize_cols=False)
 
 
@@ -320,10 +358,10 @@ def pack_values(values: Any) -> tuple[dict[str, Any], Arrays]:
     dtype = values.dtype
     if isinstance(dtype, pd.IntervalDtype):
         parts = pd.arrays.IntervalArray(values)
-        left, left_arrays = pack_values(_as_array(parts.left))
-        right, right_arrays = pack_values(_as_array(parts.right))
+        left, left_arrays = pack_values(array_of(parts.left))
+        right, right_arrays = pack_values(array_of(parts.right))
         meta = {"as": "interval", "closed": dtype.closed, "left": left, "right": right}
-        return meta, prefixed("left", left_arrays) | prefixed("right", right_arrays)
+        return meta, add_prefix("left", left_arrays) | add_prefix("right", right_arrays)
     meta = {"dtype": dtype_to_json(dtype)}
     if isinstance(dtype, pd.PeriodDtype):
         return meta | {"as": "periods"}, {"values": np.asarray(values.asi8)}
@@ -340,8 +378,8 @@ def pack_values(values: Any) -> tuple[dict[str, Any], Arrays]:
 def unpack_values(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
     """Rebuild the values of :func:`pack_values` in their dtype."""
     if meta["as"] == "interval":
-        left = unpack_values(meta["left"], nested("left", arrays))
-        right = unpack_values(meta["right"], nested("right", arrays))
+        left = unpack_values(meta["left"], take_prefix("left", arrays))
+        right = unpack_values(meta["right"], take_prefix("right", arrays))
         return pd.arrays.IntervalArray.from_arrays(left, right, closed=meta["closed"])
     dtype = dtype_from_json(meta["dtype"])
     if meta["as"] == "periods":
@@ -349,13 +387,8 @@ def unpack_values(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
     if meta["as"] == "numbers":
         return arrays["values"].astype(dtype) if dtype.kind not in "mM" else arrays["values"].view(dtype)
     found = _unpack_text(arrays) if meta["as"] == "text" else [scalar_from_json(v) for v in meta["list"]]
-    objects = np.empty(len(found), dtype=object)
-    objects[:] = found
+    objects = as_objects(found)
     return objects if dtype == np.dtype(object) else pd.array(objects, dtype=dtype)
-
-
-def _as_array(index: pd.Index) -> Any:
-    return index.to_numpy() if isinstance(index.dtype, np.dtype) else index.array
 
 
 def _pack_text(texts: list[str]) -> Arrays:

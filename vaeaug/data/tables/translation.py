@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, scalar_from_json, scalar_to_json
+from vaeaug.data.tables.access import as_objects
+from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.serialization import Described, Dtype, Scalar
 from vaeaug.errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Translation"]
+__all__ = ["Translation", "TypedTranslation"]
 
 
-class Translation(ABC):
+class Translation(Described, ABC):
     """Turn a column into a plain one that a codec takes, and plain columns back into the dtype it had.
+
+    A translation is a dataclass: what it learned are its fields, which are saved as they are annotated.
 
     Attributes
     ----------
     kind : str
         Name under which a saved translation is found again.
-    dtype : dtype
-        Of the column.
-    marker : object
-        What stands for a missing entry where the column holds objects.
     note : str
         What the values are, where their type does not say it.
     points : tuple of int
@@ -35,15 +33,10 @@ class Translation(ABC):
     """
 
     kind: ClassVar[str]
-    points: tuple[int, ...] = ()
-    note: str = ""
-
-    def __init__(self, dtype: Any, marker: Any = None) -> None:
-        self.dtype, self.marker = dtype, marker
 
     @classmethod
     @abstractmethod
-    def of(cls, series: pd.Series) -> Translation | None:
+    def of(cls, series: pd.Series) -> Self | None:
         """Learn how to translate a column; None if it is no matter for this translation."""
 
     @abstractmethod
@@ -54,14 +47,19 @@ class Translation(ABC):
     def backward(self, series: pd.Series) -> pd.Series:
         """Return a plain column in the dtype of fit."""
 
+    @property
+    def note(self) -> str:
+        """What the values are, for a note to the user; nothing where their type says it."""
+        return ""
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Numbers of the plain column that are point masses, however rare."""
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
-        return {"kind": self.kind, "dtype": dtype_to_json(self.dtype), "marker": scalar_to_json(self.marker)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Translation:
-        """Rebuild from :meth:`to_json`."""
-        return cls(dtype_from_json(data["dtype"]), scalar_from_json(data["marker"]))
+        return {"kind": self.kind, **super().to_json()}
 
     def refuse(self, series: pd.Series, what: str) -> InputError:
         """Return the error for a column that holds something else than in fit."""
@@ -70,9 +68,24 @@ class Translation(ABC):
             f"{what} first."
         )
 
-    def _objects(self, found: list[Any], missing: np.ndarray, name: Any) -> pd.Series:
-        """Return objects as a column, with the marker where they are missing."""
-        objects = np.empty(len(found), dtype=object)
-        objects[:] = found
-        objects[missing] = self.marker
-        return pd.Series(objects, name=name, dtype=object)
+
+@dataclass
+class TypedTranslation(Translation):
+    """A translation back to one dtype.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the column.
+    marker : object
+        What stands for a missing entry where the column holds objects.
+    """
+
+    dtype: Dtype
+    marker: Scalar = None
+
+    def restore(self, series: pd.Series, convert: Callable[[Any], Any]) -> pd.Series:
+        """Return a column of objects: each value converted, and the marker where it is missing."""
+        missing = mask_of(series)
+        found = [self.marker if gap else convert(value) for value, gap in zip(series, missing, strict=True)]
+        return pd.Series(as_objects(found), name=series.name, dtype=object)

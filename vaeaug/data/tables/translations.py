@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,9 @@ import pandas as pd
 from vaeaug.data.tables.calendars import DateNumbers, DateTexts
 from vaeaug.data.tables.clocks import PythonTimes, TimesOfDay
 from vaeaug.data.tables.decimals import Decimals, MixedNumbers
-from vaeaug.data.tables.dtypes import mask_of, missing_marker
-from vaeaug.data.tables.translation import Translation
+from vaeaug.data.tables.dtypes import is_view, mask_of, read_objects
+from vaeaug.data.tables.translation import Translation, TypedTranslation
 from vaeaug.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "RECOGNISED",
@@ -25,13 +23,12 @@ __all__ = [
     "Identities",
     "Intervals",
     "Sparse",
-    "Translation",
     "find_translation",
     "translation_from_json",
 ]
 
 
-class Sparse(Translation):
+class Sparse(TypedTranslation):
     """Sparse columns as dense ones."""
 
     kind = "sparse"
@@ -53,7 +50,7 @@ class Sparse(Translation):
         return series.astype(self.dtype)
 
 
-class ArrowKinds(Translation):
+class ArrowKinds(TypedTranslation):
     """Arrow's dictionaries as categories, its text in views as text, its nulls as a column of NaN."""
 
     kind = "arrow"
@@ -66,7 +63,7 @@ class ArrowKinds(Translation):
         from pyarrow import types
 
         kind = series.dtype.pyarrow_dtype
-        odd = types.is_dictionary(kind) or types.is_null(kind) or _is_view(kind)
+        odd = types.is_dictionary(kind) or types.is_null(kind) or is_view(kind)
         return cls(series.dtype) if odd else None
 
     def forward(self, series: pd.Series) -> pd.Series:
@@ -79,7 +76,7 @@ class ArrowKinds(Translation):
         kind = values.type
         if pa.types.is_null(kind):
             return pd.Series(np.nan, index=series.index, name=series.name, dtype=np.float64)
-        if _is_view(kind):
+        if is_view(kind):
             values = pd.arrays.ArrowExtensionArray(values.cast(pa.large_string()))
         elif pa.types.is_dictionary(kind):
             values = values.unify_dictionaries().to_pandas().array
@@ -94,7 +91,7 @@ class ArrowKinds(Translation):
         kind = self.dtype.pyarrow_dtype
         if pa.types.is_null(kind):
             found = pa.nulls(len(series))
-        elif _is_view(kind):
+        elif is_view(kind):
             found = pa.array(series.astype(object).mask(mask_of(series), None).tolist(), type=kind)
         else:
             plain = pa.array(series.cat.categories, type=kind.value_type)
@@ -104,7 +101,7 @@ class ArrowKinds(Translation):
         return pd.Series(pd.arrays.ArrowExtensionArray(found), index=series.index, name=series.name)
 
 
-class Intervals(Translation):
+class Intervals(TypedTranslation):
     """Intervals as categories, in their order."""
 
     kind = "intervals"
@@ -125,7 +122,7 @@ class Intervals(Translation):
         return series.astype(self.dtype)
 
 
-class Identities(Translation):
+class Identities(TypedTranslation):
     """Objects that are UUIDs as text."""
 
     kind = "uuids"
@@ -133,23 +130,16 @@ class Identities(Translation):
     @classmethod
     def of(cls, series: pd.Series) -> Identities | None:
         """Take objects that are UUIDs."""
-        if series.dtype != np.dtype(object):
-            return None
-        missing = mask_of(series)
-        values = series.to_numpy()
-        is_one = set(map(type, values[~missing].tolist())) == {uuid.UUID}
-        return cls(series.dtype, missing_marker(values[missing])) if is_one else None
+        present, marker = read_objects(series)
+        return cls(series.dtype, marker) if set(map(type, present)) == {uuid.UUID} else None
 
     def forward(self, series: pd.Series) -> pd.Series:
         """Return text."""
-        missing = mask_of(series)
-        return series.astype(object).map(str).astype(object).mask(missing, None)
+        return series.astype(object).map(str).astype(object).mask(mask_of(series), None)
 
     def backward(self, series: pd.Series) -> pd.Series:
         """Return UUIDs."""
-        missing = mask_of(series)
-        found = [None if gap else uuid.UUID(value) for value, gap in zip(series, missing, strict=True)]
-        return self._objects(found, missing, series.name)
+        return self.restore(series, uuid.UUID)
 
 
 #: Translations in the order in which they are tried; a new one is one line here.
@@ -183,11 +173,7 @@ def translation_from_json(data: Mapping[str, Any]) -> Translation:
     ArchiveError
         For a kind that this version does not know.
     """
-    for kind in TRANSLATIONS + RECOGNISED:
-        if kind.kind == data["kind"]:
-            return kind.from_json(data)
-    raise ArchiveError(f"The file holds a column of {data['kind']!r}; was it saved by a newer vaeaug?")
-
-
-def _is_view(kind: Any) -> bool:
-    return str(kind) == "string_view"
+    kinds = {kind.kind: kind for kind in TRANSLATIONS + RECOGNISED}
+    if data["kind"] not in kinds:
+        raise ArchiveError(f"The file holds a column of {data['kind']!r}; was it saved by a newer vaeaug?")
+    return kinds[data["kind"]].from_json(data)
