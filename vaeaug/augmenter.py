@@ -31,8 +31,8 @@ from vaeaug.recipe import Recipe
 from vaeaug.sharding import writer
 from vaeaug.sharding.writer import ShardOptions
 from vaeaug.training.runtime import Runtime
-from vaeaug.utils.random import derive_seed, keyed_seed
-from vaeaug.utils.validation import restored_on_failure
+from vaeaug.utils.random import derive_seed, hash_seed
+from vaeaug.utils.validation import restore_on_failure
 
 __all__ = ["METHODS", "VAEAugmenter", "load"]
 
@@ -289,7 +289,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
         """
-        with restored_on_failure(self):
+        with restore_on_failure(self):
             rows = self._learn(X, y, sample_weight)
         warn_if_collapsed(self.history_, rows)
         return self
@@ -978,7 +978,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 # load one file would make the same rows.
                 return derive_seed(random_state)
             self._calls += 1
-            return keyed_seed(self._fitted.seed, self._calls)
+            return hash_seed(self._fitted.seed, self._calls)
 
         return draw
 

@@ -20,7 +20,7 @@ from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.frames import is_foreign, to_pandas
-from vaeaug.utils.random import derive_seed, keyed_seed
+from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.rows import append_rows, extend_labels, select_rows
 from vaeaug.utils.validation import (
     as_array,
@@ -203,7 +203,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         else:
             labels = class_labels(y_fit)
             new, sources = typical_rows(
-                lambda asked, attempt: self._make(X_fit, y_fit, asked, keyed_seed(seed, attempt)),
+                lambda asked, attempt: self._make(X_fit, y_fit, asked, hash_seed(seed, attempt)),
                 _Jury(self._ids, random_state=seed).fit(X_fit, labels),
                 labels,
                 positions,
@@ -221,7 +221,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.dropped_ = judge.no_counts()
         found, kept, missing = [], [], positions
         for attempt in range(_ATTEMPTS):
-            new, sources = self._make(X_fit, y_fit, missing, keyed_seed(seed, attempt))
+            new, sources = self._make(X_fit, y_fit, missing, hash_seed(seed, attempt))
             verdict = judge.judge(_without(new, self._ids), select_rows(y_fit, missing))
             self.dropped_ = self.dropped_ + verdict.counts
             chosen = self._rename(

@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from vaeaug import BatchAugment
 from vaeaug.errors import InputError, UnknownLabelError
-from vaeaug.utils.random import derive_seed, keyed_seed
+from vaeaug.utils.random import derive_seed, hash_seed
 
 LABELS = torch.tensor([0, 1, 2, 1] * 10)
 
@@ -302,7 +302,7 @@ def test_tensors_are_those_that_the_augmenter_makes(layout, method, dtype):
     augmenter = fast(**parameters).fit(held, LABELS.numpy())
     given = images if dtype == torch.uint8 else images.to(dtype) / 255
     new, _ = augment(augmenter, p=1.0, method=method)(given, LABELS)
-    seed = keyed_seed(derive_seed(0), 0, 0, 32)
+    seed = hash_seed(derive_seed(0), 0, 0, 32)
     if method == "prior":
         made = augmenter.sample(40, y=LABELS.numpy(), random_state=seed)[0]
     else:

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.torchvision import VAEVariation
-from vaeaug.utils.random import keyed_seed
+from vaeaug.utils.random import hash_seed
 
 GREY = torch.full((1, 6, 5), 100, dtype=torch.uint8)
 
@@ -210,7 +210,7 @@ def test_tensors_are_varied_as_the_augmenter_varies_arrays():
     seen = torch.from_numpy(images)[:, None]
     transform = variation(REAL, labels_getter=lambda sample: sample[1])
     found = transform(seen, torch.from_numpy(labels))[0]
-    seed = keyed_seed(0, 0, 1, 52)
+    seed = hash_seed(0, 0, 1, 52)
     made = REAL.vary(images, labels, random_state=seed)
     assert np.abs(found[:, 0].numpy().astype(int) - made.astype(int)).max() <= 1
 

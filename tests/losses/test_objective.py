@@ -10,7 +10,7 @@ from vaeaug.losses.bounds import KullbackLeibler, Reconstruction
 from vaeaug.losses.objective import Objective
 from vaeaug.losses.schedules import Ramp
 from vaeaug.losses.term import Adversary
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 B = 4000
 BLOCKS = ((0, 3), (3, 5))
@@ -141,7 +141,7 @@ def test_what_critics_were_shown_of_another_batch_is_not_used(batch):
 
 def test_whole_blocks_are_hidden(batch):
     found = objective().train()
-    with isolated_torch(0):
+    with isolate_torch(0):
         found(batch, 1.0)
     hidden = hidden_rows(batch[1], found.vae.seen)
     for (a, b), gone in zip(BLOCKS, hidden.T, strict=True):
@@ -151,7 +151,7 @@ def test_whole_blocks_are_hidden(batch):
 
 def test_blocks_are_hidden_at_the_rate_asked_for_and_independently(batch):
     found = objective(0.25).train()
-    with isolated_torch(0):
+    with isolate_torch(0):
         found(batch, 1.0)
     hidden = hidden_rows(batch[1], found.vae.seen).double()
     spread = (0.25 * 0.75 / B) ** 0.5

@@ -14,15 +14,15 @@ from vaeaug.errors import InputError
 from vaeaug.losses.perceptual import Perceptual
 from vaeaug.losses.term import Setting
 from vaeaug.nn.vae import Pass
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 B, SHAPE = 6, (1, 12, 12)
 SETTING = Setting(None, 4, (0, 2), SHAPE, 144)
 
 
 @pytest.fixture(autouse=True)
-def seeded():
-    with isolated_torch(7):
+def clone_with_seed():
+    with isolate_torch(7):
         yield
 
 

@@ -21,15 +21,15 @@ from vaeaug.model.builder import build
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.vae import Pass
 from vaeaug.recipe import Recipe
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 B = 8
 BLUEPRINT = blueprint(latent_dim=4)
 
 
 @pytest.fixture(autouse=True)
-def seeded():
-    with isolated_torch(4):
+def clone_with_seed():
+    with isolate_torch(4):
         yield
 
 
@@ -247,9 +247,9 @@ def test_a_verdict_counts_once_for_every_value(vae, batch):
     many.critic.load_state_dict(few.critic.state_dict())
     few(passed)
     # The view of a table row is drawn, so both must be shown the same.
-    with isolated_torch(0):
+    with isolate_torch(0):
         one = few(passed)
-    with isolated_torch(0):
+    with isolate_torch(0):
         seven = many(passed)
     torch.testing.assert_close(seven, 7 * one)
 

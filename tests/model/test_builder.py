@@ -15,7 +15,7 @@ from vaeaug.nn.likelihoods.pixels import PIXELS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 PARTS = [
     (part, name)
@@ -87,7 +87,7 @@ def test_the_context_may_be_empty(rows, context):
 
 def test_a_seed_decides_the_weights():
     def built():
-        with isolated_torch(3):
+        with isolate_torch(3):
             return build(blueprint()).state_dict()
 
     first, second = built(), built()

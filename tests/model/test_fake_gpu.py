@@ -15,7 +15,7 @@ from vaeaug.model.builder import build
 from vaeaug.model.fitted import get_fitted
 from vaeaug.nn.distributions import draw
 from vaeaug.utils import random
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 GPU = torch.device("cuda", 0)
 ROWS = 32
@@ -49,9 +49,9 @@ def test_a_training_pass_and_a_draw_stay_on_the_device_of_the_batch(variant, fit
     augmenter = fit(**({} if variant == "default" else VARIANTS[variant]), max_iter=1)
     blueprint = get_fitted(augmenter).model.blueprint
     mode = FakeTensorMode()
-    with isolated_torch(0):
+    with isolate_torch(0):
         objective = move_to_fake_gpu(build(blueprint), mode)
-    with mode, isolated_torch(0):
+    with mode, isolate_torch(0):
         x = torch.zeros(ROWS, *blueprint.layout.shape, device=GPU)
         c = torch.zeros(ROWS, get_fitted(augmenter).context.width, device=GPU)
         pieces = objective((x, c), 0.5)

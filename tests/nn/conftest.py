@@ -2,10 +2,10 @@
 
 import pytest
 
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 
 @pytest.fixture(autouse=True)
-def seeded():
-    with isolated_torch(20):
+def clone_with_seed():
+    with isolate_torch(20):
         yield

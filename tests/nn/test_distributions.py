@@ -12,7 +12,7 @@ from torch.distributions import (
 )
 
 from vaeaug.nn.distributions import DiagonalGaussian, GaussianMixture, draw, gaussian_log_prob
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 DTYPE = torch.float64
 
@@ -113,7 +113,7 @@ def test_temperature_scales_the_noise(gaussian):
 
 
 def gaussian_draw(gaussian, temperature):
-    with isolated_torch(3):
+    with isolate_torch(3):
         return draw(gaussian, temperature)
 
 

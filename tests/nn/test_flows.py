@@ -6,14 +6,14 @@ from contracts import every_parameter_has_a_gradient, stirred
 
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.priors.flow import FlowDistribution, FlowMatchingObjective, VelocityField
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 D, K = 2, 3
 
 
 def flow(c, steps=32, gain=1.0, **options):
     """Return the flow of a random field, of moderate speed, with a shift and a scale."""
-    with isolated_torch(4):
+    with isolate_torch(4):
         field = stirred(VelocityField(D, c.shape[1], width=16, depth=1))
     with torch.no_grad():
         field.out.weight.mul_(gain)
@@ -49,7 +49,7 @@ def test_an_untrained_flow_is_the_scaled_normal(c):
 def test_log_prob_is_the_change_of_variables_of_draw(c, guidance):
     """log p(f(ε)) = log N(ε) − log |det ∂f/∂ε|, with the Jacobian of the drawing itself."""
     moving = flow(c[:1], steps=64, gain=0.5, guidance=guidance)
-    with isolated_torch(1):
+    with isolate_torch(1):
         noise = torch.randn(1, D, dtype=torch.float64)
 
     def carry(start):
@@ -59,7 +59,7 @@ def test_log_prob_is_the_change_of_variables_of_draw(c, guidance):
             z = z + 0.5 * step * (first + moving._velocity(z + step * first, (i + 1) * step, moving.c))
         return (z * moving.spread + moving.centre)[0]
 
-    with isolated_torch(1):
+    with isolate_torch(1):
         drawn = moving.draw()
     torch.testing.assert_close(drawn[0], carry(noise[0]))
     jacobian = torch.autograd.functional.jacobian(carry, noise[0])

@@ -12,7 +12,7 @@ from vaeaug.nn.priors.flow import FlowPrior
 from vaeaug.nn.priors.gaussian import GaussianPrior
 from vaeaug.nn.priors.mixture import MixturePrior
 from vaeaug.nn.priors.registry import PRIORS
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 CLASSES, D = 2, 2
 LABELS = [0] * 150 + [1] * 50
@@ -55,7 +55,7 @@ def name(request):
 
 @pytest.fixture(scope="module")
 def prior(name):
-    with isolated_torch(1):
+    with isolate_torch(1):
         return fitted(name, *made_codes(), **OPTIONS.get(name, {}))
 
 

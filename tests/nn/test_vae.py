@@ -12,7 +12,7 @@ from vaeaug.nn.networks import CodeDecoder, RowEncoder
 from vaeaug.nn.posteriors.gaussian import GaussianPosterior
 from vaeaug.nn.priors.base import Sizes, StandardPrior
 from vaeaug.nn.vae import VAE
-from vaeaug.utils.random import isolated_torch
+from vaeaug.utils.random import isolate_torch
 
 LAYOUT = Layout.row([Span("categorical", 3), Span("categorical", 4)])
 D, K, B = 2, 2, 5
@@ -59,9 +59,9 @@ def test_sample_returns_one_row_per_context(vae, c):
 
 
 def test_sample_is_a_draw_of_the_prior_decoded(vae, c):
-    with isolated_torch(5):
+    with isolate_torch(5):
         sampled = vae.sample(c, 0.7)
-    with isolated_torch(5):
+    with isolate_torch(5):
         codes = vae.latent.sample(c, 0.7)
         torch.testing.assert_close(sampled, draw(vae.decode(codes, c), 0.7), rtol=0, atol=0)
 

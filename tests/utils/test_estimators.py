@@ -5,7 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
+from vaeaug.utils.estimators import class_weight_keyword, clone_with_seed, describe, weight_keyword
 
 
 def test_where_weights_go():
@@ -25,11 +25,11 @@ def test_where_class_weights_are_set():
 
 def test_only_open_random_states_are_set():
     model = make_pipeline(StandardScaler(), HistGradientBoostingClassifier())
-    copy = seeded(model, 7)
+    copy = clone_with_seed(model, 7)
     assert copy[-1].random_state == 7
     assert model[-1].random_state is None
-    assert seeded(RandomForestClassifier(random_state=3), 7).random_state == 3
-    assert isinstance(seeded(BaseEstimator(), 7), BaseEstimator)
+    assert clone_with_seed(RandomForestClassifier(random_state=3), 7).random_state == 3
+    assert isinstance(clone_with_seed(BaseEstimator(), 7), BaseEstimator)
 
 
 def test_names():

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from vaeaug.errors import InputError
-from vaeaug.utils.files import check_writable, staged
+from vaeaug.utils.files import check_writable, replace_file
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with staged(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -29,7 +29,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     path.write_text("old")
 
     def write() -> None:
-        with staged(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_text("half of the n")
             raise error
 
@@ -42,7 +42,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match=r"a.txt cannot be written: No space left"),
-        staged(tmp_path / "a.txt"),
+        replace_file(tmp_path / "a.txt"),
     ):
         raise OSError(28, "No space left on device")
 
@@ -52,7 +52,7 @@ def test_permissions_stay_and_links_are_followed(tmp_path: Path) -> None:
     path.write_text("old")
     path.chmod(0o640)
     link.symlink_to(path)
-    with staged(link) as temporary:
+    with replace_file(link) as temporary:
         temporary.write_text("new")
     assert link.is_symlink()
     assert path.read_text() == "new"
@@ -104,14 +104,14 @@ def test_what_is_no_regular_file_is_refused_and_stays(
         path = tmp_path / "link"
         path.symlink_to(target)
     before = target.stat()
-    with pytest.raises(InputError, match=f"is {kind}; give the path of a file"), staged(path):
+    with pytest.raises(InputError, match=f"is {kind}; give the path of a file"), replace_file(path):
         pass
     assert (target.stat().st_mode, target.stat().st_ino) == (before.st_mode, before.st_ino)
 
 
 def test_a_link_to_nothing_yet_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "new.txt")
-    with staged(tmp_path / "link") as temporary:
+    with replace_file(tmp_path / "link") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "new.txt").read_text() == "new"

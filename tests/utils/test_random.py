@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from vaeaug.utils.random import derive_seed, isolated_torch, numpy_generator, torch_generator
+from vaeaug.utils.random import derive_seed, isolate_torch, numpy_generator, torch_generator
 
 
 def test_an_int_gives_the_same_seed_every_time():
@@ -55,16 +55,16 @@ def test_keys_give_independent_repeatable_streams():
 
 def test_a_block_has_a_stream_of_its_own():
     torch.manual_seed(1)
-    with isolated_torch(5, 6):
+    with isolate_torch(5, 6):
         first = torch.rand(3)
     torch.manual_seed(2)
-    with isolated_torch(5, 6):
+    with isolate_torch(5, 6):
         assert torch.equal(torch.rand(3), first)
 
 
 def test_the_global_stream_is_put_back():
     before = torch.get_rng_state()
-    with isolated_torch(5):
+    with isolate_torch(5):
         torch.rand(3)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -73,7 +73,7 @@ def test_the_global_stream_is_put_back_after_an_error():
     before = torch.get_rng_state()
 
     def fail():
-        with isolated_torch(5):
+        with isolate_torch(5):
             raise KeyError(torch.rand(3))
 
     with pytest.raises(KeyError):
@@ -82,10 +82,10 @@ def test_the_global_stream_is_put_back_after_an_error():
 
 
 def test_blocks_may_be_nested():
-    with isolated_torch(1):
+    with isolate_torch(1):
         expected = torch.rand(4)
-    with isolated_torch(1):
+    with isolate_torch(1):
         first = torch.rand(2)
-        with isolated_torch(2):
+        with isolate_torch(2):
             torch.rand(7)
         assert torch.equal(torch.cat([first, torch.rand(2)]), expected)

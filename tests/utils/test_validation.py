@@ -13,7 +13,7 @@ from vaeaug.utils.validation import (
     check_weights,
     refuse_repeated_columns,
     refuse_text,
-    restored_on_failure,
+    restore_on_failure,
 )
 
 
@@ -108,7 +108,7 @@ def test_attributes_are_put_back_on_failure(error):
     thing = Thing()
 
     def fail():
-        with restored_on_failure(thing):
+        with restore_on_failure(thing):
             thing.kept, thing.new = 2, 3
             raise error
 
@@ -119,6 +119,6 @@ def test_attributes_are_put_back_on_failure(error):
 
 def test_attributes_are_kept_on_success():
     thing = Thing()
-    with restored_on_failure(thing):
+    with restore_on_failure(thing):
         thing.kept, thing.new = 2, 3
     assert vars(thing) == {"kept": 2, "new": 3}

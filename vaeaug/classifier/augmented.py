@@ -24,7 +24,7 @@ from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.sampler import VAEOverSampler, class_labels
-from vaeaug.utils.estimators import seeded, weight_keyword
+from vaeaug.utils.estimators import clone_with_seed, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
@@ -243,7 +243,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             warnings.simplefilter("ignore")
             # Some rows may be too few for a classifier that the whole suits: then all of them decide.
             for rows in (some, np.concatenate([everything, some])):
-                model, part = seeded(self.estimator, 0), _safe_indexing(X, rows)
+                model, part = clone_with_seed(self.estimator, 0), _safe_indexing(X, rows)
                 try:
                     with explain_failure(self.estimator, X, "AugmentedClassifier"):
                         fit_rows(model, part, labels[rows])

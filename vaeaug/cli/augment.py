@@ -19,7 +19,7 @@ from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sampler import class_labels
 from vaeaug.sharding.worker import with_labels
-from vaeaug.utils.files import clear_temporaries, staged
+from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
 from vaeaug.utils.wording import count, list_names
 
@@ -176,7 +176,7 @@ def _write(options: Namespace, table: TableFile, augmenter: VAEAugmenter, new: p
     if not options.model_out:
         table.write(options.out, new, options.flag_column)
         return
-    with staged(options.model_out) as temporary:
+    with replace_file(options.model_out) as temporary:
         augmenter.save(temporary)
         table.write(options.out, new, options.flag_column)
     print(

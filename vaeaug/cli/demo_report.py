@@ -17,7 +17,7 @@ from vaeaug.evaluation.privacy import exact_copies
 from vaeaug.io.tables import write_frame
 from vaeaug.plotting.displays import LatentScatterDisplay, LossCurvesDisplay, MarginalsDisplay, ScoresDisplay
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
-from vaeaug.utils.files import staged
+from vaeaug.utils.files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -191,7 +191,7 @@ def write_all(
     new = X_res.iloc[len(split.X) :]
     pictures = _pictures(split, augmenter, new, outcome)
     for name, picture in pictures.items():
-        with staged(out / f"{name}.png") as temporary:
+        with replace_file(out / f"{name}.png") as temporary:
             temporary.write_bytes(picture.png)
     real = np.arange(len(X_res)) < len(split.X)
     write_frame(out / "augmented.csv", X_res.assign(diagnosis=y_res, synthetic=~real))

@@ -14,7 +14,7 @@ import pandas as pd
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.nn.precision import has_bfloat16
 from vaeaug.utils.random import numpy_generator
-from vaeaug.utils.versions import installed_versions
+from vaeaug.utils.versions import find_versions
 
 __all__ = ["describe_machine", "examine", "repeat_draws"]
 
@@ -53,7 +53,7 @@ def describe_machine() -> dict[str, str]:
     """Return versions, system, processor, threads, and the precision of products, as text by heading."""
     import torch
 
-    versions = installed_versions(_LIBRARIES, absent="absent")
+    versions = find_versions(_LIBRARIES, absent="absent")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     threads = [f"torch {torch.get_num_threads()} of {os.cpu_count()}"]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -19,7 +19,7 @@ from vaeaug.augmenter import load
 from vaeaug.model.explore import Explored, explore
 from vaeaug.model.fitted import get_fitted
 from vaeaug.reports.pages import read_asset, render
-from vaeaug.utils.files import staged
+from vaeaug.utils.files import replace_file
 from vaeaug.utils.wording import count
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def write_studio(
     """
     found = explore(get_fitted(augmenter), augmenter.class_names_, steps=steps)
     page = studio_page(found, title, source)
-    with staged(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return found
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.images import channels_first, image_features
-from vaeaug.utils.random import derive_seed, isolated_torch, numpy_generator
+from vaeaug.utils.random import derive_seed, isolate_torch, numpy_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ class SmallConvClassifier(ClassifierMixin, BaseEstimator):
         weights = np.ones(len(images)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         weights = weights / weights.mean()
         seed = derive_seed(self.random_state)
-        with isolated_torch(seed, 1):
+        with isolate_torch(seed, 1):
             self.network_ = _network(images, self.width, len(self.classes_))
             self._train(images, codes, weights, numpy_generator(seed, 2))
         return self

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.evaluation.encoders import PlainColumns, build_encoder
 from vaeaug.evaluation.tables import join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
-from vaeaug.utils.random import keyed_seed, numpy_generator
+from vaeaug.utils.random import hash_seed, numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 from vaeaug.utils.validation import check_number
 
@@ -155,7 +155,7 @@ class Committee(BaseEstimator):
         return np.sort(np.concatenate([small, rest[: max(0, self.max_rows - len(small))]]))
 
     def _train(self, features: pd.DataFrame, groups: np.ndarray, fold: int) -> list[tuple[Any, np.ndarray]]:
-        seed = keyed_seed(self.random_state, _MODEL, fold)
+        seed = hash_seed(self.random_state, _MODEL, fold)
         kinds = PlainColumns.find_kinds(features)
         plain, scaled = (
             build_encoder(*kinds, scaled=each, unknown="infrequent_if_exist") for each in (False, True)

@@ -22,7 +22,7 @@ from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.distances import ScaledTables, measure_reach, nearest
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
-from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number
 
 __all__ = ["REASONS", "LabelFilter", "Verdict"]
@@ -169,7 +169,7 @@ class LabelFilter(BaseEstimator):
         self._shape = self._real.shape[1:]
         self._projection: Any = None
         if _is_image(X) and self._real.shape[1] > _COMPONENTS and len(self._real) > _COMPONENTS:
-            seed = keyed_seed(self._seed, _PROJECTION)
+            seed = hash_seed(self._seed, _PROJECTION)
             self._projection = PCA(_COMPONENTS, svd_solver="randomized", random_state=seed).fit(self._real)
         self._fit_models()
         if not isinstance(self._real, pd.DataFrame):
@@ -254,7 +254,7 @@ class LabelFilter(BaseEstimator):
     def _model(self, rows: int, fold: int) -> Any:
         if self.estimator is not None:
             return clone(self.estimator)
-        seed = keyed_seed(self._seed, _MODEL, fold)
+        seed = hash_seed(self._seed, _MODEL, fold)
         if isinstance(self._real, pd.DataFrame):
             return HistGradientBoostingClassifier(class_weight="balanced", random_state=seed)
         width = min(_COMPONENTS, self._real.shape[1], rows - 1)

@@ -16,7 +16,7 @@ from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
-from vaeaug.utils.random import derive_seed, keyed_seed, neutral_torch, numpy_generator
+from vaeaug.utils.random import derive_seed, hash_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
 
 __all__ = ["BatchAugment"]
@@ -133,7 +133,7 @@ class BatchAugment(nn.Module):
             exchange.check(raw, lambda i: f"images[{i}]", self._mistakes(exchange))
             rows = torch.from_numpy(chosen).to(images.device)
             with explain_forked_cuda(_WHO):
-                new = self._normalise(self._make(raw, exchange, rows, y, keyed_seed(*key, _MAKE)))
+                new = self._normalise(self._make(raw, exchange, rows, y, hash_seed(*key, _MAKE)))
         self.calls += 1  # a batch that is refused is none
         return replace_rows(images, rows, new.to(images.device, images.dtype)), labels
 

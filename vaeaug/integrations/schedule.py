@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vaeaug.latent.arithmetic import pick_sources
-from vaeaug.utils.random import keyed_seed, numpy_generator
+from vaeaug.utils.random import hash_seed, numpy_generator
 
 __all__ = ["Schedule"]
 
@@ -100,4 +100,4 @@ class Schedule:
 
     def block_seed(self, generation: int, block: int, attempt: int = 0) -> int:
         """Return the ``random_state`` that a block of slots is made with."""
-        return keyed_seed(self.seed, _BLOCK, generation, block, attempt)
+        return hash_seed(self.seed, _BLOCK, generation, block, attempt)

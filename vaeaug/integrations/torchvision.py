@@ -17,7 +17,7 @@ from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind
 from vaeaug.integrations.tensors import replace_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
-from vaeaug.utils.random import derive_seed, keyed_seed, numpy_generator
+from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number
 
 __all__ = ["VAEVariation"]
@@ -126,7 +126,7 @@ class _Once(v2.Transform):
         key = owner.next_key()
         rows = max((_count(item) for item in flat_inputs if _is_image(item)), default=0)
         chosen = numpy_generator(*key, _CHOICE).random(rows) < owner.p
-        return {"chosen": chosen, "seed": keyed_seed(*key, _MAKE)}
+        return {"chosen": chosen, "seed": hash_seed(*key, _MAKE)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Return one part of the sample, varied if it is an image."""

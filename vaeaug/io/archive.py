@@ -15,8 +15,8 @@ import safetensors
 import safetensors.numpy
 
 from vaeaug.errors import ArchiveError, InputError
-from vaeaug.utils.files import check_readable, staged
-from vaeaug.utils.versions import installed_versions
+from vaeaug.utils.files import check_readable, replace_file
+from vaeaug.utils.versions import find_versions
 
 __all__ = ["FORMAT", "fingerprint", "read", "write"]
 
@@ -83,7 +83,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     header, arrays = _load(path)
     written = header.get("format")
     if not isinstance(written, int):
-        raise _damaged(path)
+        raise _explain_damage(path)
     if written > FORMAT:
         versions = header.get("versions")
         writer = versions.get("vaeaug") if isinstance(versions, dict) else None
@@ -93,7 +93,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
         )
     text = header.get("manifest")
     if not isinstance(text, str) or header.get("digest") != _digest(text, arrays):
-        raise _damaged(path)
+        raise _explain_damage(path)
     return json.loads(text), arrays
 
 
@@ -137,13 +137,13 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         if isinstance(error, ArchiveError):
             raise
-        raise _damaged(path) from error
+        raise _explain_damage(path) from error
     if not isinstance(header, dict):
-        raise _damaged(path)
+        raise _explain_damage(path)
     return header, arrays
 
 
-def _damaged(path: Path) -> ArchiveError:
+def _explain_damage(path: Path) -> ArchiveError:
     return ArchiveError(
         f"{path} is damaged, or is not a file that vaeaug wrote; save the model again or take another copy."
     )
@@ -152,7 +152,7 @@ def _damaged(path: Path) -> ArchiveError:
 def _replace(path: str | os.PathLike[str], content: bytes) -> None:
     """Put content at a path in one move."""
     try:
-        with staged(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_bytes(content)
     except InputError as error:
         raise ArchiveError(str(error)) from error
@@ -200,4 +200,4 @@ def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 def _versions() -> dict[str, str]:
     """Return versions of the libraries that a model depends on, without importing them."""
-    return {"python": python_version(), **installed_versions(_LIBRARIES, absent="unknown")}
+    return {"python": python_version(), **find_versions(_LIBRARIES, absent="unknown")}

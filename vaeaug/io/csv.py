@@ -90,7 +90,7 @@ class TextColumn:
         if self.cells.str.contains("\0", regex=False).any():
             return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
         if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
-            return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quoted(name)}"]
+            return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quote(name)}"]
         if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
             return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
@@ -100,7 +100,7 @@ class TextColumn:
                 return [f"column {name!r} is read as text, because of cells such as {example[:_SHOWN]!r}…"]
             return [
                 f"column {name!r} is read as text, because of cells such as {example!r}; if these mean "
-                f"missing, add --missing {_quoted(example)}"
+                f"missing, add --missing {_quote(example)}"
             ]
         return []
 
@@ -215,18 +215,18 @@ def _read_dates(cells: pd.Series, empty: pd.Series) -> TextColumn:
     if not len(filled):
         raise InputError(f"Column {cells.name!r} has no dates: all its cells are empty.")
     for style in _date_styles(filled.iloc[0]):
-        values = _parsed(filled, style)
+        values = _parse_dates(filled, style)
         if values.notna().all():
             kept = style != _ISO and (values.dt.strftime(style) == filled).all()
             return TextColumn(cells, values.reindex(cells.index), style if kept else _ISO)
-    odd = filled[_parsed(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
+    odd = filled[_parse_dates(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
     raise InputError(
         f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one, or not written like "
         f"{filled.iloc[0]!r}; correct it, or read the column as text."
     )
 
 
-def _parsed(filled: pd.Series, style: str) -> pd.Series:
+def _parse_dates(filled: pd.Series, style: str) -> pd.Series:
     """Return the cells as dates, missing where they are not of this style; in UTC where offsets differ."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -251,6 +251,6 @@ def _is_text(values: pd.Series) -> bool:
     return bool(pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values))
 
 
-def _quoted(text: object) -> str:
+def _quote(text: object) -> str:
     plain = str(text)
     return plain if re.fullmatch(r"[\w.-]+", plain) else f'"{plain}"'

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.utils.files import staged
+from vaeaug.utils.files import replace_file
 from vaeaug.utils.frames import as_arrow_array
 from vaeaug.utils.wording import first_line
 
@@ -21,7 +21,7 @@ __all__ = [
     "check_pyarrow",
     "count_values",
     "is_whole",
-    "named_failures",
+    "name_failures",
     "open_parquet",
     "schema_of",
     "write_parquet",
@@ -81,7 +81,7 @@ def write_parquet(path: str | os.PathLike[str], tables: Iterable[Any], schema: A
     import pyarrow.parquet as pq
 
     options = {"compression": "zstd", "use_dictionary": _repeating(schema)}
-    with staged(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+    with replace_file(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for table in tables:
             writer.write_table(table)
 
@@ -126,7 +126,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
-        with named_failures(fragment.path):
+        with name_failures(fragment.path):
             found = fragment.physical_schema
         if first is None:
             first, schema = fragment.path, found
@@ -160,7 +160,7 @@ def count_values(dataset: Any, column: str) -> dict[Any, int]:
         raise InputError(f"The files have no column {column!r}; they have {', '.join(dataset.schema.names)}.")
     counts: Counter[Any] = Counter()
     for fragment in dataset.get_fragments():
-        with named_failures(fragment.path):
+        with name_failures(fragment.path):
             for batch in fragment.to_batches(columns=[column]):
                 values = batch.column(0)
                 if pa.types.is_dictionary(values.type):
@@ -186,7 +186,7 @@ def count_values(dataset: Any, column: str) -> dict[Any, int]:
 
 
 @contextmanager
-def named_failures(path: str) -> Iterator[None]:
+def name_failures(path: str) -> Iterator[None]:
     """Turn failures of reading into a sentence that names the file."""
     import pyarrow as pa
 

@@ -11,7 +11,7 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.io.csv import TextColumn, read_column
 from vaeaug.io.text import TextTable, read_text, write_text
-from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, staged
+from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, replace_file
 from vaeaug.utils.wording import first_line
 
 __all__ = ["TableFile", "formula_columns", "read_table", "write_frame"]
@@ -69,7 +69,7 @@ class TableFile:
                 f"The table has a column {flag_column!r} already; name the flag column otherwise."
             )
         if self.text is not None and self.spelling is not None and suffix in SEPARATORS:
-            text = self.text.separated_by(self.separators[suffix])
+            text = self.text.use_separator(self.separators[suffix])
             cells = [column.spell(new.iloc[:, j]).tolist() for j, column in enumerate(self.spelling)]
             write_text(path, text.compose(cells, flag_column), text.encoding, text.mark)
             return
@@ -148,7 +148,7 @@ def write_frame(path: str | os.PathLike[str], frame: pd.DataFrame) -> None:
         If the path cannot be written.
     """
     suffix = check_format(path)
-    with staged(path) as temporary:
+    with replace_file(path) as temporary:
         if suffix in PARQUET:
             try:
                 frame.to_parquet(temporary, index=False, engine="pyarrow")

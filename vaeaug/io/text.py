@@ -15,7 +15,7 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.utils.files import staged
+from vaeaug.utils.files import replace_file
 
 __all__ = ["TextTable", "check_encoding", "read_names", "read_text", "write_text"]
 
@@ -73,7 +73,7 @@ class TextTable:
     tail: str = ""
     quoted: list[tuple[bool, bool]] = field(default_factory=list)
 
-    def separated_by(self, separator: str) -> TextTable:
+    def use_separator(self, separator: str) -> TextTable:
         """Return the table with another separator; quotes stay only where they are needed."""
         if separator == self.separator:
             return self
@@ -110,9 +110,9 @@ class TextTable:
             width = max(len(_split(self.head, self.separator)), len(self.names))
             quoted = bool(self.quoted) and all(always for always, _ in self.quoted)
             cell = _spell([str(flag_column)], self.separator, [(quoted, quoted)])
-            head = self._extended(head, width, width, cell)
+            head = self._extend(head, width, width, cell)
             records = [
-                self._extended(record, own, width, "False")
+                self._extend(record, own, width, "False")
                 for record, own in zip(records, self.widths, strict=True)
             ]
         last = [head, *records[-1:]][-1]
@@ -134,7 +134,7 @@ class TextTable:
         found = _END.search(self.head)
         return (found.group() if found else "") or "\n"
 
-    def _extended(self, record: str, own: int, width: int, cell: str) -> str:
+    def _extend(self, record: str, own: int, width: int, cell: str) -> str:
         """Return a record of ``own`` cells with one more cell in the place behind ``width`` others."""
         place = _END.search(record)
         body, end = (record[: place.start()], place.group()) if place else (record, "")
@@ -233,7 +233,7 @@ def write_text(
     InputError
         If the path cannot be written, or a character is none of the encoding.
     """
-    with staged(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as file:
+    with replace_file(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as file:
         try:
             file.write("\ufeff" if mark else "")
             file.writelines(pieces)

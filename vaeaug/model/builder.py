@@ -197,7 +197,7 @@ def build(blueprint: Blueprint) -> Objective:
     """Build the objective and the VAE in it.
 
     Initial weights come from torch's global stream, so call it inside
-    ``randomness.isolated_torch``.
+    :func:`isolate_torch`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.labels.editing import changed_context
+from vaeaug.data.labels.editing import change_context
 from vaeaug.data.labels.variables import ClassBlock
 from vaeaug.errors import InputError
 from vaeaug.latent.directions import Directions
@@ -95,7 +95,7 @@ def edit(
     if directions is None:
         if attributes is not None:
             raise InputError("attributes go with directions; without them pass control variables in y.")
-        c = changed_context(fitted.context, source.c, change.attribute, change.amount, change.value)
+        c = change_context(fitted.context, source.c, change.attribute, change.amount, change.value)
         return _decode(fitted, recondition(space, source, c=c, pull=pull), like)
     moved = directions.move(
         source.z,

@@ -19,7 +19,7 @@ from vaeaug.nn.distributions import draw
 from vaeaug.nn.precision import reduce_precision
 from vaeaug.nn.vae import VAE
 from vaeaug.training.runtime import Runtime
-from vaeaug.utils.random import Purpose, isolated_torch, neutral_torch
+from vaeaug.utils.random import Purpose, isolate_torch, neutral_torch
 
 __all__ = ["Model"]
 
@@ -54,7 +54,7 @@ class Model:
     @classmethod
     def create(cls, blueprint: Blueprint, runtime: Runtime, seed: int) -> Model:
         """Build a model with fresh weights."""
-        with isolated_torch(seed, Purpose.INITIAL):
+        with isolate_torch(seed, Purpose.INITIAL):
             return cls(blueprint, build(blueprint), runtime)
 
     @property
@@ -220,7 +220,7 @@ class Model:
         stay = isinstance(arrays[0], Tensor)
         with self.runtime.session(), torch.no_grad():
             for i, chunk in enumerate(self.chunks(*arrays, device=device, most=most)):
-                with isolated_torch(seed, i):
+                with isolate_torch(seed, i):
                     found.append(tuple(part if stay else part.cpu().numpy() for part in run(*chunk)))
         join: Any = torch.cat if stay else np.concatenate
         if found:

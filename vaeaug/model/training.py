@@ -23,7 +23,7 @@ from vaeaug.training.distributed import Team
 from vaeaug.training.loop import train
 from vaeaug.training.options import TrainingResult
 from vaeaug.training.rows import Block, StreamedRows
-from vaeaug.utils.random import Purpose, isolated_torch
+from vaeaug.utils.random import Purpose, isolate_torch
 
 __all__ = ["TrainingRows", "calibrate", "fit_prior", "share_weights", "train_networks"]
 
@@ -83,7 +83,7 @@ def train_networks(
     x, c, weights = rows.x, rows.c, rows.weights
     model.forget_copies()
     device = model.runtime.device
-    with model.runtime.session(), isolated_torch(seed, Purpose.INITIAL), torch.no_grad():
+    with model.runtime.session(), isolate_torch(seed, Purpose.INITIAL), torch.no_grad():
         model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
     def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -176,7 +176,7 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
     def batches() -> Iterator[Any]:
         return _draw_likelihoods(model, c[rng.choice(len(x), drawn, p=share)])
 
-    with model.runtime.session(), isolated_torch(seed, Purpose.CALIBRATION), torch.no_grad():
+    with model.runtime.session(), isolate_torch(seed, Purpose.CALIBRATION), torch.no_grad():
         tensor = torch.from_numpy(x).to(model.runtime.device)
         each = None if weights is None else torch.from_numpy(weights).to(model.runtime.device)
         # Each round leaves a model in good order, so an interrupt keeps what was done.
@@ -231,7 +231,7 @@ def _estimate_prior(
     if reading is not None:
         rng.shuffle(numbers)
     blocks = np.array_split(numbers, math.ceil(len(numbers) / _BLOCK))
-    with model.runtime.session(), isolated_torch(seed, Purpose.PRIOR_DRAW), torch.no_grad():
+    with model.runtime.session(), isolate_torch(seed, Purpose.PRIOR_DRAW), torch.no_grad():
         parts = []
         for turn in (range if reading is None else reading)(len(blocks)):
             parts += _encode(model, x[blocks[turn]], c[blocks[turn]])

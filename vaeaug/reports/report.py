@@ -15,8 +15,8 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 from vaeaug.reports.pages import render
-from vaeaug.utils.files import staged
-from vaeaug.utils.versions import installed_versions
+from vaeaug.utils.files import replace_file
+from vaeaug.utils.versions import find_versions
 
 __all__ = ["Picture", "Report", "Table", "Text", "library_versions"]
 
@@ -190,14 +190,14 @@ class Report:
             If the path cannot be written.
         """
         page = self.to_html()
-        with staged(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
 
 
 def library_versions(names: Sequence[str] = _LIBRARIES) -> dict[str, str]:
     """Return the versions of Python, of the system and of installed packages, without importing them."""
     python = f"{python_version()}, {system()} {machine()}"
-    return {"Python": python, **installed_versions(names, absent="not installed")}
+    return {"Python": python, **find_versions(names, absent="not installed")}
 
 
 def _list_headings(index: pd.Index) -> list[list[tuple[Any, int]]]:

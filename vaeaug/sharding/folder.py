@@ -11,8 +11,8 @@ from typing import Any
 
 from vaeaug.errors import InputError
 from vaeaug.io.parquet import is_whole
-from vaeaug.utils.files import clear_temporaries, is_temporary, staged
-from vaeaug.utils.versions import installed_versions
+from vaeaug.utils.files import clear_temporaries, is_temporary, replace_file
+from vaeaug.utils.versions import find_versions
 
 __all__ = ["FORMAT", "MANIFEST", "MODEL", "ShardFolder"]
 
@@ -86,7 +86,7 @@ class ShardFolder:
         """Tell whether a shard is written, whole."""
         return is_whole(self.file(shard), self.rows(shard))
 
-    def claimed(self) -> dict[str, Any] | None:
+    def read_manifest(self) -> dict[str, Any] | None:
         """Return the manifest, or None where this is a new or empty folder.
 
         Raises
@@ -134,11 +134,11 @@ class ShardFolder:
         InputError
             If the folder is that of another plan, or cannot be made or written.
         """
-        found = self.claimed()
+        found = self.read_manifest()
         if found is None:
             self._make()
-            content = {"format": FORMAT, **plan, "versions": installed_versions(_LIBRARIES, absent="unknown")}
-            with staged(self.path / MANIFEST) as temporary:
+            content = {"format": FORMAT, **plan, "versions": find_versions(_LIBRARIES, absent="unknown")}
+            with replace_file(self.path / MANIFEST) as temporary:
                 temporary.write_text(
                     json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
                 )

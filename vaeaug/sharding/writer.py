@@ -185,7 +185,7 @@ def _write(
     options: ShardOptions,
 ) -> Path:
     """Take possession of the folder, or refuse it; put the model there, and write the missing shards."""
-    claimed = folder.claimed()
+    claimed = folder.read_manifest()
     kept = None if claimed is None or options.has_seed else claimed.get("seed")
     seed = options.seed() if kept is None else int(kept)
     key = fingerprint(augmenter)

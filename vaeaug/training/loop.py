@@ -16,7 +16,7 @@ from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import HeldRows, StreamedRows
 from vaeaug.training.run import Keeper, Run
 from vaeaug.training.runtime import Runtime
-from vaeaug.utils.random import isolated_torch, neutral_torch
+from vaeaug.utils.random import isolate_torch, neutral_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable as Function
@@ -114,7 +114,7 @@ def train(
     run = Run(objective, rows, held_out, plan, seed, runtime, shared, team, callbacks, keeper)
     work = sum(p.numel() for p in objective.parameters()) * min(rows.n, plan.batch_size)
     key = (seed, _TRAINING_STREAM) if team.is_first else (seed, _TRAINING_STREAM, team.rank)
-    with runtime.session(work), isolated_torch(*key):
+    with runtime.session(work), isolate_torch(*key):
         try:
             run.epochs()
         except KeyboardInterrupt:

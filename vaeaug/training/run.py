@@ -16,7 +16,7 @@ from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, adamw,
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import Batch, HeldRows, Rows
 from vaeaug.training.runtime import Runtime
-from vaeaug.utils.random import isolated_torch, restore_torch, torch_state
+from vaeaug.utils.random import isolate_torch, restore_torch, torch_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,7 +239,7 @@ class Run:
         with (
             torch.no_grad(),
             self.average.swap_in(),
-            isolated_torch(self.seed, _VALIDATION_STREAM),
+            isolate_torch(self.seed, _VALIDATION_STREAM),
         ):
             for batch in self.held_out.in_order(_VALIDATION_BATCHES * self.options.batch_size):
                 means.add(self.objective(batch.tensors, 1.0), batch.weights)

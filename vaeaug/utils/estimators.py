@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["class_weight_keyword", "describe", "seeded", "weight_keyword"]
+__all__ = ["class_weight_keyword", "describe", "clone_with_seed", "weight_keyword"]
 
 
 def weight_keyword(estimator: Any) -> str | None:
@@ -41,7 +41,7 @@ def class_weight_keyword(estimator: Any) -> str | None:
     return None if inner is None else f"{last[0]}__{inner}"
 
 
-def seeded(estimator: Any, seed: int) -> Any:
+def clone_with_seed(estimator: Any, seed: int) -> Any:
     """Return an unfitted copy in which every ``random_state`` that was None is a seed."""
     copy = clone(estimator)
     open_ends = {

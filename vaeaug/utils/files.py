@@ -24,7 +24,7 @@ __all__ = [
     "clear_temporaries",
     "is_temporary",
     "name_kind",
-    "staged",
+    "replace_file",
 ]
 
 #: What stands between the cells of text files, by suffix.
@@ -143,7 +143,7 @@ def name_kind(path: str | os.PathLike[str]) -> str | None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file has the name of one that :func:`staged` had not finished."""
+    """Tell whether a file has the name of one that :func:`replace_file` had not finished."""
     return bool(_TEMPORARY.match(name))
 
 
@@ -156,7 +156,7 @@ def clear_temporaries(folder: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside a file, and move it there when the block has ended well.
 
     When the block fails or is interrupted, what was at ``path`` stays as it was, and nothing else is left
@@ -180,9 +180,9 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from vaeaug.utils.files import staged
+    >>> from vaeaug.utils.files import replace_file
     >>> path = pathlib.Path(tempfile.mkdtemp(), "note.txt")
-    >>> with staged(path) as temporary:
+    >>> with replace_file(path) as temporary:
     ...     written = temporary.write_text("whole")
     >>> path.read_text()
     'whole'

@@ -2,7 +2,7 @@
 
 Torch keeps its random stream, default dtype and default device for the whole process, and gradients,
 inference mode and autocast for a thread. Inside :func:`neutral_torch` none of them matters, and inside
-:func:`isolated_torch` all random numbers come from generators of that block. Both hold for the calling thread
+:func:`isolate_torch` all random numbers come from generators of that block. Both hold for the calling thread
 alone and leave torch's own settings and streams as they are, so that other threads notice nothing.
 """
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Purpose",
     "derive_seed",
-    "isolated_torch",
-    "keyed_seed",
+    "isolate_torch",
+    "hash_seed",
     "neutral_torch",
     "numpy_generator",
     "restore_torch",
@@ -83,14 +83,14 @@ def numpy_generator(*key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(list(key)))
 
 
-def keyed_seed(*key: int) -> int:
+def hash_seed(*key: int) -> int:
     """Return one integer seed for a key such as ``(seed, epoch, block)``, in ``[0, 2**31 - 1)``.
 
     A pure function of the key: whoever asks, in whatever process and order, gets the same seed.
 
     Examples
     --------
-    >>> keyed_seed(0, 1, 2) == keyed_seed(0, 1, 2), keyed_seed(0, 1, 2) == keyed_seed(0, 2, 1)
+    >>> hash_seed(0, 1, 2) == hash_seed(0, 1, 2), hash_seed(0, 1, 2) == hash_seed(0, 2, 1)
     (True, False)
     """
     return int(numpy_generator(*key).integers(_SEED_LIMIT))
@@ -165,7 +165,7 @@ def neutral_torch() -> Iterator[None]:
 
 
 @contextmanager
-def isolated_torch(*key: int) -> Iterator[None]:
+def isolate_torch(*key: int) -> Iterator[None]:
     """Let torch draw from streams that are seeded by ``key`` inside the block, for this thread.
 
     Initialisation of networks and ``torch.distributions`` accept no generator; inside this block they are
@@ -175,9 +175,9 @@ def isolated_torch(*key: int) -> Iterator[None]:
     --------
     >>> import torch
     >>> before = torch.get_rng_state()
-    >>> with isolated_torch(0, 1):
+    >>> with isolate_torch(0, 1):
     ...     first = torch.randn(3)
-    >>> with isolated_torch(0, 1):
+    >>> with isolate_torch(0, 1):
     ...     again = torch.empty(3).normal_()
     >>> bool((first == again).all()), bool((torch.get_rng_state() == before).all())
     (True, True)
@@ -191,7 +191,7 @@ def isolated_torch(*key: int) -> Iterator[None]:
 
 
 def torch_state() -> dict[str, np.ndarray]:
-    """Return where the streams of the present :func:`isolated_torch` stand, by device."""
+    """Return where the streams of the present :func:`isolate_torch` stand, by device."""
     streams = _HERE.streams
     if streams is None:
         return {}
@@ -199,7 +199,7 @@ def torch_state() -> dict[str, np.ndarray]:
 
 
 def restore_torch(state: Mapping[str, np.ndarray]) -> None:
-    """Let the streams of the present :func:`isolated_torch` go on from a :func:`torch_state`."""
+    """Let the streams of the present :func:`isolate_torch` go on from a :func:`torch_state`."""
     import torch
 
     for kind, array in state.items():

@@ -24,7 +24,7 @@ __all__ = [
     "refuse_other_forms",
     "refuse_repeated_columns",
     "refuse_text",
-    "restored_on_failure",
+    "restore_on_failure",
     "take_labels",
 ]
 
@@ -276,7 +276,7 @@ def _text(X: Any, got: str) -> InputError:
 
 
 @contextmanager
-def restored_on_failure(estimator: Any) -> Iterator[None]:
+def restore_on_failure(estimator: Any) -> Iterator[None]:
     """Put back all attributes of an object if the block does not end well, Ctrl-C included."""
     before = dict(vars(estimator))
     try:

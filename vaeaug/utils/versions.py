@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["installed_versions"]
+__all__ = ["find_versions"]
 
 
-def installed_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
+def find_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
     """Return the versions of installed packages by name, without importing them.
 
     Parameters
@@ -20,8 +20,8 @@ def installed_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
 
     Examples
     --------
-    >>> from vaeaug.utils.versions import installed_versions
-    >>> installed_versions(["surely-not-installed"], absent="unknown")
+    >>> from vaeaug.utils.versions import find_versions
+    >>> find_versions(["surely-not-installed"], absent="unknown")
     {'surely-not-installed': 'unknown'}
     """
     found = {}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from vaeaug.data.images.axes import arranged
+from vaeaug.data.images.axes import find_arrangement
 from vaeaug.data.images.codec import ImageCodec
 from vaeaug.errors import InputError
 
@@ -313,5 +313,5 @@ def test_values_too_far_apart():
 
 
 def test_sides_of_an_arrangement():
-    assert arranged((7, 8, 9, 3)).size == arranged((7, 3, 8, 9)).size == (3, 8, 9)
-    assert arranged((7, 216), (8, 9, 3)).item == (216,)
+    assert find_arrangement((7, 8, 9, 3)).size == find_arrangement((7, 3, 8, 9)).size == (3, 8, 9)
+    assert find_arrangement((7, 216), (8, 9, 3)).item == (216,)

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaeaug.errors import InputError
 
-__all__ = ["Arrangement", "arranged", "recognised"]
+__all__ = ["Arrangement", "find_arrangement", "match_arrangement"]
 
 _MOST_CHANNELS = 4
 _LEAST_SIDE = 4
@@ -59,7 +59,7 @@ class Arrangement:
         return np.ascontiguousarray(planes).reshape(len(planes), *self.item)
 
 
-def arranged(shape: tuple[int, ...], image_shape: Any = None, channels: str = "auto") -> Arrangement:
+def find_arrangement(shape: tuple[int, ...], image_shape: Any = None, channels: str = "auto") -> Arrangement:
     """Tell how images lie in an array.
 
     Parameters
@@ -77,11 +77,11 @@ def arranged(shape: tuple[int, ...], image_shape: Any = None, channels: str = "a
 
     Examples
     --------
-    >>> from vaeaug.data.images.axes import arranged
-    >>> arranged((100, 32, 28, 3)).size
+    >>> from vaeaug.data.images.axes import find_arrangement
+    >>> find_arrangement((100, 32, 28, 3)).size
     (3, 32, 28)
     """
-    given = _checked_shape(image_shape)
+    given = _check_shape(image_shape)
     if len(shape) == 2:
         if given is None:
             raise InputError(
@@ -106,17 +106,17 @@ def arranged(shape: tuple[int, ...], image_shape: Any = None, channels: str = "a
         )
     count, height, width = found.size
     if not 1 <= count <= _MOST_CHANNELS:
-        raise InputError(f"Images have 1 to {_MOST_CHANNELS} channels; got {count} ({_described(shape)}).")
+        raise InputError(f"Images have 1 to {_MOST_CHANNELS} channels; got {count} ({_spell_shape(shape)}).")
     if min(height, width) < _LEAST_SIDE:
         alone = " For a single colour image pass X[None]." if len(shape) == 3 else ""
         raise InputError(
             f"Images must be at least {_LEAST_SIDE} pixels high and wide; got {height} × {width} "
-            f"({_described(shape)}).{alone}"
+            f"({_spell_shape(shape)}).{alone}"
         )
     return found
 
 
-def recognised(shape: tuple[int, ...], own: Arrangement) -> Arrangement:
+def match_arrangement(shape: tuple[int, ...], own: Arrangement) -> Arrangement:
     """Return how images of a known size lie in an array of another shape; ``own`` comes first.
 
     Raises
@@ -137,13 +137,13 @@ def recognised(shape: tuple[int, ...], own: Arrangement) -> Arrangement:
         if shape[1:] == arrangement.item:
             return arrangement
     raise InputError(
-        f"X has {_described(shape)}, but the images of fit were {_sized(own.size)}, "
-        f"{_described((0, *own.item))}; pass images of that size and number of channels, resized or "
+        f"X has {_spell_shape(shape)}, but the images of fit were {_spell_size(own.size)}, "
+        f"{_spell_shape((0, *own.item))}; pass images of that size and number of channels, resized or "
         "converted if need be."
     )
 
 
-def _checked_shape(image_shape: Any) -> tuple[int, ...] | None:
+def _check_shape(image_shape: Any) -> tuple[int, ...] | None:
     if image_shape is None:
         return None
     given: tuple[Any, ...] = tuple(image_shape)
@@ -170,10 +170,10 @@ def _channel_axis(shape: tuple[int, ...], channels: str, what: str) -> str:
     )
 
 
-def _described(shape: tuple[int, ...]) -> str:
+def _spell_shape(shape: tuple[int, ...]) -> str:
     return f"shape ({', '.join(['n', *map(str, shape[1:])])})"
 
 
-def _sized(size: tuple[int, int, int]) -> str:
+def _spell_size(size: tuple[int, int, int]) -> str:
     channels, height, width = size
     return f"{height} × {width} pixels with {channels} channel{'s' if channels > 1 else ''}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.data.images.axes import Arrangement, arranged, recognised
+from vaeaug.data.images.axes import Arrangement, find_arrangement, match_arrangement
 from vaeaug.data.tables.serialization import Arrays
 from vaeaug.errors import InputError
 from vaeaug.layout import Layout
@@ -74,7 +74,7 @@ class ImageCodec:
         """
         images = _as_array(X)
         _check_some(images)
-        self.arrangement_ = arranged(images.shape, self.image_shape, self.channels)
+        self.arrangement_ = find_arrangement(images.shape, self.image_shape, self.channels)
         _check_finite(images)
         self.dtype_ = images.dtype.newbyteorder("=")
         self.range_ = _range_of(images)
@@ -96,12 +96,12 @@ class ImageCodec:
         """
         images = _as_array(X)
         _check_some(images)
-        arrangement = recognised(images.shape, self.arrangement_)
+        arrangement = match_arrangement(images.shape, self.arrangement_)
         _check_finite(images)
         self._check_scale(images)
         x = np.empty((len(images), *self.layout.shape), dtype=np.float32)
         for part in _parts(images):
-            x[part] = self._scaled(arrangement.to_planes(images[part]))
+            x[part] = self._scale(arrangement.to_planes(images[part]))
         return x
 
     def decode(self, x: np.ndarray) -> np.ndarray:
@@ -164,7 +164,7 @@ class ImageCodec:
     def _lay_out(self) -> None:
         self.layout = Layout.image(*self.arrangement_.size)
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def _scale(self, values: np.ndarray) -> np.ndarray:
         """Return values on the range of fit as float64 in [−1, 1]; a range of one value becomes 0."""
         low, high = self.range_
         if low == high:
@@ -179,7 +179,7 @@ class ImageCodec:
         if images.dtype.kind in "biu":
             return own[0] if own else 65535
         for levels in sorted({255, *own}):
-            if all(_on_grid((self._scaled(images[part]) + 1) * (levels / 2)) for part in _parts(images)):
+            if all(_on_grid((self._scale(images[part]) + 1) * (levels / 2)) for part in _parts(images)):
                 return levels
         return 65535
 

@@ -188,12 +188,12 @@ def read(X: Any) -> tuple[Any, Container]:
                 if not isinstance(image, Image.Image):
                     raise InputError(f"X must hold PIL images only; X[{i}] is a {type(image).__name__}.")
             arrays = [picture_array(image, f"X[{i}]") for i, image in enumerate(X)]
-            return _stacked(arrays, [read_mode(image.mode) for image in X]), Pictures()
+            return _stack_images(arrays, [read_mode(image.mode) for image in X]), Pictures()
         if all(is_tensor(image) for image in X):
             form = Tensors(str(X[0].dtype).removeprefix("torch."), str(X[0].device), listed=True)
-            return _stacked([tensor_array(image) for image in X]), form
+            return _stack_images([tensor_array(image) for image in X]), form
         if all(isinstance(image, np.ndarray) for image in X):
-            return _stacked(X), Arrays(listed=True)
+            return _stack_images(X), Arrays(listed=True)
         for i, image in enumerate(X):
             if is_tensor(image) != is_tensor(X[0]):
                 raise InputError(
@@ -273,7 +273,7 @@ def read_mode(mode: str) -> str:
     return mode if mode in _OWN_MODES else _READ_AS.get(mode, "RGB")
 
 
-def _stacked(images: Sequence[np.ndarray], modes: Sequence[str] | None = None) -> np.ndarray:
+def _stack_images(images: Sequence[np.ndarray], modes: Sequence[str] | None = None) -> np.ndarray:
     """Put images of one shape (and mode) into one array."""
     for i, image in enumerate(images):
         if image.dtype.kind not in "biuf":

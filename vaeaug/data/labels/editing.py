@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vaeaug.data.labels.context import ContextCodec
     from vaeaug.data.labels.variables import Block
 
-__all__ = ["changed_context", "control_names"]
+__all__ = ["change_context", "control_names"]
 
 #: Scores of numbers lie within ± this.
 _END = 3.5
@@ -29,7 +29,7 @@ def control_names(context: ContextCodec) -> list[Any]:
     return ["y" if context.name_ is None else context.name_]
 
 
-def changed_context(
+def change_context(
     context: ContextCodec, c: np.ndarray, name: Any, amount: Any = None, value: Any = None
 ) -> np.ndarray:
     """Return contexts in which one variable has another value.
@@ -50,7 +50,7 @@ def changed_context(
     InputError
         For a variable that y did not have in fit, and an amount or value that does not fit it.
     """
-    block, place = _found(context, name)
+    block, place = _find_block(context, name)
     if (amount is None) == (value is None):
         raise InputError(
             f"An edit of {name!r} takes either amount or value; got amount={amount!r}, value={value!r}."
@@ -77,7 +77,7 @@ def changed_context(
     return c
 
 
-def _found(context: ContextCodec, name: Any) -> tuple[Block, slice]:
+def _find_block(context: ContextCodec, name: Any) -> tuple[Block, slice]:
     """Return the block of a variable, and its context columns."""
     names = control_names(context)
     if name not in names:

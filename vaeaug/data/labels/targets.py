@@ -41,13 +41,13 @@ def plain_label(label: Any, what: str) -> Any:
     plain = label
     if hasattr(label, "shape") and hasattr(label, "item"):
         if tuple(label.shape) not in ((), (1,)):
-            raise _refusal(what, f"shape {tuple(label.shape)}")
+            raise _refuse(what, f"shape {tuple(label.shape)}")
         try:
             plain = label.item()
         except (RuntimeError, NotImplementedError) as error:
             raise InputError(f"The label of {what} cannot be read: {error}") from error
     elif np.ndim(label) or isinstance(label, dict | set):
-        raise _refusal(what, f"a {type(label).__name__} of {len(label)}")
+        raise _refuse(what, f"a {type(label).__name__} of {len(label)}")
     if isinstance(plain, float) and plain != plain:
         raise InputError(f"The label of {what} is NaN; give every item a class, or leave that item out.")
     return plain
@@ -94,7 +94,7 @@ def list_labels(dataset: Any) -> np.ndarray | None:
     ``ConcatDataset``. What is listed may differ from what items carry: see :func:`probe_rows`.
     """
     try:
-        return _listed(dataset)
+        return _find_list(dataset)
     except Exception:  # a property of the user's class may raise anything; items have labels too
         return None
 
@@ -118,16 +118,16 @@ def probe_rows(labels: np.ndarray, spread: int) -> np.ndarray:
     return np.union1d(even, some)
 
 
-def _listed(dataset: Any) -> np.ndarray | None:
+def _find_list(dataset: Any) -> np.ndarray | None:
     from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
     if getattr(dataset, "target_transform", None) is not None:
         return None
     if isinstance(dataset, Subset):
-        whole = _listed(dataset.dataset)
+        whole = _find_list(dataset.dataset)
         return None if whole is None else whole[np.asarray(dataset.indices, dtype=np.int64)]
     if isinstance(dataset, ConcatDataset):
-        parts = [_listed(part) for part in dataset.datasets]
+        parts = [_find_list(part) for part in dataset.datasets]
         known = [part for part in parts if part is not None]
         # numpy would make texts of numbers beside texts.
         mixed = len({part.dtype.kind in "US" for part in known}) > 1
@@ -152,7 +152,7 @@ def _as_list(labels: Any, rows: int) -> np.ndarray | None:
     return array if array.shape == (rows,) and array.dtype.kind in "biufUS" else None
 
 
-def _refusal(what: str, got: str) -> InputError:
+def _refuse(what: str, got: str) -> InputError:
     return InputError(
         f"The label of {what} must be one class, such as an int or a str; got {got}. Wrap the dataset in one "
         "whose items carry one class, or pass one label per item in their place."

@@ -93,7 +93,7 @@ class ClassBlock(Block):
         if translation is not None:
             labels = np.asarray(self.own(as_series(codec.take(np.arange(labels.size)), codec.name)))
         # Categories have an order of their own; scikit-learn's classes_ are sorted by label.
-        self._order = _sorted(labels)
+        self._order = _sort_labels(labels)
         self.classes = labels[self._order]
         self.counts = codec.counts_[self._order]
         self._rank = np.full(labels.size + 1, -1, dtype=np.int64)
@@ -116,7 +116,7 @@ class ClassBlock(Block):
         UnknownLabelError
             For labels that fit has not seen.
         """
-        return self._rank[self._known(series)]
+        return self._rank[self._find_levels(series)]
 
     def encode(self, series: pd.Series) -> np.ndarray:
         """Return the one-hot block."""
@@ -124,14 +124,14 @@ class ClassBlock(Block):
 
     def cast(self, series: pd.Series) -> pd.Series:
         """Return the labels in the training dtype, with a fresh index."""
-        return self.own(as_series(self.codec.take(self._known(series)), self.codec.name))
+        return self.own(as_series(self.codec.take(self._find_levels(series)), self.codec.name))
 
     def draw(self, n: int, rng: np.random.Generator) -> pd.Series:
         """Return labels drawn at their training rates."""
         index = rng.choice(self.width, size=n, p=self.counts / self.counts.sum())
         return self.own(as_series(self.codec.take(self._order[index]), self.codec.name))
 
-    def _known(self, series: pd.Series) -> np.ndarray:
+    def _find_levels(self, series: pd.Series) -> np.ndarray:
         level, missing = self.codec.find(self.plain(series))
         unseen = (level < 0) & ~missing
         if unseen.any():
@@ -219,7 +219,7 @@ def _is_quantity(series: pd.Series) -> bool:
     return bool(any(value != int(value) for value in np.asarray(distinct, dtype=object).tolist()))
 
 
-def _sorted(labels: np.ndarray) -> np.ndarray:
+def _sort_labels(labels: np.ndarray) -> np.ndarray:
     try:
         return np.argsort(labels, kind="stable")
     except TypeError:  # categories of mixed types have only the order of their dtype

@@ -108,7 +108,7 @@ class StreamedImages:
         contexts = self.context.encode(y, self.rows)
         groups = self.context.groups(y) if self.context.width else None
         size = int(np.clip(_SAMPLE_VALUES // values, _LEAST_IMAGES, _MOST_IMAGES))
-        self._numbers = _drawn(groups, self.rows, size, numpy_generator(seed, _SAMPLE))
+        self._numbers = _draw_images(groups, self.rows, size, numpy_generator(seed, _SAMPLE))
         found = open_images(Subset(dataset, self._numbers.tolist()))
         self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names)
         self.c = contexts[self._numbers]
@@ -196,7 +196,7 @@ class StreamedImages:
             yield images, labels, numbers[i * self._block : (i + 1) * self._block]
 
 
-def _drawn(groups: np.ndarray | None, rows: int, size: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_images(groups: np.ndarray | None, rows: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Choose images: half of them evenly, half of them as many of each class; sorted, int64."""
     order = rng.permutation(rows)
     if rows <= size or groups is None:

@@ -127,7 +127,7 @@ class Reservoir:
 
     def _trim(self) -> None:
         """Keep no more rows than asked for."""
-        frame = _joined([piece[0] for piece in self._pieces])
+        frame = _join_frames([piece[0] for piece in self._pieces])
         keys = np.concatenate([piece[1] for piece in self._pieces])
         numbers = np.concatenate([piece[2] for piece in self._pieces])
         if len(keys) > self.size:
@@ -159,7 +159,7 @@ class Reservoir:
         return kept
 
 
-def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+def _join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Return frames one below the other, each column in the dtype that holds all of it."""
     if len(frames) == 1:
         return frames[0]

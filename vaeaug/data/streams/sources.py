@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.parquet import check_pyarrow, named_failures, open_parquet
+from vaeaug.io.parquet import check_pyarrow, name_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
 
 __all__ = ["FrameStream", "ParquetStream", "Piece", "TableStream", "is_stream", "open_stream"]
@@ -114,7 +114,7 @@ class ParquetStream:
         path = getattr(fragment, "path", self.where)
         where = path if group is None else f"{path}, row group {group},"
         part = fragment if group is None else fragment.subset(row_group_ids=[group])
-        with named_failures(where):
+        with name_failures(where):
             batches = part.to_batches(
                 schema=self._schema,
                 columns=self._names,
@@ -135,7 +135,7 @@ class ParquetStream:
 
 def _row_groups(fragment: Any) -> list[tuple[int | None, int]]:
     """Return number and rows of the row groups of a fragment; one without a number for other formats."""
-    with named_failures(getattr(fragment, "path", "The data set")):
+    with name_failures(getattr(fragment, "path", "The data set")):
         groups = getattr(fragment, "row_groups", None)
         if groups is None:
             return [(None, int(fragment.count_rows()))]
@@ -237,7 +237,7 @@ def _is_dataset(X: Any) -> bool:
     return type(X).__module__.startswith("pyarrow") and hasattr(X, "get_fragments")
 
 
-def _checked(path: Path) -> Path:
+def _check_path(path: Path) -> Path:
     """Return a path where there is a file, or a folder that may hold Parquet files."""
     if path.is_dir() and not any(path.rglob("*.parquet")) and any(path.iterdir()):
         raise InputError(
@@ -262,7 +262,7 @@ def open_stream(X: Any) -> TableStream:
         If there is nothing to read, files cannot be read, or differ in columns or types.
     """
     if isinstance(X, (str, os.PathLike)):
-        return ParquetStream(open_parquet(_checked(Path(X))), os.fspath(X))
+        return ParquetStream(open_parquet(_check_path(Path(X))), os.fspath(X))
     if _is_dataset(X):
         check_pyarrow("fit on a pyarrow Dataset")
         return ParquetStream(X, "X")

@@ -27,7 +27,7 @@ from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.training.distributed import Team
 from vaeaug.training.rows import Block
-from vaeaug.utils.random import keyed_seed, numpy_generator
+from vaeaug.utils.random import hash_seed, numpy_generator
 
 __all__ = ["StreamedTable", "Survey", "survey"]
 
@@ -108,7 +108,7 @@ def survey(
     def look() -> Survey:
         found = Survey(
             {name: ColumnDigest() for name in stream.names},
-            Reservoir(size, keyed_seed(seed, _RESERVOIR), targets[0] if targets else None),
+            Reservoir(size, hash_seed(seed, _RESERVOIR), targets[0] if targets else None),
         )
         began = clock()
         for block in order[team.rank :: team.size].tolist():
@@ -219,7 +219,7 @@ class StreamedTable:
             # Where there are too few blocks to go round, each process takes every ranks-th row of all.
             whole = len(order) >= ranks
             mine = (order[rank::ranks] if whole else order).tolist()
-            for piece in _interleaved([self._encoded(block, held) for block in mine]):
+            for piece in _interleave([self._read_encoded(block, held) for block in mine]):
                 yield piece if whole else tuple(array[rank::ranks] for array in piece)
 
         return read, self.rows - len(held)
@@ -281,7 +281,7 @@ class StreamedTable:
             return None
         return frame[self._targets[0]] if self._is_single else frame[self._targets]
 
-    def _encoded(self, block: int, held: np.ndarray) -> Iterator[Block]:
+    def _read_encoded(self, block: int, held: np.ndarray) -> Iterator[Block]:
         """Yield a block of the table, encoded: rows, contexts and weights, without those held out."""
         if block in self._kept:
             yield from self._kept[block]
@@ -320,7 +320,7 @@ class StreamedTable:
         return x, c, self._factors[groups]
 
 
-def _interleaved(sources: list[Iterator[Block]]) -> Iterator[Block]:
+def _interleave(sources: list[Iterator[Block]]) -> Iterator[Block]:
     """Yield from a few sources in turn, so that rows of distant blocks meet in the shuffle buffer."""
     waiting = iter(sources)
     running = deque(islice(waiting, _TOGETHER))

@@ -129,7 +129,7 @@ class Axis(Scale):
         if self.native == "float64":
             points = self._point(np.rint((values * 10.0**self.decimals - self.base) / self.step))
             return _is_near(points, values, np.dtype(self.precision))
-        return (values.astype(np.uint64) - _wrapped(self.base)) % np.uint64(self.step) == 0
+        return (values.astype(np.uint64) - _wrap(self.base)) % np.uint64(self.step) == 0
 
     def to_axis(self, values: np.ndarray) -> np.ndarray:
         """Return axis coordinates, float64, of native values inside the training range."""
@@ -138,7 +138,7 @@ class Axis(Scale):
         if self.native == "float64":
             return (np.rint(values * 10.0**self.decimals) - self.base) / self.step
         # Unsigned differences wrap around to the right answer over the whole 64-bit range.
-        distance = values.astype(np.uint64) - _wrapped(self.base)
+        distance = values.astype(np.uint64) - _wrap(self.base)
         return (distance // np.uint64(self.step)).astype(np.float64)
 
     def from_axis(self, t: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ class Axis(Scale):
         limit = float(most)
         limit = limit if int(limit) <= most else float(np.nextafter(limit, 0.0))
         steps = np.clip(np.rint(t), 0.0, limit).astype(np.uint64)
-        return (_wrapped(self.base) + np.uint64(self.step) * steps).astype(np.dtype(self.native))
+        return (_wrap(self.base) + np.uint64(self.step) * steps).astype(np.dtype(self.native))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
@@ -248,5 +248,5 @@ def _is_near(points: np.ndarray, values: np.ndarray, precision: np.dtype) -> np.
         return points.astype(precision) == values.astype(precision)
 
 
-def _wrapped(value: int) -> np.uint64:
+def _wrap(value: int) -> np.uint64:
     return np.uint64(value % 2**64)

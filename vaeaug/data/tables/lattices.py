@@ -95,7 +95,7 @@ def _decimal_axis(distinct: np.ndarray, on: np.ndarray, decimals: int, precision
     units = np.unique(np.rint(on * 10.0**decimals).astype(np.int64))
     low, high = distinct[0].item(), distinct[-1].item()
     step = _common_step(units)
-    base = _aligned(int(units[0]), int(np.floor(low * 10.0**decimals)), step)
+    base = _align(int(units[0]), int(np.floor(low * 10.0**decimals)), step)
     return Axis("float64", low, high, step, decimals, base, precision=precision.name)
 
 
@@ -182,6 +182,6 @@ def _common_step(integers: np.ndarray) -> int:
     return max(1, int(np.gcd.reduce(distances)))
 
 
-def _aligned(point: int, low: int, step: int) -> int:
+def _align(point: int, low: int, step: int) -> int:
     """Return the last point of a lattice that is not above ``low``."""
     return point - -(-(point - low) // step) * step if point > low else point

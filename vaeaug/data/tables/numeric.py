@@ -74,7 +74,7 @@ class NumericCodec(ColumnCodec):
         self.name = series.name
         self.storage_: Any = self.storage_type.of(series)
         values, missing = self.storage_.read(series)
-        distinct, counts = _tallied(values[~missing], None if counts is None else counts[~missing])
+        distinct, counts = _tally(values[~missing], None if counts is None else counts[~missing])
         self.offset_ = int(missing.any())
         self.axes_: list[Scale] = []
         self.grids_: list[QuantileBins] = []
@@ -310,7 +310,7 @@ class NumericCodec(ColumnCodec):
         return score
 
 
-def _tallied(values: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _tally(values: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted distinct values, and the rows of each, int64."""
     if counts is None:
         return np.unique(values, return_counts=True)

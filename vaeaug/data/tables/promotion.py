@@ -47,10 +47,10 @@ def common_dtype(first: Any, second: Any, name: Any, where: str) -> Any:
         return np.dtype(np.float64) if plain in tuple("iu") else np.dtype(object) if plain == "b" else first
     if _same(first, second):
         return first
-    found = _joined(first, second)
+    found = _join_dtypes(first, second)
     if found is None:
         raise InputError(
-            f"The column {name!r} is {_told(second)} in {where} and {_told(first)} before; a column needs "
+            f"The column {name!r} is {_spell(second)} in {where} and {_spell(first)} before; a column needs "
             "one type in all pieces. Convert it, or write the files anew with the same types."
         )
     return found
@@ -72,7 +72,7 @@ def cast(series: pd.Series, dtype: Any) -> pd.Series:
         return series.astype(dtype)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The column {series.name!r} was {_told(dtype)} at first and now holds {_told(series.dtype)}: "
+            f"The column {series.name!r} was {_spell(dtype)} at first and now holds {_spell(series.dtype)}: "
             f"{error}. The data must not change while it is learned."
         ) from error
 
@@ -84,7 +84,7 @@ def _same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _join_dtypes(first: Any, second: Any) -> Any:
     """Return the dtype of two together; None if there is none."""
     if isinstance(first, pd.CategoricalDtype) and isinstance(second, pd.CategoricalDtype):
         return _categories(first, second)
@@ -108,5 +108,5 @@ def _categories(first: pd.CategoricalDtype, second: pd.CategoricalDtype) -> pd.C
     return pd.CategoricalDtype(first.categories.append(more), ordered=False)
 
 
-def _told(dtype: Any) -> str:
+def _spell(dtype: Any) -> str:
     return "category" if isinstance(dtype, pd.CategoricalDtype) else str(dtype)

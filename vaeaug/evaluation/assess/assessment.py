@@ -20,7 +20,7 @@ from vaeaug.evaluation.assess.verdict import DECISIONS, LEVEL, Comparison, Verdi
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions
-from vaeaug.utils.files import staged
+from vaeaug.utils.files import replace_file
 from vaeaug.utils.validation import check_option
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class Assessment:
                 f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
                 for value in frame[name]
             ]
-        with staged(path) as temporary:
+        with replace_file(path) as temporary:
             frame.to_csv(temporary, index=False)
 
     @property

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.metrics import Predictions, decide_classes
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
-from vaeaug.utils.estimators import class_weight_keyword, describe, seeded, weight_keyword
+from vaeaug.utils.estimators import class_weight_keyword, clone_with_seed, describe, weight_keyword
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import begin_alike, select_rows
 
@@ -174,7 +174,7 @@ class Resampled(Strategy):
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Run the sampler."""
-        sampler = seeded(self.sampler, seed)
+        sampler = clone_with_seed(self.sampler, seed)
         if self.ratios is not None:
             counts = _counts(y)
             wanted = fill_up(y, max(self.ratios))
@@ -249,7 +249,7 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
     -------
     Trained
     """
-    model = seeded(estimator, seed)
+    model = clone_with_seed(estimator, seed)
     counts = np.array([(training.y == label).sum() for label in classes], dtype=np.float64)
     fit_with: dict[str, Any] = {}
     if training.balanced:
