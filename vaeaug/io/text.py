@@ -152,13 +152,11 @@ def check_encoding(name: str) -> str:
     InputError
     """
     try:
-        known = codecs.lookup(name)
-    except (LookupError, ValueError):
-        known = None
-    if known is None or not known._is_text_encoding:
+        "".encode(name)
+    except (LookupError, ValueError) as error:
         raise InputError(
             f"{name!r} is no encoding of text; known are utf-8, utf-16, cp1252, latin-1 and others."
-        )
+        ) from error
     return name
 
 

@@ -226,8 +226,8 @@ def _mode() -> Any:
     with_generator = [
         *(getattr(torch.Tensor, f"{name}_") for name in fill),
         *(getattr(torch.Tensor, name) for name in ("bernoulli", "multinomial")),
-        *(torch.bernoulli, torch.multinomial, torch.poisson, torch.binomial),
-        *(torch._standard_gamma, torch._sample_dirichlet),
+        *(getattr(torch, name) for name in ("bernoulli", "multinomial", "poisson", "binomial")),
+        *(getattr(torch, name) for name in ("_standard_gamma", "_sample_dirichlet")),
         *(init.uniform_, init.normal_, init.trunc_normal_, init.orthogonal_, init.sparse_),
         *(init.xavier_uniform_, init.xavier_normal_, init.kaiming_uniform_, init.kaiming_normal_),
     ]

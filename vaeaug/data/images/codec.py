@@ -79,7 +79,6 @@ class ImageCodec:
         self.dtype_ = images.dtype.newbyteorder("=")
         self.range_ = _range_of(images)
         self.levels_ = self._find_levels(images)
-        self._lay_out()
         return self
 
     def encode(self, X: Any) -> np.ndarray:
@@ -158,11 +157,12 @@ class ImageCodec:
         low, high = meta["range"]
         codec.range_ = (float(low), float(high))
         codec.levels_ = int(meta["levels"])
-        codec._lay_out()
         return codec
 
-    def _lay_out(self) -> None:
-        self.layout = Layout.image(*self.arrangement_.size)
+    @property
+    def layout(self) -> Layout:
+        """The spans of an encoded image."""
+        return Layout.image(*self.arrangement_.size)
 
     def _scale(self, values: np.ndarray) -> np.ndarray:
         """Return values on the range of fit as float64 in [−1, 1]; a range of one value becomes 0."""

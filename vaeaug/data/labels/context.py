@@ -229,20 +229,23 @@ class ContextCodec:
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ContextCodec:
         """Rebuild a fitted codec from :meth:`state`."""
-        codec = cls()
-        codec.container = meta["container"]
-        codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
-        codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
-        codec.name_ = scalar_from_json(meta["name"])
+        return cls().restore(meta, arrays)
+
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ContextCodec:
+        """Take over what :meth:`state` describes; return self."""
+        self.container = meta["container"]
+        self.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
+        self.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
+        self.name_ = scalar_from_json(meta["name"])
         home = meta.get("home")
-        codec.home_ = None if home is None else Home.from_json(home)
-        codec.blocks_ = [
+        self.home_ = None if home is None else Home.from_json(home)
+        self.blocks_ = [
             block_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["blocks"])
         ]
-        codec._rows = arrays.get("rows", np.empty((0, 0), dtype=np.float32))
-        codec._weights = arrays.get("weights", np.empty(0))
-        codec._describe()
-        return codec
+        self._rows = arrays.get("rows", np.empty((0, 0), dtype=np.float32))
+        self._weights = arrays.get("weights", np.empty(0))
+        self._describe()
+        return self
 
     def _describe(self) -> None:
         ends = np.cumsum([block.width for block in self.blocks_], dtype=np.int64).tolist()

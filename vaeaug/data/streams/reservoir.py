@@ -69,7 +69,7 @@ class Reservoir:
     ) -> None:
         self.size, self.seed, self.target = size, seed, target
         self.class_rows, self.most_classes = class_rows, most_classes
-        self._pieces: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
+        self.pieces: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
         self._held, self._room = 0, 2 * (size + class_rows)
         self._limit = 1.0
         self._class_limits: dict[Any, float] = {}
@@ -91,7 +91,7 @@ class Reservoir:
 
     def merge(self, other: Reservoir) -> None:
         """Take in the reservoir of another part of the stream."""
-        for piece in other._pieces:
+        for piece in other.pieces:
             self._append(*piece)
 
     def sample(self, dtypes: Mapping[Any, Any]) -> Sample:
@@ -103,14 +103,14 @@ class Reservoir:
             Column to the dtype it is to have.
         """
         self._trim()
-        frame, keys, numbers = self._pieces[0]
+        frame, keys, numbers = self.pieces[0]
         order = np.argsort(numbers, kind="stable")
         columns = {name: cast(frame[name], dtype) for name, dtype in dtypes.items()}
         whole = pd.DataFrame(columns).iloc[order].reset_index(drop=True)
         return Sample(whole, numbers[order], (keys <= self._limit)[order])
 
     def _append(self, frame: pd.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
-        self._pieces.append((frame, keys, numbers))
+        self.pieces.append((frame, keys, numbers))
         self._held += len(keys)
         if self._held > self._room:
             self._trim()
@@ -127,15 +127,15 @@ class Reservoir:
 
     def _trim(self) -> None:
         """Keep no more rows than asked for."""
-        frame = _join_frames([piece[0] for piece in self._pieces])
-        keys = np.concatenate([piece[1] for piece in self._pieces])
-        numbers = np.concatenate([piece[2] for piece in self._pieces])
+        frame = _join_frames([piece[0] for piece in self.pieces])
+        keys = np.concatenate([piece[1] for piece in self.pieces])
+        numbers = np.concatenate([piece[2] for piece in self.pieces])
         if len(keys) > self.size:
             self._limit = min(self._limit, float(np.partition(keys, self.size - 1)[self.size - 1]))
         kept = keys <= self._limit
         if self.target is not None:
             kept |= self._of_small_classes(frame[self.target], keys)
-        self._pieces = [(frame[kept].reset_index(drop=True), keys[kept], numbers[kept])]
+        self.pieces = [(frame[kept].reset_index(drop=True), keys[kept], numbers[kept])]
         self._held = int(kept.sum())
         # What is kept may be up to half of the room, so that trimming stays rare.
         self._room = max(self._room, 2 * self._held)

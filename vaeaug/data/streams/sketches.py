@@ -52,9 +52,9 @@ class ColumnDigest:
         self.dtype: Any = None
         self.rows, self.missing = 0, 0
         self.is_complete = True
-        self._empty_dtype: Any = None
-        self._absent: pd.Series | None = None
-        self._pieces: list[tuple[pd.Series, np.ndarray]] = []
+        self.empty_dtype: Any = None
+        self.absent: pd.Series | None = None
+        self.pieces: list[tuple[pd.Series, np.ndarray]] = []
         self._waiting = 0
 
     def add(self, series: pd.Series, where: str = "X") -> None:
@@ -75,11 +75,11 @@ class ColumnDigest:
         lost = int(absent.sum())
         self.rows += len(series)
         self.missing += lost
-        if lost and self._absent is None:
-            self._absent = series[absent].iloc[:1].reset_index(drop=True)
+        if lost and self.absent is None:
+            self.absent = series[absent].iloc[:1].reset_index(drop=True)
         if lost == len(series):
             # A piece without values says little about the type: a reader of text gives it any.
-            self._empty_dtype = series.dtype if self._empty_dtype is None else self._empty_dtype
+            self.empty_dtype = series.dtype if self.empty_dtype is None else self.empty_dtype
             if lost and self.dtype is not None:
                 self.dtype = common_dtype(self.dtype, None, series.name, where)
             return
@@ -97,21 +97,21 @@ class ColumnDigest:
         """Take in the digest of another part of the column."""
         self.rows += other.rows
         self.missing += other.missing
-        if self._empty_dtype is None:
-            self._empty_dtype = other._empty_dtype
-        if self._absent is None:
-            self._absent = other._absent
+        if self.empty_dtype is None:
+            self.empty_dtype = other.empty_dtype
+        if self.absent is None:
+            self.absent = other.absent
         if other.dtype is not None:
-            self._meet(other.dtype, other._pieces[0][0].name, where)
+            self._meet(other.dtype, other.pieces[0][0].name, where)
             self.is_complete &= other.is_complete
-            for values, counts in other._pieces:
+            for values, counts in other.pieces:
                 self._append(values, counts)
         if self.missing and self.dtype is not None:
             self.dtype = common_dtype(self.dtype, None, None, where)
 
     def final_dtype(self) -> Any:
         """Return the dtype that holds every piece."""
-        return self._empty_dtype if self.dtype is None else self.dtype
+        return self.empty_dtype if self.dtype is None else self.dtype
 
     def part(self, sample: pd.Series | None = None) -> tuple[pd.Series, np.ndarray | None]:
         """Return values of the column and how many rows each stands for, as codecs are fitted to.
@@ -123,18 +123,18 @@ class ColumnDigest:
             smallest and the largest value.
         """
         if self.dtype is None:
-            return sample if sample is not None else pd.Series([], dtype=self._empty_dtype), None
+            return sample if sample is not None else pd.Series([], dtype=self.empty_dtype), None
         self._compact()
-        values, counts = self._pieces[0]
+        values, counts = self.pieces[0]
         if not self.is_complete and _is_ordered(self.dtype):
             if sample is None:
                 return values, None
             parts = [cast(sample, self.dtype), values]
-            if self._absent is not None and not mask_of(sample).any():
-                parts.append(cast(self._absent, self.dtype))
+            if self.absent is not None and not mask_of(sample).any():
+                parts.append(cast(self.absent, self.dtype))
             return pd.concat(parts, ignore_index=True), None
-        if self._absent is not None:
-            values = pd.concat([values, cast(self._absent, self.dtype)], ignore_index=True)
+        if self.absent is not None:
+            values = pd.concat([values, cast(self.absent, self.dtype)], ignore_index=True)
             counts = np.append(counts, self.missing)
         return values, counts
 
@@ -145,14 +145,14 @@ class ColumnDigest:
             self.dtype = common_dtype(self.dtype, None, name, where)
 
     def _append(self, values: pd.Series, counts: np.ndarray) -> None:
-        self._pieces.append((values, counts))
+        self.pieces.append((values, counts))
         self._waiting += len(values)
         if self._waiting > _WAITING:
             self._compact()
 
     def _compact(self) -> None:
         """Count equal values of all pieces together, and keep no more of them than there is room for."""
-        pieces = [(cast(values, self.dtype), counts) for values, counts in self._pieces]
+        pieces = [(cast(values, self.dtype), counts) for values, counts in self.pieces]
         values = pd.concat([piece for piece, _ in pieces], ignore_index=True)
         counts = np.concatenate([piece for _, piece in pieces])
         if not self.is_complete and _is_ordered(self.dtype):
@@ -168,7 +168,7 @@ class ColumnDigest:
                 self.is_complete = False
                 kept = np.sort(np.argsort(-counts, kind="stable")[:_MOST_LEVELS])
                 values, counts = values.iloc[kept].reset_index(drop=True), counts[kept]
-        self._pieces = [(values, counts)]
+        self.pieces = [(values, counts)]
         # What is kept stands for nothing that waits.
         self._waiting = 0
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import numpy as np
+import pandas as pd
 
-    import numpy as np
-    import pandas as pd
-
-    from vaeaug.data.tables.serialization import Arrays
-    from vaeaug.layout import Span
+from vaeaug.data.tables.serialization import Arrays
+from vaeaug.layout import Span
 
 __all__ = ["ColumnCodec", "ColumnOptions"]
 
@@ -105,10 +103,14 @@ class ColumnCodec(ABC):
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
 
-    @classmethod
     @abstractmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ColumnCodec:
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """Take over what :meth:`state` describes; return self."""
+
+    @classmethod
+    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a codec that decodes byte for byte as the one that was saved."""
+        return cls().restore(meta, arrays)
 
     @property
     @abstractmethod

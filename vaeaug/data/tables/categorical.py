@@ -186,20 +186,19 @@ class CategoricalCodec(ColumnCodec):
             meta["dtype"] = dtype_to_json(self.dtype_)
         return meta, arrays
 
-    @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CategoricalCodec:
-        """Rebuild a codec from :meth:`state`."""
-        codec = cls(meta["max_levels"], meta["marked"])
-        codec.name, codec.marker_ = scalar_from_json(meta["name"]), scalar_from_json(meta["marker"])
-        codec.offset_, codec.counts_ = meta["offset"], arrays["counts"]
-        codec.levels_ = unpack_values(meta["levels"], take_prefix("levels", arrays))
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CategoricalCodec:
+        """Take over what :meth:`state` describes; return self."""
+        self.max_levels, self.marked = meta["max_levels"], meta["marked"]
+        self.name, self.marker_ = scalar_from_json(meta["name"]), scalar_from_json(meta["marker"])
+        self.offset_, self.counts_ = meta["offset"], arrays["counts"]
+        self.levels_ = unpack_values(meta["levels"], take_prefix("levels", arrays))
         if "categories" in meta:
             categories = unpack_values(meta["categories"], take_prefix("categories", arrays))
-            codec.dtype_ = pd.CategoricalDtype(pd.Index(categories, dtype=categories.dtype), meta["ordered"])
+            self.dtype_ = pd.CategoricalDtype(pd.Index(categories, dtype=categories.dtype), meta["ordered"])
         else:
-            codec.dtype_ = dtype_from_json(meta["dtype"])
-        codec._describe()
-        return codec
+            self.dtype_ = dtype_from_json(meta["dtype"])
+        self._describe()
+        return self
 
     def _describe(self) -> None:
         """Derive tokens, the bucket and spans from the levels and their counts."""

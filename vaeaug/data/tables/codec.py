@@ -296,15 +296,18 @@ class TableCodec:
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableCodec:
         """Rebuild a fitted codec from :meth:`state`; it decodes byte for byte as the saved one."""
-        codec = cls(max_bins=meta["max_bins"], max_levels=meta["max_levels"])
-        codec.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
-        codec.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
-        codec.codecs_ = [
+        return cls(max_bins=meta["max_bins"], max_levels=meta["max_levels"]).restore(meta, arrays)
+
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableCodec:
+        """Take over what :meth:`state` describes; return self."""
+        self.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
+        self.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
+        self.codecs_ = [
             column_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["codecs"])
         ]
-        codec.n_features_ = len(codec.codecs_)
-        codec._lay_out()
-        return codec
+        self.n_features_ = len(self.codecs_)
+        self._lay_out()
+        return self
 
     def _lay_out(self) -> None:
         ids = [j for j, codec in enumerate(self.codecs_) if isinstance(codec, IdCodec)]

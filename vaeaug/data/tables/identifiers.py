@@ -182,17 +182,15 @@ class IdCodec(ColumnCodec):
         }
         return meta, arrays
 
-    @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> IdCodec:
-        """Rebuild a codec from :meth:`state`."""
-        codec = cls()
-        codec.name, codec.marker_ = scalar_from_json(meta["name"]), scalar_from_json(meta["marker"])
-        codec.dtype_, codec.offset_ = dtype_from_json(meta["dtype"]), meta["offset"]
-        codec.storage_ = None if meta["storage"] is None else NumberStorage.from_json(meta["storage"])
-        codec.translation_ = Identities(codec.dtype_, codec.marker_) if meta["uuids"] else None
-        codec.names_ = names_from_state(meta["names"], arrays)
-        codec._describe()
-        return codec
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> IdCodec:
+        """Take over what :meth:`state` describes; return self."""
+        self.name, self.marker_ = scalar_from_json(meta["name"]), scalar_from_json(meta["marker"])
+        self.dtype_, self.offset_ = dtype_from_json(meta["dtype"]), meta["offset"]
+        self.storage_ = None if meta["storage"] is None else NumberStorage.from_json(meta["storage"])
+        self.translation_ = Identities(self.dtype_, self.marker_) if meta["uuids"] else None
+        self.names_ = names_from_state(meta["names"], arrays)
+        self._describe()
+        return self
 
     def _describe(self) -> None:
         self.spans = (Span("categorical", self.offset_ + 1),)

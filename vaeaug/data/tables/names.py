@@ -111,15 +111,19 @@ class Patterned(Names):
         empty = cls(places, np.zeros(0, dtype=np.int64))
         if empty.capacity >= _ENDLESS:
             return empty
-        back = pow(empty._factor, -1, empty.capacity)
-        orders = [{letter: k for k, letter in enumerate(place)} for place in places]
-        taken = []
-        for text in texts:
+        return cls(places, np.sort(empty.number(texts)))
+
+    def number(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the numbers of known names in the order in which names are called, int64 of shape (n,)."""
+        back = pow(self._factor, -1, self.capacity)
+        orders = [{letter: k for k, letter in enumerate(place)} for place in self.places]
+        found = np.empty(len(texts), dtype=np.int64)
+        for i, text in enumerate(texts):
             number = 0
             for order, letter in zip(orders, text, strict=True):
                 number = number * len(order) + order[letter]
-            taken.append((number - empty._shift) * back % empty.capacity)
-        return cls(places, np.sort(np.array(taken, dtype=np.int64)))
+            found[i] = (number - self._shift) * back % self.capacity
+        return found
 
     @property
     def room(self) -> int:

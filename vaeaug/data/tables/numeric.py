@@ -215,26 +215,25 @@ class NumericCodec(ColumnCodec):
             arrays["levels"] = self.axes_[0].values
         return meta, arrays
 
-    @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> NumericCodec:
-        """Rebuild a codec from :meth:`state`."""
-        codec = cls(meta["max_bins"])
-        codec.name = scalar_from_json(meta["name"])
-        codec.storage_ = cls.storage_type.from_json(meta["storage"])
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> NumericCodec:
+        """Take over what :meth:`state` describes; return self."""
+        self.max_bins = meta["max_bins"]
+        self.name = scalar_from_json(meta["name"])
+        self.storage_ = self.storage_type.from_json(meta["storage"])
         # Files of 0.1 hold one axis, or None.
         axes = meta["axes"] if "axes" in meta else [axis for axis in (meta["axis"],) if axis]
-        codec.axes_ = [axis_from_json(axis, arrays.get("levels")) for axis in axes]
-        codec.offset_ = meta["offset"]
-        codec.points_, codec.rows_ = arrays["points"], arrays["rows"]
-        codec.rank_low_, codec.rank_width_ = arrays["rank_low"], arrays["rank_width"]
+        self.axes_ = [axis_from_json(axis, arrays.get("levels")) for axis in axes]
+        self.offset_ = meta["offset"]
+        self.points_, self.rows_ = arrays["points"], arrays["rows"]
+        self.rank_low_, self.rank_width_ = arrays["rank_low"], arrays["rank_width"]
         parts = [take_prefix(name, arrays) for name in _GRIDS]
-        codec.grids_ = [QuantileBins(**part) for part in parts if part]
-        codec.are_codes_ = meta.get("are_codes", False)
-        codec.position_columns_ = (
-            meta["position_columns"] if "position_columns" in meta else codec._old_position_columns()
+        self.grids_ = [QuantileBins(**part) for part in parts if part]
+        self.are_codes_ = meta.get("are_codes", False)
+        self.position_columns_ = (
+            meta["position_columns"] if "position_columns" in meta else self._count_old_positions()
         )
-        codec._describe()
-        return codec
+        self._describe()
+        return self
 
     def _describe(self) -> None:
         """Derive spans from what was learned."""
@@ -250,7 +249,7 @@ class NumericCodec(ColumnCodec):
             spans.append(Span("hint", 1))
         self.spans = tuple(spans)
 
-    def _old_position_columns(self) -> int:
+    def _count_old_positions(self) -> int:
         """Return the columns of positions that 0.1 took: only integers had fine ones."""
         if not self.grids_:
             return 0

@@ -81,7 +81,7 @@ class QuantileBins:
         bins = _assign(np.cumsum(is_point)[rest], rows, max_bins)
         first = np.flatnonzero(np.diff(bins, prepend=-1))
         mass = np.add.reduceat(rows, first)
-        q, knots, start = _knots(bins, first, mass, value, rows, low, high, dense)
+        q, knots, start = _place_knots(bins, value, rows, low, high, dense)
         last = np.append(first[1:], bins.size) - 1
         stride = _strides(value, first, last) if dense else None
         return cls(q, knots, start, below[first], mass, stride, value[first]), first, last
@@ -177,18 +177,12 @@ def _assign(segment: np.ndarray, rows: np.ndarray, max_bins: int) -> np.ndarray:
     return np.cumsum(np.diff(label, prepend=label[:1]) > 0)
 
 
-def _knots(
-    bins: np.ndarray,
-    first: np.ndarray,
-    mass: np.ndarray,
-    value: np.ndarray,
-    rows: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    dense: float,
+def _place_knots(
+    bins: np.ndarray, value: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray, dense: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return knots (q, t) of all bins and the first knot of each, thinned to a few dozen a bin."""
-    total = mass[bins]
+    first = np.flatnonzero(np.diff(bins, prepend=-1))
+    total = np.add.reduceat(rows, first)[bins]
     before = np.cumsum(rows) - rows
     before = before - before[first][bins]
     flat = (rows >= 2) & (high - low > dense)

@@ -87,12 +87,10 @@ class TranslatedCodec(ColumnCodec):
         meta, arrays = self.codec_.state()
         return {"kind": self.kind, "translation": self.translation_.to_json(), "codec": meta}, arrays
 
-    @classmethod
-    def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TranslatedCodec:
-        """Rebuild a codec from :meth:`state`."""
-        return cls()._take(
-            translation_from_json(meta["translation"]), column_from_state(meta["codec"], arrays)
-        )
+    def restore(self, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TranslatedCodec:
+        """Take over what :meth:`state` describes; return self."""
+        translation = translation_from_json(meta["translation"])
+        return self._take(translation, column_from_state(meta["codec"], arrays))
 
     def _find(self, series: pd.Series) -> Translation | None:
         return find_translation(series, self.options.recognise and not self.options.categorical)

@@ -207,7 +207,7 @@ def _dateutil_name(zone: Any) -> Any:
     if type(zone).__name__ in ("tzutc", "tzlocal"):
         return type(zone).__name__.removeprefix("tz")
     if type(zone).__name__ == "tzoffset":
-        return [zone._name, zone.utcoffset(None).total_seconds()]
+        return [zone.tzname(None), zone.utcoffset(None).total_seconds()]
     # Where the files of zones lie differs between machines.
     return str(getattr(zone, "_filename", zone)).rpartition("zoneinfo/")[2]
 
