@@ -15,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from vaeaug.data.labels.targets import read_labels
 from vaeaug.errors import InputError
-from vaeaug.sampler import VAEOverSampler, class_labels
+from vaeaug.sampler import VAEOverSampler
 
 N = 40
 
@@ -241,8 +242,8 @@ def test_an_empty_frame_is_refused(frame):
         sampler().fit_resample(frame.iloc[:0], [])
 
 
-def test_class_labels_of_an_indicator_matrix():
-    np.testing.assert_array_equal(class_labels([[0, 1, 0], [1, 0, 0]]), [1, 0])
+def test_labels_of_an_indicator_matrix():
+    np.testing.assert_array_equal(read_labels([[0, 1, 0], [1, 0, 0]]), [1, 0])
 
 
 # --- conformance -----------------------------------------------------------------------

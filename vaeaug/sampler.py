@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
-from sklearn.utils import InputTags, Tags, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils import InputTags, Tags
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from vaeaug.data.images.containers import join_images
 from vaeaug.data.images.datasets import holds_images, open_images
-from vaeaug.data.labels.sampling_strategy import class_counts, targets
+from vaeaug.data.labels.sampling_strategy import targets
+from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.frames import is_foreign, to_pandas
@@ -31,7 +31,7 @@ from vaeaug.utils.validation import (
     take_labels,
 )
 
-__all__ = ["VAEOverSampler", "class_labels"]
+__all__ = ["VAEOverSampler"]
 
 METHODS = ("auto", "prior", "posterior", "interpolate")
 #: Times that rows are made for a label when the filter drops them.
@@ -183,7 +183,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         seed = derive_seed(self.random_state)
         self.augmenter_ = self._copy_augmenter(seed)
         if len(positions):
-            X_fit, y_fit = _prepare_rows(rows), labels if _is_indicator(y) else _column(y)
+            X_fit, y_fit = _prepare_rows(rows), labels if is_indicator(y) else as_column(y)
             self.augmenter_.fit(X_fit, y_fit)
             X_res, sources, positions = self._extend(X, rows, X_fit, y_fit, positions, seed)
         else:
@@ -201,7 +201,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         if self.label_filter is None or not self._is_table(rows):
             new, sources = self._make(X_fit, y_fit, positions, seed)
         else:
-            labels = class_labels(y_fit)
+            labels = read_labels(y_fit)
             new, sources = typical_rows(
                 lambda asked, attempt: self._make(X_fit, y_fit, asked, hash_seed(seed, attempt)),
                 _Jury(self._ids, random_state=seed).fit(X_fit, labels),
@@ -235,7 +235,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             if not len(missing):
                 break
         filled = np.concatenate(kept)
-        added = zip(*np.unique(class_labels(y_fit)[filled], return_counts=True), strict=True)
+        added = zip(*np.unique(read_labels(y_fit)[filled], return_counts=True), strict=True)
         self.sampling_strategy_ |= dict.fromkeys(self.sampling_strategy_, 0)
         self.sampling_strategy_ |= {np.asarray(label).item(): int(count) for label, count in added}
         return X, np.concatenate(found), filled
@@ -267,7 +267,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         if isinstance(self.label_filter, str):
             check_option("label_filter", self.label_filter, ("auto",))
         refuse_other_forms(X)
-        labels = class_labels(y)
+        labels = read_labels(y)
         rows = _rows(X)
         with errors_of_ours():
             check_consistent_length(rows, labels)
@@ -353,88 +353,6 @@ class _SamplerTags(Tags):
 
 def _fields(tags: Any) -> dict[str, Any]:
     return {item.name: getattr(tags, item.name) for item in fields(tags)}
-
-
-def class_labels(y: Any) -> np.ndarray:
-    """Return class labels as one dimension, whatever they came in.
-
-    Parameters
-    ----------
-    y : array-like (n,), (n, 1), or a one-vs-rest indicator matrix (n, k)
-        Also a Series of any dtype, categorical and nullable ones too.
-
-    Returns
-    -------
-    ndarray (n,)
-        Column numbers where y is an indicator matrix.
-
-    Raises
-    ------
-    InputError
-        If a label is missing, a row has several labels, or the target is continuous.
-    """
-    if y is None:
-        raise InputError(
-            "Resampling requires y to be passed, but the target y is None; give the class of each row."
-        )
-    with errors_of_ours():
-        return _class_labels(y)
-
-
-def _class_labels(y: Any) -> np.ndarray:
-    if _is_indicator(y):
-        indicators = np.asarray(y)
-        if (indicators.sum(axis=1) > 1).any():
-            raise InputError(
-                "y must hold one class for each row. Multilabel and multioutput targets are not supported."
-            )
-        return indicators.argmax(axis=1)
-    column = _column(y)
-    labels = column_or_1d(column)
-    odd = next((label for label in labels.tolist() if not _is_label(label)), None)
-    if odd is not None:
-        raise InputError(
-            "y must hold class labels that are numbers, booleans or text, got objects of type "
-            f"{type(odd).__name__}; convert them, for example with astype(str)."
-        )
-    class_counts(column)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise InputError("y must hold class labels, got infinite values.")
-    if labels.dtype == object:
-        # Nullable dtypes arrive as objects; give numbers and booleans their own dtype back.
-        labels = np.asarray(labels.tolist(), dtype=object if _has_text(labels) else None)
-    check_classification_targets(labels)
-    return labels
-
-
-def _is_label(label: Any) -> bool:
-    """Whether a label is a number, a boolean, text, or missing."""
-    return isinstance(label, str | bool | numbers.Real) or label is None or label is pd.NA or label is pd.NaT
-
-
-def _has_text(labels: np.ndarray) -> bool:
-    return any(isinstance(label, str) for label in labels.tolist())
-
-
-def _is_indicator(y: Any) -> bool:
-    if np.ndim(y) != 2 or np.shape(y)[1] == 1:
-        return False
-    if isinstance(y, pd.DataFrame) and not all(_kind(dtype) in tuple("biuf") for dtype in y.dtypes):
-        return False
-    return bool(type_of_target(y) == "multilabel-indicator")
-
-
-def _kind(dtype: Any) -> str:
-    return "" if isinstance(dtype, pd.SparseDtype) else getattr(dtype, "kind", "")
-
-
-def _column(y: Any) -> Any:
-    """Return y as one column; a frame as its Series, so that the dtype is kept."""
-    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
-        return y.iloc[:, 0]
-    if isinstance(y, pd.Series):
-        return y
-    return column_or_1d(np.asarray(y))
 
 
 def _in_pictures(X: Any) -> bool:

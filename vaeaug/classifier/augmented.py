@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import _safe_indexing, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -20,10 +20,11 @@ from sklearn.utils.validation import (
 )
 
 from vaeaug.classifier.selection import Blend, choose, train_choice
+from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
-from vaeaug.sampler import VAEOverSampler, class_labels
+from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.estimators import clone_with_seed, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, numpy_generator
@@ -189,8 +190,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the parameters do not fit together, or the data cannot be used.
         """
         self._check_parameters(weighted=sample_weight is not None)
-        X, y = _table(X), _one_column(y)
-        labels = class_labels(y)
+        X, y = _table(X), as_column(y, warn=True)
+        labels = read_labels(y)
         check_consistent_length(X, labels)
         self._probe(X, labels)
         validate_data(self, X, skip_check_array=True)
@@ -205,7 +206,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         self.sampler_ = clone(VAEOverSampler() if self.sampler is None else self.sampler)
         X_res, y_res = self.sampler_.fit_resample(X, y)
-        labels_res = class_labels(y_res)
+        labels_res = read_labels(y_res)
         weight_res = np.ones(len(labels_res))
         arguments = {}
         if sample_weight is not None or self.synthetic_weight != 1:
@@ -402,17 +403,3 @@ def _table(X: Any) -> Any:
             "one row of it, X.reshape(-1, 1) one column."
         )
     return X
-
-
-def _one_column(y: Any) -> Any:
-    """Return y as a Series or an array ``(n,)``."""
-    y = to_pandas(y)
-    if y is None or isinstance(y, pd.Series):
-        return y
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        raise InputError(
-            f"y must be one column of class labels, got {labels.shape[1]} columns. Multilabel and "
-            "multioutput targets are not supported."
-        )
-    return column_or_1d(labels, warn=True)

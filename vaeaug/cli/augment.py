@@ -15,9 +15,9 @@ import pandas as pd
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.options import check_columns
 from vaeaug.data.labels.sampling_strategy import targets
+from vaeaug.data.labels.targets import read_labels
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
-from vaeaug.sampler import class_labels
 from vaeaug.sharding.worker import with_labels
 from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
@@ -162,7 +162,7 @@ def _fill_folder(augmenter: VAEAugmenter, options: Namespace, **how: Any) -> Pat
 def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
     """Return the strategy in terms of the labels, and how many rows it adds to each."""
     try:
-        labels = class_labels(y)
+        labels = read_labels(y)
         strategy = options.strategy
         if isinstance(strategy, dict):
             strategy = {_find_label(text, y.unique()): rows for text, rows in strategy.items()}

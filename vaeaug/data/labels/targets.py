@@ -1,18 +1,136 @@
-"""Class labels of Datasets: what items carry, and lists of them that may be believed."""
+"""Class labels: one column of them in any container, and those of Datasets."""
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from vaeaug.data.labels.sampling_strategy import class_counts
+from vaeaug.data.tables.dtypes import get_kind
 from vaeaug.errors import InputError
+from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.validation import errors_of_ours
 
-__all__ = ["list_labels", "plain_label", "probe_rows", "stack_labels"]
+__all__ = [
+    "as_column",
+    "is_indicator",
+    "list_labels",
+    "plain_label",
+    "probe_rows",
+    "read_labels",
+    "stack_labels",
+]
 
 #: Classes of which an item is read to see whether a list of labels is true.
 _MOST_PROBED = 64
+
+
+def read_labels(y: Any) -> np.ndarray:
+    """Return class labels as one dimension, whatever they came in.
+
+    Parameters
+    ----------
+    y : array-like (n,), (n, 1), or a one-vs-rest indicator matrix (n, k)
+        Also a Series of any dtype, categorical and nullable ones too.
+
+    Returns
+    -------
+    ndarray (n,)
+        Column numbers where y is an indicator matrix.
+
+    Raises
+    ------
+    InputError
+        If a label is missing, a row has several labels, or the target is continuous.
+
+    Examples
+    --------
+    >>> from vaeaug.data.labels.targets import read_labels
+    >>> read_labels([["cat"], ["dog"]]).tolist(), read_labels([[0, 1], [1, 0]]).tolist()
+    (['cat', 'dog'], [1, 0])
+    """
+    if y is None:
+        raise InputError(
+            "Resampling requires y to be passed, but the target y is None; give the class of each row."
+        )
+    with errors_of_ours():
+        return _read_labels(to_pandas(y))
+
+
+def as_column(y: Any, warn: bool = False) -> Any:
+    """Return labels in one column: a Series as it is, anything else as an array (n,); None stays None.
+
+    Parameters
+    ----------
+    y : None, or array-like (n,) or (n, 1)
+    warn : bool
+        Whether to warn of an array with two dimensions, as scikit-learn's classifiers do.
+
+    Raises
+    ------
+    InputError
+        For several columns.
+    """
+    y = to_pandas(y)
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1 and not warn:
+        return y.iloc[:, 0]
+    if y is None or isinstance(y, pd.Series):
+        return y
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"y must be one column of class labels, got {labels.shape[1]} columns. Multilabel and "
+            "multioutput targets are not supported."
+        )
+    return column_or_1d(labels, warn=warn)
+
+
+def is_indicator(y: Any) -> bool:
+    """Whether labels are a one-vs-rest indicator matrix."""
+    if np.ndim(y) != 2 or np.shape(y)[1] == 1:
+        return False
+    if isinstance(y, pd.DataFrame) and not all(get_kind(dtype) in "biuf" for dtype in y.dtypes):
+        return False
+    return bool(type_of_target(y) == "multilabel-indicator")
+
+
+def _read_labels(y: Any) -> np.ndarray:
+    if is_indicator(y):
+        indicators = np.asarray(y)
+        if (indicators.sum(axis=1) > 1).any():
+            raise InputError(
+                "y must hold one class for each row. Multilabel and multioutput targets are not supported."
+            )
+        return indicators.argmax(axis=1)
+    column = as_column(y)
+    labels = column_or_1d(column)
+    odd = next((label for label in labels.tolist() if not _is_label(label)), None)
+    if odd is not None:
+        raise InputError(
+            "y must hold class labels that are numbers, booleans or text, got objects of type "
+            f"{type(odd).__name__}; convert them, for example with astype(str)."
+        )
+    class_counts(column)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError("y must hold class labels, got infinite values.")
+    if labels.dtype == object:
+        # Nullable dtypes arrive as objects; give numbers and booleans their own dtype back.
+        listed = labels.tolist()
+        has_text = any(isinstance(label, str) for label in listed)
+        labels = np.asarray(listed, dtype=object if has_text else None)
+    check_classification_targets(labels)
+    return labels
+
+
+def _is_label(label: Any) -> bool:
+    """Whether a label is a number, a boolean, text, or missing."""
+    return isinstance(label, str | bool | numbers.Real) or label is None or label is pd.NA or label is pd.NaT
 
 
 def plain_label(label: Any, what: str) -> Any:

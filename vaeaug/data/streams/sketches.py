@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import array_of
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.promotion import cast, common_dtype
 
@@ -90,7 +91,7 @@ class ColumnDigest:
         if not self.is_complete and _is_ordered(self.dtype):
             self._append(_ends(present), np.zeros(2, dtype=np.int64))
             return
-        codes, values = pd.factorize(_plain(present))
+        codes, values = pd.factorize(array_of(present))
         self._append(_series(values, present), np.bincount(codes, minlength=len(values)))
 
     def merge(self, other: ColumnDigest, where: str = "X") -> None:
@@ -158,7 +159,8 @@ class ColumnDigest:
         if not self.is_complete and _is_ordered(self.dtype):
             values, counts = _ends(values), np.zeros(2, dtype=np.int64)
         else:
-            codes, found = pd.factorize(_plain(values))
+            # Of a Series, pandas would make an index, and it has none of half floats.
+            codes, found = pd.factorize(array_of(values))
             counts = np.bincount(codes, weights=counts, minlength=len(found)).astype(np.int64)
             values = _series(found, values)
             if _is_ordered(self.dtype) and len(values) > _MOST_NUMBERS:
@@ -183,11 +185,6 @@ def _ends(values: pd.Series) -> pd.Series:
     """Return the smallest and the largest of some values."""
     ends = [int(values.argmin()), int(values.argmax())]
     return values.iloc[ends].reset_index(drop=True)
-
-
-def _plain(series: pd.Series) -> Any:
-    # Of a Series, pandas would make an index, and it has none of half floats.
-    return series.to_numpy() if isinstance(series.dtype, np.dtype) else series.array
 
 
 def _series(values: Any, like: pd.Series) -> pd.Series:

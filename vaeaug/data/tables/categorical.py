@@ -10,7 +10,15 @@ import pandas as pd
 
 from vaeaug.data.tables.access import array_of, as_objects
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
-from vaeaug.data.tables.dtypes import as_series, is_object, is_text, mask_of, read_objects, refuse_infinity
+from vaeaug.data.tables.dtypes import (
+    as_series,
+    get_kind,
+    is_object,
+    is_text,
+    mask_of,
+    read_objects,
+    refuse_infinity,
+)
 from vaeaug.data.tables.quantiles import join_position, split_position
 from vaeaug.data.tables.serialization import (
     Arrays,
@@ -241,17 +249,13 @@ def _rows_of(codes: np.ndarray, counts: np.ndarray | None, levels: int) -> np.nd
 
 
 def _is_text_or_bool(dtype: Any) -> bool:
-    return isinstance(dtype, pd.CategoricalDtype) or is_text(dtype) or _kind(dtype) == "b"
+    return isinstance(dtype, pd.CategoricalDtype) or is_text(dtype) or get_kind(dtype) == "b"
 
 
 def _is_number_or_time(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype) and dtype.itemsize > 8:
         return False
-    return isinstance(dtype, pd.PeriodDtype) or _kind(dtype) in tuple("iufmM")
-
-
-def _kind(dtype: Any) -> str:
-    return "" if isinstance(dtype, pd.SparseDtype) else dtype.kind
+    return isinstance(dtype, pd.PeriodDtype) or get_kind(dtype) in "iufmM"
 
 
 def _refuse_nul(series: pd.Series, missing: np.ndarray) -> None:

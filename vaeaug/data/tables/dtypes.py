@@ -16,6 +16,7 @@ __all__ = [
     "NumberStorage",
     "as_series",
     "explain_refusal",
+    "get_kind",
     "is_object",
     "is_text",
     "is_view",
@@ -120,6 +121,11 @@ def read_objects(series: pd.Series) -> tuple[list[Any], Any]:
     kinds = Counter(map(type, values[missing])).most_common(1)
     markers = {type(marker): marker for marker in (None, pd.NA, pd.NaT)}
     return values[~missing].tolist(), markers.get(kinds[0][0], np.nan) if kinds else np.nan
+
+
+def get_kind(dtype: Any) -> str:
+    """Return the letter that numpy gives to a kind of dtypes; "O" for sparse ones."""
+    return "O" if isinstance(dtype, pd.SparseDtype) else dtype.kind
 
 
 def is_object(dtype: Any) -> bool:
