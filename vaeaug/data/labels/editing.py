@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.labels.variables import ValueBlock
+from vaeaug.data.labels.context import ContextCodec
+from vaeaug.data.labels.variables import Block, ValueBlock
 from vaeaug.errors import InputError
-
-if TYPE_CHECKING:
-    from vaeaug.data.labels.context import ContextCodec
-    from vaeaug.data.labels.variables import Block
 
 __all__ = ["change_context", "control_names"]
 

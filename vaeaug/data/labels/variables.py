@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.datetime import TemporalCodec
 from vaeaug.data.tables.dtypes import as_series, mask_of
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import ColumnOptions, TranslatedCodec, column_from_state, fit_column
+from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.translation import Translation
 from vaeaug.data.tables.translations import translation_from_json
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
 from vaeaug.utils.wording import list_names
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from vaeaug.data.tables.base import ColumnCodec
-    from vaeaug.data.tables.serialization import Arrays
-    from vaeaug.data.tables.translation import Translation
 
 __all__ = ["Block", "ClassBlock", "ValueBlock", "block_from_state", "fit_block"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,6 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import InputError, RejectedColumn
 from vaeaug.layout import Span
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["CategoricalCodec"]
 

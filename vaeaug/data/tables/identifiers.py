@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -38,12 +38,10 @@ from vaeaug.data.tables.serialization import (
     scalar_from_json,
     scalar_to_json,
 )
+from vaeaug.data.tables.translation import Translation
 from vaeaug.data.tables.translations import Identities
 from vaeaug.errors import InputError, RejectedColumn
 from vaeaug.layout import Span
-
-if TYPE_CHECKING:
-    from vaeaug.data.tables.translation import Translation
 
 __all__ = ["IdCodec", "looks_like_ids"]
 

@@ -6,12 +6,11 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.serialization import Arrays
 
 __all__ = [
     "Counted",

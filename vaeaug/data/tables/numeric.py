@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
@@ -15,11 +17,6 @@ from vaeaug.data.tables.quantiles import QuantileBins, join_position, split_posi
 from vaeaug.data.tables.recognition import looks_like_codes, mostly_repeat, rows_with_room
 from vaeaug.data.tables.serialization import Arrays, add_prefix, scalar_from_json, scalar_to_json, take_prefix
 from vaeaug.layout import Span
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pandas as pd
 
 __all__ = ["NumericCodec"]
 

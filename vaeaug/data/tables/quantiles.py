@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.serialization import Arrays
 
 __all__ = ["QuantileBins", "bins_for", "join_position", "split_position"]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
 
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.categorical import CategoricalCodec
@@ -11,17 +15,10 @@ from vaeaug.data.tables.datetime import TemporalCodec
 from vaeaug.data.tables.dtypes import explain_refusal
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.numeric import NumericCodec
+from vaeaug.data.tables.serialization import Arrays
 from vaeaug.data.tables.translation import Translation
 from vaeaug.data.tables.translations import find_translation, translation_from_json
 from vaeaug.errors import ArchiveError, RejectedColumn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    import pandas as pd
-
-    from vaeaug.data.tables.serialization import Arrays
 
 __all__ = ["REGISTRY", "ColumnCodec", "ColumnOptions", "TranslatedCodec", "column_from_state", "fit_column"]
 
