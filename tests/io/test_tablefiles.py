@@ -191,7 +191,7 @@ def test_a_named_index_of_parquet_is_a_column(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaeaug.utils.files.find_spec", lambda name: None)
+    monkeypatch.setattr("vaeaug.utils.versions.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install vaeaug\[parquet\]"):
         check_format("a.parquet")
 

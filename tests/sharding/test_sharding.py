@@ -405,7 +405,7 @@ def test_bad_arguments_make_no_folder(model: VAEAugmenter, tmp_path: Path) -> No
 def test_without_pyarrow_the_remedy_is_named(
     model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vaeaug.io.parquet, "find_spec", lambda name: None)
+    monkeypatch.setattr("vaeaug.utils.versions.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"sample_to_parquet needs pyarrow.*pip install vaeaug\[parquet\]"):
         model.sample_to_parquet(5, tmp_path / "rows")
 

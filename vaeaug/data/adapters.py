@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,37 +29,6 @@ from vaeaug.utils.validation import (
 __all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
 
 
-class Intake(Protocol):
-    """Data of one kind: checked and encoded on the way in, put in its container on the way out."""
-
-    kind: str
-    codec: Any
-
-    def open(self, X: Any, y: Any) -> Opened:
-        """Return X and y with what is read item by item read."""
-
-    def encode(self, estimator: Any, X: Any) -> np.ndarray:
-        """Check rows against those of fit and encode them, float32."""
-
-    def decode(self, x: np.ndarray, like: Any = None) -> Any:
-        """Return encoded rows as the user's data; ``like`` gives rows their index."""
-
-    def append(self, X: Any, X_new: Any) -> Any:
-        """Return the rows of X followed by new ones, in the container of X."""
-
-    def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
-        """Return new rows with identifiers of their own, if they have any."""
-
-    def pack(self, x: np.ndarray) -> np.ndarray | None:
-        """Return encoded rows as they are kept for variations; None if only their codes are."""
-
-    def describe(self, estimator: Any) -> None:
-        """Tell an estimator what its data is like."""
-
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return everything learned as a JSON-able dict and plain arrays."""
-
-
 class TableIntake:
     """Tables: frames and two-dimensional arrays.
 
@@ -82,16 +51,7 @@ class TableIntake:
         """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
         refuse_other_forms(X)
         home, X = Home.of(X), to_pandas(X)
-        if isinstance(X, pd.DataFrame):
-            refuse_repeated_columns(X)
-            with errors_of_ours():
-                validate_data(estimator, X, skip_check_array=True)
-        else:
-            refuse_text(X)
-            with errors_of_ours():
-                X = validate_data(
-                    estimator, X, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2
-                )
+        X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
         codec = TableCodec(
             estimator.categorical_features, max_bins=bins_for(len(X)), id_columns=estimator.id_columns
         ).fit(X)
@@ -107,17 +67,8 @@ class TableIntake:
     def encode(self, estimator: Any, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W)."""
         refuse_other_forms(X)
-        X = to_pandas(X)
-        if self.codec.columns_ is None:
-            refuse_text(X)
-            with errors_of_ours():
-                X = validate_data(estimator, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan")
-        else:
-            if isinstance(X, pd.DataFrame):
-                refuse_repeated_columns(X)
-            with errors_of_ours():
-                validate_data(estimator, X, reset=False, skip_check_array=True)
-        return self.codec.encode(X)
+        has_columns = self.codec.columns_ is not None
+        return self.codec.encode(_check_table(estimator, to_pandas(X), has_columns, reset=False))
 
     def decode(self, x: np.ndarray, like: Any = None) -> Any:
         """Return rows in the container of fit; with the identifiers of ``like``, and its index."""
@@ -242,6 +193,20 @@ class ImageIntake:
         return cls(ImageCodec.from_state(meta["images"], arrays), container, meta["class_names"])
 
 
+def _check_table(estimator: Any, X: Any, has_columns: bool, **checks: Any) -> Any:
+    """Return a table after the checks of scikit-learn; without columns of its own, as an array of numbers."""
+    if not has_columns:
+        refuse_text(X)
+        checks |= {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
+    elif isinstance(X, pd.DataFrame):
+        refuse_repeated_columns(X)
+    with errors_of_ours():
+        found = validate_data(estimator, X, skip_check_array=has_columns, **checks)
+    return X if has_columns else found
+
+
+#: Data of one kind: checked and encoded on the way in, put in its container on the way out.
+Intake = TableIntake | ImageIntake
 #: kind -> intake; a saved model names its kind.
 INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
 from vaeaug.io import archive
-from vaeaug.utils.files import clear_temporaries
+from vaeaug.utils.files import clear_temporaries, make_folder
 
 __all__ = ["Checkpoints", "Stage"]
 
@@ -39,12 +39,7 @@ class Checkpoints:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._identity: dict[str, Any] = {}
-        try:
-            self.path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"checkpoint_dir={str(path)!r} cannot be made a folder: {error.strerror or error}."
-            ) from error
+        make_folder(path, f"checkpoint_dir={str(path)!r}")
 
     def seed(self) -> int | None:
         """Return the seed of the fit that was begun here, or None."""

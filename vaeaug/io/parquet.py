@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.frames import as_arrow_array
+from vaeaug.utils.versions import check_pyarrow
 from vaeaug.utils.wording import first_line
 
 __all__ = [
-    "check_pyarrow",
     "count_values",
     "is_whole",
     "name_failures",
@@ -29,17 +28,6 @@ __all__ = [
 
 #: A column of labels with more distinct values than this is no column of classes.
 _MOST_VALUES = 10_000
-
-
-def check_pyarrow(who: str) -> None:
-    """Raise a sentence with the remedy where pyarrow is not installed.
-
-    Raises
-    ------
-    InputError
-    """
-    if find_spec("pyarrow") is None:
-        raise InputError(f"{who} needs pyarrow, which is not installed; run: pip install vaeaug[parquet]")
 
 
 def schema_of(frame: pd.DataFrame) -> Any:

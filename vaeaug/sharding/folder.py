@@ -11,7 +11,7 @@ from typing import Any
 
 from vaeaug.errors import InputError
 from vaeaug.io.parquet import is_whole
-from vaeaug.utils.files import clear_temporaries, is_temporary, replace_file
+from vaeaug.utils.files import clear_temporaries, is_temporary, make_folder, replace_file
 from vaeaug.utils.versions import find_versions
 
 __all__ = ["FORMAT", "MANIFEST", "MODEL", "ShardFolder"]
@@ -136,7 +136,7 @@ class ShardFolder:
         """
         found = self.read_manifest()
         if found is None:
-            self._make()
+            make_folder(self.path)
             content = {"format": FORMAT, **plan, "versions": find_versions(_LIBRARIES, absent="unknown")}
             with replace_file(self.path / MANIFEST) as temporary:
                 temporary.write_text(
@@ -145,12 +145,6 @@ class ShardFolder:
         else:
             self._compare(found, json.loads(json.dumps(dict(plan))))
         clear_temporaries(self.path)
-
-    def _make(self) -> None:
-        try:
-            self.path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be made a folder: {error.strerror or error}.") from error
 
     def _compare(self, found: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
         for key in {**plan, **found}:

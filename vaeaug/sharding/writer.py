@@ -18,7 +18,7 @@ from joblib.parallel import get_active_backend
 from vaeaug.data.labels.sampling_strategy import targets_of_counts
 from vaeaug.errors import InputError, WorkerLostError
 from vaeaug.io import archive
-from vaeaug.io.parquet import check_pyarrow, count_values, open_parquet, schema_of
+from vaeaug.io.parquet import count_values, open_parquet, schema_of
 from vaeaug.model.fitted import FittedState, get_fitted
 from vaeaug.model.generate import METHODS, check_balanceable, check_sources
 from vaeaug.model.state import to_state
@@ -26,6 +26,7 @@ from vaeaug.sharding.folder import MODEL, ShardFolder
 from vaeaug.sharding.worker import Job, examples, fingerprint, forget, remember, write_shard
 from vaeaug.utils.frames import as_arrow
 from vaeaug.utils.validation import check_number, check_option
+from vaeaug.utils.versions import check_pyarrow
 from vaeaug.utils.wording import list_names
 
 __all__ = ["ShardOptions", "resample_parquet", "sample_to_parquet"]

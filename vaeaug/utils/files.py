@@ -9,10 +9,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 from vaeaug.errors import InputError
+from vaeaug.utils.versions import check_pyarrow
 
 __all__ = [
     "PARQUET",
@@ -23,6 +23,7 @@ __all__ = [
     "check_writable",
     "clear_temporaries",
     "is_temporary",
+    "make_folder",
     "name_kind",
     "replace_file",
 ]
@@ -44,8 +45,8 @@ def check_format(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in (*SEPARATORS, *PARQUET):
         raise InputError(f"{path} must end in .csv, .tsv or .parquet, which tells the format of the file.")
-    if suffix in PARQUET and find_spec("pyarrow") is None:
-        raise InputError(f"{path}: Parquet files need pyarrow; run: pip install vaeaug[parquet]")
+    if suffix in PARQUET:
+        check_pyarrow(f"The format of {path}")
     return suffix
 
 
@@ -140,6 +141,20 @@ def name_kind(path: str | os.PathLike[str]) -> str | None:
         stat.S_ISSOCK: "a socket",
     }
     return next((noun for is_kind, noun in kinds.items() if is_kind(mode)), "a device")
+
+
+def make_folder(path: str | os.PathLike[str], name: str = "") -> None:
+    """Make a folder if it is not there; its parent must be.
+
+    Raises
+    ------
+    InputError
+        If there is a file in its place, or it cannot be made; ``name`` is what the message calls it.
+    """
+    try:
+        Path(path).mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{name or path} cannot be made a folder: {error.strerror or error}.") from error
 
 
 def is_temporary(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
+from vaeaug.utils.versions import check_pyarrow
 from vaeaug.utils.wording import first_line
 
 __all__ = [
@@ -271,11 +272,7 @@ def _as_table(data: Any) -> Any:
 
 
 def _check_installed(library: str) -> None:
-    if find_spec("pyarrow") is None:
-        raise InputError(
-            f"Frames of {library} are read by way of pyarrow, which is not installed; run: pip install "
-            "vaeaug[parquet]"
-        )
+    check_pyarrow(f"Reading frames of {library}")
     if find_spec(library) is None:
         raise InputError(
             f"The model makes frames of {library}, which is not installed; run: pip install {library}"

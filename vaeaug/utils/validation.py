@@ -114,16 +114,17 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     return weights.astype(np.float32)
 
 
-def refuse_repeated_columns(X: pd.DataFrame) -> None:
-    """Raise for frames with two columns of one name.
+def refuse_repeated_columns(X: pd.DataFrame | pd.Index, who: str = "X") -> None:
+    """Raise for frames, or names of columns, in which a name comes twice.
 
     Raises
     ------
     InputError
     """
-    if not X.columns.is_unique:
-        twice = list_names(X.columns[X.columns.duplicated()].unique())
-        raise InputError(f"X has columns named twice: {twice}. Rename them so that each name is unique.")
+    columns = X if isinstance(X, pd.Index) else X.columns
+    if not columns.is_unique:
+        twice = list_names(columns[columns.duplicated()].unique())
+        raise InputError(f"{who} has columns named twice: {twice}. Rename them so that each name is unique.")
 
 
 def as_array(X: Any) -> np.ndarray:

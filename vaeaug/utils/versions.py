@@ -1,11 +1,14 @@
-"""Which versions of libraries are installed."""
+"""Which libraries are installed, and in which versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
-__all__ = ["find_versions"]
+from vaeaug.errors import InputError
+
+__all__ = ["check_pyarrow", "find_versions"]
 
 
 def find_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
@@ -31,3 +34,14 @@ def find_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = absent
     return found
+
+
+def check_pyarrow(who: str) -> None:
+    """Raise a sentence with the remedy where pyarrow is not installed.
+
+    Raises
+    ------
+    InputError
+    """
+    if find_spec("pyarrow") is None:
+        raise InputError(f"{who} needs pyarrow, which is not installed; run: pip install vaeaug[parquet]")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from vaeaug.data.tables.serialization import dtype_from_json, dtype_to_json, index_from_json, index_to_json
+from vaeaug.data.tables.serialization import (
+    Described,
+    dtype_from_json,
+    dtype_to_json,
+    index_from_json,
+    index_to_json,
+)
 from vaeaug.errors import InputError
 from vaeaug.utils.rows import append_rows
 
@@ -35,7 +41,7 @@ _READ_AS = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA", "I;16B": "I", "I;16L": "I"
 
 
 @dataclass(frozen=True)
-class Arrays:
+class Arrays(Described):
     """numpy arrays; anything else that numpy understands comes back as one.
 
     Parameters
@@ -51,18 +57,9 @@ class Arrays:
         """Return images as the user holds them."""
         return list(images) if self.listed else images
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Arrays:
-        """Undo :meth:`to_json`."""
-        return cls(**data)
-
 
 @dataclass(frozen=True)
-class Tensors:
+class Tensors(Described):
     """torch tensors on any device.
 
     Parameters
@@ -91,18 +88,9 @@ class Tensors:
             found = found.cpu()
         return list(found.unbind()) if self.listed else found
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Tensors:
-        """Undo :meth:`to_json`."""
-        return cls(**data)
-
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Described):
     """Lists of PIL images of one mode."""
 
     channels = "last"
@@ -110,15 +98,6 @@ class Pictures:
     def wrap(self, images: np.ndarray, like: Any = None) -> list[Image.Image]:
         """Return images as the user holds them."""
         return [Image.fromarray(image) for image in images]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able description."""
-        return {}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Pictures:
-        """Undo :meth:`to_json`."""
-        return cls()
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.parquet import check_pyarrow, name_failures, open_parquet
+from vaeaug.io.parquet import name_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
+from vaeaug.utils.validation import refuse_repeated_columns
+from vaeaug.utils.versions import check_pyarrow
 
 __all__ = ["FrameStream", "ParquetStream", "Piece", "TableStream", "is_stream", "open_stream"]
 
@@ -36,36 +38,6 @@ class Piece:
     start: int
     frame: pd.DataFrame
     where: str
-
-
-class TableStream(Protocol):
-    """A table of any length that can be read again and again, in blocks that are read whole.
-
-    Attributes
-    ----------
-    where : str
-        What messages call it.
-    """
-
-    where: str
-
-    @property
-    def names(self) -> list[Any]:
-        """Columns, in order."""
-        ...
-
-    @property
-    def blocks(self) -> int:
-        """Number of blocks that can be read on their own; 1 where only the whole can be."""
-        ...
-
-    def read(self, block: int) -> Iterator[Piece]:
-        """Read one block, in pieces of some ten thousand rows."""
-        ...
-
-    def describe(self) -> Any:
-        """Return what tells this data from other data without reading it, JSON-able."""
-        ...
 
 
 class ParquetStream:
@@ -217,8 +189,7 @@ def _as_frame(item: Any, number: int) -> pd.DataFrame:
         raise InputError(
             f"Item {number} of X is a {type(item).__name__}; a stream gives DataFrames with the same columns."
         )
-    if not item.columns.is_unique:
-        raise InputError(f"Frame {number} of X has columns named twice; rename them so that each is unique.")
+    refuse_repeated_columns(item.columns, f"Frame {number} of X")
     return item
 
 
@@ -251,6 +222,10 @@ def _check_path(path: Path) -> Path:
             "images, a Dataset, or the path of a Parquet file or of a folder of them."
         )
     return path
+
+
+#: A table of any length that can be read again and again, in blocks that are read whole.
+TableStream = ParquetStream | FrameStream
 
 
 def open_stream(X: Any) -> TableStream:

@@ -31,6 +31,7 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
+from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import list_names
 
 __all__ = ["TableCodec"]
@@ -138,11 +139,8 @@ class TableCodec:
         is_whole: bool = False,
     ) -> TableCodec:
         self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
-        if self.columns_ is not None and not self.columns_.is_unique:
-            twice = list(dict.fromkeys(self.columns_[self.columns_.duplicated()]))
-            raise InputError(
-                f"X has columns named twice: {list_names(twice)}. Rename them so that each label is unique."
-            )
+        if columns is not None:
+            refuse_repeated_columns(columns)
         marked = self._mark("categorical_features", "from_dtype")
         named = self._mark("id_columns", "auto")
         if (marked & named).any():
