@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from made_shards import contents, made_model, made_rows
 
-import vaeaug.io.parquet
 import vaeaug.sharding.worker
 import vaeaug.sharding.writer
 from vaeaug import VAEAugmenter, load

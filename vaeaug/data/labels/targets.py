@@ -31,13 +31,15 @@ __all__ = [
 _MOST_PROBED = 64
 
 
-def read_labels(y: Any) -> np.ndarray:
+def read_labels(y: Any, who: str = "Resampling") -> np.ndarray:
     """Return class labels as one dimension, whatever they came in.
 
     Parameters
     ----------
     y : array-like (n,), (n, 1), or a one-vs-rest indicator matrix (n, k)
-        Also a Series of any dtype, categorical and nullable ones too.
+        Also a Series of any dtype, categorical and nullable ones too, or a tensor.
+    who : str
+        Who needs them, for the message.
 
     Returns
     -------
@@ -57,10 +59,10 @@ def read_labels(y: Any) -> np.ndarray:
     """
     if y is None:
         raise InputError(
-            "Resampling requires y to be passed, but the target y is None; give the class of each row."
+            f"{who} requires y to be passed, but the target y is None; give the class of each row."
         )
     with errors_of_ours():
-        return _read_labels(to_pandas(y))
+        return _read_labels(y.detach().cpu().numpy() if hasattr(y, "detach") else to_pandas(y))
 
 
 def as_column(y: Any, warn: bool = False) -> Any:

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import sparse
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import RepeatedStratifiedKFold
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from vaeaug.data.labels.targets import read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment, Experiment
 from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
@@ -36,7 +36,7 @@ from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, refuse_repeated_columns
 
-__all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios", "read_labels"]
+__all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios"]
 
 #: Classes this close in size are not imbalanced; new rows then enlarge all of them.
 _EVEN = 2 / 3
@@ -93,7 +93,7 @@ def compare(
     """
     start = perf_counter()
     _check_estimator(estimator)
-    labels = read_labels(y)
+    labels = read_labels(y, "assess")
     X = check_rows(X)
     check_consistent_length(X, labels)
     seed = derive_seed(options.random_state)
@@ -130,36 +130,6 @@ def compare(
             facts=facts,
         )
     )
-
-
-def read_labels(y: Any) -> np.ndarray:
-    """Return class labels as one dimension.
-
-    Raises
-    ------
-    InputError
-        If labels are missing, continuous, of mixed types or in several columns.
-    """
-    if y is None:
-        raise InputError("assess needs y, one class label per row of X; got None.")
-    y = to_pandas(y)
-    column = y.iloc[:, 0] if isinstance(y, pd.DataFrame) and y.shape[1] == 1 else y
-    labels = as_array(column, "assess: y")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise InputError(f"assess: y must be one column of class labels, got shape {labels.shape}.")
-    missing = int(np.sum(pd.isna(labels)))
-    if missing:
-        raise InputError(f"assess: y must not have missing labels, got {missing}; drop those rows first.")
-    if labels.dtype == object:
-        labels = np.asarray(labels.tolist(), dtype=object if isinstance(labels[:1].item(), str) else None)
-    try:
-        check_classification_targets(labels)
-        np.unique(labels)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"assess: y must hold class labels of one type; {error}") from error
-    return labels
 
 
 def default_ratios(y: np.ndarray) -> tuple[float, ...]:
