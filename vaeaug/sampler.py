@@ -175,9 +175,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         """
         rows, labels = self._plan(X, y)
         n = len(labels)
-        first = dict(zip(*_unique_with_first(labels), strict=True))
+        classes, first = np.unique(labels, return_index=True)
+        rows_of = dict(zip(classes.tolist(), first.tolist(), strict=True))
         positions = np.repeat(
-            np.array([first[label] for label in self.sampling_strategy_], dtype=np.int64),
+            np.array([rows_of[label] for label in self.sampling_strategy_], dtype=np.int64),
             list(self.sampling_strategy_.values()),
         )
         seed = derive_seed(self.random_state)
@@ -409,8 +410,3 @@ def _append(X: Any, rows: Any, new: Any) -> Any:
     if isinstance(X, list):
         return X + _cells(new, rows.dtype).tolist()
     return np.concatenate([rows, _cells(new, rows.dtype)])
-
-
-def _unique_with_first(labels: np.ndarray) -> tuple[list[Any], list[int]]:
-    found, first = np.unique(labels, return_index=True)
-    return found.tolist(), first.tolist()

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice, repeat
 from typing import Any
 
@@ -79,15 +79,13 @@ class TextTable:
             return self
         end, plain = self._end(), [(False, False)] * len(self.names)
         rows = zip(*self.cells, strict=True)
-        return TextTable(
-            self.names,
-            self.cells,
-            separator,
-            self.encoding,
-            self.mark,
-            _spell(self.names, separator, plain) + end,
-            [_spell(row, separator, plain) + end for row in rows],
-            [len(self.names)] * len(self.records),
+        return replace(
+            self,
+            separator=separator,
+            head=_spell(self.names, separator, plain) + end,
+            records=[_spell(row, separator, plain) + end for row in rows],
+            widths=[len(self.names)] * len(self.records),
+            tail="",
             quoted=plain,
         )
 
@@ -117,9 +115,7 @@ class TextTable:
             ]
         last = [head, *records[-1:]][-1]
         yield head
-        yield from records[:-1]
-        if records:
-            yield records[-1]
+        yield from records
         lacks_end = not last.endswith(("\r", "\n"))
         more = self.separator * (width - len(self.names)) + (self.separator + "True" if flagged else "")
         for i, row in enumerate(zip(*new, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import clone
@@ -21,24 +22,29 @@ def weight_keyword(estimator: Any) -> str | None:
     >>> weight_keyword(make_pipeline(LogisticRegression()))
     'logisticregression__sample_weight'
     """
-    if has_fit_parameter(estimator, "sample_weight"):
-        return "sample_weight"
-    last = _last_step(estimator)  # a Pipeline hands them to its last step
-    if last is None or not hasattr(last[1], "fit"):
-        return None
-    inner = weight_keyword(last[1])
-    return None if inner is None else f"{last[0]}__{inner}"
+    return _find_keyword(
+        estimator,
+        "sample_weight",
+        lambda step: hasattr(step, "fit") and has_fit_parameter(step, "sample_weight"),
+    )
 
 
 def class_weight_keyword(estimator: Any) -> str | None:
     """Return the name of a parameter ``class_weight``, of a Pipeline its last step's; None without one."""
-    if "class_weight" in estimator.get_params(deep=False):
-        return "class_weight"
+    return _find_keyword(
+        estimator,
+        "class_weight",
+        lambda step: hasattr(step, "get_params") and "class_weight" in step.get_params(deep=False),
+    )
+
+
+def _find_keyword(estimator: Any, name: str, takes: Callable[[Any], bool]) -> str | None:
+    """Return the name of a parameter, of a Pipeline its last step's, which it hands on; None without one."""
+    if takes(estimator):
+        return name
     last = _last_step(estimator)
-    if last is None or not hasattr(last[1], "get_params"):
-        return None
-    inner = class_weight_keyword(last[1])
-    return None if inner is None else f"{last[0]}__{inner}"
+    inner = None if last is None else _find_keyword(last[1], name, takes)
+    return None if last is None or inner is None else f"{last[0]}__{inner}"
 
 
 def clone_with_seed(estimator: Any, seed: int) -> Any:

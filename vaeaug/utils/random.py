@@ -226,7 +226,7 @@ def _mode() -> Any:
     with_generator = [
         *(getattr(torch.Tensor, f"{name}_") for name in fill),
         *(getattr(torch.Tensor, name) for name in ("bernoulli", "multinomial")),
-        *(getattr(torch, name) for name in ("bernoulli", "multinomial", "poisson", "binomial")),
+        *(getattr(torch, name) for name in ("normal", "bernoulli", "multinomial", "poisson", "binomial")),
         *(getattr(torch, name) for name in ("_standard_gamma", "_sample_dirichlet")),
         *(init.uniform_, init.normal_, init.trunc_normal_, init.orthogonal_, init.sparse_),
         *(init.xavier_uniform_, init.xavier_normal_, init.kaiming_uniform_, init.kaiming_normal_),
@@ -255,11 +255,10 @@ def _mode() -> Any:
         return func(*args, **kwargs)
 
     def convert(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        values = [*args, *kwargs.values()]
-        if any(isinstance(value, torch.Tensor) for value in values):
+        if find_tensor(args, kwargs) is not None:
             return func(*args, **kwargs)
         place(kwargs)
-        if any(isinstance(value, (np.ndarray, np.generic)) for value in values):
+        if any(isinstance(value, (np.ndarray, np.generic)) for value in (*args, *kwargs.values())):
             return func(*args, **kwargs)
         made = func(*args, **kwargs)
         if kwargs.get("dtype") is None and made.is_floating_point() and made.dtype != torch.float32:
@@ -268,9 +267,7 @@ def _mode() -> Any:
 
     def draw(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         generate(kwargs, place(kwargs))
-        if kwargs.get("dtype") is None:
-            kwargs["dtype"] = torch.float32
-        return func(*args, **kwargs)
+        return make(func, args, kwargs)
 
     def count(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         generate(kwargs, place(kwargs))
@@ -281,22 +278,20 @@ def _mode() -> Any:
         kwargs = {"dtype": tensor.dtype, "device": tensor.device, **kwargs}
         return draw(like[func], (tensor.shape,), kwargs)
 
-    def draw_normal(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)]
-        if not tensors:
-            return draw(func, args, kwargs)
-        generate(kwargs, tensors[0].device)
-        return func(*args, **kwargs)
+    def find_tensor(args: Any, kwargs: dict[str, Any]) -> Any:
+        return next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
 
     def draw_into(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        tensor: torch.Tensor = args[0] if args else kwargs["tensor"]
+        tensor = find_tensor(args, kwargs)
+        if tensor is None:
+            return draw(func, args, kwargs)
         generate(kwargs, tensor.device)
         return func(*args, **kwargs)
 
     def draw_globally(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         if _HERE.streams is None:
             return func(*args, **kwargs)
-        tensor = next(value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+        tensor = find_tensor(args, kwargs)
         seed = torch.randint(2**62, (), generator=_HERE.streams.on("cpu"), device="cpu")
         with _GLOBAL_STREAM, torch.random.fork_rng([tensor.device] if tensor.is_cuda else []):
             torch.manual_seed(int(seed))
@@ -308,7 +303,6 @@ def _mode() -> Any:
         **dict.fromkeys(drawn, draw),
         **dict.fromkeys(counted, count),
         **dict.fromkeys(like, draw_like),
-        torch.normal: draw_normal,
         **dict.fromkeys(with_generator, draw_into),
         **dict.fromkeys(without_generator, draw_globally),
     }

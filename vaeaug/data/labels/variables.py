@@ -97,14 +97,6 @@ class ClassBlock(Block):
         self._rank[self._order] = np.arange(labels.size)
         self.width = labels.size
 
-    @classmethod
-    def fit(
-        cls, series: pd.Series, counts: np.ndarray | None = None, translation: Translation | None = None
-    ) -> ClassBlock:
-        """Learn the labels of a column; ``counts`` says how many rows each entry stands for."""
-        plain = series if translation is None else translation.forward(series)
-        return cls(CategoricalCodec(max_levels=len(plain), marked=True).fit(plain, counts), translation)
-
     def index(self, series: pd.Series) -> np.ndarray:
         """Return class numbers, int64 (n,), −1 where missing.
 
@@ -193,7 +185,9 @@ def fit_block(series: pd.Series, counts: np.ndarray | None = None) -> Block:
     is_time = isinstance(codec, TemporalCodec)
     if isinstance(codec, NumericCodec) and (is_time or _is_quantity(series)):
         return ValueBlock(codec, translation)
-    return ClassBlock.fit(series, counts, translation)
+    plain = series if translation is None else translation.forward(series)
+    levels = CategoricalCodec(max_levels=len(plain), marked=True).fit(plain, counts)
+    return ClassBlock(levels, translation)
 
 
 def block_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Block:

@@ -88,11 +88,7 @@ class ColumnDigest:
         present = series[~absent] if lost else series
         if lost:
             self.dtype = common_dtype(self.dtype, None, series.name, where)
-        if not self.is_complete and _is_ordered(self.dtype):
-            self._append(_ends(present), np.zeros(2, dtype=np.int64))
-            return
-        codes, values = pd.factorize(array_of(present))
-        self._append(_series(values, present), np.bincount(codes, minlength=len(values)))
+        self._append(present, np.ones(len(present), dtype=np.int64))
 
     def merge(self, other: ColumnDigest, where: str = "X") -> None:
         """Take in the digest of another part of the column."""
@@ -162,7 +158,7 @@ class ColumnDigest:
             # Of a Series, pandas would make an index, and it has none of half floats.
             codes, found = pd.factorize(array_of(values))
             counts = np.bincount(codes, weights=counts, minlength=len(found)).astype(np.int64)
-            values = _series(found, values)
+            values = pd.Series(found, dtype=values.dtype, name=values.name)
             if _is_ordered(self.dtype) and len(values) > _MOST_NUMBERS:
                 self.is_complete = False
                 values, counts = _ends(values), np.zeros(2, dtype=np.int64)
@@ -185,7 +181,3 @@ def _ends(values: pd.Series) -> pd.Series:
     """Return the smallest and the largest of some values."""
     ends = [int(values.argmin()), int(values.argmax())]
     return values.iloc[ends].reset_index(drop=True)
-
-
-def _series(values: Any, like: pd.Series) -> pd.Series:
-    return pd.Series(values, dtype=like.dtype, name=like.name)

@@ -313,10 +313,8 @@ _TEXT_FORMS = _text_forms()
 
 def _is_written_like(texts: np.ndarray, form: str) -> bool:
     """Whether all texts are dates of a form, and are written so again."""
-    sample = pd.to_datetime(pd.Series(texts[:50], dtype=object), format=form, errors="coerce")
-    if sample.isna().any():
-        return False
-    times = pd.to_datetime(pd.Series(texts, dtype=object), format=form, errors="coerce")
-    if times.isna().any():
-        return False
-    return bool((times.dt.strftime(form) == texts).all())
+    for part in (texts[:50], texts):  # most forms are ruled out by the first few
+        times = pd.to_datetime(pd.Series(part, dtype=object), format=form, errors="coerce")
+        if times.isna().any() or not (times.dt.strftime(form) == part).all():
+            return False
+    return True

@@ -367,18 +367,14 @@ class TableCodec:
         lines = ["The feature names should match those that were passed during fit."]
         unseen = [label for label in table.columns if label not in self.columns_]
         lost = [label for label in self.columns_ if label not in table.columns]
-        if unseen:
-            lines += ["Feature names unseen at fit time:", *(f"- {label}" for label in unseen[:5])]
-            lines += ["- ..."] if len(unseen) > 5 else []
-        if lost:
-            lines += [
-                "Feature names seen at fit time, yet now missing:",
-                *(f"- {label}" for label in lost[:5]),
-            ]
-            lines += ["- ..."] if len(lost) > 5 else []
+        groups = {"unseen at fit time": unseen, "seen at fit time, yet now missing": lost}
+        for what, labels in groups.items():
+            if labels:
+                lines += [f"Feature names {what}:", *(f"- {label}" for label in labels[:5])]
+                lines += ["- ..."] if len(labels) > 5 else []
         if not unseen and not lost:
-            if not table.columns.is_unique:
-                lines.append("Feature names must not appear twice.")
-            else:
-                lines.append("Feature names must be in the same order as they were in fit.")
+            what = (
+                "be in the same order as they were in fit" if table.columns.is_unique else "not appear twice"
+            )
+            lines.append(f"Feature names must {what}.")
         raise InputError("\n".join(lines) + "\n")
