@@ -39,7 +39,7 @@ _ATTEMPTS = 3
 
 
 class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
-    """Add synthetic rows of the rare classes to a data set, as a step that resamples.
+    """Add synthetic rows of the minority classes to a data set, as a step that resamples.
 
     The sampler fits a :class:`VAEAugmenter` to the rows it is given and appends rows drawn
     from it. It has ``fit_resample`` and no ``transform``, so it goes into
@@ -66,7 +66,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         of classifiers, trained on the real rows, finds typical of their class; see Notes. Images
         are not filtered. A ``LabelFilter``: a copy is fitted on the rows, and drops new ones that look like
         another class or copy a row. They are made anew, three times in all; then a class stays that
-        much smaller. None keeps every row, which shows the rare class as it is, with its untypical rows.
+        much smaller. None keeps every row, which shows the minority class as it is, with its untypical rows.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
     @property
     def _ids(self) -> list[Any]:
-        """Columns that name each row, of which nobody judges rows."""
+        """Identifier columns, which the filters do not read."""
         return list(getattr(self.augmenter_, "id_columns_", []))
 
     def _rename(self, new: Any, X_fit: Any, start: int = 0) -> Any:

@@ -225,7 +225,7 @@ def write_text(
     Raises
     ------
     InputError
-        If the path cannot be written, or a character is none of the encoding.
+        If the path cannot be written, or the encoding lacks a character.
     """
     with replace_file(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as file:
         try:

@@ -92,7 +92,7 @@ class ShardFolder:
         Raises
         ------
         InputError
-            If this is not a folder, holds files of somebody else, or its manifest cannot be read.
+            If this is not a folder, holds foreign files, or its manifest cannot be read.
         """
         if not self.path.exists():
             return None

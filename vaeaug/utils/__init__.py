@@ -1,1 +1,1 @@
-"""What every room may use: validation, random streams, files, frames, wording. Knows nothing of models."""
+"""Helpers for all packages: validation, random streams, files, frames, wording."""

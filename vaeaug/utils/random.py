@@ -1,4 +1,4 @@
-"""The only room that makes random streams, and that sets aside what the caller has made of torch's settings.
+"""Random streams, and blocks in which the caller's settings of torch do not matter.
 
 Torch keeps its random stream, default dtype and default device for the whole process, and gradients,
 inference mode and autocast for a thread. Inside :func:`neutral_torch` none of them matters, and inside
@@ -86,7 +86,7 @@ def numpy_generator(*key: int) -> np.random.Generator:
 def hash_seed(*key: int) -> int:
     """Return one integer seed for a key such as ``(seed, epoch, block)``, in ``[0, 2**31 - 1)``.
 
-    A pure function of the key: whoever asks, in whatever process and order, gets the same seed.
+    A pure function of the key: the same in every process and order.
 
     Examples
     --------

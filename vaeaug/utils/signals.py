@@ -40,7 +40,7 @@ def terminable() -> Iterator[None]:
         raise Terminated(number)
 
     if threading.current_thread() is threading.main_thread():
-        # Whoever ignores a signal, as nohup does, or has a handler of his own, keeps it.
+        # A signal that is ignored, as under nohup, or has a handler already, keeps that.
         before = {each: signal.SIG_DFL for each in numbers if signal.getsignal(each) is signal.SIG_DFL}
     for each in before:
         signal.signal(each, end)

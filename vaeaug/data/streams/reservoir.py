@@ -56,7 +56,7 @@ class Reservoir:
     class_rows : int
         Rows drawn of the classes together, beyond those drawn evenly.
     most_classes : int
-        With more classes than these, the column is none of classes and all rows are drawn evenly.
+        With more classes than this, the column does not hold classes, and all rows are drawn evenly.
     """
 
     def __init__(

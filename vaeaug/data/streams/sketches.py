@@ -1,4 +1,4 @@
-"""What is kept of a column too long for memory: its distinct values and their counts, or its ends."""
+"""Sketches of columns too long for memory: distinct values with their counts, or the two extremes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ColumnDigest"]
 
 #: Distinct values of numbers and times that are counted exactly; beyond, a sample tells their quantiles.
 _MOST_NUMBERS = 10_000
-#: Distinct levels that are counted exactly; beyond, the rarest are let go.
+#: Distinct levels that are counted exactly; beyond, the rarest are dropped.
 _MOST_LEVELS = 200_000
 #: Entries that may wait before they are counted together.
 _WAITING = 1 << 17

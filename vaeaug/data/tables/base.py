@@ -1,4 +1,4 @@
-"""What every column codec offers: fit, encode, decode, spans and a saved state."""
+"""The contract of column codecs: fit, encode, decode, spans and a saved state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ColumnCodec", "ColumnOptions"]
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """What a table tells every column codec; each takes what concerns it.
+    """Options that a table passes to every column codec; each reads those that concern it.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class ColumnOptions:
     max_levels : int
         Levels of a categorical column that get tokens of their own.
     identifier : bool
-        The column names each row, and nothing else.
+        The column is an identifier: it names each row.
     recognise : bool
-        Whether numbers that are codes or dates are looked for.
+        Whether to look for codes and dates among numbers.
     points : tuple of int
-        Numbers that stand for themselves alone, however rare.
+        Numbers that are point masses, however rare.
     """
 
     categorical: bool = False
@@ -115,7 +115,7 @@ class ColumnCodec(ABC):
     @property
     @abstractmethod
     def stand_in(self) -> int:
-        """Token that values unseen in fit may be trained as: the rare ones' own, or else the commonest."""
+        """Token to train on in place of values unseen in fit: that of rare values, or else the commonest."""
 
     @property
     def width(self) -> int:

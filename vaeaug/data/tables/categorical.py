@@ -161,7 +161,7 @@ class CategoricalCodec(ColumnCodec):
 
     @property
     def stand_in(self) -> int:
-        """Token that levels unseen in fit may be trained as: that of rare ones, or else the commonest."""
+        """Token to train on in place of levels unseen in fit: that of rare levels, or else the commonest."""
         if self.rare_.size:
             return self.offset_ + self.level_of_.size - 1
         return self.offset_ + int(self.token_[self.common_]) if self.counts_.size else 0

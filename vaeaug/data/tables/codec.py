@@ -49,7 +49,7 @@ class TableCodec:
         dtype says; otherwise whole numbers may be found to be codes (zip codes: new rows have codes that
         occur) or dates (20090301, 1330: new rows have dates), and text may be found to be dates.
     id_columns : "auto", None, or array-like of bool, int or label, default="auto"
-        Columns that name each row and nothing else: they are not learned, and new rows get new names.
+        Identifier columns, which name each row: they are not learned, and new rows get new identifiers.
         ``"auto"`` looks for them in frames.
     max_bins : int, default=64
         Quantile bins per numeric column.
@@ -65,7 +65,7 @@ class TableCodec:
     columns_ : pandas.Index or None
         Labels of the training frame; None for an array.
     id_columns_ : list
-        Labels, or positions, of the columns that hold identifiers.
+        Labels, or positions, of the identifier columns.
 
     Examples
     --------
@@ -160,7 +160,7 @@ class TableCodec:
                 self.max_bins,
                 self.max_levels,
                 identifier=bool(named[j] or found[j]),
-                # Of a sample nobody knows whether a value is new.
+                # A sample does not show whether a value is new.
                 recognise=self.categorical_features is not None and (is_whole or counts is not None),
             )
             self.codecs_.append(fit_column(series, options, counts))
@@ -252,7 +252,7 @@ class TableCodec:
     def rename(self, rows: Any, start: int = 0, beside: Any = None) -> Any:
         """Return new rows with other identifiers, those of new rows from number ``start`` on.
 
-        Rows that were made by several calls of :meth:`decode` have the same ones.
+        Rows of several calls of :meth:`decode` would have the same ones.
 
         Parameters
         ----------

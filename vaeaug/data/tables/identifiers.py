@@ -1,4 +1,4 @@
-"""Columns that name each row, and nothing else: found, learned as a pattern, and continued with new names."""
+"""Identifier columns: found, learned as a pattern, and continued with new names."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ _LONGEST, _LONG, _MANY_TEXTS = 64, 16, 50
 
 
 class IdCodec(ColumnCodec):
-    """Leave out a column that names each row, and give new rows new names.
+    """Leave out an identifier column, and give new rows new names.
 
-    What is encoded is only whether a name is missing. Names are new to the column of fit and differ inside
+    Only whether a name is missing is encoded. Names are new to the column of fit and differ inside
     one call of :meth:`decode`; every call begins with the same ones.
     """
 

@@ -1,4 +1,4 @@
-"""Tell numbers that are names of something from quantities, by how they repeat and how they look."""
+"""Tell codes and identifiers from quantities, by the name of a column and by how values repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every translation of a column offers: a plain column in, the dtype it had on the way back."""
+"""The contract of translations: a column becomes a plain one, and gets its dtype back."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Translation(Described, ABC):
     kind : str
         Name under which a saved translation is found again.
     note : str
-        What the values are, where their type does not say it.
+        What the values mean, where their type does not say it.
     points : tuple of int
-        Numbers of the plain column that stand for themselves alone, however rare.
+        Numbers of the plain column that are point masses, however rare.
     """
 
     kind: ClassVar[str]
@@ -37,7 +37,7 @@ class Translation(Described, ABC):
     @classmethod
     @abstractmethod
     def of(cls, series: pd.Series) -> Self | None:
-        """Learn how to translate a column; None if it is no matter for this translation."""
+        """Learn how to translate a column; None if this translation does not apply."""
 
     @abstractmethod
     def forward(self, series: pd.Series) -> pd.Series:

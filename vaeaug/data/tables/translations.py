@@ -1,4 +1,4 @@
-"""Columns that pandas can hold and not reckon with, as plain columns and back; the list of all of them."""
+"""Registry of translations, and columns that pandas holds but does not compute with, as plain columns."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ArrowKinds(TypedTranslation):
 
     @classmethod
     def of(cls, series: pd.Series) -> ArrowKinds | None:
-        """Take columns of Arrow types with which pandas does not reckon."""
+        """Take columns of Arrow types that pandas does not compute with."""
         if not isinstance(series.dtype, pd.ArrowDtype):
             return None
         from pyarrow import types
@@ -148,7 +148,7 @@ TRANSLATIONS: tuple[type[Translation], ...] = (
 )
 
 
-#: Those of plain columns whose values are something else than their dtype says.
+#: Translations of plain columns whose values mean more than their dtype says.
 RECOGNISED: tuple[type[Translation], ...] = (DateNumbers, DateTexts)
 
 
