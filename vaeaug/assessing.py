@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from vaeaug.data.labels.targets import read_labels
+from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment
 from vaeaug.evaluation.assess.comparison import Options, check_rows, choose_ratios, compare
@@ -116,7 +116,7 @@ def assess(
         estimator = learner(estimator, X)
     is_own = isinstance(sampler, VAEOverSampler)
     own = sampler if is_own else VAEOverSampler()
-    chosen = choose_ratios(ratios, read_labels(y, "assess"))
+    chosen = choose_ratios(ratios, read_labels(as_column(y), "assess"))
     # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
     ours = Resampled("VAEOverSampler", own, chosen, reusable=own.method in ("auto", "prior"))
     options = Options(scoring, cv, n_repeats, ratios, pos_label, n_jobs, random_state, verbose)

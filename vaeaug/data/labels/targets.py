@@ -37,7 +37,7 @@ def read_labels(y: Any, who: str = "Resampling") -> np.ndarray:
     Parameters
     ----------
     y : array-like (n,), (n, 1), or a one-vs-rest indicator matrix (n, k)
-        Also a Series of any dtype, categorical and nullable ones too, or a tensor.
+        Also a Series of any dtype, categorical and nullable ones too.
     who : str
         Who needs them, for the message.
 
@@ -58,11 +58,12 @@ def read_labels(y: Any, who: str = "Resampling") -> np.ndarray:
     (['cat', 'dog'], [1, 0])
     """
     if y is None:
+        # The second half is what scikit-learn's checks of estimators look for.
         raise InputError(
-            f"{who} requires y to be passed, but the target y is None; give the class of each row."
+            f"{who} needs y, the class of each row: it requires y to be passed, but the target y is None."
         )
     with errors_of_ours():
-        return _read_labels(y.detach().cpu().numpy() if hasattr(y, "detach") else to_pandas(y))
+        return _read_labels(to_pandas(y))
 
 
 def as_column(y: Any, warn: bool = False) -> Any:
@@ -70,7 +71,7 @@ def as_column(y: Any, warn: bool = False) -> Any:
 
     Parameters
     ----------
-    y : None, or array-like (n,) or (n, 1)
+    y : None, or array-like (n,) or (n, 1), or a tensor
     warn : bool
         Whether to warn of an array with two dimensions, as scikit-learn's classifiers do.
 
@@ -79,7 +80,7 @@ def as_column(y: Any, warn: bool = False) -> Any:
     InputError
         For several columns.
     """
-    y = to_pandas(y)
+    y = y.detach().cpu().numpy() if hasattr(y, "detach") else to_pandas(y)
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1 and not warn:
         return y.iloc[:, 0]
     if y is None or isinstance(y, pd.Series):
@@ -126,7 +127,10 @@ def _read_labels(y: Any) -> np.ndarray:
         listed = labels.tolist()
         has_text = any(isinstance(label, str) for label in listed)
         labels = np.asarray(listed, dtype=object if has_text else None)
-    check_classification_targets(labels)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise InputError(f"y must hold class labels; {error}") from error
     return labels
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.validation import check_consistent_length
 
-from vaeaug.data.labels.targets import read_labels
+from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment, Experiment
 from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
@@ -93,7 +93,7 @@ def compare(
     """
     start = perf_counter()
     _check_estimator(estimator)
-    labels = read_labels(y, "assess")
+    labels = read_labels(as_column(y), "assess")
     X = check_rows(X)
     check_consistent_length(X, labels)
     seed = derive_seed(options.random_state)
