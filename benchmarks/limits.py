@@ -37,7 +37,8 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
         rows, distinct, seconds = (2000, 1000, 5.0) if options.fast else (200_000, 100_000, None)
         sizes = {"rows": rows, "distinct": distinct, "max_fit_seconds": seconds}
     elif cell["part"] == "assessment":
-        sizes = {"rows": 400 if options.fast else 10_000, "columns": 20}
+        sizes = {"rows": 10_000, "columns": 20, "folds": 5, "max_iter": "auto"}
+        sizes |= {"rows": 200, "folds": 2, "max_iter": 1} if options.fast else {}
     load = bench.describe_machine()["load_average"]
     return sizes | bench.run_worker(f"limits:{cell['part']}", cell | sizes) | {"load_average": load}
 
@@ -181,14 +182,16 @@ def assessment(job: dict[str, Any]) -> dict[str, Any]:
     from sklearn.datasets import make_classification
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    from vaeaug import assess
+    from vaeaug import VAEAugmenter, VAEOverSampler, assess
 
     rows, columns = job["rows"], job["columns"]
     X, y = make_classification(
         rows, columns, n_informative=8, weights=[0.95], flip_y=0.02, class_sep=0.8, random_state=job["seed"]
     )
     model = HistGradientBoostingClassifier(random_state=0)
-    seconds, found = bench.time_call(lambda: assess(model, X, y, n_jobs=2, random_state=0))
+    sampler = VAEOverSampler(VAEAugmenter(max_iter=job["max_iter"]))
+    rest = {"sampler": sampler, "cv": job["folds"], "n_jobs": 2, "random_state": 0}
+    seconds, found = bench.time_call(lambda: assess(model, X, y, **rest))
     return {
         "seconds": round(seconds, 1),
         "rare": int(y.sum()),
