@@ -28,7 +28,12 @@ def test_it_is_part_of_the_face():
 
 def test_the_verdict_is_about_the_oversampler_at_several_ratios(rare):
     Jitter.fits = 0
-    found = assess(LogisticRegression(), *rare, sampler=VAEOverSampler(Jitter(), method="prior"), **QUICK)
+    found = assess(
+        LogisticRegression(),
+        *rare,
+        sampler=VAEOverSampler(Jitter(), method="prior", label_filter=None),
+        **QUICK,
+    )
     ours = [name for name in found.table.index if name.startswith("VAEOverSampler")]
     assert len(ours) == 3
     assert found.subjects == tuple(ours)
@@ -40,7 +45,7 @@ def test_the_verdict_is_about_the_oversampler_at_several_ratios(rare):
 
 def test_variations_of_real_rows_are_made_anew_where_thresholds_are_chosen(rare):
     Jitter.fits = 0
-    sampler = VAEOverSampler(Jitter(), method="posterior")
+    sampler = VAEOverSampler(Jitter(), method="posterior", label_filter=None)
     assess(LogisticRegression(), *rare, sampler=sampler, ratios=[1.0], **QUICK)
     assert Jitter.fits == 3 * (1 + 3)
 
@@ -76,7 +81,7 @@ def mixed(rare):
 
 
 def test_a_named_classifier_takes_any_table(mixed):
-    sampler = VAEOverSampler(Jitter())
+    sampler = VAEOverSampler(Jitter(), label_filter=None)
     given = [mixed[0], mixed[0].to_numpy(), pyarrow.Table.from_pandas(mixed[0])]
     found = [
         assess(
@@ -103,7 +108,8 @@ def gappy(rare):
 
 @pytest.mark.parametrize("name", [name for name in LEARNERS if name != "forest"])  # its trees take long
 def test_a_named_classifier_takes_columns_without_values(gappy, name):
-    found = assess(name, *gappy, sampler=VAEOverSampler(Jitter()), ratios=[1.0], **{**QUICK, "cv": 2})
+    sampler = VAEOverSampler(Jitter(), label_filter=None)
+    found = assess(name, *gappy, sampler=sampler, ratios=[1.0], **{**QUICK, "cv": 2})
     assert found.table["status"].isin(["ok", "not applicable"]).all()
 
 
@@ -129,8 +135,9 @@ def test_a_classifier_that_takes_no_text_is_told_of_those_that_do(mixed, n_jobs)
         "LogisticRegression cannot be trained on the rows as they are: could not convert string to float.*"
         "They hold text or categories in 'kind' and missing cells in 'x1'; what a classifier does not read"
     )
+    sampler = VAEOverSampler(Jitter(), label_filter=None)
     with pytest.raises(InputError, match=says):
-        assess(LogisticRegression(), *mixed, sampler=VAEOverSampler(Jitter()), n_jobs=n_jobs, **QUICK)
+        assess(LogisticRegression(), *mixed, sampler=sampler, n_jobs=n_jobs, **QUICK)
 
 
 def test_a_scorer_that_fails_is_not_laid_at_the_classifiers_door(rare):

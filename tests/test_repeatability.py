@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -70,17 +71,27 @@ def test_repeated_fits_are_equal(name, calls):
     assert count_deviations(calls[name], repeats=FITS) == 0
 
 
+@pytest.fixture(scope="module")
+def reduced_images():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "has_bfloat16", lambda device: True)
+        return fit_images(prior="flow")
+
+
+@pytest.fixture
+def reduced(monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+
+
 @pytest.mark.parametrize("method", ["prior", "posterior", "interpolate"])
 def test_images_drawn_in_reduced_precision_are_equal_where_the_processor_has_it_or_emulates_it(
-    monkeypatch, method
+    reduced_images, reduced, method
 ):
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    augmenter = fit_images(prior="flow")
-    assert count_deviations(lambda: augmenter.sample(99, y=1, method=method, random_state=1)) == 0
+    draw = partial(reduced_images.sample, 33, y=1, method=method, random_state=1)
+    assert count_deviations(draw) == 0
 
 
-def test_images_fitted_in_reduced_precision_are_equal(monkeypatch):
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+def test_images_fitted_in_reduced_precision_are_equal(reduced):
     assert count_deviations(lambda: fit_images().sample(20, random_state=1), repeats=FITS) == 0
 
 

@@ -249,14 +249,14 @@ def test_labels_of_an_indicator_matrix():
 # --- conformance -----------------------------------------------------------------------
 
 
-@parametrize_with_checks([VAEOverSampler(Jitter(), random_state=0)])
+@parametrize_with_checks([VAEOverSampler(Jitter(), random_state=0, label_filter=None)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    estimator_checks_generator(VAEOverSampler(Jitter(), random_state=0)),
+    estimator_checks_generator(VAEOverSampler(Jitter(), random_state=0, label_filter=None)),
     ids=lambda value: getattr(getattr(value, "func", None), "__name__", ""),
 )
 def test_imbalanced_learns_checks(estimator, check):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -74,13 +73,6 @@ class Spectator(nn.Module):
         """Map views ``(B, ...)`` to ``(B, outputs)``."""
         h = self.features(view)[-1]
         return self.out((F.adaptive_avg_pool2d(h, 4) if self.is_image else h).flatten(1))
-
-    def distance(self, made: Tensor, real: Tensor) -> Tensor:
-        """Return the mean squared difference of the stages' outputs, summed over stages, shape ``(B,)``."""
-        with torch.no_grad():
-            wanted = self.features(real)
-        pairs = zip(self.features(made), wanted, strict=True)
-        return torch.stack([(a - b).square().flatten(1).mean(1) for a, b in pairs]).sum(0)
 
 
 def _make_convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -263,3 +263,17 @@ def test_examples_show_every_class_and_every_combination():
     assert len(found) == 3
     assert ContextCodec().fit(None).examples() is None
     assert len(ContextCodec().fit(np.linspace(0, 1, 400)).examples()) > 1
+
+
+def test_one_column_of_labels_may_come_as_a_frame():
+    codec = ContextCodec().fit(["b", "a", "b"])
+    np.testing.assert_array_equal(codec.encode(pd.DataFrame({"x": ["a", "b"]})), np.eye(2))
+    with pytest.raises(InputError, match="got a DataFrame of 2 columns; pass one column"):
+        codec.encode(pd.DataFrame({"x": ["a"], "y": ["b"]}))
+
+
+def test_of_very_many_combinations_an_even_part_is_kept():
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame({"height": rng.normal(size=60_000), "sex": rng.choice(["f", "m"], 60_000)})
+    _, arrays = ContextCodec().fit(values).state()
+    assert 49_000 < max(len(array) for array in arrays.values()) <= 50_000
