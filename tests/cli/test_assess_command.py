@@ -12,7 +12,8 @@ from vaeaug.cli.main import _parser, main
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    monkeypatch.setattr(vaeaug.cli.assess, "VAEOverSampler", lambda augmenter: VAEOverSampler(Jitter()))
+    quick = VAEOverSampler(Jitter(), label_filter=None)
+    monkeypatch.setattr(vaeaug.cli.assess, "VAEOverSampler", lambda augmenter: quick)
     monkeypatch.setattr(
         "vaeaug.evaluation.assess.comparison.smote_is_there", lambda: False
     )  # it takes most of the time
@@ -40,9 +41,8 @@ def test_the_verdict_is_printed_and_the_files_are_written(table, capsys):
     assert "nothing" in set(pd.read_csv(scores)["arm"])
 
 
-@pytest.mark.parametrize("name", ["hgb", "knn"])
-def test_estimators(table, name, capsys):
-    assert run(table, "--target", "y", "--estimator", name, "--folds", "2") == 0
+def test_another_estimator(table, capsys):
+    assert run(table, "--target", "y", "--estimator", "knn", "--folds", "2") == 0
     assert "avg.prec." in capsys.readouterr().out
 
 
