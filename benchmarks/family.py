@@ -66,6 +66,8 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
 def measure_bound(name: str, entrant: str, question: str, seed: int, fast: bool) -> dict[str, Any]:
     """Train one variant on black-and-white images without labels, and bound the likelihood of others."""
     from vaeaug.model.training import TrainingRows, fit_prior, train_networks
+    from vaeaug.training.options import Options
+    from vaeaug.training.run import Conditions
 
     settings, (latent_dim, _) = SETS[name], QUESTIONS[question]
     train, test = load_binary_images(name, seed)
@@ -78,10 +80,10 @@ def measure_bound(name: str, entrant: str, question: str, seed: int, fast: bool)
     model = build_model(entrant, train.shape[1], latent_dim, width, seed)
     rows, held_out = (TrainingRows(part, np.zeros((len(part), 0), np.float32)) for part in (train, test))
     epochs = settings["epochs"] * (LEVEL_PATIENCE if question == "levels" else 1)
-    steps = {"batch_size": 64, "learning_rate": 4e-3, "early_stopping": False, "seed": seed}
+    steps = Options(1 if fast else epochs, batch_size=64, learning_rate=4e-3, early_stopping=False)
     began = time.process_time()
-    result = train_networks(model, rows, np.zeros(len(train), bool), max_iter=1 if fast else epochs, **steps)
-    fit_prior(model, rows, seed=seed, max_iter=1 if fast else 40)
+    result = train_networks(model, rows, np.zeros(len(train), bool), steps, Conditions(seed))
+    fit_prior(model, rows, Options(1 if fast else 40), Conditions(seed))
     seconds = time.process_time() - began
     scores = model.log_likelihood(held_out.x, held_out.c, draws=2 if fast else DRAWS, seed=0)
     return {

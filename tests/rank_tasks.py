@@ -15,6 +15,9 @@ from vaeaug.errors import VaeaugError
 from vaeaug.model.fitted import get_fitted
 from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.loop import train
+from vaeaug.training.options import Options
+from vaeaug.training.rows import HeldRows
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 
@@ -59,20 +62,13 @@ def trained(team=None, callbacks=()):
     """Return the weights after a training with validation, weights and early stopping, and its history."""
     x, y = lines()
     weights = torch.linspace(0.5, 2.0, len(x))
-    model = Rivals()
+    model, cpu = Rivals(), Runtime("cpu")
     result = train(
         model,
-        (x, y),
-        validation=lines(40),
-        weights=weights,
-        runtime=Runtime("cpu"),
-        team=team,
-        callbacks=callbacks,
-        max_iter=12,
-        batch_size=32,
-        learning_rate=0.05,
-        n_iter_no_change=4,
-        seed=3,
+        HeldRows((x, y), weights, cpu.device),
+        Options(max_iter=12, batch_size=32, learning_rate=0.05, n_iter_no_change=4),
+        Conditions(3, cpu, callbacks, team or Team()),
+        validation=HeldRows(lines(40), None, cpu.device),
     )
     history = np.asarray([result.history["train_loss"], result.history["valid_loss"]])
     return {name: value.numpy() for name, value in model.state_dict().items()} | {"history": history}

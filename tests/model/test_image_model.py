@@ -14,6 +14,8 @@ from vaeaug.layout import Layout
 from vaeaug.model.model import Model
 from vaeaug.model.training import TrainingRows, fit_prior, train_networks
 from vaeaug.recipe import Recipe
+from vaeaug.training.options import Options
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 CLASSES = 3
@@ -40,8 +42,14 @@ def model(request):
     )
     found = Model.create(plan, Runtime("cpu", threads=1), seed=0)
     none = np.zeros(len(x), dtype=bool)
-    train_networks(found, TrainingRows(x, c), none, seed=0, max_iter=15, batch_size=64, learning_rate=5e-3)
-    fit_prior(found, TrainingRows(x, c), seed=0)
+    train_networks(
+        found,
+        TrainingRows(x, c),
+        none,
+        Options(max_iter=15, batch_size=64, learning_rate=5e-3),
+        Conditions(0),
+    )
+    fit_prior(found, TrainingRows(x, c), Options(), Conditions(0))
     return found
 
 
@@ -82,8 +90,10 @@ def test_samples_in_reduced_precision_are_those_of_single_precision_up_to_a_few_
     )
     drawn = Model.create(plan, Runtime("cpu", threads=1), seed=0)
     none = np.zeros(len(x), dtype=bool)
-    train_networks(drawn, TrainingRows(x, c), none, seed=0, max_iter=8, batch_size=64, learning_rate=5e-3)
-    fit_prior(drawn, TrainingRows(x, c), seed=0, max_iter=3)
+    train_networks(
+        drawn, TrainingRows(x, c), none, Options(max_iter=8, batch_size=64, learning_rate=5e-3), Conditions(0)
+    )
+    fit_prior(drawn, TrainingRows(x, c), Options(max_iter=3), Conditions(0))
     fast = drawn.sample(c, temperature=1.0, seed=1)
     monkeypatch.setattr(vaeaug.model.model, "reduce_precision", lambda device: contextlib.nullcontext())
     exact = drawn.sample(c, temperature=1.0, seed=1)

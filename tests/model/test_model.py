@@ -13,6 +13,8 @@ from vaeaug.model import training
 from vaeaug.model.model import Model
 from vaeaug.model.training import TrainingRows, calibrate, fit_prior, train_networks
 from vaeaug.recipe import Recipe
+from vaeaug.training.options import Options
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 N = 50
@@ -33,8 +35,8 @@ def data():
 def trained(data):
     found = Model.create(blueprint(), Runtime("cpu"), seed=1)
     rows = TrainingRows(*data)
-    train_networks(found, rows, np.zeros(N, dtype=bool), seed=1, max_iter=2, batch_size=16)
-    fit_prior(found, rows, seed=1)
+    train_networks(found, rows, np.zeros(N, dtype=bool), Options(max_iter=2, batch_size=16), Conditions(1))
+    fit_prior(found, rows, Options(), Conditions(1))
     return found
 
 
@@ -53,7 +55,7 @@ def test_devices_without_double_precision_leave_codes_to_the_cpu(trained, monkey
 def test_training_renews_the_precise_copy(trained, data):
     before = trained.encode(*data)[0]
     rows = TrainingRows(*data)
-    train_networks(trained, rows, np.zeros(N, dtype=bool), seed=2, max_iter=1, batch_size=16)
+    train_networks(trained, rows, np.zeros(N, dtype=bool), Options(max_iter=1, batch_size=16), Conditions(2))
     assert not np.allclose(trained.encode(*data)[0], before)
 
 
@@ -133,20 +135,26 @@ def watch_codes(monkeypatch):
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_a_prior_is_fitted_to_the_codes_there_is_time_for(trained, data, monkeypatch, blocks):
     seen = watch_codes(monkeypatch)
-    fit_prior(trained, TrainingRows(*data), seed=0, reading=lambda wanted: range(min(blocks, wanted)))
+    fit_prior(
+        trained,
+        TrainingRows(*data),
+        Options(),
+        Conditions(0),
+        reading=lambda wanted: range(min(blocks, wanted)),
+    )
     assert seen == [17, 17, 16][: max(1, blocks)]
 
 
 def test_a_prior_is_fitted_to_all_codes_where_time_is_not_bounded(trained, data, monkeypatch):
     seen = watch_codes(monkeypatch)
-    fit_prior(trained, TrainingRows(*data), seed=0)
+    fit_prior(trained, TrainingRows(*data), Options(), Conditions(0))
     assert sum(seen) == len(data[0])
 
 
 def test_a_prior_that_learns_soon_gets_fewer_epochs(data):
     def fitted(**changes):
         made = Model.create(blueprint(**changes), Runtime("cpu"), seed=1)
-        return fit_prior(made, TrainingRows(*data), seed=0, max_iter=9, batch_size=32)
+        return fit_prior(made, TrainingRows(*data), Options(max_iter=9, batch_size=32), Conditions(0))
 
     assert fitted(prior=Recipe("flow", width=8, depth=1)).n_iter == 9
     assert fitted(prior=Recipe("tokens"), posterior=Recipe("categorical")).n_iter == 4

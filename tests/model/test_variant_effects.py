@@ -14,6 +14,8 @@ from vaeaug.layout import Layout, Span
 from vaeaug.model.builder import Blueprint, weigh_losses
 from vaeaug.model.model import Model
 from vaeaug.model.training import TrainingRows, fit_prior, train_networks
+from vaeaug.training.options import Options
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 # An effect shows after 25 epochs of each of some twenty models; that each variant runs is tested beside.
@@ -58,8 +60,10 @@ class Fitted:
         self.model = Model.create(blueprint, Runtime("cpu"), seed=0)
         options = {"max_iter": epochs, "batch_size": 128, "learning_rate": 5e-3, "early_stopping": False}
         rows = TrainingRows(x[learned], c[learned])
-        result = train_networks(self.model, rows, np.zeros(learned.sum(), bool), seed=0, **options)
-        fit_prior(self.model, rows, seed=0, max_iter=8)
+        result = train_networks(
+            self.model, rows, np.zeros(learned.sum(), bool), Options(**options), Conditions(0)
+        )
+        fit_prior(self.model, rows, Options(max_iter=8), Conditions(0))
         self.history = {name: np.array(values) for name, values in result.history.items()}
         self.x, self.c, self.y = x[~learned], c[~learned], y[~learned]
 
@@ -213,7 +217,7 @@ def reconstructed(extra=None, weight=0.0, epochs=12, seed=0):
     model = Model.create(blueprint, Runtime("cpu"), seed=seed)
     options = {"max_iter": epochs, "batch_size": 64, "learning_rate": 4e-3, "early_stopping": False}
     rows = TrainingRows(x[learned], c[learned])
-    train_networks(model, rows, np.zeros(learned.sum(), bool), seed=seed, **options)
+    train_networks(model, rows, np.zeros(learned.sum(), bool), Options(**options), Conditions(seed))
     codes = model.encode(x[~learned], c[~learned])[0]
     return x[~learned], model.decode(codes, c[~learned], temperature=0, seed=0)
 

@@ -24,6 +24,8 @@ from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
+from vaeaug.training.options import Options
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 N = 24
@@ -56,8 +58,10 @@ def trained(rows, **changes):
     """Build a model and give it two steps; nothing may come out that is not finite."""
     x, c = rows
     model = Model.create(blueprint(latent_dim=4, **changes), Runtime("cpu"), seed=0)
-    result = train_networks(model, TrainingRows(x, c), np.arange(N) < 4, seed=0, max_iter=1, batch_size=10)
-    fit_prior(model, TrainingRows(x, c), seed=0, max_iter=1, batch_size=N)
+    result = train_networks(
+        model, TrainingRows(x, c), np.arange(N) < 4, Options(max_iter=1, batch_size=10), Conditions(0)
+    )
+    fit_prior(model, TrainingRows(x, c), Options(max_iter=1, batch_size=N), Conditions(0))
     assert all(math.isfinite(value) for values in result.history.values() for value in values)
     assert np.isfinite(model.sample(c, temperature=1.0, seed=0)).all()
     assert np.isfinite(model.log_likelihood(x, c, draws=2, seed=0)).all()

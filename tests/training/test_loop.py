@@ -9,6 +9,9 @@ from torch import nn
 
 from vaeaug.errors import InputError, TrainingDivergedError, VaeaugWarning
 from vaeaug.training.loop import train
+from vaeaug.training.options import Options
+from vaeaug.training.rows import HeldRows
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 CPU = Runtime("cpu")
@@ -83,7 +86,12 @@ def lines():
 
 def fit(objective, data, **options):
     defaults = {"max_iter": 60, "batch_size": 32, "learning_rate": 0.1, "runtime": CPU, "seed": 1}
-    return train(objective, data, **{**defaults, **options})
+    options = {**defaults, **options}
+    given = {name: options.pop(name) for name in ("seed", "runtime", "callbacks", "clock") if name in options}
+    device, validation = given["runtime"].device, options.pop("validation", None)
+    rows = HeldRows(data, options.pop("weights", None), device)
+    held_out = validation and HeldRows(validation, None, device)
+    return train(objective, rows, Options(**options), Conditions(**given), validation=held_out)
 
 
 # --- learning --------------------------------------------------------------------------

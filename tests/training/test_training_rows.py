@@ -7,7 +7,9 @@ import torch
 import vaeaug.training.rows as rows
 from vaeaug.errors import InputError
 from vaeaug.training.loop import train
+from vaeaug.training.options import Options
 from vaeaug.training.rows import HeldRows, StreamedRows
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 
 CPU = torch.device("cpu")
@@ -114,10 +116,8 @@ def test_a_stream_is_trained_on():
     result = train(
         model,
         StreamedRows(source(400), 400, CPU),
-        runtime=Runtime("cpu"),
-        max_iter=60,
-        batch_size=50,
-        learning_rate=10.0,
+        Options(max_iter=60, batch_size=50, learning_rate=10.0),
+        Conditions(runtime=Runtime("cpu")),
     )
     assert model.value.item() == pytest.approx(199.5, abs=2)
     assert result.n_iter == 60

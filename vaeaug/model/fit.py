@@ -31,6 +31,8 @@ from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.training.callbacks import ProgressBar
 from vaeaug.training.distributed import Team
+from vaeaug.training.options import Options
+from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import Purpose, numpy_generator
 
@@ -136,16 +138,9 @@ def _train(
     keepers = {
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
+    conditions = Conditions(seed, model.runtime, team=team)
     with _progress(verbose, "networks") as bars:
-        result = train_networks(
-            model,
-            rows,
-            held_out,
-            seed=seed,
-            stream=None if stream is None else stream.training_rows(held_out),
-            callbacks=bars,
-            team=team,
-            keeper=keepers["network"],
+        options = Options(
             max_iter=plan.max_iter,
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
@@ -154,22 +149,30 @@ def _train(
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
         )
-    stages = [pd.DataFrame(result.history).assign(stage="network")]
-    with _progress(verbose, "prior") as bars:
-        fitted = fit_prior(
+        result = train_networks(
             model,
             rows,
-            seed=seed,
-            turns=deadline.turns(_PRIOR_DONE),
-            # Processes that train together must have the same codes.
-            reading=None if deadline.max_seconds is None or team.size > 1 else deadline.turns(_CODES_DONE),
-            callbacks=bars,
-            team=team,
-            keeper=keepers["prior"],
+            held_out,
+            options,
+            replace(conditions, callbacks=bars, keeper=keepers["network"]),
+            stream=None if stream is None else stream.training_rows(held_out),
+        )
+    stages = [pd.DataFrame(result.history).assign(stage="network")]
+    with _progress(verbose, "prior") as bars:
+        options = Options(
             max_iter=plan.prior_max_iter,
             batch_size=plan.prior_batch_size,
             learning_rate=plan.learning_rate,
             max_seconds=deadline.left(_PRIOR_DONE),
+        )
+        fitted = fit_prior(
+            model,
+            rows,
+            options,
+            replace(conditions, callbacks=bars, keeper=keepers["prior"]),
+            turns=deadline.turns(_PRIOR_DONE),
+            # Processes that train together must have the same codes.
+            reading=None if deadline.max_seconds is None or team.size > 1 else deadline.turns(_CODES_DONE),
         )
     if fitted is not None:
         stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))

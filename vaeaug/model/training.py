@@ -6,7 +6,7 @@ import contextlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from vaeaug.nn.likelihoods.tilting import Classes
 from vaeaug.nn.priors.base import Turns
 from vaeaug.training.distributed import Team
 from vaeaug.training.loop import train
-from vaeaug.training.options import TrainingResult
-from vaeaug.training.rows import Block, StreamedRows
-from vaeaug.utils.random import Purpose, isolate_torch
+from vaeaug.training.options import Options, TrainingResult
+from vaeaug.training.rows import Block, HeldRows, StreamedRows
+from vaeaug.training.run import Conditions
+from vaeaug.utils.random import Purpose, isolate_torch, neutral_torch
 
 __all__ = ["TrainingRows", "calibrate", "fit_prior", "share_weights", "train_networks"]
 
@@ -55,14 +56,15 @@ class TrainingRows:
     weights: np.ndarray | None = None
 
 
+@neutral_torch()
 def train_networks(
     model: Model,
     rows: TrainingRows,
     held_out: np.ndarray,
+    options: Options,
+    conditions: Conditions,
     *,
-    seed: int,
-    stream: tuple[Callable[..., Iterator[Block]], int] | None = None,
-    **options: Any,
+    stream: tuple[Callable[[int, int, int, int], Iterator[Block]], int] | None = None,
 ) -> TrainingResult:
     """Train the networks of a model.
 
@@ -72,47 +74,41 @@ def train_networks(
     rows : TrainingRows
     held_out : ndarray of bool, shape (n,)
         Rows for validation; may be none.
-    seed : int
+    options : Options
+    conditions : Conditions
+        With the seed of the whole fit; the device is that of the model.
     stream : (callable, int), optional
         How to read the rows to train on, as :class:`vaeaug.training.rows.StreamedRows` asks for, and how
         many there are; ``rows`` are then a sample of them.
-    **options
-        Of :func:`vaeaug.training.loop.train`.
     """
     kept = ~held_out
     x, c, weights = rows.x, rows.c, rows.weights
     model.forget_copies()
     device = model.runtime.device
-    with model.runtime.session(), isolate_torch(seed, Purpose.INITIAL), torch.no_grad():
+    with model.runtime.session(), isolate_torch(conditions.seed, Purpose.INITIAL), torch.no_grad():
         model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
-    def pick(mask: np.ndarray) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(x[mask]), torch.from_numpy(c[mask])
+    def hold(mask: np.ndarray) -> HeldRows:
+        tensors = [torch.from_numpy(x[mask]), torch.from_numpy(c[mask])]
+        return HeldRows(tensors, None if weights is None else torch.from_numpy(weights[mask]), device)
 
-    def weigh(mask: np.ndarray) -> Tensor | None:
-        return None if weights is None else torch.from_numpy(weights[mask])
-
-    some = bool(held_out.any())
     return train(
         model.objective,
-        pick(kept) if stream is None else StreamedRows(*stream, device),
-        validation=pick(held_out) if some else None,
-        weights=weigh(kept),
-        validation_weights=weigh(held_out) if some else None,
-        seed=_derive(seed, Purpose.NETWORK),
-        runtime=model.runtime,
-        **options,
+        hold(kept) if stream is None else StreamedRows(*stream, device),
+        options,
+        _derive_conditions(conditions, model, Purpose.NETWORK),
+        validation=hold(held_out) if held_out.any() else None,
     )
 
 
 def fit_prior(
     model: Model,
     rows: TrainingRows,
+    options: Options,
+    conditions: Conditions,
     *,
-    seed: int,
     turns: Turns = range,
     reading: Turns | None = None,
-    **options: Any,
 ) -> TrainingResult | None:
     """Fit the prior to codes of all rows, drawn from the posterior; return its training if any.
 
@@ -120,14 +116,15 @@ def fit_prior(
     ----------
     model : Model
     rows : TrainingRows
-    seed : int
+    options : Options
+        Of the training, for priors that are trained; they may take a share of its epochs.
+    conditions : Conditions
+        With the seed of the whole fit; the device is that of the model.
     turns : callable
         Gives the numbers of the rounds to go, from the number wanted: for fits in rounds.
     reading : callable, optional
         The same for blocks of rows whose codes are computed; where there is no time for all, those
         of a random part are. By default of all rows.
-    **options
-        Of the training, for priors that are trained.
 
     Warns
     -----
@@ -136,7 +133,7 @@ def fit_prior(
     """
     model.forget_copies()
     try:
-        objective, codes = _estimate_prior(model, rows, seed, turns, reading)
+        objective, codes = _estimate_prior(model, rows, conditions.seed, turns, reading)
     except KeyboardInterrupt:
         warnings.warn(
             'Fitting the prior was interrupted: method="prior" draws codes from N(0, I). Fit again for '
@@ -147,9 +144,9 @@ def fit_prior(
         return None
     if objective is None:
         return None
-    if "max_iter" in options:
-        options["max_iter"] = max(1, round(model.vae.latent.prior.epochs_share * options["max_iter"]))
-    return train(objective, codes, seed=_derive(seed, Purpose.PRIOR_FIT), runtime=model.runtime, **options)
+    epochs = max(1, round(model.vae.latent.prior.epochs_share * options.max_iter))
+    conditions = _derive_conditions(conditions, model, Purpose.PRIOR_FIT)
+    return train(objective, codes, replace(options, max_iter=epochs), conditions)
 
 
 def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = range) -> None:
@@ -266,3 +263,8 @@ def _choose_rows(weights: np.ndarray | None, n: int, rng: np.random.Generator) -
 def _derive(seed: int, purpose: Purpose) -> int:
     """Return the seed of one purpose within a run."""
     return int(np.random.SeedSequence([seed, purpose]).generate_state(1)[0])
+
+
+def _derive_conditions(conditions: Conditions, model: Model, purpose: Purpose) -> Conditions:
+    """Return the conditions of one purpose: a seed of its own, on the device of the model."""
+    return replace(conditions, seed=_derive(conditions.seed, purpose), runtime=model.runtime)

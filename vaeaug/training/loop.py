@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from vaeaug.errors import VaeaugWarning
-from vaeaug.training.callbacks import Callback
-from vaeaug.training.distributed import SharedClock, Team
 from vaeaug.training.options import Options, TrainingResult
-from vaeaug.training.rows import HeldRows, StreamedRows
-from vaeaug.training.run import Keeper, Run
-from vaeaug.training.runtime import Runtime
+from vaeaug.training.rows import HeldRows, Rows
+from vaeaug.training.run import Conditions, Run
 from vaeaug.utils.random import isolate_torch, neutral_torch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable as Function
-    from collections.abc import Sequence
 
 __all__ = ["train"]
 
@@ -30,18 +22,11 @@ _TRAINING_STREAM = 0
 @neutral_torch()
 def train(
     objective: nn.Module,
-    data: Sequence[Tensor] | StreamedRows,
+    data: Rows | Sequence[Tensor],
+    options: Options,
+    conditions: Conditions,
     *,
-    validation: Sequence[Tensor] | None = None,
-    weights: Tensor | None = None,
-    validation_weights: Tensor | None = None,
-    seed: int = 0,
-    runtime: Runtime | None = None,
-    callbacks: Sequence[Callback] = (),
-    clock: Function[[], float] = time.perf_counter,
-    team: Team | None = None,
-    keeper: Keeper | None = None,
-    **options: Any,
+    validation: HeldRows | None = None,
 ) -> TrainingResult:
     """Minimise an objective over rows, and leave good weights in it.
 
@@ -60,26 +45,14 @@ def train(
     ----------
     objective : Module
         Moved to the device; in evaluation mode afterwards.
-    data : sequence of Tensor, each (n, ...), or StreamedRows
-        Held on the device, or read again in every epoch.
-    validation : sequence of Tensor, each (m, ...), optional
+    data : HeldRows, StreamedRows, or sequence of Tensor, each (n, ...)
+        Held on the device, or read again in every epoch. Tensors alone count all rows alike.
+    options : Options
+        How to train.
+    conditions : Conditions
+        Seed, device and processes, and who watches.
+    validation : HeldRows, optional
         Rows held out; the same random numbers are drawn for them after each epoch.
-    weights, validation_weights : Tensor (n,) and (m,), optional
-        Importance of the rows, 0 or more; only ratios count. A stream brings its own.
-    seed : int
-        Decides order and noise; the same seed gives the same bytes on a CPU.
-    runtime : Runtime, optional
-        By default the best device there is.
-    callbacks : sequence of Callback
-    clock : callable
-        Returns seconds.
-    team : Team, optional
-        Processes that train together, by default this one alone. Each takes its share of every batch, and
-        gradients are those of the whole batch, so that all end with the same weights.
-    keeper : Keeper, optional
-        Is given the state after every epoch; a run goes on from what it has.
-    **options
-        Of :class:`Options`.
 
     Returns
     -------
@@ -98,22 +71,17 @@ def train(
     VaeaugWarning
         If a keyboard interrupt stopped the run; the objective holds the weights so far.
     """
-    runtime, team = runtime or Runtime(), team or Team()
+    team, runtime = conditions.team, conditions.runtime
     objective.to(runtime.device)
-    plan = Options(**options)
-    plan = replace(plan, max_seconds=team.first(plan.max_seconds))
-    rows = data if isinstance(data, StreamedRows) else HeldRows(data, weights, runtime.device)
-    held_out = None
-    if validation is not None and len(validation[0]):
-        held_out = HeldRows(validation, validation_weights, runtime.device)
+    options = replace(options, max_seconds=team.first(options.max_seconds))
+    rows = HeldRows(data, None, runtime.device) if isinstance(data, Sequence) else data
     if team.size > 1:
         # Gradients alone keep processes together only if they begin together.
-        begun = {name: value.cpu() for name, value in objective.state_dict().items()}
-        objective.load_state_dict(team.first(begun))
-    shared = SharedClock(team, clock)
-    run = Run(objective, rows, held_out, plan, seed, runtime, shared, team, callbacks, keeper)
-    work = sum(p.numel() for p in objective.parameters()) * min(rows.n, plan.batch_size)
-    key = (seed, _TRAINING_STREAM) if team.is_first else (seed, _TRAINING_STREAM, team.rank)
+        start = {name: value.cpu() for name, value in objective.state_dict().items()}
+        objective.load_state_dict(team.first(start))
+    run = Run(objective, rows, validation, options, conditions)
+    work = sum(p.numel() for p in objective.parameters()) * min(rows.n, options.batch_size)
+    key = (conditions.seed, _TRAINING_STREAM, *([] if team.is_first else [team.rank]))
     with runtime.session(work), isolate_torch(*key):
         try:
             run.epochs()

@@ -9,7 +9,7 @@ __all__ = ["Options", "TrainingResult"]
 
 @dataclass(frozen=True)
 class Options:
-    """How to train; the keyword arguments of :func:`vaeaug.training.loop.train`.
+    """How to train.
 
     Parameters
     ----------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,9 +21,9 @@ from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import isolate_torch, restore_torch, torch_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Keeper", "Run"]
+__all__ = ["Conditions", "Keeper", "Run"]
 
 _VALIDATION_STREAM = 1
 _MAX_FAILURES = 3
@@ -42,6 +44,34 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What a run goes under, beside its rows and options.
+
+    Parameters
+    ----------
+    seed : int
+        Decides order and noise; the same seed gives the same bytes on a CPU.
+    runtime : Runtime
+        By default the best device there is.
+    callbacks : sequence of Callback
+    team : Team
+        Processes that train together, by default this one alone. Each takes its share of every batch, and
+        gradients are those of the whole batch, so that all end with the same weights.
+    keeper : Keeper, optional
+        Is given the state after every epoch; a run goes on from what it has.
+    clock : callable
+        Returns seconds.
+    """
+
+    seed: int = 0
+    runtime: Runtime = field(default_factory=Runtime)
+    callbacks: Sequence[Callback] = ()
+    team: Team = field(default_factory=Team)
+    keeper: Keeper | None = None
+    clock: Callable[[], float] = time.perf_counter
+
+
 class Run:
     """The state of one call of :func:`vaeaug.training.loop.train`.
 
@@ -51,12 +81,7 @@ class Run:
     rows : Rows
     held_out : HeldRows or None
     options : Options
-    seed : int
-    runtime : Runtime
-    clock : SharedClock
-    team : Team
-    callbacks : sequence of Callback
-    keeper : Keeper or None
+    conditions : Conditions
     """
 
     def __init__(
@@ -65,19 +90,14 @@ class Run:
         rows: Rows,
         held_out: HeldRows | None,
         options: Options,
-        seed: int,
-        runtime: Runtime,
-        clock: SharedClock,
-        team: Team,
-        callbacks: Sequence[Callback] = (),
-        keeper: Keeper | None = None,
+        conditions: Conditions,
     ) -> None:
         self.objective, self.rows, self.held_out, self.options = objective, rows, held_out, options
-        self.seed, self.runtime, self.callbacks = seed, runtime, callbacks
-        self.clock, self.team, self.keeper = clock, team, keeper
-        self.budget = Budget(
-            options.max_iter * rows.batch_count(options.batch_size), options.max_seconds, clock
-        )
+        self.seed, self.runtime, self.callbacks = conditions.seed, conditions.runtime, conditions.callbacks
+        self.team, self.keeper = conditions.team, conditions.keeper
+        self.clock = SharedClock(self.team, conditions.clock)
+        steps = options.max_iter * rows.batch_count(options.batch_size)
+        self.budget = Budget(steps, options.max_seconds, self.clock)
         self.result = TrainingResult()
         trained = [p for p in objective.parameters() if p.requires_grad]
         critics = list(getattr(objective, "critic_parameters", list)())
@@ -90,7 +110,7 @@ class Run:
         self.average = WeightAverage(trained, options.ema_decay)
         self.snapshot = Snapshot(objective, self.average, self.optimizers.values())
         self.guarded = bool(critics) and hasattr(objective, "is_spoilt")
-        self.bad = torch.zeros((), dtype=torch.bool, device=runtime.device)
+        self.bad = torch.zeros((), dtype=torch.bool, device=self.runtime.device)
         self.step, self.saved_step, self.failures, self.patience = 0, 0, 0, 0
         self.best_loss = math.inf
         self.best_state: dict[str, Tensor] | None = None
