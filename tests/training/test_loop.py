@@ -90,8 +90,7 @@ def fit(objective, data, **options):
     given = {name: options.pop(name) for name in ("seed", "runtime", "callbacks", "clock") if name in options}
     device, validation = given["runtime"].device, options.pop("validation", None)
     rows = HeldRows(data, options.pop("weights", None), device)
-    held_out = validation and HeldRows(validation, None, device)
-    return train(objective, rows, Options(**options), Conditions(**given), validation=held_out)
+    return train(objective, rows, Options(**options), Conditions(**given), validation=validation)
 
 
 # --- learning --------------------------------------------------------------------------

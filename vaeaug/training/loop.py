@@ -26,7 +26,7 @@ def train(
     options: Options,
     conditions: Conditions,
     *,
-    validation: HeldRows | None = None,
+    validation: HeldRows | Sequence[Tensor] | None = None,
 ) -> TrainingResult:
     """Minimise an objective over rows, and leave good weights in it.
 
@@ -51,8 +51,8 @@ def train(
         How to train.
     conditions : Conditions
         Seed, device and processes, and who watches.
-    validation : HeldRows, optional
-        Rows held out; the same random numbers are drawn for them after each epoch.
+    validation : HeldRows, or sequence of Tensor, each (m, ...), optional
+        Rows held out, if any; the same random numbers are drawn for them after each epoch.
 
     Returns
     -------
@@ -75,6 +75,8 @@ def train(
     objective.to(runtime.device)
     options = replace(options, max_seconds=team.first(options.max_seconds))
     rows = HeldRows(data, None, runtime.device) if isinstance(data, Sequence) else data
+    if isinstance(validation, Sequence):
+        validation = HeldRows(validation, None, runtime.device) if len(validation[0]) else None
     if team.size > 1:
         # Gradients alone keep processes together only if they begin together.
         start = {name: value.cpu() for name, value in objective.state_dict().items()}
