@@ -78,6 +78,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         new rows get new names: the numbering goes on, text keeps its pattern. Every call begins with the same
         new names; variations of rows keep theirs. ``"auto"`` looks for such columns in frames, not in arrays
         or tables that are read piece by piece, and a ``ColumnNote`` tells what it has found; None has none.
+    relations : "auto", None, or list of str, default="auto"
+        Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
+        determine, values that come with others. ``"auto"`` looks for them in the training rows (in memory, of
+        at least 40); see ``relations_`` for what it found. A list declares them instead, such as
+        ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0"]``, with
+        ``"auto"`` in the list beside those that are found. None has none.
+    on_violation : {"raise", "keep"}, default="raise"
+        What becomes of a declared rule that training rows break: an error that names them, or a rule with
+        exceptions, which new rows have as often.
     image_shape : tuple, optional
         (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
         image of that shape. Arrays of three or four dimensions are images in any case.
@@ -123,6 +132,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Only when X had string column names.
     id_columns_ : list
         Names, or positions in an array, of the columns that hold identifiers.
+    relations_ : DataFrame
+        Rules between columns: ``kind``, ``columns``, ``formula``, training ``rows`` that keep it,
+        ``exceptions``, ``origin`` ("found" or "declared") and how it is ``kept``.
     history_ : DataFrame
         Per epoch: ``stage`` ("network" or "prior"), ``epoch``, losses in nats, ``seconds``.
     n_iter_ : int
@@ -158,6 +170,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     image_shape_: tuple[int, ...] | None
     class_names_: list[str] | None
     id_columns_: list[Any]
+    relations_: pd.DataFrame
     _fitted: FittedState
     _calls: int
 
@@ -171,6 +184,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "losses": [dict, None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "id_columns": ["array-like", StrOptions({"auto"}), None],
+        "relations": [list, tuple, StrOptions({"auto"}), None],
+        "on_violation": [StrOptions({"raise", "keep"})],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"auto", "first", "last"})],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -211,6 +226,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         verbose: int | bool = 0,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         id_columns: Any = "auto",
+        relations: Any = "auto",
+        on_violation: str = "raise",
     ) -> None:
         self.latent_dim = latent_dim
         self.beta = beta
@@ -234,6 +251,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.verbose = verbose
         self.checkpoint_dir = checkpoint_dir
         self.id_columns = id_columns
+        self.relations = relations
+        self.on_violation = on_violation
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

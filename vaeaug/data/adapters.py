@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from vaeaug.data.images.codec import ImageCodec
 from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_images, read
 from vaeaug.data.images.datasets import Opened, holds_images, open_images
+from vaeaug.data.relations.relations import Relations
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
@@ -47,14 +48,18 @@ class TableIntake:
         self.home = home
 
     @classmethod
-    def fit(cls, estimator: Any, X: Any) -> tuple[TableIntake, np.ndarray]:
+    def fit(cls, estimator: Any, X: Any, y: Any = None) -> tuple[TableIntake, np.ndarray]:
         """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
         refuse_other_forms(X)
         home, X = Home.of(X), to_pandas(X)
         X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
         codec = TableCodec(
-            estimator.categorical_features, max_bins=bins_for(len(X)), id_columns=estimator.id_columns
-        ).fit(X)
+            estimator.categorical_features,
+            max_bins=bins_for(len(X)),
+            id_columns=estimator.id_columns,
+            relations=estimator.relations,
+            on_violation=estimator.on_violation,
+        ).fit(X, _group(y, len(X)))
         intake = cls(codec, home)
         intake.describe(estimator)
         return intake, codec.encode(X)
@@ -98,6 +103,7 @@ class TableIntake:
         """Say that rows are no images, and which columns hold identifiers."""
         estimator.image_shape_, estimator.class_names_ = None, None
         estimator.id_columns_ = self.codec.id_columns_
+        estimator.relations_ = self.codec.relations_.table()
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -177,6 +183,7 @@ class ImageIntake:
         estimator.image_shape_ = self.codec.arrangement_.shape
         estimator.n_features_in_ = int(np.prod(estimator.image_shape_))
         estimator.class_names_, estimator.id_columns_ = self.class_names, []
+        estimator.relations_ = Relations({}, (), ()).table()
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return everything learned as a JSON-able dict and plain arrays."""
@@ -207,8 +214,19 @@ def _check_table(estimator: Any, X: Any, has_columns: bool, **checks: Any) -> An
 
 #: Data of one kind: checked and encoded on the way in, put in its container on the way out.
 Intake = TableIntake | ImageIntake
+#: More labels than this are values of a control variable, not classes.
+_MOST_CLASSES = 100
+
 #: kind -> intake; a saved model names its kind.
 INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
+
+
+def _group(y: Any, rows: int) -> np.ndarray | None:
+    """Return the number of each row's class, int64 of shape (n,); None without labels of few classes."""
+    if y is None or np.ndim(y) != 1 or len(y) != rows:
+        return None
+    codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
+    return codes if len(classes) <= _MOST_CLASSES else None
 
 
 def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any]:
@@ -241,6 +259,6 @@ def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any
         raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
     if estimator.image_shape is None and not holds_images(X):
         X, y = take_labels(X, y)
-        return *TableIntake.fit(estimator, X), y
+        return *TableIntake.fit(estimator, X, y), y
     data = open_images(X, y)
     return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

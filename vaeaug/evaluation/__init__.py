@@ -26,6 +26,7 @@ from vaeaug.evaluation.privacy import (
     near_copies,
 )
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
+from vaeaug.evaluation.table_rules import rules
 
 __all__ = [
     "SmallConvClassifier",
@@ -53,6 +54,7 @@ __all__ = [
     "pair_trends",
     "prdc",
     "rare_category_counts",
+    "rules",
     "train_synthetic_test_real",
     "two_sample_score",
 ]

@@ -284,7 +284,8 @@ def test_a_total_of_many_columns_computes():
         ("a + 1e999", "this number is too large.\n    a + 1e999\n        ^"),
         (
             "abs(a)",
-            "there is no function 'abs'; there are round, floor, ceil, min, max, mean, sum, log, exp, sqrt.",
+            "there is no function 'abs'; there are round, floor, ceil, min, max, mean, sum, log, exp, sqrt, "
+            "days, hours, minutes, seconds, weeks.",
         ),
         ("log(a, b)", "log takes one argument, got 2."),
         ("round(a, b)", "write round(x, k) with a whole number k from -15 to 15."),

@@ -17,7 +17,7 @@ import numpy as np
 from vaeaug.errors import InputError
 from vaeaug.utils.wording import list_names
 
-__all__ = ["Formula", "Reader", "Token", "write_name"]
+__all__ = ["UNITS", "Formula", "Reader", "Token", "write_name"]
 
 #: Words of relations and of Python's constants; columns of these names need backticks.
 _RESERVED = {"implies", "in", "is", "and", "or", "not", "True", "False", "None"}
@@ -388,6 +388,10 @@ def _numbers(name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
     return column.astype(np.float64)
 
 
+def _count(size: float, microseconds: np.ndarray) -> np.ndarray:
+    return microseconds / size
+
+
 def _power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
     """Return a power; numpy's 1 ** NaN and NaN ** 0 are 1."""
     return np.where(np.isnan(base) | np.isnan(exponent), np.nan, np.power(base, exponent))
@@ -423,7 +427,12 @@ _ROUNDINGS: dict[str, Callable[..., np.ndarray]] = {
     "floor": functools.partial(_round_by, np.floor),
     "ceil": functools.partial(_round_by, np.ceil),
 }
-_OF_ONE: dict[str, Callable[..., np.ndarray]] = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt}
+#: Microseconds of the units in which a formula counts a time between two dates.
+UNITS = {"days": 86_400e6, "hours": 3_600e6, "minutes": 60e6, "seconds": 1e6, "weeks": 7 * 86_400e6}
+_OF_ONE: dict[str, Callable[..., np.ndarray]] = {
+    **{"log": np.log, "exp": np.exp, "sqrt": np.sqrt},
+    **{unit: functools.partial(_count, size) for unit, size in UNITS.items()},
+}
 _FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {
     **_ROUNDINGS,
     "min": lambda *parts: functools.reduce(np.minimum, parts),

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.relations.relations import Columns, Relations, name_columns
 from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
+from vaeaug.data.tables.computed import ComputedCodec
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import (
@@ -55,6 +57,10 @@ class TableCodec:
         Quantile bins per numeric column.
     max_levels : int, default=1000
         Levels of a categorical column that get tokens of their own.
+    relations : "auto", list, or None, default=None
+        Rules between columns that decoded rows keep: looked for, declared, or none.
+    on_violation : {"raise", "keep"}, default="raise"
+        What becomes of a declared rule that some rows break.
 
     Attributes
     ----------
@@ -66,6 +72,8 @@ class TableCodec:
         Labels of the training frame; None for an array.
     id_columns_ : list
         Labels, or positions, of the identifier columns.
+    relations_ : Relations
+        Rules between columns, which rows that are decoded keep.
 
     Examples
     --------
@@ -83,23 +91,30 @@ class TableCodec:
         max_bins: int = 64,
         max_levels: int = 1000,
         id_columns: Any = "auto",
+        relations: Any = None,
+        on_violation: str = "raise",
     ) -> None:
         self.categorical_features = categorical_features
         self.id_columns = id_columns
         self.max_bins = max_bins
         self.max_levels = max_levels
+        self.relations = relations
+        self.on_violation = on_violation
 
-    def fit(self, X: Any) -> TableCodec:
+    def fit(self, X: Any, groups: np.ndarray | None = None) -> TableCodec:
         """Learn every column; return self. ``X`` is not changed.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, d)
+        groups : ndarray of int64, shape (n,), optional
+            Class of each row: a relation that a class breaks is none.
 
         Raises
         ------
         InputError
-            For an empty table, columns named twice, infinite values, and columns that no codec takes.
+            For an empty table, columns named twice, infinite values, columns that no codec takes, and
+            declared relations that rows break.
 
         Warns
         -----
@@ -112,7 +127,11 @@ class TableCodec:
         check_size(table)
         columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
-        return self._learn(columns, dtype, [(series, None) for series in split_columns(table)], is_whole=True)
+        parts: list[tuple[pd.Series, np.ndarray | None]] = [(series, None) for series in split_columns(table)]
+        self._learn(columns, dtype, parts, is_whole=True)
+        if self.relations is not None:
+            self._relate([series for series, _ in parts], groups)
+        return self
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
         """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
@@ -172,11 +191,23 @@ class TableCodec:
                 VaeaugWarning,
                 stacklevel=3,
             )
+        self.relations_ = Relations({}, (), ())
         self._lay_out()
         notes = self._notes(found)
         if notes:
             warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
         return self
+
+    def _relate(self, columns: Sequence[pd.Series], groups: np.ndarray | None) -> None:
+        """Look for relations, and learn what the model sees in the place of the columns that they change."""
+        names = name_columns(self.columns_, len(columns))
+        self.relations_ = Relations.learn(
+            self.relations, Columns(self.codecs_, columns, names, groups), self.on_violation
+        )
+        seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins)
+        for j in self.relations_.changed:
+            self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
+        self._lay_out()
 
     def _notes(self, found: np.ndarray) -> list[str]:
         """Return what the user should know about columns taken for something else than their dtype says."""
@@ -214,10 +245,11 @@ class TableCodec:
         table = as_table(X)
         self._check_columns(table)
         x = np.empty((table.shape[0], self.layout.shape[0]), dtype=np.float32)
-        for codec, series, part in zip(
-            self.codecs_, split_columns(table, self.columns_), self._slices, strict=True
-        ):
-            x[:, part] = codec.encode(series)
+        columns = list(split_columns(table, self.columns_))
+        seen = self.relations_.forward(dict(enumerate(columns)))
+        for j, (codec, part) in enumerate(zip(self.codecs_, self._slices, strict=True)):
+            if codec.width:
+                x[:, part] = codec.encode(seen.get(j, columns[j]))
         return x
 
     def encode_known(self, X: Any) -> np.ndarray:
@@ -228,6 +260,8 @@ class TableCodec:
         """
         x = self.encode(X)
         for codec, part in zip(self.codecs_, self._slices, strict=True):
+            if not codec.width:
+                continue
             token = x[:, part.start]
             token[token < 0] = codec.stand_in
         return x
@@ -240,6 +274,8 @@ class TableCodec:
         x : ndarray of shape (n, width)
         """
         found = [codec.decode(x[:, part]) for codec, part in zip(self.codecs_, self._slices, strict=True)]
+        for j, series in self.relations_.backward(found).items():
+            found[j] = series
         if self.columns_ is None:
             rows = np.empty((x.shape[0], self.n_features_), dtype=self.dtype_)
             for j, series in enumerate(found):
@@ -282,7 +318,10 @@ class TableCodec:
             meta, own = codec.state()
             parts.append(meta)
             arrays |= add_prefix(str(j), own)
+        related, own = self.relations_.state()
+        arrays |= add_prefix("relations", own)
         meta = {
+            "relations": related,
             "max_bins": self.max_bins,
             "max_levels": self.max_levels,
             "columns": None if self.columns_ is None else index_to_json(self.columns_),
@@ -304,6 +343,9 @@ class TableCodec:
             column_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["codecs"])
         ]
         self.n_features_ = len(self.codecs_)
+        self.relations_ = Relations.from_state(
+            meta.get("relations"), take_prefix("relations", arrays), self.codecs_
+        )
         self._lay_out()
         return self
 

@@ -41,7 +41,7 @@ class TimeStorage(Described):
     precision: ClassVar[np.dtype] = np.dtype(np.float64)
 
     def __post_init__(self) -> None:
-        self._plain = _plain_time(self.dtype)
+        self.plain = _plain_time(self.dtype)
 
     @classmethod
     def of(cls, series: pd.Series) -> TimeStorage:
@@ -84,7 +84,7 @@ class TimeStorage(Described):
     def write(self, values: np.ndarray, missing: np.ndarray) -> Any:
         """Return an array of the column's own dtype, shape (n,), with missing entries put back."""
         ticks = np.where(missing, _MISSING, values)
-        plain = self._plain
+        plain = self.plain
         if plain is None:
             dates = ticks.view("datetime64[D]").astype(object)
             dates[missing] = self.marker
@@ -95,15 +95,15 @@ class TimeStorage(Described):
         return found if self.dtype == plain else pd.Series(found).astype(self.dtype).array
 
     def _ticks(self, series: pd.Series, missing: np.ndarray) -> np.ndarray:
-        if self._plain is None:
+        if self.plain is None:
             days = np.where(missing, np.datetime64("NaT"), series.to_numpy(dtype=object))
             return days.astype("datetime64[D]").astype(np.int64)
         if pd.api.types.is_numeric_dtype(series.dtype):
             raise TypeError("numbers are no times")
-        found = series if series.dtype == self._plain else series.astype(self._plain)
-        if isinstance(self._plain, pd.DatetimeTZDtype):
+        found = series if series.dtype == self.plain else series.astype(self.plain)
+        if isinstance(self.plain, pd.DatetimeTZDtype):
             found = (found if self.wall else found.dt.tz_convert("UTC")).dt.tz_localize(None)
-        if isinstance(self._plain, pd.PeriodDtype):
+        if isinstance(self.plain, pd.PeriodDtype):
             return np.asarray(found.array.asi8)
         return found.to_numpy().view(np.int64)
 

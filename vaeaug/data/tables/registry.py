@@ -11,6 +11,7 @@ import pandas as pd
 
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.categorical import CategoricalCodec
+from vaeaug.data.tables.computed import ComputedCodec
 from vaeaug.data.tables.datetime import TemporalCodec
 from vaeaug.data.tables.dtypes import explain_refusal
 from vaeaug.data.tables.identifiers import IdCodec
@@ -141,7 +142,7 @@ def column_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray])
     ArchiveError
         For a kind that this version does not know.
     """
-    for codec_type in REGISTRY:
+    for codec_type in (*REGISTRY, ComputedCodec):
         if codec_type.kind == meta["kind"]:
             return codec_type.from_state(meta, arrays)
     known = ", ".join(codec_type.kind for codec_type in REGISTRY)

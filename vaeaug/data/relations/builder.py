@@ -1,0 +1,232 @@
+"""Choose among relations: one function a column, no circles, and what each costs and keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
+from vaeaug.data.relations.functions import Lookup
+from vaeaug.data.relations.plans import Keep, Limit, Plan, Step, is_same, round_to
+from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vaeaug.data.relations.search.implications import Implied
+    from vaeaug.data.relations.search.sample import Candidate
+
+__all__ = ["Builder", "Rule"]
+
+#: Kinds that rows keep or break.
+_EXACT = ("equation", "dependence", "order")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A relation as users read it.
+
+    Parameters
+    ----------
+    kind : str
+    columns : tuple of str
+    text : str
+        Reads like algebra.
+    rows : int
+        Training rows that keep it.
+    exceptions : int
+        Training rows that do not.
+    origin : {"found", "declared"}
+    kept : str
+        How new rows keep it.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    text: str
+    rows: int
+    exceptions: int
+    origin: str
+    kept: str
+
+
+class Builder:
+    """Choose among candidates: one function a column, no circles."""
+
+    def __init__(
+        self, views: Sequence[ColumnView], names: Sequence[str], columns: Sequence[pd.Series]
+    ) -> None:
+        self.views, self.names, self._columns = views, names, columns
+        self._numbers: dict[int, np.ndarray] = {}
+        self.plans: dict[int, Plan] = {}
+        self.rules: list[Rule] = []
+        self.taken: list[Candidate | Implied] = []
+
+    @property
+    def computed(self) -> set[int]:
+        """Columns that the model does not see."""
+        return {j for j, plan in self.plans.items() if plan.is_computed}
+
+    def breaks(self, candidate: Candidate) -> np.ndarray:
+        """Return the rows in which a candidate does not hold, bool of shape (n,)."""
+        target, decimals = candidate.target, self.views[candidate.target].decimals
+        numbers = self.read((target, *candidate.function.sources))
+        values, found = numbers[target], round_to(candidate.function.evaluate(numbers), decimals)
+        if candidate.kind != "order":
+            return ~is_same(values, found, decimals)
+        low, high = (found, values) if candidate.is_lower else (values, found)
+        return np.asarray(low >= high if candidate.is_strict else low > high)
+
+    def breaks_implied(self, implied: Implied) -> np.ndarray:
+        """Return the rows in which an implication does not hold, bool of shape (n,)."""
+        numbers = self.read((implied.target, implied.fill.source))
+        wanted = np.full(numbers[implied.target].shape, implied.fill.value)
+        return implied.fill.applies(numbers) & ~is_same(numbers[implied.target], wanted, None)
+
+    def remainder(self, candidate: Candidate) -> np.ndarray:
+        """Return what a near equation leaves open, float64 of shape (n,): a difference, or a log ratio."""
+        numbers = self.read((candidate.target, *candidate.function.sources))
+        step = Step(candidate.function, candidate.keep or Keep.DIFFERENCE, default=np.nan)
+        return step.forward(numbers[candidate.target], numbers, None)
+
+    def can_take(self, target: int, sources: Iterable[int]) -> bool:
+        """Whether a column may still be made to follow from others."""
+        plan = self.plans.get(target, Plan(target))
+        return plan.step is None and self._is_acyclic(target, sources)
+
+    def add(self, candidate: Candidate, origin: str = "found") -> bool:
+        """Take a candidate if it fits with those taken before; return whether it does."""
+        target, function, is_bound = candidate.target, candidate.function, candidate.kind == "order"
+        plan = self.plans.get(target, Plan(target))
+        if plan.is_computed or self._is_said(candidate) or not self._is_acyclic(target, function.sources):
+            return False
+        if plan.step is not None and not is_bound:
+            return False
+        broken, numbers = self.breaks(candidate), self._numbers
+        if origin == "found" and candidate.kind in _EXACT and broken.mean() > MOST_EXCEPTIONS:
+            return False
+        if is_bound and (candidate.keep is None or plan.step is not None):
+            if broken.any() and origin == "found":
+                return False
+            limit = Limit(
+                function, candidate.is_lower, self._find_margin(candidate) if candidate.is_strict else 0.0
+            )
+            plan = replace(plan, limits=(*plan.limits, limit))
+            kept = "new values are moved to the bound"
+        else:
+            step = self._make_step(candidate, numbers[target], bool(broken.any()))
+            if step is None:
+                return False
+            plan = replace(plan, step=step)
+            kept = _SAY[step.keep]
+            if is_bound or candidate.kind == "partial equality":
+                kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
+        self.plans[target] = plan
+        columns = tuple(self.names[j] for j in dict.fromkeys((*function.sources, target)))
+        exceptions = int(broken.sum()) if candidate.kind in _EXACT else 0
+        rows = broken.size - (exceptions or int(broken.sum()) * (candidate.kind == "partial equality"))
+        self.taken.append(candidate)
+        self.rules.append(Rule(candidate.kind, columns, candidate.text, rows, exceptions, origin, kept))
+        return True
+
+    def add_implied(self, implied: Implied, origin: str = "found") -> bool:
+        """Take an implication if it fits with what was taken before; return whether it does."""
+        target, fill = implied.target, implied.fill
+        plan = self.plans.get(target, Plan(target))
+        is_known = origin == "found" and plan.step is not None and isinstance(plan.step.function, Lookup)
+        is_known |= self._is_said(implied)
+        if is_known or plan.is_computed or not self._is_acyclic(target, (fill.source,)):
+            return False
+        numbers = self.read((target, fill.source))
+        applies, broken = fill.applies(numbers), int(self.breaks_implied(implied).sum())
+        if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
+            return False
+        own = replace(plan, fills=()).forward(self.read(plan.sources), self.views[target].decimals)
+        others = own[~applies & ~np.isnan(own)]
+        if not others.size:
+            return False
+        found, counts = np.unique(others, return_counts=True)
+        fill = replace(fill, stand_in=float(found[counts.argmax()]))
+        plan = replace(plan, fills=(*plan.fills, fill))
+        if broken and not plan.shift:
+            low, high = float(np.nanmin(own)), float(np.nanmax(own))
+            shift = float(np.ceil(2 * (high - low) + 1))
+            plan = replace(plan, shift=shift, floor=(high - shift + low) / 2)
+        self.plans[target] = plan
+        columns = (self.names[fill.source], self.names[target])
+        kept = "the value is set where it is implied"
+        self.taken.append(implied)
+        self.rules.append(
+            Rule("implication", columns, implied.text, len(applies) - broken, broken, origin, kept)
+        )
+        return True
+
+    def order(self) -> list[Plan]:
+        """Return the plans, each after those whose columns it reads."""
+        graph = {j: sorted(self.plans[j].sources) for j in sorted(self.plans)}
+        return [self.plans[j] for j in TopologicalSorter(graph).static_order() if j in self.plans]
+
+    def read(self, positions: Iterable[int]) -> dict[int, np.ndarray]:
+        """Return columns as numbers, read once."""
+        for j in positions:
+            if j not in self._numbers:
+                self._numbers[j] = self.views[j].read(self._columns[j])
+        return self._numbers
+
+    def _is_said(self, item: Candidate | Implied) -> bool:
+        return any(rule.text == item.text for rule in self.rules)
+
+    def _is_acyclic(self, target: int, sources: Iterable[int]) -> bool:
+        """Whether no source is computed from the target."""
+        pending, seen = list(sources), set()
+        while pending:
+            j = pending.pop()
+            if j == target:
+                return False
+            if j not in seen:
+                seen.add(j)
+                pending += self.plans[j].sources if j in self.plans else ()
+        return True
+
+    def _find_margin(self, candidate: Candidate) -> float:
+        """Return the smallest distance to a bound that rows keep."""
+        numbers = self.read((candidate.target, *candidate.function.sources))
+        distance = np.abs(numbers[candidate.target] - candidate.function.evaluate(numbers))
+        distance = distance[distance > 0]
+        return float(distance.min()) if distance.size else 0.0
+
+    def _make_step(self, candidate: Candidate, values: np.ndarray, has_exceptions: bool) -> Step | None:
+        present = values[~np.isnan(values)]
+        if not present.size:
+            return None
+        low, high = float(present.min()), float(present.max())
+        keep = candidate.keep
+        if keep == Keep.COMPUTED and has_exceptions:
+            keep = Keep.MARKED
+        step = Step(candidate.function, keep, low=low, high=high)
+        if keep == Keep.MARKED:
+            is_category = self.views[candidate.target].kind in (CATEGORY, FLAG)
+            mark = high + 1 if is_category else float(np.floor(low - (high - low) - 1))
+            unmarked = np.nan
+            if candidate.kind == "partial equality":
+                levels, counts = np.unique(present, return_counts=True)
+                unmarked = float(levels[counts.argmax()])
+            return replace(step, mark=mark, unmarked=unmarked)
+        if candidate.kind == "order":
+            sign = 1.0 if candidate.is_lower else -1.0
+            return replace(step, sign=sign, default=low if candidate.is_lower else high)
+        if keep == Keep.RATIO and low <= 0:
+            return None
+        return replace(step, default=float(np.median(present)))
+
+
+_SAY = {
+    Keep.COMPUTED: "computed",
+    Keep.MARKED: "computed where the row has no value of its own",
+    Keep.DIFFERENCE: "the remainder is drawn",
+    Keep.RATIO: "the ratio to the formula is drawn",
+}

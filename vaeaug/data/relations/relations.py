@@ -1,0 +1,227 @@
+"""The relations of a table: looked for, put in an order without circles, and kept in new rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.data.relations.builder import Builder, Rule
+from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
+from vaeaug.data.relations.declared import parse_relations
+from vaeaug.data.relations.declaring import declare
+from vaeaug.data.relations.plans import Keep, Plan
+from vaeaug.data.relations.search.equalities import find_equalities
+from vaeaug.data.relations.search.equations import find_equations
+from vaeaug.data.relations.search.implications import find_implications
+from vaeaug.data.relations.search.lookups import find_lookups
+from vaeaug.data.relations.search.near import find_near_equations
+from vaeaug.data.relations.search.orders import find_orders
+from vaeaug.data.relations.search.sample import Sample
+from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
+from vaeaug.data.tables.registry import column_from_state, fit_column
+from vaeaug.data.tables.serialization import Arrays, add_prefix, take_prefix
+
+__all__ = ["Columns", "Relations", "name_columns", "search"]
+
+_FEWEST_ROWS = 40
+_SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table.
+
+    Parameters
+    ----------
+    codecs : sequence of ColumnCodec
+        Fitted, one for each column.
+    series : sequence of Series
+    names : sequence of str
+        How formulas call the columns; all different.
+    groups : ndarray of int64, shape (n,), or None
+        Class of each row: what a class breaks is not forced on it.
+    """
+
+    codecs: Sequence[ColumnCodec]
+    series: Sequence[pd.Series]
+    names: Sequence[str]
+    groups: np.ndarray | None = None
+
+
+class Relations:
+    """Rules between columns, and the way from a table to the columns that the model sees, and back.
+
+    Parameters
+    ----------
+    views : mapping of int to ColumnView
+        Of every column that a plan reads or writes.
+    plans : sequence of Plan
+        Each after those whose columns it reads.
+    rules : sequence of Rule
+    """
+
+    def __init__(self, views: Mapping[int, ColumnView], plans: Sequence[Plan], rules: Sequence[Rule]) -> None:
+        self.views, self.plans, self.rules = dict(views), tuple(plans), tuple(rules)
+
+    @classmethod
+    def learn(cls, wanted: Any, table: Columns, on_violation: str = "raise") -> Relations:
+        """Look for relations in training rows, and take those that the user declared.
+
+        Parameters
+        ----------
+        wanted : "auto", or list of str or Relation
+            What the user declared; ``"auto"`` in the list looks for others too.
+        table : Columns
+        on_violation : {"raise", "keep"}
+            What becomes of a declared relation that rows break.
+
+        Raises
+        ------
+        InputError
+            For declared relations that cannot be read or kept, or that rows break.
+        """
+        builder = search(wanted, table, on_violation)
+        order = builder.order()
+        involved = sorted({j for plan in order for j in (plan.target, *plan.sources)})
+        return cls({j: builder.views[j] for j in involved}, order, builder.rules)
+
+    @property
+    def changed(self) -> dict[int, Plan]:
+        """Plans of the columns that the model sees in another form, by position."""
+        return {plan.target: plan for plan in self.plans if plan.is_changed}
+
+    def fit_columns(self, columns: Mapping[int, pd.Series], max_bins: int) -> dict[int, ColumnCodec]:
+        """Fit the codecs of what the model sees in the place of changed columns."""
+        seen = self.forward(columns)
+        codecs: dict[int, ColumnCodec] = {}
+        for j, plan in self.changed.items():
+            if plan.is_computed:
+                continue
+            points: tuple[Any, ...] = ()
+            if plan.step is not None and plan.step.keep == Keep.MARKED:
+                points = (plan.step.mark,)
+            options = ColumnOptions(self._is_category(j), max_bins, recognise=False, points=points)
+            codecs[j] = fit_column(seen[j], options)
+        return codecs
+
+    def forward(self, columns: Mapping[int, pd.Series]) -> dict[int, pd.Series]:
+        """Return what the model sees in the place of each changed column; nothing for computed ones.
+
+        Parameters
+        ----------
+        columns : mapping of int to Series
+            At least those that have a view.
+        """
+        if not self.changed:
+            return {}
+        numbers = {j: view.read(columns[j]) for j, view in self.views.items()}
+        return {
+            j: pd.Series(plan.forward(numbers, self.views[j].decimals), name=columns[j].name)
+            for j, plan in self.changed.items()
+            if not plan.is_computed
+        }
+
+    def backward(self, columns: Sequence[pd.Series]) -> dict[int, pd.Series]:
+        """Return the columns that plans change, in the dtypes of training.
+
+        Parameters
+        ----------
+        columns : sequence of Series
+            What the model drew; anything for computed columns.
+        """
+        numbers: dict[int, np.ndarray] = {}
+        changed = self.changed
+        targets = {plan.target for plan in self.plans}
+        for j, view in self.views.items():
+            if j in changed:
+                numbers[j] = columns[j].to_numpy(np.float64)
+            else:
+                numbers[j] = view.read(columns[j])
+        for plan in self.plans:
+            j = plan.target
+            numbers[j] = plan.backward(numbers[j], numbers, self.views[j].decimals)
+        return {j: self.views[j].write(numbers[j]) for j in sorted(targets)}
+
+    def table(self) -> pd.DataFrame:
+        """Return the rules as a table to read."""
+        names = ["kind", "columns", "formula", "rows", "exceptions", "origin", "kept"]
+        rows = [
+            (rule.kind, list(rule.columns), rule.text, rule.rows, rule.exceptions, rule.origin, rule.kept)
+            for rule in self.rules
+        ]
+        return pd.DataFrame(rows, columns=names)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return everything as a JSON-able dict and plain arrays."""
+        arrays: Arrays = {}
+        plans, views = [], {}
+        for i, plan in enumerate(self.plans):
+            meta, own = plan.state()
+            plans.append(meta)
+            arrays |= add_prefix(f"plan{i}", own)
+        for j, view in self.views.items():
+            codec = None
+            if j in self.changed:
+                codec, own = view.codec.state()
+                arrays |= add_prefix(f"view{j}", own)
+            views[str(j)] = {"codec": codec, "decimals": view.decimals}
+        return {"plans": plans, "views": views, "rules": [vars(rule) for rule in self.rules]}, arrays
+
+    @classmethod
+    def from_state(
+        cls, meta: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray], codecs: Sequence[ColumnCodec]
+    ) -> Relations:
+        """Rebuild from :meth:`state`, None for none; ``codecs`` are those of what the model sees."""
+        if meta is None:
+            return cls({}, (), ())
+        views = {}
+        for name, view in meta["views"].items():
+            own = view["codec"]
+            codec = (
+                codecs[int(name)]
+                if own is None
+                else column_from_state(own, take_prefix(f"view{name}", arrays))
+            )
+            views[int(name)] = ColumnView(codec, view["decimals"])
+        plans = [
+            Plan.from_state(plan, take_prefix(f"plan{i}", arrays)) for i, plan in enumerate(meta["plans"])
+        ]
+        return cls(
+            views, plans, [Rule(**{**rule, "columns": tuple(rule["columns"])}) for rule in meta["rules"]]
+        )
+
+    def _is_category(self, j: int) -> bool:
+        return self.views[j].kind in (CATEGORY, FLAG)
+
+
+def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
+    """Choose the relations of a table; see :meth:`Relations.learn`."""
+    listed = [wanted] if isinstance(wanted, str) else list(wanted)
+    declared = parse_relations([item for item in listed if item != "auto"], table.names)
+    views = [ColumnView.of(codec, series) for codec, series in zip(table.codecs, table.series, strict=True)]
+    builder = Builder(views, table.names, table.series)
+    for relation in declared:
+        declare(builder, relation, on_violation)
+    if "auto" in listed and len(views) > 1 and len(table.series[0]) >= _FEWEST_ROWS:
+        sample = Sample.draw(views, table.names, table.series, table.groups)
+        candidates = [candidate for find in _SEARCHES for candidate in find(sample)]
+        for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
+            builder.add(candidate)
+        implied = find_implications(sample, builder.computed)
+        for implication in sorted(implied, key=lambda implied: implied.rank):
+            builder.add_implied(implication)
+    return builder
+
+
+def name_columns(labels: pd.Index | None, count: int) -> list[str]:
+    """Return how formulas call the columns of a table: by their labels; x0, x1, ... in an array."""
+    if labels is None:
+        return [f"x{j}" for j in range(count)]
+    names = [str(label) for label in labels]
+    seen = Counter(names)
+    return [name if seen[name] == 1 else f"{name}#{j}" for j, name in enumerate(names)]

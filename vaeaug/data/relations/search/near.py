@@ -1,0 +1,139 @@
+"""Find numbers that nearly follow from others: a circle's area from its radius, an instalment from a loan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from vaeaug.data.relations.formula import write_name
+from vaeaug.data.relations.functions import Arithmetic
+from vaeaug.data.relations.plans import Keep
+from vaeaug.data.relations.search.sample import Candidate, Sample
+
+__all__ = ["find_near_equations"]
+
+_MOST_COLUMNS, _MOST_SOURCES, _DEGREE = 120, 3, 3
+_FEWEST_LEVELS, _HIGHEST_PEAK, _MOST_MISSING = 60, 0.05, 0.3
+_ROUGH = (
+    0.25  # spread around the straight line, as a share of the column's own, at which polynomials are tried
+)
+#: Largest spread of what is left, as a share of the column's own spread.
+_LEFT = 0.08
+_GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
+_FEWEST_ROWS_A_TERM = 15
+
+
+def find_near_equations(sample: Sample) -> Iterator[Candidate]:
+    """Yield columns that a polynomial of up to three others gives but for a small remainder.
+
+    Positive columns are taken by their logarithms: products, quotients and powers are straight lines then.
+    """
+    smooth = (sample.levels >= _FEWEST_LEVELS) & (sample.peak <= _HIGHEST_PEAK)
+    numbers = sample.of_kind("number")
+    numbers = numbers[np.isnan(sample.values[:, numbers]).mean(axis=0) <= _MOST_MISSING]
+    targets = [j for j in numbers if smooth[j]][:_MOST_COLUMNS]
+    sources = numbers[sample.levels[numbers] >= 2][:_MOST_COLUMNS]
+    if len(sources) < 2 or not targets:
+        return
+    complete = ~np.isnan(sample.values[:, np.union1d(sources, targets)]).any(axis=1)
+    if complete.sum() < 10 * _FEWEST_ROWS_A_TERM:
+        return
+    values = sample.values[complete]
+    for is_log in (True, False):
+        usable = [int(j) for j in sources if not is_log or values[:, j].min() > 0]
+        if len(usable) < 2:
+            continue
+        x = np.log(values[:, usable]) if is_log else values[:, usable]
+        centre, scale = x.mean(axis=0), x.std(axis=0)
+        z = (x - centre) / np.where(scale > 0, scale, 1.0)
+        for k, target in enumerate(usable):
+            if target in targets:
+                yield from _fit(sample, z, k, usable, (centre, scale), is_log)
+
+
+def _fit(
+    sample: Sample,
+    z: np.ndarray,
+    k: int,
+    usable: list[int],
+    standard: tuple[np.ndarray, np.ndarray],
+    is_log: bool,
+) -> Iterator[Candidate]:
+    """Yield the polynomial for one column, with as few sources as do."""
+    half = len(z) // 2
+    own = _spread(z[half:, k] - np.median(z[:, k]))
+    chosen: list[int] = []
+    best, found = 1.0, None
+    rest = z[:, k].copy()
+    for _ in range(min(_MOST_SOURCES, z.shape[1] - 1)):
+        match = np.abs(rest @ z)
+        match[[k, *chosen]] = -1
+        chosen.append(int(match.argmax()))
+        basis = np.column_stack([np.ones(len(z)), z[:, chosen]])
+        rest = z[:, k] - basis @ np.linalg.lstsq(basis[:half], z[:half, k], rcond=None)[0]
+        if _spread(rest[half:]) > _ROUGH * own:
+            continue
+        for degree in range(1, _DEGREE + 1):
+            terms = _terms(len(chosen), degree)
+            if len(terms) * _FEWEST_ROWS_A_TERM > half:
+                break
+            design = np.column_stack([z[:, [chosen[i] for i in term]].prod(axis=1) for term in terms])
+            weights = np.linalg.lstsq(design[:half], z[:half, k], rcond=None)[0]
+            size = _spread((z[:, k] - design @ weights)[half:]) / max(own, 1e-12)
+            if size < _GAIN * best:
+                best, found = size, (list(chosen), terms, weights)
+    if found is None or best > _LEFT:
+        return
+    text = _write(sample, found, usable, standard, k, is_log)
+    function = Arithmetic(text, sample.positions)
+    target = usable[k]
+    shown = f"{write_name(sample.names[target])} is nearly a function of " + ", ".join(
+        write_name(sample.names[usable[i]]) for i in found[0]
+    )
+    keep = Keep.RATIO if is_log else Keep.DIFFERENCE
+    yield Candidate("near equation", target, function, shown, keep, 10 + round(best, 2) - 1e-6 * target)
+
+
+def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:
+    """Return the products of up to so many sources; the first, of none, is the constant."""
+    return [
+        term for size in range(degree + 1) for term in combinations_with_replacement(range(sources), size)
+    ]
+
+
+def _spread(rest: np.ndarray) -> float:
+    """Return how far most values are from zero: nine in ten, on the scale of a normal distribution."""
+    return float(np.quantile(np.abs(rest), 0.9) / 1.645)
+
+
+def _write(
+    sample: Sample,
+    found: tuple[list[int], list[tuple[int, ...]], np.ndarray],
+    usable: list[int],
+    standard: tuple[np.ndarray, np.ndarray],
+    k: int,
+    is_log: bool,
+) -> str:
+    """Return the polynomial as a formula on the columns themselves."""
+    chosen, terms, weights = found
+    centre, scale = standard
+
+    def write_source(i: int) -> str:
+        name = write_name(sample.names[usable[chosen[i]]])
+        value = f"log({name})" if is_log else name
+        return f"(({value} - {_number(centre[chosen[i]])}) / {_number(scale[chosen[i]])})"
+
+    parts = [
+        " * ".join([_number(weight), *(write_source(i) for i in term)])
+        for term, weight in zip(terms, weights, strict=True)
+    ]
+    text = f"{_number(centre[k])} + {_number(scale[k])} * ({' + '.join(parts)})"
+    return f"exp({text})" if is_log else text
+
+
+def _number(value: float) -> str:
+    """Return a number as a formula writes it: rounded, so that all machines agree on it."""
+    short = repr(float(f"{value:.9g}"))
+    return f"({short})" if value < 0 else short

@@ -1,0 +1,183 @@
+"""Rows in which rules are looked for, and the judgement whether one is more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.special import bdtrc
+
+from vaeaug.data.relations.columns import CATEGORY, OTHER, ColumnView
+from vaeaug.data.relations.functions import Function
+from vaeaug.data.relations.plans import Keep, is_same, round_to
+
+__all__ = ["LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample"]
+
+#: Share of rows that may break a rule.
+MOST_EXCEPTIONS = 0.01
+#: Probability that chance makes one rule of a whole table.
+LEVEL = 1e-4
+_MOST_CELLS = 1_500_000
+_FEWEST_ROWS, _MOST_ROWS = 600, 6_000
+_SEED = 20_240_229  # the same rows are judged whatever the seed of fit
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule that was found: how a column follows from others.
+
+    Parameters
+    ----------
+    kind : str
+        ``"dependence"``, ``"equation"``, ``"near equation"``, ``"order"``, ``"partial equality"`` or
+        ``"implication"``.
+    target : int
+    function : Function
+    text : str
+        Reads like algebra.
+    keep : Keep or None
+        None for bounds.
+    rank : float
+        Of several rules about a column, the one with the lowest rank is kept.
+    is_lower : bool
+        Of a bound: the function is the lower one.
+    is_strict : bool
+        Of a bound: it is never met.
+    """
+
+    kind: str
+    target: int
+    function: Function
+    text: str
+    keep: Keep | None
+    rank: float
+    is_lower: bool = True
+    is_strict: bool = False
+
+
+@dataclass
+class Sample:
+    """Training rows as numbers, in random order.
+
+    Parameters
+    ----------
+    views : sequence of ColumnView
+    names : sequence of str
+        How formulas call the columns.
+    values : ndarray of float64, shape (n, d)
+    groups : ndarray of int64, shape (n,), or None
+        Class of each row.
+    """
+
+    views: Sequence[ColumnView]
+    names: Sequence[str]
+    values: np.ndarray
+    groups: np.ndarray | None = None
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(_SEED))
+
+    @classmethod
+    def draw(
+        cls,
+        views: Sequence[ColumnView],
+        names: Sequence[str],
+        columns: Sequence[pd.Series],
+        groups: np.ndarray | None,
+    ) -> Sample:
+        """Read a random sample of rows, small enough for the number of columns."""
+        rows, rng = len(columns[0]), np.random.default_rng(_SEED)
+        size = int(np.clip(_MOST_CELLS // len(columns), _FEWEST_ROWS, _MOST_ROWS))
+        chosen = rng.permutation(rows)[:size]
+        values = np.full((chosen.size, len(columns)), np.nan)
+        for j, (view, series) in enumerate(zip(views, columns, strict=True)):
+            if view.kind != OTHER:
+                values[:, j] = view.read(series.iloc[chosen])
+        return cls(views, names, values, None if groups is None else groups[chosen], rng)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.values)
+
+    @property
+    def columns(self) -> dict[int, np.ndarray]:
+        """Columns by position."""
+        return dict(enumerate(self.values.T))
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Columns by name."""
+        return {name: j for j, name in enumerate(self.names)}
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Distinct values of each column by number, int32 of shape (n, d); a missing cell is a value."""
+        found = np.empty(self.values.shape, dtype=np.int32, order="F")
+        for j in range(found.shape[1]):
+            found[:, j] = pd.factorize(self.values[:, j], use_na_sentinel=False)[0]
+        return found
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """Number of distinct values of each column, int64 of shape (d,)."""
+        return self.codes.max(axis=0).astype(np.int64) + 1
+
+    @cached_property
+    def peak(self) -> np.ndarray:
+        """Share of the commonest value of each column, shape (d,)."""
+        return np.array([np.bincount(codes).max() for codes in self.codes.T]) / self.rows
+
+    @cached_property
+    def numeric(self) -> np.ndarray:
+        """Positions of columns that one can calculate with and that vary."""
+        kinds = [view.kind not in (OTHER, CATEGORY) for view in self.views]
+        return np.flatnonzero(np.array(kinds) & (self.levels > 1))
+
+    def decimals(self, j: int) -> int | None:
+        """Return the decimals that all numbers of a column share."""
+        return self.views[j].decimals
+
+    def of_kind(self, kind: str) -> np.ndarray:
+        """Return positions of the numeric columns of one kind."""
+        return np.array([j for j in self.numeric if self.views[j].kind == kind], dtype=np.int64)
+
+    def holds(self, function: Function, target: int) -> np.ndarray:
+        """Return in which rows a column is what a function says, bool of shape (n,)."""
+        decimals = self.decimals(target)
+        found = round_to(function.evaluate(self.columns), decimals)
+        return is_same(self.values[:, target], found, decimals)
+
+    def is_beyond_chance(self, function: Function, target: int, tries: int) -> bool:
+        """Whether a column is what a function says far too often for unrelated columns.
+
+        The function's results are dealt to other rows a few times; how often they fit then is what chance
+        does. Missing results and values fit anything, hence count for nothing.
+
+        Parameters
+        ----------
+        function : Function
+        target : int
+        tries : int
+            Number of rules that were looked at.
+        """
+        decimals, values = self.decimals(target), self.values[:, target]
+        found = round_to(function.evaluate(self.columns), decimals)
+        known = ~(np.isnan(found) & np.isnan(values))
+        values, found = values[known], found[known]
+        hits = is_same(values, found, decimals)
+        if hits.mean() < 1 - MOST_EXCEPTIONS if hits.size else True:
+            return False
+        dealt = [is_same(values, self.rng.permutation(found), decimals) for _ in range(4)]
+        chance = (np.sum(dealt) + 1) / (4 * hits.size + 1)
+        return bool(chance < 1 and bdtrc(hits.sum() - 1, hits.size, chance) < LEVEL / max(tries, 1))
+
+    def holds_in_classes(self, hits: np.ndarray) -> bool:
+        """Whether no class breaks a rule clearly more often than rules may be broken."""
+        if self.groups is None:
+            return True
+        rows = np.bincount(self.groups)
+        broken = np.bincount(self.groups, weights=~hits, minlength=rows.size)
+        some = broken > 0
+        return bool((bdtrc(broken[some] - 1, rows[some], MOST_EXCEPTIONS) > 0.01).all())

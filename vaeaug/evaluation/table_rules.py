@@ -1,0 +1,91 @@
+"""Which rules of a table the rows of a generator keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.data.relations.builder import Builder
+from vaeaug.data.relations.relations import Columns, name_columns, search
+from vaeaug.data.relations.search.implications import Implied
+from vaeaug.data.relations.search.sample import Candidate
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.errors import InputError
+from vaeaug.utils.wording import list_names
+
+__all__ = ["rules"]
+
+
+def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any = "auto") -> pd.DataFrame:
+    """Compare how often real rows and new rows keep the rules of their table.
+
+    The rules are looked for in the real rows: sums, products, orders, columns that others determine, values
+    that come with others.
+
+    Parameters
+    ----------
+    real : DataFrame of shape (n, d)
+    new : DataFrame of shape (m, d)
+        Rows of any generator, with the columns of ``real``.
+    y : array-like of shape (n,), optional
+        Class of each real row; what a class breaks is no rule.
+    relations : "auto" or list of str, default="auto"
+        Rules to compare, as in :class:`vaeaug.VAEAugmenter`; declared ones may have exceptions.
+
+    Returns
+    -------
+    DataFrame
+        ``kind``, ``columns``, ``formula``, and the share of rows that keep it, in [0, 1]: ``real``, ``new``.
+        The rules that new rows break most come first. Of a near equation, rows keep it that lie no farther
+        from it than real ones; of a partial equality, rows that are equal.
+
+    Raises
+    ------
+    InputError
+        For columns that ``new`` lacks or holds in another form.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from vaeaug.evaluation import rules
+    >>> net = np.arange(100.0)
+    >>> real = pd.DataFrame({"net": net, "tax": net[::-1] ** 2}).assign(total=lambda t: t.net + t.tax)
+    >>> new = real.assign(total=real.total + [1, 0] * 50)
+    >>> rules(real, new)[["formula", "real", "new"]]
+                    formula  real  new
+    0  total == net + tax   1.0  0.5
+    """
+    for name, table in (("real", real), ("new", new)):
+        if not isinstance(table, pd.DataFrame) or not len(table):
+            raise InputError(f"rules: {name} must be a DataFrame with rows, got {type(table).__name__}.")
+    absent = [label for label in real.columns if label not in new.columns]
+    if absent:
+        raise InputError(f"rules: new lacks the columns {list_names(absent)} of real.")
+    codec = TableCodec().fit(real)
+    columns = [real[label] for label in real.columns]
+    names = name_columns(real.columns, len(columns))
+    groups = None if y is None else pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)[0]
+    builder = search(relations, Columns(codec.codecs_, columns, names, groups), "keep")
+    others = Builder(builder.views, names, [new[label] for label in real.columns])
+    rows = [
+        (rule.kind, list(rule.columns), rule.text, *_shares(item, builder, others))
+        for rule, item in zip(builder.rules, builder.taken, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "columns", "formula", "real", "new"])
+    worst = (table["new"] - table["real"]).sort_values(kind="stable").index
+    return table.loc[worst].reset_index(drop=True)
+
+
+def _shares(item: Candidate | Implied, real: Builder, new: Builder) -> Sequence[float]:
+    """Return the shares of real and of new rows that keep a rule."""
+    if isinstance(item, Implied):
+        return [float(1 - table.breaks_implied(item).mean()) for table in (real, new)]
+    if item.kind != "near equation":
+        return [float(1 - table.breaks(item).mean()) for table in (real, new)]
+    left = [table.remainder(item) for table in (real, new)]
+    low, high = np.nanmin(left[0]), np.nanmax(left[0])
+    slack = 1e-6 * (high - low)
+    return [float(((rest >= low - slack) & (rest <= high + slack) | np.isnan(rest)).mean()) for rest in left]
