@@ -25,10 +25,10 @@ def augmenter() -> VAEAugmenter:
 WAYS = {
     "sample": lambda a: a.sample(60, "late", random_state=1)[0],
     "hot sample": lambda a: a.sample(60, temperature=2.0, random_state=1)[0],
-    "vary": lambda a: a.vary(LOANS[:50], random_state=1)[0],
+    "vary": lambda a: a.vary(LOANS[:50], random_state=1),
     "reconstruct": lambda a: a.reconstruct(LOANS[:50]),
     "interpolate": lambda a: a.interpolate(LOANS[:2], LOANS[2:4], steps=5)[0],
-    "transfer": lambda a: a.transfer(LOANS[:20], LOANS[20:40]),
+    "transfer": lambda a: a.transfer(LOANS[:20], "late", "paid"),
     "inverse_transform": lambda a: a.inverse_transform(a.transform(LOANS[:50])),
     "resample": lambda a: a.resample(LOANS, Y, random_state=1)[0],
 }

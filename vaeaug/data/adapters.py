@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from vaeaug.data.images.codec import ImageCodec
 from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_images, read
 from vaeaug.data.images.datasets import Opened, holds_images, open_images
+from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.relations.relations import Relations
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.quantiles import bins_for
@@ -59,7 +60,7 @@ class TableIntake:
             id_columns=estimator.id_columns,
             relations=estimator.relations,
             on_violation=estimator.on_violation,
-        ).fit(X, _group(y, len(X)))
+        ).fit(X, group_rows(y, len(X)))
         intake = cls(codec, home)
         intake.describe(estimator)
         return intake, codec.encode(X)
@@ -214,19 +215,8 @@ def _check_table(estimator: Any, X: Any, has_columns: bool, **checks: Any) -> An
 
 #: Data of one kind: checked and encoded on the way in, put in its container on the way out.
 Intake = TableIntake | ImageIntake
-#: More labels than this are values of a control variable, not classes.
-_MOST_CLASSES = 100
-
 #: kind -> intake; a saved model names its kind.
 INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
-
-
-def _group(y: Any, rows: int) -> np.ndarray | None:
-    """Return the number of each row's class, int64 of shape (n,); None without labels of few classes."""
-    if y is None or np.ndim(y) != 1 or len(y) != rows:
-        return None
-    codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
-    return codes if len(classes) <= _MOST_CLASSES else None
 
 
 def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any]:

@@ -99,11 +99,8 @@ def test_dtypes_come_back_and_rules_are_kept(convert, loans):
     pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
     made = shuffle_codes(codec, frame)
     assert made.dtypes.equals(frame.dtypes)
-    assert [
-        name
-        for name, rule in LOAN_RULES.items()
-        if not rule(made.convert_dtypes(dtype_backend="numpy_nullable")).all()
-    ] == []
+    plain = made.astype(loans.dtypes.drop(["start", "end"]).to_dict())
+    assert [name for name, rule in LOAN_RULES.items() if not rule(plain).all()] == []
 
 
 def test_arrays_keep_rules_too():

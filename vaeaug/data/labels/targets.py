@@ -18,6 +18,7 @@ from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.validation import errors_of_ours
 
 __all__ = [
+    "group_rows",
     "as_column",
     "is_indicator",
     "list_labels",
@@ -26,6 +27,9 @@ __all__ = [
     "read_labels",
     "stack_labels",
 ]
+
+#: More labels than this are values of a control variable, not classes.
+_MOST_CLASSES = 100
 
 #: Classes of which an item is read to see whether a list of labels is true.
 _MOST_PROBED = 64
@@ -92,6 +96,14 @@ def as_column(y: Any, warn: bool = False) -> Any:
             "multioutput targets are not supported."
         )
     return column_or_1d(labels, warn=warn)
+
+
+def group_rows(y: Any, rows: int) -> np.ndarray | None:
+    """Return the number of each row's class, int64 of shape (n,); None without labels of few classes."""
+    if y is None or np.ndim(y) != 1 or len(y) != rows:
+        return None
+    codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
+    return codes if len(classes) <= _MOST_CLASSES else None
 
 
 def is_indicator(y: Any) -> bool:

@@ -204,7 +204,7 @@ class Builder:
         if not present.size:
             return None
         low, high = float(present.min()), float(present.max())
-        keep = candidate.keep
+        keep = candidate.keep or Keep.DIFFERENCE
         if keep == Keep.COMPUTED and has_exceptions:
             keep = Keep.MARKED
         step = Step(candidate.function, keep, low=low, high=high)

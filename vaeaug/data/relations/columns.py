@@ -50,9 +50,10 @@ class ColumnView:
     def __init__(self, codec: ColumnCodec, decimals: int | None = None) -> None:
         self.codec = codec
         self.decimals = decimals
-        translated = isinstance(codec, TranslatedCodec)
-        self._translation = codec.translation_ if translated else None
-        self._inner: Any = codec.codec_ if translated else codec
+        self._translation: Any = None
+        self._inner: Any = codec
+        if isinstance(codec, TranslatedCodec):
+            self._translation, self._inner = codec.translation_, codec.codec_
         self.kind, self._ticks = _kind_of(self._inner)
 
     @property
@@ -65,19 +66,16 @@ class ColumnView:
         view = cls(codec)
         if view.kind in (CATEGORY, OTHER):
             return view
-        values, missing = (
-            view._inner.storage_.read(view._plain(series)) if view.kind != FLAG else (None, None)
-        )
-        if values is not None:
+        if view.kind != FLAG:
+            values, missing = view._inner.storage_.read(view._plain(series))
             present = values[~missing]
-            if present.dtype.kind in "iu":
-                scale = view._ticks or 1.0
-                exact = not present.size or float(np.abs(present.astype(np.float64)).max()) * scale < _EXACT
-                if not exact or (scale < 1 and (present % round(1 / scale)).any()):
-                    view.kind = OTHER
-            else:
-                view.decimals = _shared_decimals(present, view._inner.storage_.precision)
+            if present.dtype.kind == "f":
+                view.decimals = _find_decimals(present, view._inner.storage_.precision)
                 return view
+            scale = view._ticks or 1.0
+            largest = float(np.abs(present.astype(np.float64)).max()) if present.size else 0.0
+            if largest * scale >= _EXACT or (scale < 1 and (present % round(1 / scale)).any()):
+                view.kind = OTHER
         view.decimals = 0
         return view
 
@@ -196,7 +194,7 @@ def _time_kind(storage: Any) -> tuple[str, float | None]:
     return ("duration" if plain.kind == "m" else "time"), ticks
 
 
-def _shared_decimals(values: np.ndarray, precision: np.dtype) -> int | None:
+def _find_decimals(values: np.ndarray, precision: np.dtype) -> int | None:
     """Return the least number of decimals that writes all numbers exactly in their float dtype, or None."""
     if not values.size:
         return None

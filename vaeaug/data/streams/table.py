@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from vaeaug.data.adapters import TableIntake
 from vaeaug.data.labels.context import ContextCodec
+from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.labels.variables import ClassBlock
 from vaeaug.data.streams.reservoir import Reservoir, Sample
 from vaeaug.data.streams.sketches import ColumnDigest
@@ -236,10 +237,16 @@ class StreamedTable:
         X = sample.frame[self._features]
         validate_data(estimator, X, skip_check_array=True)
         codec = TableCodec(
-            estimator.categorical_features, max_bins=bins_for(self.rows), id_columns=estimator.id_columns
+            estimator.categorical_features,
+            max_bins=bins_for(self.rows),
+            id_columns=estimator.id_columns,
+            relations=estimator.relations,
+            on_violation=estimator.on_violation,
         )
         even = X[sample.even]
         codec.fit_parts([found.digests[name].part(even[name]) for name in self._features])
+        labels = sample.frame.loc[sample.even, self._targets[0]] if len(self._targets) == 1 else None
+        codec.relate([even[name] for name in self._features], group_rows(labels, len(even)))
         home = getattr(self._stream, "home", None)
         intake = TableIntake(codec, None if home is None else home.select(self._features))
         intake.describe(estimator)

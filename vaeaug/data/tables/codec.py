@@ -129,9 +129,7 @@ class TableCodec:
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
         parts: list[tuple[pd.Series, np.ndarray | None]] = [(series, None) for series in split_columns(table)]
         self._learn(columns, dtype, parts, is_whole=True)
-        if self.relations is not None:
-            self._relate([series for series, _ in parts], groups)
-        return self
+        return self.relate([series for series, _ in parts], groups)
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
         """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
@@ -198,8 +196,23 @@ class TableCodec:
             warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
         return self
 
-    def _relate(self, columns: Sequence[pd.Series], groups: np.ndarray | None) -> None:
-        """Look for relations, and learn what the model sees in the place of the columns that they change."""
+    def relate(self, columns: Sequence[pd.Series], groups: np.ndarray | None = None) -> TableCodec:
+        """Look for relations, and learn what the model sees in place of the columns they change; return self.
+
+        Parameters
+        ----------
+        columns : sequence of Series
+            Rows of training, column by column.
+        groups : ndarray of int64, shape (n,), optional
+            Class of each row.
+
+        Raises
+        ------
+        InputError
+            For declared relations that cannot be kept, or that rows break.
+        """
+        if self.relations is None:
+            return self
         names = name_columns(self.columns_, len(columns))
         self.relations_ = Relations.learn(
             self.relations, Columns(self.codecs_, columns, names, groups), self.on_violation
@@ -208,6 +221,7 @@ class TableCodec:
         for j in self.relations_.changed:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
         self._lay_out()
+        return self
 
     def _notes(self, found: np.ndarray) -> list[str]:
         """Return what the user should know about columns taken for something else than their dtype says."""

@@ -142,7 +142,8 @@ def column_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray])
     ArchiveError
         For a kind that this version does not know.
     """
-    for codec_type in (*REGISTRY, ComputedCodec):
+    every: tuple[type[ColumnCodec], ...] = (*REGISTRY, ComputedCodec)
+    for codec_type in every:
         if codec_type.kind == meta["kind"]:
             return codec_type.from_state(meta, arrays)
     known = ", ".join(codec_type.kind for codec_type in REGISTRY)

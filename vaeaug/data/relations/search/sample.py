@@ -99,7 +99,7 @@ class Sample:
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.values)
+        return int(self.values.shape[0])
 
     @property
     def columns(self) -> dict[int, np.ndarray]:
@@ -114,10 +114,8 @@ class Sample:
     @cached_property
     def codes(self) -> np.ndarray:
         """Distinct values of each column by number, int32 of shape (n, d); a missing cell is a value."""
-        found = np.empty(self.values.shape, dtype=np.int32, order="F")
-        for j in range(found.shape[1]):
-            found[:, j] = pd.factorize(self.values[:, j], use_na_sentinel=False)[0]
-        return found
+        found = [pd.factorize(column, use_na_sentinel=False)[0] for column in self.values.T]
+        return np.asarray(np.stack(found).astype(np.int32).T)
 
     @cached_property
     def levels(self) -> np.ndarray:
