@@ -27,6 +27,8 @@ __all__ = ["augment", "column_options", "note", "open_table", "sample"]
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
+#: Rules between columns that are printed.
+_MOST_RELATIONS = 6
 
 
 def augment(options: Namespace) -> None:
@@ -63,6 +65,7 @@ def augment(options: Namespace) -> None:
         start = perf_counter()
         augmenter.fit(X, y)
         print(f"Learned it in {perf_counter() - start:.1f} s")
+        _say_relations(augmenter)
         X_res, y_res = augmenter.resample(
             X, y, sampling_strategy=strategy, method=options.method, random_state=options.seed
         )
@@ -104,7 +107,18 @@ def column_options(options: Namespace) -> dict[str, Any]:
     return {
         "id_columns": options.id or (None if options.no_guessing else "auto"),
         "categorical_features": options.category or (None if options.no_guessing else "from_dtype"),
+        "relations": [*([] if options.no_relations else ["auto"]), *options.relation] or None,
     }
+
+
+def _say_relations(augmenter: VAEAugmenter) -> None:
+    """Print the first rules between columns that new rows keep."""
+    formulas = augmenter.relations_["formula"].tolist()
+    if not formulas:
+        return
+    shown = "\n".join(f"  {formula}" for formula in formulas[:_MOST_RELATIONS])
+    more = f"\n  and {len(formulas) - _MOST_RELATIONS:,} more" if len(formulas) > _MOST_RELATIONS else ""
+    print(f"New rows keep {count(len(formulas), 'rule')} between columns:\n{shown}{more}")
 
 
 def sample(options: Namespace) -> None:

@@ -117,6 +117,14 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take columns for what their cells are; do not look for names of rows, codes, dates as numbers",
     )
+    add(
+        "--relation",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="a rule that new rows keep, such as 'end >= start' or 'city -> state'; repeatable",
+    )
+    add("--no-relations", action="store_true", help="do not look for rules between columns")
     add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
     add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
     add(

@@ -23,6 +23,9 @@ _ROUGH = (
 _LEFT = 0.08
 _GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
 _FEWEST_ROWS_A_TERM = 15
+#: Correlation of logarithms from which ratios may have a bound, the powers that are tried, and how near they
+#: must be; how far beyond its 95 % quantile a ratio that piles up at a bound goes, from the median.
+_STRAIGHT, _POWERS, _NEAR_POWER, _SHARP = 0.97, (0.5, 1.0, 2.0, 3.0), 0.06, 0.5
 
 
 def find_near_equations(sample: Sample) -> Iterator[Candidate]:
@@ -51,6 +54,8 @@ def find_near_equations(sample: Sample) -> Iterator[Candidate]:
         for k, target in enumerate(usable):
             if target in targets:
                 yield from _fit(sample, z, k, usable, (centre, scale), is_log)
+        if is_log:
+            yield from _bound(sample, x, z, usable, set(targets))
 
 
 def _fit(
@@ -94,6 +99,32 @@ def _fit(
     )
     keep = Keep.RATIO if is_log else Keep.DIFFERENCE
     yield Candidate("near equation", target, function, shown, keep, 10 + round(best, 2) - 1e-6 * target)
+
+
+def _bound(
+    sample: Sample, x: np.ndarray, z: np.ndarray, usable: list[int], targets: set[int]
+) -> Iterator[Candidate]:
+    """Yield bounds at which ratios pile up: no area is larger than that of the circle of its perimeter."""
+    together = np.abs(z.T @ z) / len(z)
+    for i, k in zip(*np.nonzero(together > _STRAIGHT), strict=True):
+        if usable[k] not in targets or usable[i] >= usable[k]:
+            continue
+        slope = float(x[:, k].std() / x[:, i].std())
+        power = min(_POWERS, key=lambda power: abs(power - slope))
+        if abs(power - slope) > _NEAR_POWER * power:
+            continue
+        ratio = x[:, k] - power * x[:, i]
+        middle, edges = float(np.median(ratio)), np.quantile(ratio, [0.05, 0.95])
+        for is_lower, end, edge in ((False, ratio.max(), edges[1]), (True, ratio.min(), edges[0])):
+            if abs(end - edge) > _SHARP * abs(edge - middle):
+                continue
+            # Rounded outwards, so that the rows themselves are within.
+            factor = float(f"{np.exp(end) * (1 - 1e-5 if is_lower else 1 + 1e-5):.5g}")
+            source = write_name(sample.names[usable[i]])
+            text = f"{factor!r} * {source}" + ("" if power == 1 else f" ** {power!r}")
+            shown = f"{write_name(sample.names[usable[k]])} {'>=' if is_lower else '<='} {text}"
+            function = Arithmetic(text, sample.positions)
+            yield Candidate("order", usable[k], function, shown, None, 45.0, is_lower)
 
 
 def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:

@@ -124,8 +124,12 @@ class Sample:
 
     @cached_property
     def peak(self) -> np.ndarray:
-        """Share of the commonest value of each column, shape (d,)."""
-        return np.array([np.bincount(codes).max() for codes in self.codes.T]) / self.rows
+        """Share of the commonest value of each column among those it has, shape (d,)."""
+        found = []
+        for codes, column in zip(self.codes.T, self.values.T, strict=True):
+            present = codes[~np.isnan(column)]
+            found.append(np.bincount(present).max() / present.size if present.size else 1.0)
+        return np.array(found)
 
     @cached_property
     def numeric(self) -> np.ndarray:
