@@ -17,7 +17,7 @@ import numpy as np
 from vaeaug.errors import InputError
 from vaeaug.utils.wording import list_names
 
-__all__ = ["UNITS", "Formula", "Reader", "Token", "write_name"]
+__all__ = ["UNITS", "Formula", "Operation", "Reader", "Token", "write_name"]
 
 #: Words of relations and of Python's constants; columns of these names need backticks.
 _RESERVED = {"implies", "in", "is", "and", "or", "not", "True", "False", "None"}
