@@ -110,12 +110,10 @@ class Builder:
         if origin == "found" and candidate.kind in _EXACT and broken.mean() > MOST_EXCEPTIONS:
             return False
         if is_bound and (candidate.keep is None or plan.step is not None):
-            if broken.any() and origin == "found":
-                return False
-            limit = Limit(
-                function, candidate.is_lower, self._find_margin(candidate) if candidate.is_strict else 0.0
-            )
-            plan = replace(plan, limits=(*plan.limits, limit))
+            margin = self._find_margin(candidate) if candidate.is_strict else 0.0
+            plan = replace(plan, limits=(*plan.limits, Limit(function, candidate.is_lower, margin)))
+            if broken.any():
+                plan = self._show_exceptions(plan)
             kept = "new values are moved to the bound"
         else:
             step = self._make_step(candidate, numbers[target], bool(broken.any()))
@@ -145,18 +143,14 @@ class Builder:
         applies, broken = fill.applies(numbers), int(self.breaks_implied(implied).sum())
         if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
             return False
-        own = replace(plan, fills=()).forward(self.read(plan.sources), self.views[target].decimals)
+        own = self._read_own(plan)
         others = own[~applies & ~np.isnan(own)]
         if not others.size:
             return False
         found, counts = np.unique(others, return_counts=True)
         fill = replace(fill, stand_in=float(found[counts.argmax()]))
         plan = replace(plan, fills=(*plan.fills, fill))
-        if broken and not plan.shift:
-            low, high = float(np.nanmin(own)), float(np.nanmax(own))
-            shift = float(np.ceil(2 * (high - low) + 1))
-            plan = replace(plan, shift=shift, floor=(high - shift + low) / 2)
-        self.plans[target] = plan
+        self.plans[target] = self._show_exceptions(plan) if broken else plan
         columns = (self.names[fill.source], self.names[target])
         kept = "the value is set where it is implied"
         self.taken.append(implied)
@@ -191,6 +185,20 @@ class Builder:
                 seen.add(j)
                 pending += self.plans[j].sources if j in self.plans else ()
         return True
+
+    def _read_own(self, plan: Plan) -> np.ndarray:
+        """Return what the step of a plan makes of its column."""
+        numbers, decimals = self.read((plan.target, *plan.sources)), self.views[plan.target].decimals
+        return Plan(plan.target, plan.step).forward(numbers, decimals)
+
+    def _show_exceptions(self, plan: Plan) -> Plan:
+        """Return the plan with a place below all values for rows that break its limits and fills."""
+        own = self._read_own(plan)
+        if plan.shift or not (~np.isnan(own)).any():
+            return plan
+        low, high = float(np.nanmin(own)), float(np.nanmax(own))
+        shift = float(np.ceil(2 * (high - low) + 1))
+        return replace(plan, shift=shift, floor=(high - shift + low) / 2)
 
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""

@@ -108,12 +108,27 @@ class Limit:
     is_lower: bool
     margin: float = 0.0
 
-    def apply(self, values: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
-        """Return the values within the bound."""
-        bound = self.function.evaluate(columns)
-        bound = bound + self.margin if self.is_lower else bound - self.margin
+    def apply(
+        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> np.ndarray:
+        """Return the values within the bound, with the decimals of the column."""
+        bound = self._find(columns)
         choose = np.fmax if self.is_lower else np.fmin
+        if decimals is not None:
+            # Rounded away from the bound; the slack is for bounds that are rounded but for a last bit.
+            scale, inwards = 10.0**decimals, np.ceil if self.is_lower else np.floor
+            slack = -_SAME if self.is_lower else _SAME
+            bound = round_to(inwards(bound * scale + slack) / scale, decimals)
         return np.where(np.isnan(values), np.nan, choose(values, bound))
+
+    def is_broken(self, values: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Return which values exceed the bound, bool of shape (n,)."""
+        bound = self._find(columns)
+        return np.asarray(values < bound if self.is_lower else values > bound)
+
+    def _find(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+        bound = self.function.evaluate(columns)
+        return bound + self.margin if self.is_lower else bound - self.margin
 
 
 @dataclass(frozen=True)
@@ -182,7 +197,7 @@ class Plan:
     limits : tuple of Limit
     fills : tuple of Fill
     shift : float
-        Rows that break a fill are shown this much lower, below all others; 0 where there are none.
+        Rows that break a limit or a fill are shown this much lower, below all others; 0 where there are none.
     floor : float
         What the model draws below this is such a row.
     """
@@ -208,13 +223,16 @@ class Plan:
     @property
     def is_changed(self) -> bool:
         """Whether the model sees something else than the column."""
-        return self.step is not None or bool(self.fills)
+        return self.step is not None or bool(self.fills) or self.shift > 0
 
     def forward(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         """Return what the model sees in the place of the column, float64 of shape (n,)."""
         values = columns[self.target]
         own = values if self.step is None else self.step.forward(values, columns, decimals)
         seen = own
+        if self.shift:
+            for limit in self.limits:
+                seen = np.where(limit.is_broken(values, columns), own - self.shift, seen)
         for fill in self.fills:
             applies = fill.applies(columns)
             shown = (
@@ -236,7 +254,7 @@ class Plan:
             seen = np.where(is_low, seen + self.shift, seen)
         values = seen if self.step is None else self.step.backward(seen, columns, decimals)
         for limit in self.limits:
-            values = limit.apply(values, columns)
+            values = np.where(is_exception, values, limit.apply(values, columns, decimals))
         for fill in self.fills:
             values = np.where(fill.applies(columns) & ~is_exception, fill.value, values)
         return values

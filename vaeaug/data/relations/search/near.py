@@ -15,12 +15,12 @@ from vaeaug.data.relations.search.sample import Candidate, Sample
 __all__ = ["find_near_equations"]
 
 _MOST_COLUMNS, _MOST_SOURCES, _DEGREE = 120, 3, 3
-_FEWEST_LEVELS, _HIGHEST_PEAK, _MOST_MISSING = 60, 0.05, 0.3
+_FEWEST_LEVELS, _HIGHEST_PEAK, _HIGHEST_AT_AN_END, _MOST_MISSING = 60, 0.05, 0.2, 0.3
 _ROUGH = (
     0.25  # spread around the straight line, as a share of the column's own, at which polynomials are tried
 )
 #: Largest spread of what is left, as a share of the column's own spread.
-_LEFT = 0.08
+_LEFT = 0.15
 _GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
 _FEWEST_ROWS_A_TERM = 15
 #: Correlation of logarithms from which ratios may have a bound, the powers that are tried, and how near they
@@ -33,7 +33,11 @@ def find_near_equations(sample: Sample) -> Iterator[Candidate]:
 
     Positive columns are taken by their logarithms: products, quotients and powers are straight lines then.
     """
-    smooth = (sample.levels >= _FEWEST_LEVELS) & (sample.peak <= _HIGHEST_PEAK)
+    # What lies beyond the range is moved to its ends, so a peak there comes back; one between is lost.
+    most = np.where(
+        [_peaks_at_an_end(column) for column in sample.values.T], _HIGHEST_AT_AN_END, _HIGHEST_PEAK
+    )
+    smooth = (sample.levels >= _FEWEST_LEVELS) & (sample.peak <= most)
     numbers = sample.of_kind("number")
     numbers = numbers[np.isnan(sample.values[:, numbers]).mean(axis=0) <= _MOST_MISSING]
     targets = [j for j in numbers if smooth[j]][:_MOST_COLUMNS]
@@ -125,6 +129,12 @@ def _bound(
             shown = f"{write_name(sample.names[usable[k]])} {'>=' if is_lower else '<='} {text}"
             function = Arithmetic(text, sample.positions)
             yield Candidate("order", usable[k], function, shown, None, 45.0, is_lower)
+
+
+def _peaks_at_an_end(column: np.ndarray) -> bool:
+    """Whether the commonest value is the smallest or the largest."""
+    found, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    return found.size > 0 and counts.argmax() in (0, found.size - 1)
 
 
 def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:

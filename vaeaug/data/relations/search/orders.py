@@ -19,6 +19,8 @@ _MOST_EXCEPTIONS = 0.002
 _FEWEST_BROKEN = 0.003
 #: From this share on the distance is what the model sees.
 _CLOSE = 0.02
+#: ... if it spreads at most so widely, as a share of the column's own spread: else that is easier to draw.
+_NARROW = 0.5
 _DEALS = 3
 _MOST_CELLS = 4_000_000
 _FEWEST_AT_BOUND = 5
@@ -119,9 +121,17 @@ def _write(sample: Sample, lower: int, upper: int, constant: float) -> Candidate
     dealt = sample.values[sample.rng.permutation(sample.rows), upper]
     with np.errstate(invalid="ignore"):
         by_chance = float((sample.values[:, lower] + constant > dealt).mean())
-    is_close = by_chance >= _CLOSE and max(spare_upper, spare_lower) >= -0.1
+    spare = spare_upper if is_lower else spare_lower
+    is_narrow = _spread(gap) <= _NARROW * _spread(sample.values[:, target])
+    is_close = by_chance >= _CLOSE and spare >= -0.1 and is_narrow
     keep = Keep.DIFFERENCE if is_close else None
     return Candidate("order", target, bound, shown, keep, 40 - by_chance, is_lower)
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return the width of the middle nine tenths."""
+    low, high = np.nanquantile(values, [0.05, 0.95])
+    return float(high - low)
 
 
 def _peaks(values: np.ndarray) -> float:
