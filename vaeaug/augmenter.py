@@ -29,7 +29,7 @@ from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import writer
-from vaeaug.sharding.writer import ShardOptions
+from vaeaug.sharding.jobs import ShardOptions
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import restore_on_failure

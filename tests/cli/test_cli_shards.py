@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_shards import contents, made_model
 
-import vaeaug.sharding.writer
+import vaeaug.sharding.jobs
 from vaeaug.cli.main import main
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -74,8 +74,8 @@ def test_an_interrupt_says_how_to_go_on(
             raise KeyboardInterrupt
         return write(job, shard, y)
 
-    write = vaeaug.sharding.writer.write_shard
-    monkeypatch.setattr(vaeaug.sharding.writer, "write_shard", stop)
+    write = vaeaug.sharding.jobs.write_shard
+    monkeypatch.setattr(vaeaug.sharding.jobs, "write_shard", stop)
     out = tmp_path / "rows"
     assert main(["sample", str(saved), "-n", "50", "--shard-size", "10", "-o", str(out)]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from made_shards import contents, made_model, made_rows
 
+import vaeaug.sharding.jobs
 import vaeaug.sharding.worker
-import vaeaug.sharding.writer
 from vaeaug import VAEAugmenter, load
 from vaeaug.errors import InputError, UnknownLabelError, WorkerLostError
 from vaeaug.io.parquet import schema_of
@@ -437,7 +437,7 @@ def test_workers_that_die_every_time_are_given_up(
         def __call__(self, tasks: object) -> None:
             raise BrokenExecutor("killed")
 
-    monkeypatch.setattr(vaeaug.sharding.writer, "Parallel", Dying)
+    monkeypatch.setattr(vaeaug.sharding.jobs, "Parallel", Dying)
     with pytest.raises(WorkerLostError, match="were killed again and again"):
         model.sample_to_parquet(5, tmp_path / "rows", random_state=0)
     assert len(rounds) == 2
@@ -446,7 +446,7 @@ def test_workers_that_die_every_time_are_given_up(
 def test_workers_that_see_another_folder_are_noticed(
     model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vaeaug.sharding.writer, "write_shard", lambda job, shard, y: 5)
+    monkeypatch.setattr(vaeaug.sharding.jobs, "write_shard", lambda job, shard, y: 5)
     with pytest.raises(InputError, match="give a folder that all of them share"):
         model.sample_to_parquet(5, tmp_path / "rows", random_state=0)
 

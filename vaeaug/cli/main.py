@@ -16,7 +16,7 @@ from typing import Any
 from vaeaug import __version__
 from vaeaug.cli.options import check_table
 from vaeaug.errors import ColumnNote, InputError, VaeaugError, VaeaugWarning
-from vaeaug.io.text import check_encoding
+from vaeaug.io.csv import check_encoding
 from vaeaug.utils.files import check_format, check_outputs, check_readable, name_kind
 from vaeaug.utils.signals import Terminated, terminable
 

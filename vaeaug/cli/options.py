@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from vaeaug.errors import InputError
-from vaeaug.io.text import read_names
+from vaeaug.io.csv import read_names
 from vaeaug.utils.files import SEPARATORS, check_format, check_outputs, check_readable
 from vaeaug.utils.wording import list_names
 

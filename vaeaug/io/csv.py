@@ -1,256 +1,369 @@
-"""One column of a text file: what its cells mean, and how new cells are spelled like them."""
+"""Text files of cells: read so that writing them again changes no character."""
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
+import os
 import re
-import warnings
-from collections.abc import Set
-from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
-from pandas.tseries.api import guess_datetime_format
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, repeat
+from typing import Any
 
 from vaeaug.errors import InputError
+from vaeaug.utils.files import replace_file
 
-__all__ = ["TextColumn", "read_column"]
+__all__ = ["TextTable", "check_encoding", "read_names", "read_text", "write_text"]
 
-# What stands for a missing number. In a column of text only the empty cell does: "NA" may be Namibia.
-_NO_NUMBER = frozenset(
-    {"", "#N/A", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
+# The longer ones first: that of UTF-32 begins like that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_WHOLE = r"\s*[+-]?\d+\s*"
-_WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
-_THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
-_LEADING_ZERO = r"\s*[+-]?0\d.*"
-_DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
-_ISO = "ISO8601"
-_MOSTLY = 0.8
-#: Characters of a cell that a note shows.
-_SHOWN = 40
-_NULL_SIGN = "\N{SYMBOL FOR NULL}"
+#: Encodings that write a mark by themselves, and what they are without.
+_WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+_CHUNK = 50_000
+#: Records that are looked at to learn which columns are quoted.
+_LOOKED_AT = 1_000
+#: Characters of a file that are read for its names alone.
+_FIRST = 1_000_000
+_END = re.compile(r"(\r\n|\r|\n)?\Z")
 
 
 @dataclass
-class TextColumn:
-    """The cells of a column as text, and as values of a type.
+class TextTable:
+    """The records of a text file, as cells and with the characters they had.
 
     Parameters
     ----------
-    cells : Series of str
-        As in the file.
-    values : Series
-        Of the same length: integers, floats, booleans, dates or text, with missing values.
-    date_format : str, optional
-        How dates are spelled.
-    decimal : {".", ","}
-        What numbers have before their fraction.
+    names : list of str
+    cells : list of Series of str
+        One for each name.
+    separator : str
+    encoding : str
+    mark : bool
+        Whether the file begins with a byte-order mark.
+    head : str
+        The record of names with its line end, and empty lines before it.
+    records : list of str
+        Each with its line end, and empty lines before it.
+    widths : list of int
+        Cells of each record; some end early, or with separators behind the last name.
+    tail : str
+        Empty lines at the end.
+    quoted : list of (bool, bool)
+        For each column, whether cells are quoted that need not be, and whether empty ones are.
     """
 
-    cells: pd.Series
-    values: pd.Series
-    date_format: str | None = None
-    decimal: str = "."
+    names: list[str]
+    cells: list[Any]
+    separator: str
+    encoding: str
+    mark: bool
+    head: str
+    records: list[str]
+    widths: list[int]
+    tail: str = ""
+    quoted: list[tuple[bool, bool]] = field(default_factory=list)
 
-    def spell(self, new: pd.Series) -> pd.Series:
-        """Return new values as text, in the manner of the cells.
+    def use_separator(self, separator: str) -> TextTable:
+        """Return the table with another separator; quotes stay only where they are needed."""
+        if separator == self.separator:
+            return self
+        end, plain = self._end(), [(False, False)] * len(self.names)
+        rows = zip(*self.cells, strict=True)
+        return replace(
+            self,
+            separator=separator,
+            head=_spell(self.names, separator, plain) + end,
+            records=[_spell(row, separator, plain) + end for row in rows],
+            widths=[len(self.names)] * len(self.records),
+            tail="",
+            quoted=plain,
+        )
 
-        A value that occurred is spelled as it mostly was, a missing one too; other numbers get the decimals
-        that all cells had, if they all had the same, and dates their format.
+    def compose(self, new: Sequence[Sequence[str]], flag_column: str | None = None) -> Iterator[str]:
+        """Yield the file as it was, record by record, followed by new rows in the same manner.
 
         Parameters
         ----------
-        new : Series
-            Of the dtype of ``values``.
-
-        Returns
-        -------
-        Series of str
+        new : sequence of sequence of str
+            Cells of new rows, column by column.
+        flag_column : str, optional
+            Name of a last column, False for the rows that were there and True for the new ones.
         """
-        new = new.reset_index(drop=True)
-        missing = new.isna()
-        text = self._plain(new)
-        known = pd.DataFrame({"value": self.values, "cell": self.cells})[self.values.notna()]
-        if len(known) and self.date_format is None:
-            usual = known.value_counts(sort=True).reset_index().drop_duplicates("value")
-            spelled = new.map(pd.Series(usual["cell"].to_numpy(), index=pd.Index(usual["value"])))
-            text = text.where(spelled.isna(), spelled.astype(object))
-        empty = self.cells[self.values.isna()]
-        return text.mask(missing, empty.mode().iloc[0] if len(empty) else "").astype(object)
-
-    def notes(self) -> list[str]:
-        """Return what the user should know about the way this column was read."""
-        if not _is_text(self.values):
-            return []
-        texts = self.values.dropna().astype(str)
-        distinct = pd.Series(texts.unique(), dtype=object)
-        if not len(distinct):
-            return []
-        name = self.cells.name
-        if self.cells.str.contains("\0", regex=False).any():
-            return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
-        if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
-            return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quote(name)}"]
-        if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
-            return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
-        odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
-        if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
-            example = min(odd, key=len)
-            if len(example) > _SHOWN:
-                return [f"column {name!r} is read as text, because of cells such as {example[:_SHOWN]!r}…"]
-            return [
-                f"column {name!r} is read as text, because of cells such as {example!r}; if these mean "
-                f"missing, add --missing {_quote(example)}"
+        count = len(new[0]) if new else 0
+        head, records, end = self.head, self.records, self._end()
+        flagged = flag_column is not None
+        width = Counter(self.widths).most_common(1)[0][0] if self.widths else len(self.names)
+        width = max(width, len(self.names))
+        if flagged:
+            width = max(len(_split(self.head, self.separator)), len(self.names))
+            quoted = bool(self.quoted) and all(always for always, _ in self.quoted)
+            cell = _spell([str(flag_column)], self.separator, [(quoted, quoted)])
+            head = self._extend(head, width, width, cell)
+            records = [
+                self._extend(record, own, width, "False")
+                for record, own in zip(records, self.widths, strict=True)
             ]
-        return []
+        last = [head, *records[-1:]][-1]
+        yield head
+        yield from records
+        lacks_end = not last.endswith(("\r", "\n"))
+        more = self.separator * (width - len(self.names)) + (self.separator + "True" if flagged else "")
+        for i, row in enumerate(zip(*new, strict=True)):
+            if i == 0 and lacks_end:
+                yield end
+            closing = "" if lacks_end and i == count - 1 else end
+            yield _spell(row, self.separator, self.quoted) + more + closing
+        yield self.tail
 
-    def _plain(self, new: pd.Series) -> pd.Series:
-        if self.date_format == _ISO:
-            return pd.Series([*map(str, new)], dtype=object)
-        if self.date_format is not None:
-            return new.dt.strftime(self.date_format).astype(object)
-        if pd.api.types.is_float_dtype(new):
-            pattern = rf"^[+-]?\d+{re.escape(self.decimal)}(\d+)$"
-            decimals = self.cells[self.values.notna()].str.strip().str.extract(pattern)[0].str.len()
-            if len(decimals) and decimals.notna().all() and decimals.nunique() == 1:
-                fixed = np.char.mod(f"%.{int(decimals.iloc[0])}f", new.to_numpy(dtype=np.float64))
-                return self._with_decimal(pd.Series(fixed, dtype=object))
-            return self._with_decimal(new.astype(str).astype(object))
-        return new.astype(str).astype(object)
+    def _end(self) -> str:
+        """Return how lines end."""
+        found = _END.search(self.head)
+        return (found.group() if found else "") or "\n"
 
-    def _with_decimal(self, numbers: pd.Series) -> pd.Series:
-        return numbers if self.decimal == "." else numbers.str.replace(".", self.decimal, regex=False)
+    def _extend(self, record: str, own: int, width: int, cell: str) -> str:
+        """Return a record of ``own`` cells with one more cell in the place behind ``width`` others."""
+        place = _END.search(record)
+        body, end = (record[: place.start()], place.group()) if place else (record, "")
+        if own > width:  # what stands behind the last name is empty
+            lines = body[: len(body) - len(body.lstrip("\r\n"))]
+            body = lines + _spell(_split(body, self.separator)[:width], self.separator, self.quoted)
+        return body + self.separator * (max(width - own, 0) + 1) + cell + end
 
 
-def read_column(
-    cells: pd.Series, *, missing: Set[str] = frozenset(), dates: bool = False, decimal: str = "."
-) -> TextColumn:
-    """Find out what the cells of a column mean.
-
-    Numbers with leading zeros, and whole numbers too long for a computer's integers, are names of something
-    and stay text.
-
-    Parameters
-    ----------
-    cells : Series of str
-    missing : set of str
-        Texts that mean "missing", besides the usual.
-    dates : bool
-        Whether the column holds dates.
-    decimal : {".", ",", "auto"}
-        What numbers have before their fraction; "auto": a comma where that cannot be meant otherwise.
+def check_encoding(name: str) -> str:
+    """Return the name of a text encoding that Python knows.
 
     Raises
     ------
     InputError
-        If ``dates`` and a cell is none.
     """
-    if dates:
-        return _read_dates(cells, cells.isin(_NO_NUMBER | missing))
-    empty = cells.isin(_NO_NUMBER | missing)
-    filled = cells[~empty]
-    if len(filled):
-        if decimal == "auto":
-            decimal = _find_decimal(filled)
-        values = _numbers(filled, decimal)
-        if values is None:
-            values = _booleans(filled)
-        if values is not None:
-            return TextColumn(cells, _with_gaps(values, cells.index), decimal=decimal)
-    values = cells.astype(object).mask(cells.isin({"", *missing}), None)
-    return TextColumn(cells, _without_nulls(values))
+    try:
+        "".encode(name)
+    except (LookupError, ValueError) as error:
+        raise InputError(
+            f"{name!r} is no encoding of text; known are utf-8, utf-16, cp1252, latin-1 and others."
+        ) from error
+    return name
 
 
-def _find_decimal(filled: pd.Series) -> str:
-    """Return "," if all cells are numbers with decimal commas, and these cannot separate thousands."""
-    with_comma = filled[filled.str.contains(",", regex=False)]
-    if not len(with_comma) or not filled.str.fullmatch(_WITH_COMMA + "|" + _WHOLE).all():
-        return "."
-    return "." if with_comma.str.fullmatch(_THOUSANDS).all() else ","
+def read_names(path: str | os.PathLike[str], separator: str, encoding: str | None = None) -> list[str]:
+    """Return the names in the first record of a text file.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_text`.
+    """
+    text, _, _ = _decode(path, encoding, most=_FIRST)
+    names = _split(text, separator)
+    if not names:
+        raise _is_without_names(path)
+    return names
 
 
-def _numbers(filled: pd.Series, decimal: str) -> pd.Series | None:
-    """Return the cells as integers or floats; None if they are something else."""
-    if decimal != ".":
-        if filled.str.contains(".", regex=False).any():
-            return None
-        filled = filled.str.replace(decimal, ".", regex=False)
-    if filled.str.contains("\0", regex=False).any():  # where parsers written in C stop reading
-        return None
-    values = pd.to_numeric(filled, errors="coerce")
-    if values.isna().any() or filled.str.fullmatch(_LEADING_ZERO).any():
-        return None
-    if pd.api.types.is_float_dtype(values) and filled.str.fullmatch(_WHOLE).all():
-        return None
-    return values
+def read_text(path: str | os.PathLike[str], separator: str, encoding: str | None = None) -> TextTable:
+    """Read a text file whose first record holds the names.
 
+    Parameters
+    ----------
+    path : path-like
+    separator : str
+        One character.
+    encoding : str, optional
+        By default what a byte-order mark says, or else UTF-8.
 
-def _booleans(filled: pd.Series) -> pd.Series | None:
-    lower = filled.str.lower()
-    return lower == "true" if lower.isin(["true", "false"]).all() else None
-
-
-def _without_nulls(values: pd.Series) -> pd.Series:
-    """Return texts with a visible sign for the null character, at which code written in C stops reading."""
-    if not values.str.contains("\0", regex=False, na=False).any():
-        return values
-    signs = [_NULL_SIGN, *map(chr, range(0xE000, 0xF8FF))]
-    free = next(sign for sign in signs if not values.str.contains(sign, regex=False, na=False).any())
-    return values.str.replace("\0", free, regex=False)
-
-
-def _with_gaps(values: pd.Series, index: pd.Index) -> pd.Series:
-    """Return values for all rows, missing where there is none; integers and booleans stay what they are."""
-    if len(values) == len(index):
-        return values.astype(bool) if pd.api.types.is_bool_dtype(values) else values
-    if pd.api.types.is_bool_dtype(values):
-        values = values.astype("boolean")
-    elif pd.api.types.is_integer_dtype(values):
-        values = values.astype("UInt64" if values.dtype.kind == "u" else "Int64")
-    return values.reindex(index)
-
-
-def _read_dates(cells: pd.Series, empty: pd.Series) -> TextColumn:
-    filled = cells[~empty]
-    if not len(filled):
-        raise InputError(f"Column {cells.name!r} has no dates: all its cells are empty.")
-    for style in _date_styles(filled.iloc[0]):
-        values = _parse_dates(filled, style)
-        if values.notna().all():
-            kept = style != _ISO and (values.dt.strftime(style) == filled).all()
-            return TextColumn(cells, values.reindex(cells.index), style if kept else _ISO)
-    odd = filled[_parse_dates(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
-    raise InputError(
-        f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one, or not written like "
-        f"{filled.iloc[0]!r}; correct it, or read the column as text."
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds no names, or has rows with more cells than names.
+    """
+    text, encoding, mark = _decode(path, encoding)
+    lines = list(io.StringIO(text, newline=""))
+    rows, records, widths, chunks = _records(lines, separator, path), [], [], []
+    start = 0
+    with _any_length():
+        while chunk := list(islice(rows, _CHUNK)):
+            for _, stop in chunk:
+                records.append("".join(lines[start:stop]))
+                start = stop
+            chunks.append([row for row, _ in chunk])
+            widths += [len(row) for row, _ in chunk]
+    if not records:
+        raise _is_without_names(path)
+    names = chunks[0].pop(0)
+    width = _width(path, names, chunks)
+    _refuse_repeated(path, names[:width])
+    return TextTable(
+        names[:width],
+        _columns(chunks, width),
+        separator,
+        encoding,
+        mark,
+        records[0],
+        records[1:],
+        widths[1:],
+        "".join(lines[start:]),
+        _find_quoted(records[1 : _LOOKED_AT + 1], separator, width),
     )
 
 
-def _parse_dates(filled: pd.Series, style: str) -> pd.Series:
-    """Return the cells as dates, missing where they are not of this style; in UTC where offsets differ."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def write_text(
+    path: str | os.PathLike[str], pieces: Iterable[str], encoding: str = "utf-8", mark: bool = False
+) -> None:
+    """Write text to a file, whole or not at all, without changing its line ends.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be written, or the encoding lacks a character.
+    """
+    with replace_file(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as file:
         try:
-            values = pd.to_datetime(filled, format=style, errors="coerce")
-        except ValueError:  # offsets that differ, from pandas 3 on
-            return pd.to_datetime(filled, format=style, errors="coerce", utc=True)
-        if pd.api.types.is_datetime64_any_dtype(values):
-            return values
-        return pd.to_datetime(filled, format=style, errors="coerce", utc=True)
+            file.write("\ufeff" if mark else "")
+            file.writelines(pieces)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{path} cannot be written: {error.object[error.start]!r} is no character of {encoding}."
+            ) from error
 
 
-def _date_styles(example: str) -> list[str]:
-    """Return formats to try, the likeliest first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        guesses = [guess_datetime_format(example), guess_datetime_format(example, dayfirst=True)]
-    return [*dict.fromkeys(guess for guess in guesses if guess), _ISO]
+def _decode(
+    path: str | os.PathLike[str], encoding: str | None, most: int | None = None
+) -> tuple[str, str, bool]:
+    """Return text, encoding, and whether there was a byte-order mark; at most the first bytes of the file."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read() if most is None else file.read(most)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    mark, name = next((found for found in _MARKS if content.startswith(found[0])), (b"", None))
+    chosen = name or check_encoding(encoding or "utf-8")
+    chosen = _WITHOUT_MARK.get(codecs.lookup(chosen).name, chosen)
+    try:
+        # A character that is cut by the end of the first bytes is no error.
+        decoder = codecs.getincrementaldecoder(chosen)()
+        text = decoder.decode(content[len(mark) :], final=most is None or len(content) < most)
+    except UnicodeDecodeError as error:
+        said = "UTF-8" if encoding is None else chosen
+        raise InputError(
+            f"{path} is not {said} text (byte {error.start + len(mark):,} is none of it); name its encoding, "
+            "such as --encoding cp1252."
+        ) from error
+    first = text[:2_000]
+    if name is None and encoding is None and first.count("\0") * 3 > len(first):
+        raise InputError(f"{path} looks like UTF-16 without its mark; add --encoding utf-16-le or utf-16-be.")
+    return text, chosen, bool(mark)
 
 
-def _is_text(values: pd.Series) -> bool:
-    return bool(pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values))
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Let csv read cells of any length meanwhile."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
-def _quote(text: object) -> str:
-    plain = str(text)
-    return plain if re.fullmatch(r"[\w.-]+", plain) else f'"{plain}"'
+def _records(lines: Sequence[str], separator: str, path: Any) -> Iterator[tuple[list[str], int]]:
+    """Yield the cells of each record that is not empty, and the number of the line behind it."""
+    # The line behind the last one is a record of its own, unless a quote was never closed.
+    reader = csv.reader([*lines, "\n"], delimiter=separator)
+    for row in reader:
+        if _is_empty(row):
+            continue
+        if reader.line_num > len(lines):
+            raise InputError(f"{path} is not a proper table: a quote that opens in it is never closed.")
+        yield row, reader.line_num
+
+
+def _is_without_names(path: Any) -> InputError:
+    return InputError(f"{path} is empty; it should hold a line of column names, then rows.")
+
+
+def _is_empty(row: Sequence[str]) -> bool:
+    """Tell whether a record is an empty line; a single cell that is empty is quoted."""
+    return not row or (len(row) == 1 and row[0].isspace())
+
+
+def _split(record: str, separator: str) -> list[str]:
+    """Return the cells of the first record."""
+    rows = csv.reader(io.StringIO(record, newline=""), delimiter=separator)
+    with _any_length():
+        return next((row for row in rows if not _is_empty(row)), [])
+
+
+def _spell(cells: Sequence[str], separator: str, quoted: Sequence[tuple[bool, bool]]) -> str:
+    """Return cells as a record without a line end."""
+    special = re.compile(f'[{re.escape(separator)}"\r\n]')
+    spelled = [
+        '"' + cell.replace('"', '""') + '"' if (always if cell else empty) or special.search(cell) else cell
+        for cell, (always, empty) in zip(cells, chain(quoted, repeat((False, False))), strict=False)
+    ]
+    alone = len(spelled) == 1 and (not spelled[0] or spelled[0].isspace())
+    return f'"{spelled[0]}"' if alone else separator.join(spelled)
+
+
+def _width(path: Any, names: Sequence[str], chunks: Sequence[Sequence[Sequence[str]]]) -> int:
+    """Return how many columns there are, without those at the end that have neither name nor cells."""
+    named = next((j + 1 for j in reversed(range(len(names))) if names[j]), 0)
+    width, number = named, 1
+    for chunk in chunks:
+        for row in chunk:
+            number += 1
+            if len(row) > named and any(row[named:]):
+                width = max(width, next(j + 1 for j in reversed(range(len(row))) if row[j]))
+                if width > len(names):
+                    raise InputError(
+                        f"{path} has rows with more cells than its first line has names: row {number:,} has "
+                        f"{len(row)}, and there are {len(names)} names."
+                    )
+    if not width:
+        raise InputError(f"{path} holds no names; its first line should name the columns.")
+    return width
+
+
+def _refuse_repeated(path: Any, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path} names the column {twice[0]!r} more than once; rename one of them.")
+
+
+def _columns(chunks: Sequence[Sequence[list[str]]], width: int) -> list[Any]:
+    """Return cells column by column, short rows filled up with empty ones."""
+    import pandas as pd
+
+    parts: list[list[Any]] = [[] for _ in range(width)]
+    for chunk in filter(None, chunks):
+        filled = [row if len(row) == width else [*row, *[""] * width][:width] for row in chunk]
+        for part, cells in zip(parts, zip(*filled, strict=True), strict=True):
+            part.append(pd.Series(cells, dtype=str))
+    empty = pd.Series([], dtype=str)
+    return [pd.concat(part, ignore_index=True) if part else empty for part in parts]
+
+
+def _find_quoted(records: Sequence[str], separator: str, width: int) -> list[tuple[bool, bool]]:
+    """Return, for each column, whether cells are quoted that need not be, and whether empty ones are."""
+    sign = re.escape(separator)
+    cell = re.compile(rf'(?P<quoted>"(?:[^"]|"")*")?(?P<rest>[^{sign}\r\n]*)(?:{sign}|\Z)')
+    seen = [[True, True, False, False] for _ in range(width)]  # always quoted, also if empty; any of both
+    for record in records:
+        body = record.strip("\r\n")
+        for column, found in zip(seen, cell.finditer(body), strict=False):
+            text = found["quoted"] or ""
+            empty = text in ("", '""') and not found["rest"]
+            column[int(empty)] &= bool(text)
+            column[2 + int(empty)] = True
+    return [
+        (always and filled, also if empties else always and filled) for always, also, filled, empties in seen
+    ]

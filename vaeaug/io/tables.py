@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.csv import TextColumn, read_column
-from vaeaug.io.text import TextTable, read_text, write_text
+from vaeaug.io.cells import TextColumn, read_column
+from vaeaug.io.csv import TextTable, read_text, write_text
 from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, replace_file
 from vaeaug.utils.wording import first_line
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaeaug.errors import InputError
-from vaeaug.io.text import TextTable, check_encoding, read_names, read_text, write_text
+from vaeaug.io.csv import TextTable, check_encoding, read_names, read_text, write_text
 
 
 def written(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -133,7 +133,7 @@ def test_any_cells_there_and_back(tmp_path_factory, rows, new, manner) -> None:
 def test_names_alone_are_read_without_pandas(tmp_path: Path) -> None:
     path = written(tmp_path, '\ufeff"a, b";c\n1;2\n')
     assert read_names(path, ";") == ["a, b", "c"]
-    code = f"import sys\nfrom vaeaug.io.text import read_names\nread_names({str(path)!r}, ',')\n"
+    code = f"import sys\nfrom vaeaug.io.csv import read_names\nread_names({str(path)!r}, ',')\n"
     subprocess.run([sys.executable, "-c", code + "sys.exit('pandas' in sys.modules)"], check=True)
 
 

@@ -1,0 +1,256 @@
+"""One column of a text file: what its cells mean, and how new cells are spelled like them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Set
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.api import guess_datetime_format
+
+from vaeaug.errors import InputError
+
+__all__ = ["TextColumn", "read_column"]
+
+# What stands for a missing number. In a column of text only the empty cell does: "NA" may be Namibia.
+_NO_NUMBER = frozenset(
+    {"", "#N/A", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
+)
+_WHOLE = r"\s*[+-]?\d+\s*"
+_WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
+_THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
+_LEADING_ZERO = r"\s*[+-]?0\d.*"
+_DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
+_ISO = "ISO8601"
+_MOSTLY = 0.8
+#: Characters of a cell that a note shows.
+_SHOWN = 40
+_NULL_SIGN = "\N{SYMBOL FOR NULL}"
+
+
+@dataclass
+class TextColumn:
+    """The cells of a column as text, and as values of a type.
+
+    Parameters
+    ----------
+    cells : Series of str
+        As in the file.
+    values : Series
+        Of the same length: integers, floats, booleans, dates or text, with missing values.
+    date_format : str, optional
+        How dates are spelled.
+    decimal : {".", ","}
+        What numbers have before their fraction.
+    """
+
+    cells: pd.Series
+    values: pd.Series
+    date_format: str | None = None
+    decimal: str = "."
+
+    def spell(self, new: pd.Series) -> pd.Series:
+        """Return new values as text, in the manner of the cells.
+
+        A value that occurred is spelled as it mostly was, a missing one too; other numbers get the decimals
+        that all cells had, if they all had the same, and dates their format.
+
+        Parameters
+        ----------
+        new : Series
+            Of the dtype of ``values``.
+
+        Returns
+        -------
+        Series of str
+        """
+        new = new.reset_index(drop=True)
+        missing = new.isna()
+        text = self._plain(new)
+        known = pd.DataFrame({"value": self.values, "cell": self.cells})[self.values.notna()]
+        if len(known) and self.date_format is None:
+            usual = known.value_counts(sort=True).reset_index().drop_duplicates("value")
+            spelled = new.map(pd.Series(usual["cell"].to_numpy(), index=pd.Index(usual["value"])))
+            text = text.where(spelled.isna(), spelled.astype(object))
+        empty = self.cells[self.values.isna()]
+        return text.mask(missing, empty.mode().iloc[0] if len(empty) else "").astype(object)
+
+    def notes(self) -> list[str]:
+        """Return what the user should know about the way this column was read."""
+        if not _is_text(self.values):
+            return []
+        texts = self.values.dropna().astype(str)
+        distinct = pd.Series(texts.unique(), dtype=object)
+        if not len(distinct):
+            return []
+        name = self.cells.name
+        if self.cells.str.contains("\0", regex=False).any():
+            return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
+        if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
+            return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quote(name)}"]
+        if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
+            return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
+        odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
+        if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
+            example = min(odd, key=len)
+            if len(example) > _SHOWN:
+                return [f"column {name!r} is read as text, because of cells such as {example[:_SHOWN]!r}…"]
+            return [
+                f"column {name!r} is read as text, because of cells such as {example!r}; if these mean "
+                f"missing, add --missing {_quote(example)}"
+            ]
+        return []
+
+    def _plain(self, new: pd.Series) -> pd.Series:
+        if self.date_format == _ISO:
+            return pd.Series([*map(str, new)], dtype=object)
+        if self.date_format is not None:
+            return new.dt.strftime(self.date_format).astype(object)
+        if pd.api.types.is_float_dtype(new):
+            pattern = rf"^[+-]?\d+{re.escape(self.decimal)}(\d+)$"
+            decimals = self.cells[self.values.notna()].str.strip().str.extract(pattern)[0].str.len()
+            if len(decimals) and decimals.notna().all() and decimals.nunique() == 1:
+                fixed = np.char.mod(f"%.{int(decimals.iloc[0])}f", new.to_numpy(dtype=np.float64))
+                return self._with_decimal(pd.Series(fixed, dtype=object))
+            return self._with_decimal(new.astype(str).astype(object))
+        return new.astype(str).astype(object)
+
+    def _with_decimal(self, numbers: pd.Series) -> pd.Series:
+        return numbers if self.decimal == "." else numbers.str.replace(".", self.decimal, regex=False)
+
+
+def read_column(
+    cells: pd.Series, *, missing: Set[str] = frozenset(), dates: bool = False, decimal: str = "."
+) -> TextColumn:
+    """Find out what the cells of a column mean.
+
+    Numbers with leading zeros, and whole numbers too long for a computer's integers, are names of something
+    and stay text.
+
+    Parameters
+    ----------
+    cells : Series of str
+    missing : set of str
+        Texts that mean "missing", besides the usual.
+    dates : bool
+        Whether the column holds dates.
+    decimal : {".", ",", "auto"}
+        What numbers have before their fraction; "auto": a comma where that cannot be meant otherwise.
+
+    Raises
+    ------
+    InputError
+        If ``dates`` and a cell is none.
+    """
+    if dates:
+        return _read_dates(cells, cells.isin(_NO_NUMBER | missing))
+    empty = cells.isin(_NO_NUMBER | missing)
+    filled = cells[~empty]
+    if len(filled):
+        if decimal == "auto":
+            decimal = _find_decimal(filled)
+        values = _numbers(filled, decimal)
+        if values is None:
+            values = _booleans(filled)
+        if values is not None:
+            return TextColumn(cells, _with_gaps(values, cells.index), decimal=decimal)
+    values = cells.astype(object).mask(cells.isin({"", *missing}), None)
+    return TextColumn(cells, _without_nulls(values))
+
+
+def _find_decimal(filled: pd.Series) -> str:
+    """Return "," if all cells are numbers with decimal commas, and these cannot separate thousands."""
+    with_comma = filled[filled.str.contains(",", regex=False)]
+    if not len(with_comma) or not filled.str.fullmatch(_WITH_COMMA + "|" + _WHOLE).all():
+        return "."
+    return "." if with_comma.str.fullmatch(_THOUSANDS).all() else ","
+
+
+def _numbers(filled: pd.Series, decimal: str) -> pd.Series | None:
+    """Return the cells as integers or floats; None if they are something else."""
+    if decimal != ".":
+        if filled.str.contains(".", regex=False).any():
+            return None
+        filled = filled.str.replace(decimal, ".", regex=False)
+    if filled.str.contains("\0", regex=False).any():  # where parsers written in C stop reading
+        return None
+    values = pd.to_numeric(filled, errors="coerce")
+    if values.isna().any() or filled.str.fullmatch(_LEADING_ZERO).any():
+        return None
+    if pd.api.types.is_float_dtype(values) and filled.str.fullmatch(_WHOLE).all():
+        return None
+    return values
+
+
+def _booleans(filled: pd.Series) -> pd.Series | None:
+    lower = filled.str.lower()
+    return lower == "true" if lower.isin(["true", "false"]).all() else None
+
+
+def _without_nulls(values: pd.Series) -> pd.Series:
+    """Return texts with a visible sign for the null character, at which code written in C stops reading."""
+    if not values.str.contains("\0", regex=False, na=False).any():
+        return values
+    signs = [_NULL_SIGN, *map(chr, range(0xE000, 0xF8FF))]
+    free = next(sign for sign in signs if not values.str.contains(sign, regex=False, na=False).any())
+    return values.str.replace("\0", free, regex=False)
+
+
+def _with_gaps(values: pd.Series, index: pd.Index) -> pd.Series:
+    """Return values for all rows, missing where there is none; integers and booleans stay what they are."""
+    if len(values) == len(index):
+        return values.astype(bool) if pd.api.types.is_bool_dtype(values) else values
+    if pd.api.types.is_bool_dtype(values):
+        values = values.astype("boolean")
+    elif pd.api.types.is_integer_dtype(values):
+        values = values.astype("UInt64" if values.dtype.kind == "u" else "Int64")
+    return values.reindex(index)
+
+
+def _read_dates(cells: pd.Series, empty: pd.Series) -> TextColumn:
+    filled = cells[~empty]
+    if not len(filled):
+        raise InputError(f"Column {cells.name!r} has no dates: all its cells are empty.")
+    for style in _date_styles(filled.iloc[0]):
+        values = _parse_dates(filled, style)
+        if values.notna().all():
+            kept = style != _ISO and (values.dt.strftime(style) == filled).all()
+            return TextColumn(cells, values.reindex(cells.index), style if kept else _ISO)
+    odd = filled[_parse_dates(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
+    raise InputError(
+        f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one, or not written like "
+        f"{filled.iloc[0]!r}; correct it, or read the column as text."
+    )
+
+
+def _parse_dates(filled: pd.Series, style: str) -> pd.Series:
+    """Return the cells as dates, missing where they are not of this style; in UTC where offsets differ."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values = pd.to_datetime(filled, format=style, errors="coerce")
+        except ValueError:  # offsets that differ, from pandas 3 on
+            return pd.to_datetime(filled, format=style, errors="coerce", utc=True)
+        if pd.api.types.is_datetime64_any_dtype(values):
+            return values
+        return pd.to_datetime(filled, format=style, errors="coerce", utc=True)
+
+
+def _date_styles(example: str) -> list[str]:
+    """Return formats to try, the likeliest first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        guesses = [guess_datetime_format(example), guess_datetime_format(example, dayfirst=True)]
+    return [*dict.fromkeys(guess for guess in guesses if guess), _ISO]
+
+
+def _is_text(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values))
+
+
+def _quote(text: object) -> str:
+    plain = str(text)
+    return plain if re.fullmatch(r"[\w.-]+", plain) else f'"{plain}"'
