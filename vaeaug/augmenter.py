@@ -28,7 +28,7 @@ from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
-from vaeaug.sharding import writer
+from vaeaug.sharding import jobs
 from vaeaug.sharding.jobs import ShardOptions
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed, hash_seed
@@ -523,7 +523,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (1000, 3)
         """
         options = self._shard_options(shard_size, method, temperature, n_jobs, verbose, random_state)
-        return writer.sample_to_parquet(self, n_samples, path, y, options)
+        return jobs.sample_to_parquet(self, n_samples, path, y, options)
 
     def resample_parquet(
         self,
@@ -572,7 +572,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             As in :meth:`sample_to_parquet`.
         """
         options = self._shard_options(shard_size, method, temperature, n_jobs, verbose, random_state)
-        return writer.resample_parquet(self, path_in, path_out, target, sampling_strategy, options)
+        return jobs.resample_parquet(self, path_in, path_out, target, sampling_strategy, options)
 
     def interpolate(
         self,

@@ -143,13 +143,20 @@ class Builder:
         applies, broken = fill.applies(numbers), int(self.breaks_implied(implied).sum())
         if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
             return False
-        own = self._read_own(plan)
+        own, wanted = self._read_own(plan), np.full(applies.shape, fill.value)
+        is_wanted = is_same(numbers[target], wanted, None)
         others = own[~applies & ~np.isnan(own)]
         if not others.size:
             return False
-        found, counts = np.unique(others, return_counts=True)
-        fill = replace(fill, stand_in=float(found[counts.argmax()]))
-        plan = replace(plan, fills=(*plan.fills, fill))
+        if (is_wanted & ~applies).any():
+            # Other rows have the value too: the model may see it as it is.
+            stand_in = own[applies & is_wanted][:1]
+        else:
+            found, counts = np.unique(others, return_counts=True)
+            stand_in = found[[counts.argmax()]]
+        if not stand_in.size:
+            return False
+        plan = replace(plan, fills=(*plan.fills, replace(fill, stand_in=float(stand_in[0]))))
         self.plans[target] = self._show_exceptions(plan) if broken else plan
         columns = (self.names[fill.source], self.names[target])
         kept = "the value is set where it is implied"
