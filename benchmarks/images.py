@@ -177,19 +177,6 @@ QUALITY = (
     bench.Column("TSTR %", "tstr", 2, 100),
     bench.Column("of images", "tstr_images", 0),
 )
-CHOICES = (
-    bench.Column("images/CPU s", "images_per_cpu_s", 0),
-    bench.Column("Fréchet", "frechet", 1),
-    bench.Column("… of reconstructions", "reconstruction_frechet", 1),
-    bench.Column("read as their class %", "own_class", 1, 100),
-    bench.Column("TSTR %", "tstr", 2, 100),
-    bench.Column("… pixels copying %", "copying_pixels", 1, 100),
-)
-CHOICES_NOTE = (
-    "Fits of one seed on 20,000 images, 5 epochs of the networks; TSTR of 20,000 made images and 4 epochs of "
-    "a judge that gets 92.2 % on real Fashion-MNIST. This judge is another one and the images are fewer: "
-    "compare distances within this table only."
-)
 TIMES_NOTE = (
     "Seconds of training: all of `fit` for vaeaug; for the peer its optimiser steps only, not the fit of its "
     "mixture. The last column compares the best within the time that the peer was watched. Nothing is "
@@ -210,9 +197,6 @@ def render(records: list[Record]) -> str:
             sections[f"{name}, {setting}: balanced accuracy, %"] = _tabulate_strategies(
                 records, name, setting
             )
-    tried = [record for record in records if record["part"] == "choice"]
-    choices = bench.summarize(bench.group(tried, lambda r: f"{r['set']}: {r['entrant']}"), CHOICES)
-    sections["What the defaults were chosen from"] = choices and f"{CHOICES_NOTE}\n\n{choices}"
     sections["Not measured"] = bench.list_failures(records, KEY)
     return bench.join_sections(sections)
 

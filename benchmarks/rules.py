@@ -1,6 +1,6 @@
 """Count how often new rows break the rules that real rows of their table keep.
 
-The rules are those of ``_rules.py``. Two further parts count the rules that are found where there are none:
+The rules are those of ``rules.toml``. Two further parts count the rules that are found where there are none:
 in tables of independent columns, and in real tables with one column shuffled.
 """
 

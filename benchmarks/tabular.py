@@ -106,7 +106,7 @@ DETAILS = (
 OVERVIEWS = (
     bench.Column("XGB-C2ST (1: cannot be told apart)", "fidelity.c2st_xgb", 3),
     bench.Column("Pair-trend error, %", "fidelity.trend_error"),
-    bench.Column("bench.Column-shape error, %", "fidelity.shape_error"),
+    bench.Column("Column-shape error, %", "fidelity.shape_error"),
     bench.Column(
         "Trained on synthetic, tested on real: AUC (RMSE for beijing_pm25; last row: trained on real rows)",
         "fidelity.utility",

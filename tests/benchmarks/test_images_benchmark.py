@@ -223,16 +223,3 @@ class TestReport:
             for load_average in (1.0, 6.0)
         }
         assert told == {1.0: False, 6.0: True}
-
-    def test_the_choice_of_the_defaults_is_shown(self, load):
-        record = {
-            "part": "choice",
-            "set": "mnist",
-            "entrant": "gaussian",
-            "seed": 0,
-            "tstr": 0.5,
-            "fast": False,
-        }
-        record |= {"device": "cpu", "threads": 1, "measured": "today", "judge": {}}
-        record["machine"] = {"cpu": "c", "cores": 2, "memory_gb": 8, "gpu": None, "python": "3"}
-        assert "| mnist: gaussian | – | – | – | – | 50.00 | – |" in load("images").render([record])
