@@ -15,8 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from vaeaug import VAEAugmenter
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.errors import InputError
+from vaeaug.filtering import LabelFilter
 from vaeaug.sampler import VAEOverSampler
 
 N = 40
@@ -244,6 +246,25 @@ def test_an_empty_frame_is_refused(frame):
 
 def test_labels_of_an_indicator_matrix():
     np.testing.assert_array_equal(read_labels([[0, 1, 0], [1, 0, 0]]), [1, 0])
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, lambda y: np.asarray(y, dtype=bool)])
+def test_rows_of_an_indicator_matrix_without_a_class_are_refused(frame, container):
+    y = np.eye(3, dtype=int)[np.arange(len(frame)) % 3]
+    y[[4, 9]] = 0
+    with pytest.raises(InputError, match=rf"2 of its {len(frame)} rows hold zeros only, the first in row 4"):
+        sampler().fit_resample(frame, container(y))
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
+def test_new_rows_have_identifiers_of_their_own():
+    rng = np.random.default_rng(0)
+    keys = [f"K{i:05d}" for i in range(60)]
+    X = pd.DataFrame({"key": keys, "a": rng.normal(size=60), "b": rng.normal(size=60)})
+    augmenter = VAEAugmenter(max_iter=1, random_state=0)
+    twice = VAEOverSampler(augmenter, label_filter=LabelFilter(), random_state=0)
+    found, _ = twice.fit_resample(X, np.repeat(["no", "yes"], [44, 16]))
+    assert found["key"].is_unique
 
 
 # --- conformance -----------------------------------------------------------------------

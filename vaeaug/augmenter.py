@@ -139,6 +139,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Per epoch: ``stage`` ("network" or "prior"), ``epoch``, losses in nats, ``seconds``.
     n_iter_ : int
         Epochs the networks were trained for.
+    fitted_ : FittedState
+        What fit has learned; the functions of ``vaeaug.model`` work from it.
+    calls_ : int
+        Calls since fit that drew their seed from the estimator's own sequence.
 
     Notes
     -----
@@ -147,6 +151,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     After training, the columns of a table's classes of 6 to 999 rows are compared with rows drawn for
     them; one that lies off by more than chance explains (5 %) is tilted for that class. New rows and
     densities know of it, ``p(x_j | x_<j, z, c) ∝ softmax(logits_j) · exp(tilt_cj)``.
+
+    Methods that change rows return them one for one, in the container of fit; frames keep their index.
 
     The loss is ``E_q[−log p(x|z,c)] + β · KL(q(z|x,c) ‖ N(0, I))`` (Kingma and Welling
     2014; Higgins et al. 2017; conditional on c as in Sohn et al. 2015).
@@ -171,8 +177,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     class_names_: list[str] | None
     id_columns_: list[Any]
     relations_: pd.DataFrame
-    _fitted: FittedState
-    _calls: int
+    fitted_: FittedState
+    calls_: int
 
     _parameter_constraints: dict = {
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -343,19 +349,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         n_samples : int, default=1
             Number of rows; not needed when ``y`` lists one label per row.
         y : scalar, array-like or None
-            None: labels are drawn at their training frequencies. A scalar: that label for
-            all rows. An array: one label per row.
+            None draws labels at their training frequencies; a scalar is that of all rows.
         method : {"prior", "posterior", "interpolate"}, default="prior"
-            ``"prior"``: codes from the class-conditional prior. ``"posterior"``: variations
-            of training rows of the class. ``"interpolate"``: between a training row and one
-            of its nearest neighbours of the class, in latent space.
+            Codes from the class-conditional prior, variations of training rows of the class, or codes
+            between a training row and one of its nearest neighbours of the class.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse; 0 is deterministic but
             for the choice of mixture component or training row.
         sharp : bool, default=False
-            For images, and ``method="posterior"``: True changes the training image itself, by the
-            difference between two decoded images, which keeps the detail that decoding blurs. It is
-            augmentation, as a slight rotation is, and no new image; see the notes.
+            For images, and ``method="posterior"``: change the training image itself, as in :meth:`vary`. That
+            is augmentation, as a slight rotation is, and no new image; see the notes.
         random_state : int, RandomState or None
             None continues the estimator's own sequence, so that successive calls differ.
 
@@ -367,12 +370,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         Notes
         -----
-        How new is a new image? Of models of 500 images, 50 a class, of MNIST and Fashion-MNIST, the share
-        that lay nearer to a training image than 99 of 100 held-out images do was 0.3 and 0.5 % from the
-        prior, 21 and 25 % interpolated, 48 and 37 % from ``"posterior"``, and with ``sharp`` all of them.
-        A classifier took 10 and 23 %, 0 and 17 %, 1 and 17 %, and with ``sharp`` 0 and 8 % of them for
-        another class than theirs (of real ones 1 and 7 %). So: the prior for images that nobody has
-        seen, ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
+        Of models of 500 images of MNIST and Fashion-MNIST, the share nearer to a training image than 99 of
+        100 held-out images are was 0.3 and 0.5 % from the prior, 21 and 25 % interpolated, 48 and 37 % from
+        ``"posterior"``, and with ``sharp`` all. So: the prior for images that nobody has seen,
+        ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
         """
         options = SamplingOptions(method, temperature, sharp)
         return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
@@ -398,8 +399,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             The real rows that ``"posterior"`` and ``"interpolate"`` start from.
         method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
             ``"auto"`` is ``"interpolate"`` for a class of a table with 6 to 999 rows in X, otherwise
-            ``"prior"``. A prior fitted to few codes reaches beyond the rows of its class, into those of
-            others; between neighbours, decoding alone brings enough variety.
+            ``"prior"``: one fitted to few codes reaches into other classes.
         temperature, sharp, random_state
             As in :meth:`sample`.
 
@@ -428,13 +428,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ----------
         X, y : as in fit
         sampling_strategy : str, float, dict or callable, default="auto"
-            As in imbalanced-learn's over-samplers: ``"auto"`` brings every class to the
-            size of the largest; a float is the wanted ratio minority / majority; a dict
-            gives the wanted total per class.
-        method : {"auto", "prior", "posterior", "interpolate"}, default="auto"
-        sharp : bool, default=False
-            As in :meth:`sample`.
-        random_state : int, RandomState or None
+            As in imbalanced-learn's over-samplers: ``"auto"`` brings every class to the size of the
+            largest; a float is the ratio minority / majority; a dict gives the total per class.
+        method, sharp, random_state
+            As in :meth:`generate`.
 
         Returns
         -------
@@ -459,11 +456,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ) -> Path:
         """Write new rows to a folder of Parquet files, in parallel, and go on where an earlier call stopped.
 
-        ``joblib.parallel_config(backend=...)`` chooses what the work is spread over: processes of this
-        machine (the default), or the workers of Dask, Ray or Spark, which must see the folder under the same
-        path. Each file depends only on the model, the seed, its number and the arguments below, so all
-        engines write the same bytes. A call with the folder of an unfinished one writes the files that are
-        missing; one call at a time works on a folder.
+        ``joblib.parallel_config(backend=...)`` spreads the work over processes of this machine (the default),
+        or over Dask, Ray or Spark, whose workers must see the folder under the same path; all write the same
+        bytes. A call with the folder of an unfinished one writes what is missing; one call at a time.
 
         Parameters
         ----------
@@ -475,11 +470,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         y : scalar, array-like of shape (n_samples,) or None
             Labels, as in :meth:`sample`. They go into the files as a last column, or as columns.
         shard_size : int or "auto", default="auto"
-            Rows per file, what is lost when a worker dies; ``"auto"`` makes four million cells. Rows are made
-            a quarter of a million cells at a time, so memory does not grow with it.
+            Rows per file, what is lost when a worker dies; ``"auto"`` makes four million cells. Memory does
+            not grow with it.
         random_state : int, RandomState or None
-            None takes the seed of the folder if it has one, and otherwise goes on with the estimator's own
-            sequence.
+            None takes the seed of the folder if it has one, and else the estimator's own sequence.
         n_jobs : int or None
             Workers; None is 1 outside ``joblib.parallel_config``, −1 all cores. Each uses one thread of
             torch. Threads (``backend="threading"``) take turns, so prefer processes.
@@ -496,9 +490,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         InputError
-            For labels and arguments that cannot be used; for a folder of another model, seed or size; when
-            pyarrow is not installed; and when a file cannot be written, after which what is there stays
-            valid.
+            For labels and arguments that cannot be used, a folder of another model, seed or size, without
+            pyarrow, and when a file cannot be written: what is there stays valid.
         WorkerLostError
             When worker processes are killed again and again; what they had begun is done again first.
 
@@ -541,8 +534,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ) -> Path:
         """Write the new rows that balance a Parquet data set, without loading it.
 
-        One pass over the column of labels counts the classes. The new rows go to a folder of their own, with
-        the columns and types of the data set, so that both can be read as one:
+        The new rows go to a folder of their own, with the columns and types of the data set, so that both can
+        be read as one:
         ``pyarrow.dataset.dataset([pyarrow.dataset.dataset(path_in), pyarrow.dataset.dataset(path_out)])``.
 
         Parameters
@@ -566,8 +559,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         InputError
-            As in :meth:`sample_to_parquet`; for files that cannot be read or differ in columns or types,
-            which are named; and for columns other than those of the model.
+            As there; for files that cannot be read or differ in columns or types, which are named, and for
+            columns other than those of the model.
         WorkerLostError
             As in :meth:`sample_to_parquet`.
         """
@@ -594,10 +587,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             As many rows each; a single row goes with every row of the other.
         steps : int, default=8
             Frames, those of both ends included.
-        y : scalar, array-like of shape (n,) or None
-            Labels that the rows of A and of B share, if known.
-        y_each : sequence of two, optional
-            Labels of A and labels of B instead, where they differ; the label then changes along the way.
+        y, y_each
+            As in :meth:`apply`; where labels of A and of B differ, the label changes along the way.
         path : {"linear", "spherical"}, default="linear"
             ``"spherical"`` goes along a great circle, where codes of a Gaussian lie.
 
@@ -629,15 +620,12 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Share of the first of two sources, or one share per source, which add up to 1. For a model with
             levels (``latent="ladder"`` or ``"vlae"``) a mapping names each of them: ``{"level_2": 1.0,
             "level_1": 0.0}`` takes what is coarse from the first and what is fine from the second.
-        y : scalar, array-like of shape (n,) or None
-            Labels that all sources share, if known.
-        y_each : sequence, optional
-            Labels of each source instead; their contexts are mixed alike.
+        y, y_each
+            As in :meth:`apply`; where labels differ, they are mixed alike.
 
         Returns
         -------
-        X : as in fit
-            Row by row.
+        X : as in fit, row by row
 
         Raises
         ------
@@ -652,20 +640,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y_from : scalar or array-like of shape (n,)
-            Labels that the rows have.
-        y_to : scalar or array-like of shape (n,)
-            Labels that they are to have.
+        y_from, y_to : scalar or array-like of shape (n,)
+            Labels that the rows have, and are to have.
         pull : float or None, default=0.75
             Codes are never quite free of the class, so they are carried to those of the new class, and then
-            this far (from 0 to 1) towards the nearest of these, a quarter as far along what rows of
-            any class differ in most: more makes the class surer and keeps less of the style. None
-            only decodes under the other label.
+            this far (from 0 to 1) towards the nearest of these: more makes the class surer and keeps less of
+            the style. None only decodes under the other label.
 
         Returns
         -------
-        X : as in fit
-            Row by row; a frame keeps its index.
+        X : as in fit, row by row
 
         Raises
         ------
@@ -686,8 +670,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         attributes : DataFrame of n rows
             A column per attribute: numbers, flags or classes. Give all that should stay as it is when one of
             them is edited, such as the class.
-        y : scalar, array-like of shape (n,) or None
-            Labels of the rows, if they will be known in :meth:`edit` too.
+        y : label of all rows, or array-like of shape (n,), if it will be known in :meth:`edit` too
 
         Returns
         -------
@@ -718,8 +701,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y : scalar, array-like of shape (n,), DataFrame or None
-            Labels or control variables of the rows, if known.
+        y : label of all rows, array-like of shape (n,) or DataFrame of control variables, if known
         attribute : hashable
             Without ``directions`` a variable of the y of fit (a column of a frame of control variables): rows
             are decoded under its new value. With them, one of their attributes: codes are moved along it.
@@ -727,20 +709,17 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             How far, in standard deviations of the attribute among training rows, or among the rows of the
             directions; of a flag there, 1 goes from False to True.
         value : scalar or array-like of shape (n,), optional
-            Where to, instead of how far.
+            Where to, instead.
         directions : Directions, optional
             From :meth:`find_directions`.
         attributes : DataFrame of n rows, optional
-            With directions: what is known of the attributes that the rows have and should keep. The others
-            are read from the codes.
+            With directions: attributes that the rows have and should keep; others are read from the codes.
         pull : float or None, default=0.7
-            How far codes are drawn, from 0 to 1, towards codes of rows that have the attribute as
-            wanted and are alike otherwise. 0 only moves codes along the direction.
+            How far codes are drawn, from 0 to 1, towards those of rows with the attribute as wanted.
 
         Returns
         -------
-        X : as in fit
-            Row by row; a frame keeps its index.
+        X : as in fit, row by row
 
         Raises
         ------
@@ -765,16 +744,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y : scalar, array-like of shape (n,) or None
-            Labels of the rows, if known.
+        y : label of all rows, or array-like of shape (n,), if known
         dims : sequence of int, optional
             Which dimensions; by default the (at most 8) in which the codes of training rows differ most.
         steps : int, default=7
         reach : float, default=2.0
             How far to go to both sides, in standard deviations of the codes of training rows.
         basis : {"codes", "main"}, default="codes"
-            ``"codes"``: the numbers of the code, around their mean. ``"main"``: from the row itself along the
-            directions in which the codes of training rows differ most.
+            The numbers of the code, around their mean, or, from the row itself, the directions in which codes
+            of training rows differ most.
 
         Returns
         -------
@@ -816,8 +794,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y : scalar, array-like of shape (n,) or None
-            Labels of the rows, if known.
+        y : label of all rows, or array-like of shape (n,), if known
         steps : int, default=16
             Frames, the first one included.
         stride : float, default=0.3
@@ -899,13 +876,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y : scalar, array-like of shape (n,) or None
-            Labels of the rows, if known.
+        y : label of all rows, or array-like of shape (n,), if known
 
         Returns
         -------
-        X : as in fit
-            Row by row; a frame keeps its index.
+        X : as in fit, row by row
         """
         return self.vary(X, y, strength=0.0, sharp=False, random_state=0)
 
@@ -917,19 +892,17 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
-        y : array-like of shape (n,) or None
-            Labels of the rows, if known.
+        y : label of all rows, or array-like of shape (n,), if known
         strength : float, default=1.0
             Scales the noise on the codes; 0 gives the reconstruction (of images, with ``sharp``, the image).
         sharp : bool, default=True
             For images: change the image itself, ``x' = x + decoded(z') − decoded(z)``, which keeps the
-            detail that decoding blurs. False returns the decoded variation. Tables have no such detail.
+            detail that decoding blurs. False returns the decoded variation.
         random_state : int, RandomState or None
 
         Returns
         -------
-        X : as in fit
-            Row by row; a frame keeps its index.
+        X : as in fit, row by row
         """
         return encode.vary(get_fitted(self), X, y, strength, sharp, self._seed_from(random_state))
 
@@ -948,25 +921,22 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def uncertainty(self, X: Any, y: Any = None, *, n_draws: int = 8) -> np.ndarray:
         """Return how much the plausible reconstructions of each row differ; high means unsure.
 
-        Codes are drawn from the posterior of the row, and the likeliest row of each is taken. What differs
-        among them is what the model does not know from the code: for images the standard deviation of the
-        pixels (root of the mean variance), as a share of their range; for tables the mean over columns, of
-        numbers their standard deviation on a scale where the column is a standard normal, of
-        categories the share of pairs of draws that differ.
+        Codes are drawn from the posterior of the row, and the likeliest row of each is taken. How much these
+        differ is, for images, the standard deviation of the pixels (root of the mean variance), as a share of
+        their range; for tables the mean over columns, of numbers their standard deviation on a scale where
+        the column is a standard normal, of categories the share of pairs of draws that differ.
 
         Parameters
         ----------
         X : as in fit
-        y : scalar, array-like of shape (n,) or None
-            Labels of the rows, if known.
+        y : label of all rows, or array-like of shape (n,), if known
         n_draws : int, default=8
             Draws per row, 2 or more.
 
         Returns
         -------
         ndarray of shape (n,)
-            0 or more. A plain autoencoder (``posterior="none"``) has no posterior; the narrow spread of its
-            variations takes its place.
+            0 or more; a plain autoencoder (``posterior="none"``) takes the narrow spread of its variations.
         """
         return encode.measure_uncertainty(get_fitted(self), X, y, n_draws)
 
@@ -986,7 +956,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     @property
     def _n_features_out(self) -> int:
-        return self._fitted.model.blueprint.latent_dim
+        return self.fitted_.model.blueprint.latent_dim
 
     def _seed_from(self, random_state: Any) -> Callable[[], int]:
         """Return what draws the seed of a call; a call that is refused draws none."""
@@ -996,8 +966,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 # Without a seed in fit every call takes fresh entropy, or two processes that
                 # load one file would make the same rows.
                 return derive_seed(random_state)
-            self._calls += 1
-            return hash_seed(self._fitted.seed, self._calls)
+            self.calls_ += 1
+            return hash_seed(self.fitted_.seed, self.calls_)
 
         return draw
 

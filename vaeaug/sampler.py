@@ -254,8 +254,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def _rename(self, new: Any, X_fit: Any, start: int = 0) -> Any:
         """Return rows of one or several calls of ``generate`` with identifiers that differ."""
-        intake = getattr(self.augmenter_, "_intake", None)
-        return new if intake is None or not self._ids else intake.rename(new, start, X_fit)
+        fitted = getattr(self.augmenter_, "fitted_", None)
+        return new if fitted is None or not self._ids else fitted.intake.rename(new, start, X_fit)
 
     def _is_table(self, rows: Any) -> bool:
         """Tell whether rows are those of a table, not pictures in whatever form."""

@@ -140,13 +140,13 @@ def get_fitted(augmenter: Any) -> FittedState:
     NotFittedError
     """
     check_is_fitted(augmenter)
-    fitted: FittedState = augmenter._fitted
+    fitted: FittedState = augmenter.fitted_
     return fitted
 
 
 def adopt(augmenter: Any, fitted: FittedState, history: pd.DataFrame) -> None:
     """Give an augmenter what was learned; its sequence of samples begins anew."""
-    augmenter._fitted, augmenter._calls = fitted, 0
+    augmenter.fitted_, augmenter.calls_ = fitted, 0
     augmenter.classes_ = fitted.context.classes_
     augmenter.history_ = history
     augmenter.n_iter_ = int((history["stage"] == "network").sum())

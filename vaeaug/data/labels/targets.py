@@ -53,7 +53,7 @@ def read_labels(y: Any, who: str = "Resampling") -> np.ndarray:
     Raises
     ------
     InputError
-        If a label is missing, a row has several labels, or the target is continuous.
+        If a label is missing, a row has several labels or none, or the target is continuous.
 
     Examples
     --------
@@ -102,7 +102,10 @@ def group_rows(y: Any, rows: int) -> np.ndarray | None:
     """Return the number of each row's class, int64 of shape (n,); None without labels of few classes."""
     if y is None or np.ndim(y) != 1 or len(y) != rows:
         return None
-    codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
+    try:
+        codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
+    except TypeError:  # lists and the like, which whoever reads labels refuses in a sentence
+        return None
     return codes if len(classes) <= _MOST_CLASSES else None
 
 
@@ -118,9 +121,16 @@ def is_indicator(y: Any) -> bool:
 def _read_labels(y: Any) -> np.ndarray:
     if is_indicator(y):
         indicators = np.asarray(y)
-        if (indicators.sum(axis=1) > 1).any():
+        marks = indicators.sum(axis=1)
+        none = np.flatnonzero(marks == 0)
+        if (marks > 1).any():
             raise InputError(
                 "y must hold one class for each row. Multilabel and multioutput targets are not supported."
+            )
+        if len(none):
+            raise InputError(
+                f"y must hold one class for each row, but {len(none)} of its {len(marks)} rows hold zeros "
+                f"only, the first in row {none[0]}. Mark their class in a column, or leave these rows out."
             )
         return indicators.argmax(axis=1)
     column = as_column(y)
