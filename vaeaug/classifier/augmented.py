@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -29,7 +28,7 @@ from vaeaug.utils.estimators import clone_with_seed, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
-from vaeaug.utils.validation import check_number, refuse_repeated_columns
+from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,8 +389,7 @@ def _shares(labels: np.ndarray, weight: np.ndarray, classes: np.ndarray) -> np.n
 
 def _table(X: Any) -> Any:
     """Return X in a container that has rows: frames, arrays, sparse matrices and lists as they are."""
-    if isinstance(X, dict) and not sparse.issparse(X):
-        raise InputError("X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
+    refuse_mapping(X)
     X = to_pandas(X)
     if isinstance(X, pd.DataFrame):
         refuse_repeated_columns(X)

@@ -12,7 +12,7 @@ from vaeaug.data.images.datasets import length
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
 
-__all__ = ["Labels", "check_dataset", "fetch_items", "goes_past_items", "pair", "read_labels"]
+__all__ = ["Labels", "check_dataset", "fetch_items", "goes_past_items", "pair", "find_labels"]
 
 #: Items that are read evenly to see what a dataset holds, and how many are read at once for their labels.
 _EXAMPLES, _AT_ONCE = 16, 64
@@ -73,7 +73,7 @@ class Labels:
             )
 
 
-def read_labels(dataset: Any, labels: Any, who: str) -> tuple[Labels, list[Any]]:
+def find_labels(dataset: Any, labels: Any, who: str) -> tuple[Labels, list[Any]]:
     """Return the labels of a dataset of (image, label), and some of its images.
 
     Parameters

@@ -210,11 +210,15 @@ class GaussianMixture(CodeDistribution):
         return torch.logsumexp(parts + self.weights.log(), -1)
 
 
-def pick_component(weights: Tensor) -> Tensor:
-    """Draw one component per row of weights ``(B, M)``, int64 ``(B,)``."""
+def pick_component(weights: Tensor, uniform: Tensor | None = None) -> Tensor:
+    """Draw one component per row of weights ``(B, M)`` by inverting their cumulative sum, int64 ``(B,)``.
+
+    The weights need not sum to 1; ``uniform`` are numbers from 0 to 1, ``(B, 1)``, drawn here if not given.
+    """
     cumulative = weights.cumsum(1)
-    level = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
-    component = torch.searchsorted(cumulative, level * cumulative[:, -1:], right=True).squeeze(1)
+    if uniform is None:
+        uniform = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
+    component = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
     return component.clamp(max=weights.shape[1] - 1)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "check_option",
     "check_weights",
     "errors_of_ours",
+    "refuse_mapping",
     "refuse_other_forms",
     "refuse_repeated_columns",
     "refuse_text",
@@ -175,11 +176,23 @@ def refuse_other_forms(X: Any) -> None:
         raise InputError(
             "X is a masked array; pass X.astype(float).filled(numpy.nan): masked cells are then missing ones."
         )
-    if isinstance(X, Mapping) and not hasattr(X, "toarray"):
-        raise InputError(f"X is a {kind}; pass the frame that it makes: pandas.DataFrame(X).")
+    refuse_mapping(X)
     if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
         raise InputError(
             f"X is a {kind} of {type(X[0]).__name__}s; pass the frame that they make: pandas.DataFrame(X)."
+        )
+
+
+def refuse_mapping(X: Any, who: str = "X") -> None:
+    """Raise for a dict, whose keys numpy would take for rows; a sparse matrix by keys is none.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(X, Mapping) and not hasattr(X, "toarray"):
+        raise InputError(
+            f"{who} is a {type(X).__name__}; pass pandas.DataFrame(X), whose columns have names and types."
         )
 
 

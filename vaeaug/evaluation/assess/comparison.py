@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.utils.validation import check_consistent_length
@@ -34,7 +33,7 @@ from vaeaug.evaluation.columns import as_array
 from vaeaug.utils.estimators import describe
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed
-from vaeaug.utils.validation import check_number, refuse_repeated_columns
+from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
 
 __all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios"]
 
@@ -189,8 +188,7 @@ def check_rows(X: Any) -> Any:
     InputError
         For anything else, and for two columns of one name.
     """
-    if isinstance(X, dict) and not sparse.issparse(X):
-        raise InputError("assess: X is a dict; pass pandas.DataFrame(X), whose columns have names and types.")
+    refuse_mapping(X, "assess: X")
     X = to_pandas(X)
     if isinstance(X, pd.DataFrame):
         refuse_repeated_columns(X)

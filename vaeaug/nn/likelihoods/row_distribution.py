@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 
@@ -225,11 +226,9 @@ def _bound_logits(logits: Tensor) -> Tensor:
 
 
 def _pick(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
-    """Draw one level per row by inverting the cumulative distribution, shape ``(B,)``."""
+    """Draw one level per row, the likeliest one without random numbers, shape ``(B,)``."""
     if uniform is None:
         return logits.argmax(1)
     # Bounded logits need no maximum subtracted, unless the temperature is very low.
     weights = logits.exp_() if temperature == 1 else torch.softmax(logits / temperature, 1)
-    cumulative = weights.cumsum(1)
-    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
-    return drawn.clamp(max=logits.shape[1] - 1)
+    return pick_component(weights, uniform)

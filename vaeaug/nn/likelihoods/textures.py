@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
+from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.base import Likelihood, LikelihoodDistribution
 from vaeaug.utils.validation import check_number
 
@@ -239,12 +240,9 @@ class TextureDistribution(LikelihoodDistribution):
 
     def _pick(self, logits: Tensor, temperature: float) -> Tensor:
         """Draw one value per row of logits ``(N, levels)``, shape ``(N,)``."""
-        model = self.model
-        weights = torch.softmax(logits / temperature, 1).cumsum(1)
         uniform = torch.rand(2, len(logits), dtype=logits.dtype, device=logits.device)
-        level = torch.searchsorted(weights, uniform[0, :, None] * weights[:, -1:], right=True).squeeze(1)
-        level = level.clamp(max=model.levels - 1)
-        return _draw_inside(model, level, uniform[1])
+        level = pick_component(torch.softmax(logits / temperature, 1), uniform[0, :, None])
+        return _draw_inside(self.model, level, uniform[1])
 
 
 def _draw_inside(model: TexturePixels, level: Tensor, uniform: Tensor) -> Tensor:
