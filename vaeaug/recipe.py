@@ -73,7 +73,7 @@ class Recipe:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recipe):
             return NotImplemented
-        return (self._name, self._options) == (other._name, other._options)
+        return (self.name, self.options) == (other.name, other.options)
 
     def __hash__(self) -> int:
         return hash((self._name, repr(sorted(self._options.items()))))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_images", "compare_tables"]
 
 
-class _Measure(NamedTuple):
+@dataclass(frozen=True)
+class _Measure:
     """How a measure is called, grouped and read."""
 
     group: str
@@ -238,7 +240,7 @@ def _tidy(
     measures: Mapping[str, _Measure], values: Mapping[str, float], held: Mapping[str, float]
 ) -> pd.DataFrame:
     index = pd.Index([name for name in measures if name in values], name="measure")
-    table = pd.DataFrame([measures[name] for name in index], index=index, columns=_Measure._fields)
+    table = pd.DataFrame([measures[name] for name in index], index=index)
     table.insert(1, "value", [float(values[name]) for name in index])
     table.insert(2, "held_out", [float(held.get(name, np.nan)) for name in index])
     return table

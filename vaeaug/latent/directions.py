@@ -12,7 +12,7 @@ from vaeaug.errors import InputError
 from vaeaug.latent.arithmetic import average_nearby, pull_towards, regress
 from vaeaug.utils.validation import check_number
 
-__all__ = ["Attribute", "Directions"]
+__all__ = ["Attribute", "Directions", "KnownCodes", "Probes"]
 
 #: Of the ridge regression, relative to the variance of the codes.
 _RIDGE = 1e-3
@@ -76,6 +76,43 @@ class Attribute:
         return np.stack([(values == level).to_numpy(dtype=np.float64) for level in self.levels], axis=1)
 
 
+@dataclass(frozen=True)
+class Probes:
+    """Linear probes of attributes, and the moves that change one of them only.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (D, m)
+        W.
+    intercept : ndarray of shape (m,)
+        b.
+    moves : ndarray of shape (D, m)
+        M.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+    moves: np.ndarray
+
+
+@dataclass(frozen=True)
+class KnownCodes:
+    """The rows that probes were learned from.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, D)
+    targets : ndarray of shape (n, m)
+        Their attributes, as columns.
+    groups : ndarray of int, shape (n,)
+        Their class numbers.
+    """
+
+    codes: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+
+
 class Directions:
     """Linear probes that read attributes from codes, and the moves that change one attribute only.
 
@@ -90,18 +127,8 @@ class Directions:
     Parameters
     ----------
     attributes : tuple of Attribute
-    weights : ndarray of shape (D, m)
-        W.
-    intercept : ndarray of shape (m,)
-        b.
-    moves : ndarray of shape (D, m)
-        M.
-    codes : ndarray of shape (n, D)
-        Of the rows that it was learned from.
-    targets : ndarray of shape (n, m)
-        Their attributes, as columns.
-    groups : ndarray of int, shape (n,)
-        Their class numbers.
+    probes : Probes
+    known : KnownCodes
     explained : Series
         For each attribute the share of its variance within a class that its probe explains (R²) on these
         rows. Below about 0.5 an edit does little of what its name says.
@@ -121,21 +148,13 @@ class Directions:
     def __init__(
         self,
         attributes: tuple[Attribute, ...],
-        weights: np.ndarray,
-        intercept: np.ndarray,
-        moves: np.ndarray,
-        codes: np.ndarray,
-        targets: np.ndarray,
-        groups: np.ndarray,
+        probes: Probes,
+        known: KnownCodes,
         explained: pd.Series,
     ) -> None:
         self.attributes = attributes
-        self.weights = weights
-        self.intercept = intercept
-        self.moves = moves
-        self.codes = codes
-        self.targets = targets
-        self.groups = groups
+        self.weights, self.intercept, self.moves = probes.weights, probes.intercept, probes.moves
+        self.codes, self.targets, self.groups = known.codes, known.targets, known.groups
         self.explained = explained
 
     @property
@@ -189,7 +208,8 @@ class Directions:
         }
         intercept = targets.mean(0) - codes.mean(0) @ weights
         shares = pd.Series(explained, name="explained")
-        return cls(described, weights, intercept, moves, codes, targets, groups, shares)
+        probes = Probes(weights, intercept, moves)
+        return cls(described, probes, KnownCodes(codes, targets, groups), shares)
 
     def read(self, codes: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
         """Return what codes tell of the attributes: numbers by the probes, classes by the codes nearby.
