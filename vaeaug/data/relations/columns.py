@@ -38,7 +38,7 @@ class ColumnView:
     codec : ColumnCodec
         Fitted on the column; it knows dtype and levels.
     decimals : int, optional
-        Decimals that all numbers share; :meth:`of` finds them.
+        Decimals that all numbers share; :meth:`learn` finds them.
 
     Attributes
     ----------
@@ -60,24 +60,23 @@ class ColumnView:
     def _is_level(self) -> bool:
         return self.kind in (CATEGORY, FLAG)
 
-    @classmethod
-    def of(cls, codec: ColumnCodec, series: pd.Series) -> ColumnView:
-        """Return the view of a column, with the decimals its numbers share."""
-        view = cls(codec)
-        if view.kind in (CATEGORY, OTHER):
-            return view
-        if view.kind != FLAG:
-            values, missing = view._inner.storage_.read(view._plain(series))
-            present = values[~missing]
-            if present.dtype.kind == "f":
-                view.decimals = _find_decimals(present, view._inner.storage_.precision)
-                return view
-            scale = view._ticks or 1.0
-            largest = float(np.abs(present.astype(np.float64)).max()) if present.size else 0.0
-            if largest * scale >= _EXACT or (scale < 1 and (present % round(1 / scale)).any()):
-                view.kind = OTHER
-        view.decimals = 0
-        return view
+    def learn(self, series: pd.Series) -> ColumnView:
+        """Find the decimals that the numbers of a column share; return self."""
+        if self.kind in (CATEGORY, OTHER):
+            return self
+        self.decimals = 0
+        if self.kind == FLAG:
+            return self
+        values, missing = self._inner.storage_.read(self._plain(series))
+        present = values[~missing]
+        if present.dtype.kind == "f":
+            self.decimals = _find_decimals(present, self._inner.storage_.precision)
+            return self
+        scale = self._ticks or 1.0
+        largest = float(np.abs(present.astype(np.float64)).max()) if present.size else 0.0
+        if largest * scale >= _EXACT or (scale < 1 and (present % round(1 / scale)).any()):
+            self.kind = OTHER
+        return self
 
     def read(self, series: pd.Series) -> np.ndarray:
         """Return float64 numbers of shape (n,), NaN where missing or, for categories, unseen in fit."""

@@ -203,7 +203,9 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
     """Choose the relations of a table; see :meth:`Relations.learn`."""
     listed = [wanted] if isinstance(wanted, str) else list(wanted)
     declared = parse_relations([item for item in listed if item != "auto"], table.names)
-    views = [ColumnView.of(codec, series) for codec, series in zip(table.codecs, table.series, strict=True)]
+    views = [
+        ColumnView(codec).learn(series) for codec, series in zip(table.codecs, table.series, strict=True)
+    ]
     builder = Builder(views, table.names, table.series)
     for relation in declared:
         declare(builder, relation, on_violation)

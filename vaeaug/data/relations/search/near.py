@@ -72,7 +72,7 @@ def _fit(
 ) -> Iterator[Candidate]:
     """Yield the polynomial for one column, with as few sources as do."""
     half = len(z) // 2
-    own = _spread(z[half:, k] - np.median(z[:, k]))
+    own = _measure_spread(z[half:, k] - np.median(z[:, k]))
     chosen: list[int] = []
     best, found = 1.0, None
     rest = z[:, k].copy()
@@ -82,7 +82,7 @@ def _fit(
         chosen.append(int(match.argmax()))
         basis = np.column_stack([np.ones(len(z)), z[:, chosen]])
         rest = z[:, k] - basis @ np.linalg.lstsq(basis[:half], z[:half, k], rcond=None)[0]
-        if _spread(rest[half:]) > _ROUGH * own:
+        if _measure_spread(rest[half:]) > _ROUGH * own:
             continue
         for degree in range(1, _DEGREE + 1):
             terms = _terms(len(chosen), degree)
@@ -90,7 +90,7 @@ def _fit(
                 break
             design = np.column_stack([z[:, [chosen[i] for i in term]].prod(axis=1) for term in terms])
             weights = np.linalg.lstsq(design[:half], z[:half, k], rcond=None)[0]
-            size = _spread((z[:, k] - design @ weights)[half:]) / max(own, 1e-12)
+            size = _measure_spread((z[:, k] - design @ weights)[half:]) / max(own, 1e-12)
             if size < _GAIN * best:
                 best, found = size, (list(chosen), terms, weights)
     if found is None or best > _LEFT:
@@ -144,7 +144,7 @@ def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:
     ]
 
 
-def _spread(rest: np.ndarray) -> float:
+def _measure_spread(rest: np.ndarray) -> float:
     """Return how far most values are from zero: nine in ten, on the scale of a normal distribution."""
     return float(np.quantile(np.abs(rest), 0.9) / 1.645)
 

@@ -122,13 +122,13 @@ def _write(sample: Sample, lower: int, upper: int, constant: float) -> Candidate
     with np.errstate(invalid="ignore"):
         by_chance = float((sample.values[:, lower] + constant > dealt).mean())
     spare = spare_upper if is_lower else spare_lower
-    is_narrow = _spread(gap) <= _NARROW * _spread(sample.values[:, target])
+    is_narrow = _measure_spread(gap) <= _NARROW * _measure_spread(sample.values[:, target])
     is_close = by_chance >= _CLOSE and spare >= -0.1 and is_narrow
     keep = Keep.DIFFERENCE if is_close else None
     return Candidate("order", target, bound, shown, keep, 40 - by_chance, is_lower)
 
 
-def _spread(values: np.ndarray) -> float:
+def _measure_spread(values: np.ndarray) -> float:
     """Return the width of the middle nine tenths."""
     low, high = np.nanquantile(values, [0.05, 0.95])
     return float(high - low)
