@@ -11,7 +11,7 @@ import numpy as np
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.functions import Lookup
-from vaeaug.data.relations.plans import Keep, Limit, Plan, Step, is_same, round_to
+from vaeaug.data.relations.plans import Keep, Limit, Plan, Step, is_same, round_to, snap_to
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
 
 if TYPE_CHECKING:
@@ -75,9 +75,10 @@ class Builder:
         """Return the rows in which a candidate does not hold, bool of shape (n,)."""
         target, decimals = candidate.target, self.views[candidate.target].decimals
         numbers = self.read((target, *candidate.function.sources))
-        values, found = numbers[target], round_to(candidate.function.evaluate(numbers), decimals)
+        values, found = numbers[target], candidate.function.evaluate(numbers)
         if candidate.kind != "order":
-            return ~is_same(values, found, decimals)
+            return ~is_same(values, round_to(found, decimals), decimals)
+        found = snap_to(found, decimals)
         low, high = (found, values) if candidate.is_lower else (values, found)
         return np.asarray(low >= high if candidate.is_strict else low > high)
 
@@ -101,6 +102,11 @@ class Builder:
     def add(self, candidate: Candidate, origin: str = "found") -> bool:
         """Take a candidate if it fits with those taken before; return whether it does."""
         target, function, is_bound = candidate.target, candidate.function, candidate.kind == "order"
+        if origin == "found" and isinstance(function, Lookup):
+            # The sample may lack keys that other rows have.
+            numbers = self.read((target, *function.sources))
+            function = Lookup.learn(function.sources, [numbers[j] for j in function.sources], numbers[target])
+            candidate = replace(candidate, function=function)
         plan = self.plans.get(target, Plan(target))
         if plan.is_computed or self._is_said(candidate) or not self._is_acyclic(target, function.sources):
             return False
@@ -109,13 +115,17 @@ class Builder:
         broken, numbers = self.breaks(candidate), self._numbers
         if origin == "found" and candidate.kind in _EXACT and broken.mean() > MOST_EXCEPTIONS:
             return False
-        if is_bound and (candidate.keep is None or plan.step is not None):
+        is_limit = is_bound and (candidate.keep is None or plan.step is not None)
+        if is_limit and origin == "found" and self._leaves_no_room(candidate, plan):
+            return False
+        if is_limit or (is_bound and not broken.any()):
             margin = self._find_margin(candidate) if candidate.is_strict else 0.0
-            plan = replace(plan, limits=(*plan.limits, Limit(function, candidate.is_lower, margin)))
-            if broken.any():
+            limit = Limit(function, candidate.is_lower, margin, bool(broken.any()))
+            plan = replace(plan, limits=(*plan.limits, limit))
+            if limit.has_exceptions:
                 plan = self._show_exceptions(plan)
             kept = "new values are moved to the bound"
-        else:
+        if not is_limit:
             step = self._make_step(candidate, numbers[target], bool(broken.any()))
             if step is None:
                 return False
@@ -145,18 +155,16 @@ class Builder:
             return False
         own, wanted = self._read_own(plan), np.full(applies.shape, fill.value)
         is_wanted = is_same(numbers[target], wanted, None)
-        others = own[~applies & ~np.isnan(own)]
-        if not others.size:
-            return False
-        if (is_wanted & ~applies).any():
+        known = ~np.isnan(own)
+        # Where the condition holds in all rows, the column's own commonest value stands in.
+        others = own[known & ~applies] if (known & ~applies).any() else own[known]
+        found, counts = np.unique(others, return_counts=True)
+        stand_in = found[counts.argmax()] if found.size else np.nan
+        if (is_wanted & ~applies).any() and (is_wanted & applies).any():
             # Other rows have the value too: the model may see it as it is.
-            stand_in = own[applies & is_wanted][:1]
-        else:
-            found, counts = np.unique(others, return_counts=True)
-            stand_in = found[[counts.argmax()]]
-        if not stand_in.size:
-            return False
-        plan = replace(plan, fills=(*plan.fills, replace(fill, stand_in=float(stand_in[0]))))
+            stand_in = own[is_wanted & applies][0]
+        fill = replace(fill, stand_in=float(stand_in), has_exceptions=bool(broken))
+        plan = replace(plan, fills=(*plan.fills, fill))
         self.plans[target] = self._show_exceptions(plan) if broken else plan
         columns = (self.names[fill.source], self.names[target])
         kept = "the value is set where it is implied"
@@ -207,6 +215,13 @@ class Builder:
         shift = float(np.ceil(2 * (high - low) + 1))
         return replace(plan, shift=shift, floor=(high - shift + low) / 2)
 
+    def _leaves_no_room(self, candidate: Candidate, plan: Plan) -> bool:
+        """Whether a bound may lie beyond one on the other side, since other columns give that one."""
+        return any(
+            limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
+            for limit in plan.limits
+        )
+
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""
         numbers = self.read((candidate.target, *candidate.function.sources))
@@ -222,10 +237,15 @@ class Builder:
         keep = candidate.keep or Keep.DIFFERENCE
         if keep == Keep.COMPUTED and has_exceptions:
             keep = Keep.MARKED
-        step = Step(candidate.function, keep, low=low, high=high)
+        is_fine = any(self.views[j].decimals is None for j in candidate.function.sources)
+        step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine)
         if keep == Keep.MARKED:
             is_category = self.views[candidate.target].kind in (CATEGORY, FLAG)
-            mark = high + 1 if is_category else float(np.floor(low - (high - low) - 1))
+            # As far below the lowest value as that is below the highest: on the grid of the values.
+            decimals = self.views[candidate.target].decimals
+            mark = (
+                high + 1 if is_category else float(round_to(np.array(low - max(high - low, 1.0)), decimals))
+            )
             unmarked = np.nan
             if candidate.kind == "partial equality":
                 levels, counts = np.unique(present, return_counts=True)

@@ -60,6 +60,11 @@ class ColumnView:
     def _is_level(self) -> bool:
         return self.kind in (CATEGORY, FLAG)
 
+    @property
+    def is_time(self) -> bool:
+        """Whether the column holds times or durations."""
+        return self._ticks is not None
+
     def learn(self, series: pd.Series) -> ColumnView:
         """Find the decimals that the numbers of a column share; return self."""
         if self.kind in (CATEGORY, OTHER):
@@ -200,7 +205,9 @@ def _find_decimals(values: np.ndarray, precision: np.dtype) -> int | None:
     stored = values.astype(precision)
     for part in (slice(0, 200), slice(None)):
         for decimals in range(_MOST_DECIMALS + 1):
-            if (np.round(values[part], decimals).astype(precision) == stored[part]).all():
+            with np.errstate(over="ignore", invalid="ignore"):
+                rounded = np.round(values[part], decimals).astype(precision)
+            if (rounded == stored[part]).all():
                 break
         else:
             return None

@@ -15,7 +15,7 @@ from vaeaug.data.tables.serialization import add_prefix, take_prefix
 if TYPE_CHECKING:
     from vaeaug.data.tables.serialization import Arrays
 
-__all__ = ["Fill", "Keep", "Limit", "Plan", "Step", "is_same", "round_to"]
+__all__ = ["Fill", "Keep", "Limit", "Plan", "Step", "is_same", "round_to", "snap_to"]
 
 _SAME = 1e-9  # relative difference up to which numbers without shared decimals are the same
 
@@ -47,6 +47,9 @@ class Step:
         Range of the column in training.
     unmarked : float
         Value whose rows are never marked (NaN for none).
+    is_fine : bool
+        Whether the sources come back within float tolerance only: then the function is not rounded before a
+        difference is taken, for it may lie between two roundings.
     """
 
     function: Function
@@ -57,6 +60,7 @@ class Step:
     low: float = -np.inf
     high: float = np.inf
     unmarked: float = np.nan
+    is_fine: bool = False
 
     def forward(
         self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
@@ -73,6 +77,8 @@ class Step:
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.log(values / np.where(found > 0, found, self.default))
             return np.where(np.isfinite(ratio), ratio, np.nan)
+        if self.is_fine:
+            return self.sign * (values - found)
         return self.sign * round_to(values - round_to(found, decimals), decimals)
 
     def backward(
@@ -88,7 +94,7 @@ class Step:
         if self.keep == Keep.RATIO:
             made = np.exp(seen) * np.where(found > 0, found, self.default)
         else:
-            made = self.sign * seen + round_to(found, decimals)
+            made = self.sign * seen + (found if self.is_fine else round_to(found, decimals))
         return round_to(np.clip(made, self.low, self.high), decimals)
 
 
@@ -102,33 +108,37 @@ class Limit:
     is_lower : bool
     margin : float
         Distance to keep from the bound.
+    has_exceptions : bool
+        Whether rows of training are beyond it.
     """
 
     function: Function
     is_lower: bool
     margin: float = 0.0
+    has_exceptions: bool = False
 
     def apply(
         self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
     ) -> np.ndarray:
-        """Return the values within the bound, with the decimals of the column."""
-        bound = self._find(columns)
-        choose = np.fmax if self.is_lower else np.fmin
+        """Return the values within the bound, which is rounded inwards to their decimals."""
+        bound = self._find(columns, decimals)
         if decimals is not None:
-            # Rounded away from the bound; the slack is for bounds that are rounded but for a last bit.
-            scale, inwards = 10.0**decimals, np.ceil if self.is_lower else np.floor
-            slack = -_SAME if self.is_lower else _SAME
-            bound = round_to(inwards(bound * scale + slack) / scale, decimals)
+            inwards = np.ceil if self.is_lower else np.floor
+            nearest, beyond = round_to(bound, decimals), inwards(bound * 10.0**decimals) / 10.0**decimals
+            bound = np.where(bound == nearest, nearest, round_to(beyond, decimals))
+        choose = np.fmax if self.is_lower else np.fmin
         return np.where(np.isnan(values), np.nan, choose(values, bound))
 
-    def is_broken(self, values: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+    def is_broken(
+        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> np.ndarray:
         """Return which values exceed the bound, bool of shape (n,)."""
-        bound = self._find(columns)
+        bound = self._find(columns, decimals)
         return np.asarray(values < bound if self.is_lower else values > bound)
 
-    def _find(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+    def _find(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         bound = self.function.evaluate(columns)
-        return bound + self.margin if self.is_lower else bound - self.margin
+        return snap_to(bound + self.margin if self.is_lower else bound - self.margin, decimals)
 
 
 @dataclass(frozen=True)
@@ -148,6 +158,8 @@ class Fill:
     stand_in : float
         What the model sees then: a common value of the other rows, so that it never draws ``value`` elsewhere
         if only these rows have it.
+    has_exceptions : bool
+        Whether rows of training meet the condition and have another value.
     """
 
     source: int
@@ -155,6 +167,7 @@ class Fill:
     operands: tuple[float, ...]
     value: float
     stand_in: float = np.nan
+    has_exceptions: bool = False
 
     def applies(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return the rows in which the other column meets the condition, bool of shape (n,)."""
@@ -171,13 +184,15 @@ class Fill:
         """Return everything as a JSON-able dict."""
         rest = _numbers({"value": self.value, "stand_in": self.stand_in})
         operands = [repr(float(operand)) for operand in self.operands]
-        return {"source": self.source, "operator": self.operator, "operands": operands, **rest}
+        rest |= {"source": self.source, "operator": self.operator, "operands": operands}
+        return {**rest, "has_exceptions": self.has_exceptions}
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any]) -> Fill:
         """Rebuild from :meth:`state`."""
         operands = tuple(float(operand) for operand in meta["operands"])
-        return cls(meta["source"], meta["operator"], operands, float(meta["value"]), float(meta["stand_in"]))
+        numbers = float(meta["value"]), float(meta["stand_in"])
+        return cls(meta["source"], meta["operator"], operands, *numbers, bool(meta["has_exceptions"]))
 
 
 _COMPARE: dict[str, Callable[..., np.ndarray]] = {
@@ -225,19 +240,24 @@ class Plan:
         """Whether the model sees something else than the column."""
         return self.step is not None or bool(self.fills) or self.shift > 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model sees whole numbers where the column holds such."""
+        return self.step is None or not (self.step.is_fine or self.step.keep == Keep.RATIO)
+
     def forward(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         """Return what the model sees in the place of the column, float64 of shape (n,)."""
         values = columns[self.target]
         own = values if self.step is None else self.step.forward(values, columns, decimals)
         seen = own
-        if self.shift:
-            for limit in self.limits:
-                seen = np.where(limit.is_broken(values, columns), own - self.shift, seen)
+        for limit in self.limits:
+            if limit.has_exceptions:
+                seen = np.where(limit.is_broken(values, columns, decimals), own - self.shift, seen)
         for fill in self.fills:
             applies = fill.applies(columns)
             shown = (
                 np.where(_is(values, fill.value), fill.stand_in, own - self.shift)
-                if self.shift
+                if fill.has_exceptions
                 else fill.stand_in
             )
             seen = np.where(applies, shown, seen)
@@ -254,9 +274,11 @@ class Plan:
             seen = np.where(is_low, seen + self.shift, seen)
         values = seen if self.step is None else self.step.backward(seen, columns, decimals)
         for limit in self.limits:
-            values = np.where(is_exception, values, limit.apply(values, columns, decimals))
+            is_spared = is_exception & limit.has_exceptions
+            values = np.where(is_spared, values, limit.apply(values, columns, decimals))
         for fill in self.fills:
-            values = np.where(fill.applies(columns) & ~is_exception, fill.value, values)
+            is_spared = is_exception & fill.has_exceptions
+            values = np.where(fill.applies(columns) & ~is_spared, fill.value, values)
         return values
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -272,7 +294,8 @@ class Plan:
         meta["limits"] = []
         for i, limit in enumerate(self.limits):
             function, own = limit.function.state()
-            meta["limits"].append({"function": function, "is_lower": limit.is_lower, "margin": limit.margin})
+            rest = {name: value for name, value in vars(limit).items() if name != "function"}
+            meta["limits"].append({"function": function, **rest})
             arrays |= add_prefix(f"limit{i}", own)
         return meta, arrays
 
@@ -283,12 +306,14 @@ class Plan:
         if "step" in meta:
             rest = dict(meta["step"])
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
-            step = Step(function, Keep(rest.pop("keep")), **{name: float(v) for name, v in rest.items()})
+            keep, is_fine = Keep(rest.pop("keep")), bool(float(rest.pop("is_fine", 0)))
+            step = Step(function, keep, is_fine=is_fine, **{name: float(v) for name, v in rest.items()})
         limits = [
             Limit(
                 function_from_state(limit["function"], take_prefix(f"limit{i}", arrays)),
                 limit["is_lower"],
                 limit["margin"],
+                limit["has_exceptions"],
             )
             for i, limit in enumerate(meta["limits"])
         ]
@@ -316,6 +341,15 @@ def is_same(values: np.ndarray, others: np.ndarray, decimals: int | None) -> np.
 def round_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
     """Return numbers with so many decimals; as they are for None."""
     return values if decimals is None else np.round(values, decimals) + 0.0
+
+
+def snap_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
+    """Return numbers without the noise of arithmetic: those near one with so many decimals become it."""
+    if decimals is None:
+        return values
+    nearest = round_to(values, decimals)
+    slack = _SAME * np.maximum(np.abs(values), 10.0**-decimals)
+    return np.where(np.abs(values - nearest) <= slack, nearest, values)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:

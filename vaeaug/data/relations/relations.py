@@ -120,11 +120,14 @@ class Relations:
         if not self.changed:
             return {}
         numbers = {j: view.read(columns[j]) for j, view in self.views.items()}
-        return {
-            j: pd.Series(plan.forward(numbers, self.views[j].decimals), name=columns[j].name)
-            for j, plan in self.changed.items()
-            if not plan.is_computed
-        }
+        seen = {}
+        for j, plan in self.changed.items():
+            if not plan.is_computed:
+                series = pd.Series(plan.forward(numbers, self.views[j].decimals), name=columns[j].name)
+                # Counts of microseconds are whole, which floats of their size do not show.
+                is_whole = self.views[j].is_time and plan.is_whole
+                seen[j] = series.astype("Int64") if is_whole else series
+        return seen
 
     def backward(self, columns: Sequence[pd.Series]) -> dict[int, pd.Series]:
         """Return the columns that plans change, in the dtypes of training.
@@ -136,16 +139,19 @@ class Relations:
         """
         numbers: dict[int, np.ndarray] = {}
         changed = self.changed
-        targets = {plan.target for plan in self.plans}
         for j, view in self.views.items():
             if j in changed:
-                numbers[j] = columns[j].to_numpy(np.float64)
+                numbers[j] = columns[j].to_numpy(np.float64, na_value=np.nan)
             else:
                 numbers[j] = view.read(columns[j])
+        made = {}
         for plan in self.plans:
             j = plan.target
-            numbers[j] = plan.backward(numbers[j], numbers, self.views[j].decimals)
-        return {j: self.views[j].write(numbers[j]) for j in sorted(targets)}
+            view = self.views[j]
+            made[j] = view.write(plan.backward(numbers[j], numbers, view.decimals))
+            # What the dtype made of the numbers is what later columns follow from.
+            numbers[j] = view.read(made[j])
+        return {j: made[j] for j in sorted(made)}
 
     def table(self) -> pd.DataFrame:
         """Return the rules as a table to read."""
@@ -226,4 +232,7 @@ def name_columns(labels: pd.Index | None, count: int) -> list[str]:
         return [f"x{j}" for j in range(count)]
     names = [str(label) for label in labels]
     seen = Counter(names)
-    return [name if seen[name] == 1 else f"{name}#{j}" for j, name in enumerate(names)]
+    while max(seen.values(), default=0) > 1:
+        names = [name if seen[name] == 1 else f"{name}#{j}" for j, name in enumerate(names)]
+        seen = Counter(names)
+    return names

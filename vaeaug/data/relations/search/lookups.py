@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import pdtr
 
 from vaeaug.data.relations.columns import CATEGORY, OTHER
+from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.functions import Lookup
 from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.search.sample import LEVEL, MOST_EXCEPTIONS, Candidate, Sample
@@ -100,9 +101,14 @@ def _judge(sample: Sample, sources: tuple[int, ...], target: int) -> Candidate |
         tried, most = np.arange(sample.rows) >= half, MOST_EXCEPTIONS + sample.levels[target] / half
     if hits[tried].mean() < 1 - most or not sample.holds_in_classes(hits | ~tried):
         return None
-    names = ", ".join(sample.names[j] for j in sources)
+    names = ", ".join(write_name(sample.names[j]) for j in sources)
     function = Lookup.learn(sources, columns, sample.values[:, target])
     rank = 1 + len(sources) + sample.levels[list(sources)].prod() / 1e9
     return Candidate(
-        "dependence", target, function, f"{names} -> {sample.names[target]}", Keep.COMPUTED, rank
+        "dependence",
+        target,
+        function,
+        f"{names} -> {write_name(sample.names[target])}",
+        Keep.COMPUTED,
+        rank,
     )

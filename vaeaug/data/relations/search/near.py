@@ -120,7 +120,8 @@ def _bound(
         ratio = x[:, k] - power * x[:, i]
         middle, edges = float(np.median(ratio)), np.quantile(ratio, [0.05, 0.95])
         for is_lower, end, edge in ((False, ratio.max(), edges[1]), (True, ratio.min(), edges[0])):
-            if abs(end - edge) > _SHARP * abs(edge - middle):
+            if abs(end - edge) > _SHARP * abs(edge - middle) or (power == 1 and abs(end) < 1e-4):
+                # Of the columns themselves, an order says it exactly.
                 continue
             # Rounded outwards, so that the rows themselves are within.
             factor = float(f"{np.exp(end) * (1 - 1e-5 if is_lower else 1 + 1e-5):.5g}")

@@ -39,11 +39,11 @@ def find_orders(sample: Sample) -> Iterator[Candidate]:
         below = _find_below(sample, values)
         shifted = _find_shifted(sample, members) if kind == "number" else {}
         for (a, b), constant in shifted.items():
-            yield _write(sample, a, b, constant)
+            yield from _write(sample, a, b, constant)
         for i, k in zip(*np.nonzero(_reduce(below)), strict=True):
             a, b = int(members[i]), int(members[k])
             if (a, b) not in shifted:
-                yield _write(sample, a, b, 0.0)
+                yield from _write(sample, a, b, 0.0)
 
 
 def _find_below(sample: Sample, values: np.ndarray) -> np.ndarray:
@@ -105,19 +105,23 @@ def _find_shifted(sample: Sample, members: np.ndarray) -> dict[tuple[int, int], 
     return found
 
 
-def _write(sample: Sample, lower: int, upper: int, constant: float) -> Candidate:
-    """Return the order as a bound of the column for which the distance is the easier thing to model."""
+def _write(sample: Sample, lower: int, upper: int, constant: float) -> Iterator[Candidate]:
+    """Yield the order as a bound of the column for which the distance is the easier thing to model.
+
+    The other column follows, in case that the first one must not depend on it.
+    """
     low, high = write_name(sample.names[lower]), write_name(sample.names[upper])
-    plus = f" + {constant:g}" if constant else ""
+    plus = f" + {constant:.15g}" if constant else ""
     shown = f"{low}{plus} <= {high}"
     gap = np.round(sample.values[:, upper] - sample.values[:, lower], 9)
     spikes = _peaks(gap)
     spare_upper = spikes - _peaks(sample.values[:, upper])
     spare_lower = spikes - _peaks(sample.values[:, lower])
     target, is_lower = (upper, True) if spare_upper >= spare_lower - 0.05 else (lower, False)
-    bound = Arithmetic(
-        f"{low}{plus}" if is_lower else (f"{high} - {constant:g}" if constant else high), sample.positions
-    )
+    bounds = {
+        is_low: Arithmetic(text, sample.positions)
+        for is_low, text in ((True, f"{low}{plus}"), (False, f"{high}{plus.replace('+', '-')}"))
+    }
     dealt = sample.values[sample.rng.permutation(sample.rows), upper]
     with np.errstate(invalid="ignore"):
         by_chance = float((sample.values[:, lower] + constant > dealt).mean())
@@ -125,7 +129,9 @@ def _write(sample: Sample, lower: int, upper: int, constant: float) -> Candidate
     is_narrow = _measure_spread(gap) <= _NARROW * _measure_spread(sample.values[:, target])
     is_close = by_chance >= _CLOSE and spare >= -0.1 and is_narrow
     keep = Keep.DIFFERENCE if is_close else None
-    return Candidate("order", target, bound, shown, keep, 40 - by_chance, is_lower)
+    other, rank = (lower if is_lower else upper), 40 - by_chance
+    yield Candidate("order", target, bounds[is_lower], shown, keep, rank, is_lower)
+    yield Candidate("order", other, bounds[not is_lower], shown, None, rank + 5, not is_lower)
 
 
 def _measure_spread(values: np.ndarray) -> float:

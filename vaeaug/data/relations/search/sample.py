@@ -22,6 +22,7 @@ MOST_EXCEPTIONS = 0.01
 LEVEL = 1e-4
 _MOST_CELLS = 1_500_000
 _FEWEST_ROWS, _MOST_ROWS = 600, 6_000
+_ENDLESS = 1e75  # squares of products of such numbers are beyond float64
 _SEED = 20_240_229  # the same rows are judged whatever the seed of fit
 
 
@@ -135,7 +136,8 @@ class Sample:
     def numeric(self) -> np.ndarray:
         """Positions of columns that one can calculate with and that vary."""
         kinds = [view.kind not in (OTHER, CATEGORY) for view in self.views]
-        return np.flatnonzero(np.array(kinds) & (self.levels > 1))
+        largest = np.nanmax(np.abs(self.values), axis=0, initial=0.0)
+        return np.flatnonzero(np.array(kinds) & (self.levels > 1) & (largest < _ENDLESS))
 
     def decimals(self, j: int) -> int | None:
         """Return the decimals that all numbers of a column share."""
