@@ -99,8 +99,16 @@ class Builder:
         plan = self.plans.get(target, Plan(target))
         return plan.step is None and self._is_acyclic(target, sources)
 
-    def add(self, candidate: Candidate, origin: str = "found") -> bool:
-        """Take a candidate if it fits with those taken before; return whether it does."""
+    def add(self, candidate: Candidate, origin: str = "found", needs_room: bool = False) -> bool:
+        """Take a candidate if it fits with those taken before; return whether it does.
+
+        Parameters
+        ----------
+        candidate : Candidate
+        origin : {"found", "declared"}
+        needs_room : bool, default=False
+            Refuse a bound of a column that other columns bound on the other side, or set.
+        """
         target, function, is_bound = candidate.target, candidate.function, candidate.kind == "order"
         if origin == "found" and isinstance(function, Lookup):
             # The sample may lack keys that other rows have.
@@ -116,7 +124,7 @@ class Builder:
         if origin == "found" and candidate.kind in _EXACT and broken.mean() > MOST_EXCEPTIONS:
             return False
         is_limit = is_bound and (candidate.keep is None or plan.step is not None)
-        if is_limit and origin == "found" and self._leaves_no_room(candidate, plan):
+        if is_limit and needs_room and _leaves_no_room(candidate, plan):
             return False
         if is_limit or (is_bound and not broken.any()):
             margin = self._find_margin(candidate) if candidate.is_strict else 0.0
@@ -215,13 +223,6 @@ class Builder:
         shift = float(np.ceil(2 * (high - low) + 1))
         return replace(plan, shift=shift, floor=(high - shift + low) / 2)
 
-    def _leaves_no_room(self, candidate: Candidate, plan: Plan) -> bool:
-        """Whether a bound may lie beyond one on the other side, since other columns give that one."""
-        return any(
-            limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
-            for limit in plan.limits
-        )
-
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""
         numbers = self.read((candidate.target, *candidate.function.sources))
@@ -265,3 +266,11 @@ _SAY = {
     Keep.DIFFERENCE: "the remainder is drawn",
     Keep.RATIO: "the ratio to the formula is drawn",
 }
+
+
+def _leaves_no_room(candidate: Candidate, plan: Plan) -> bool:
+    """Whether a bound may contradict what else is kept about its column."""
+    return bool(plan.fills) or any(
+        limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
+        for limit in plan.limits
+    )

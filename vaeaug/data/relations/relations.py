@@ -218,11 +218,18 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
     if "auto" in listed and len(views) > 1 and len(table.series[0]) >= _FEWEST_ROWS:
         sample = Sample.draw(views, table.names, table.series, table.groups)
         candidates = [candidate for find in _SEARCHES for candidate in find(sample)]
-        for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
-            builder.add(candidate)
+        candidates.sort(key=lambda candidate: candidate.rank)
+        for candidate in candidates:
+            if candidate.keep is not None:
+                builder.add(candidate, needs_room=True)
         implied = find_implications(sample, builder.computed)
         for implication in sorted(implied, key=lambda implied: implied.rank):
             builder.add_implied(implication)
+        # Bounds come last: either column of an order may be moved, best one that nothing else decides on.
+        bounds = [candidate for candidate in candidates if candidate.kind == "order"]
+        for needs_room in (True, False):
+            for candidate in bounds:
+                builder.add(candidate, needs_room=needs_room)
     return builder
 
 
