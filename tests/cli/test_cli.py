@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,73 @@ def test_guesses_about_columns_can_be_overruled(table: Path, capsys: pytest.Capt
     assert set(pd.read_csv(out)["id"]) == set(range(38))
     assert main([*arguments, "--id", "nothing"]) == 1
     assert "has no column 'nothing'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def rules_table(table: Path) -> Path:
+    """The table with two sums, of which the second has an exception; its names have spaces."""
+    a, b = np.random.default_rng(0).integers(10, 99, (2, 60))
+    frame = pd.DataFrame(
+        {"a": a, "b": b, "a sum": a + b, "nearly": a + 2 * b, "y": ["no"] * 45 + ["yes"] * 15}
+    )
+    frame.loc[7, "nearly"] += 1
+    frame.to_csv(table, index=False)
+    return table
+
+
+def _augment(table: Path, *options: str) -> int:
+    return main(["augment", str(table), "--target", "y", "-o", str(table.with_name("out.csv")), *options])
+
+
+def test_rules_between_columns_are_found_kept_and_said(
+    rules_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _augment(rules_table) == 0
+    assert re.search(
+        r"New rows keep \d+ rules? between columns:\n  `a sum` == a \+ b\n", capsys.readouterr().out
+    )
+    frame = pd.read_csv(rules_table.with_name("out.csv"))
+    assert (frame["a"] + frame["b"] == frame["a sum"]).all()
+
+
+def test_no_rules_are_looked_for_when_told_so(rules_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _augment(rules_table, "--no-relations") == 0
+    assert "New rows keep" not in capsys.readouterr().out
+
+
+def test_a_declared_rule_is_kept_alone(rules_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _augment(rules_table, "--no-relations", "--relation", "a <= `a sum`") == 0
+    assert "New rows keep 1 rule between columns:\n  a <= `a sum`\n" in capsys.readouterr().out
+    frame = pd.read_csv(rules_table.with_name("out.csv"))
+    assert (frame["a"] <= frame["a sum"]).all()
+
+
+def test_a_declared_rule_may_have_exceptions(rules_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _augment(rules_table, "--relation", "nearly == a + 2 * b", "--on-violation", "keep") == 0
+    assert "  nearly == a + 2 * b\n" in capsys.readouterr().out
+
+
+BAD_RULES = {
+    "a ==": "expected a column, a number, a function or '(', got the end.\n    a ==\n        ^\n",
+    "a = b": "got '='; write ==.\n    a = b\n      ^\n",
+    "a <= c": "there is no column 'c'",
+    "a sum >= a": "A name that is no plain word needs backticks: `a sum`",
+    "y -> a": "'y -> a' names 'y', the column of classes. Name the other columns only",
+    "auto": "there is no column 'auto'",
+    "nearly == a + 2 * b": "does not hold in 1 of 60 rows of X (rows 7 by position). Correct these rows, "
+    "leave the relation out, or pass --on-violation keep to keep it with its exceptions.\n",
+}
+
+
+@pytest.mark.parametrize("rule", BAD_RULES)
+def test_a_rule_that_cannot_be_kept_is_an_error_that_says_what_to_do(
+    rules_table: Path, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    assert _augment(rules_table, "--relation", rule) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("vaeaug: error: --relation: ")
+    assert BAD_RULES[rule] in error
+    assert os.listdir(rules_table.parent) == ["in.csv"]
 
 
 def test_same_seed_same_file(table: Path) -> None:
@@ -430,6 +498,8 @@ def test_demo_writes_a_report_and_says_what_it_found(
     assert sorted(os.listdir(out)) == sorted([*pictures, "augmented.csv", "index.html", "model.safetensors"])
     page = (out / "index.html").read_text()
     assert page.count("data:image/png;base64,") == len(pictures)
+    for told in (" ".join(said.split()), page):
+        assert re.search(r"rules between columns: \d+ found, such as .* [Aa]ll 194 synthetic rows keep", told)
     frame = pd.read_csv(out / "augmented.csv")
     assert frame.groupby("synthetic").size().to_dict() == {False: 234, True: 194}
     assert (frame["diagnosis"][frame["synthetic"]] == "malignant").all()

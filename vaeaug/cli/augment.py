@@ -16,6 +16,7 @@ from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.options import check_columns
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.data.labels.targets import read_labels
+from vaeaug.data.relations.declared import parse_relations
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
@@ -97,9 +98,20 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
         decimal=options.decimal,
     )
     check_columns(options, list(table.frame.columns))
+    _check_relations(options, list(table.frame.columns))
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows.")
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
+
+
+def _check_relations(options: Namespace, names: list[str]) -> None:
+    """Refuse rules that cannot be read, name a column that is not there, or name the class."""
+    for relation in parse_relations(options.relation, names):
+        if options.target in relation.columns:
+            raise InputError(
+                f"relations: {str(relation)!r} names {options.target!r}, the column of classes. Name the "
+                "other columns only: what belongs to a class is learned without a rule."
+            )
 
 
 def column_options(options: Namespace) -> dict[str, Any]:
@@ -108,6 +120,7 @@ def column_options(options: Namespace) -> dict[str, Any]:
         "id_columns": options.id or (None if options.no_guessing else "auto"),
         "categorical_features": options.category or (None if options.no_guessing else "from_dtype"),
         "relations": [*([] if options.no_relations else ["auto"]), *options.relation] or None,
+        "on_violation": options.on_violation,
     }
 
 

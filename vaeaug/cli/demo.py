@@ -24,7 +24,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.cli.demo_report import COMMON, COPIES, METRICS, OURS, PLAIN, RARE, Outcome, Split, write_all
+from vaeaug.cli.demo_report import (
+    COMMON,
+    COPIES,
+    METRICS,
+    OURS,
+    PLAIN,
+    RARE,
+    Outcome,
+    Split,
+    describe_rules,
+    write_all,
+)
 from vaeaug.errors import InputError
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.signals import interruptible
@@ -75,7 +86,8 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         scores.append(_compare(split, X_res, y_res, each).assign(seed=each))
         print(".", end="", flush=True)
     print(f" {perf_counter() - start:.0f} s\n")
-    outcome = Outcome(pd.concat(scores).set_index(["classifier", "trained on", "seed"]))
+    remark = describe_rules(splits[0], fits[0][1].iloc[len(splits[0].X) :])
+    outcome = Outcome(pd.concat(scores).set_index(["classifier", "trained on", "seed"]), remark)
     print(outcome.as_text())
     print("\n".join(["", *outcome.in_words(width=88)]))
     write_all(out, splits[0], *fits[0], outcome, perf_counter() - start)

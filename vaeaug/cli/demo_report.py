@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.evaluation.privacy import exact_copies
+from vaeaug.evaluation.table_rules import rules
 from vaeaug.io.tables import write_frame
 from vaeaug.plotting.displays import LatentScatterDisplay, LossCurvesDisplay, MarginalsDisplay, ScoresDisplay
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
@@ -22,7 +23,18 @@ from vaeaug.utils.files import replace_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COMMON", "COPIES", "METRICS", "OURS", "PLAIN", "RARE", "Outcome", "Split", "write_all"]
+__all__ = [
+    "COMMON",
+    "COPIES",
+    "METRICS",
+    "OURS",
+    "PLAIN",
+    "RARE",
+    "Outcome",
+    "Split",
+    "describe_rules",
+    "write_all",
+]
 
 RARE, COMMON = "malignant", "benign"
 PLAIN, COPIES, OURS = "as it is", "copies", "synthetic"
@@ -69,6 +81,8 @@ class Outcome:
     ----------
     scores : DataFrame
         Indexed by classifier, what it was trained on, and seed; a column per metric.
+    remark : str, default=""
+        A sentence for the end of the verdicts.
 
     Attributes
     ----------
@@ -79,8 +93,8 @@ class Outcome:
         same direction in every split, by 0.005 or more in the mean.
     """
 
-    def __init__(self, scores: pd.DataFrame) -> None:
-        self.scores = scores.sort_index()
+    def __init__(self, scores: pd.DataFrame, remark: str = "") -> None:
+        self.scores, self.remark = scores.sort_index(), remark
         self.names = list(scores.index.unique("classifier"))
         order = pd.MultiIndex.from_product([self.names, [PLAIN, COPIES, OURS]], names=scores.index.names[:2])
         self.means = scores.groupby(level=[0, 1]).mean().reindex(order)
@@ -124,13 +138,13 @@ class Outcome:
         )
 
     def verdicts(self) -> list[str]:
-        """Return one sentence per classifier: what synthetic rows made better, and what worse."""
+        """Return one sentence per classifier: what synthetic rows made better, and what worse; the remark."""
         said = []
         for name in self.names:
             better, worse = (self._list(name, mark) for mark in ("better", "worse"))
             gain = f"better in {better}" if better else "better in nothing"
             said.append(f"{name}: with synthetic rows {gain}{f'; worse in {worse}' if worse else ''}.")
-        return said
+        return [*said, self.remark] if self.remark else said
 
     def advice(self) -> list[str]:
         """Return what to make of it, in a few sentences."""
@@ -158,6 +172,26 @@ class Outcome:
         plain, ours = _row(self.means, name, PLAIN), _row(self.means, name, OURS)
         marks = _row(self.changes, name, OURS)
         return ", ".join(f"{m} ({plain[m]:.3f} to {ours[m]:.3f})" for m in METRICS if marks[m] == mark)
+
+
+def describe_rules(split: Split, new: pd.DataFrame) -> str:
+    """Return in a sentence how many rules the training rows have, and how many of them new rows keep."""
+    found = rules(split.X, new, split.y)
+    # Cells that are equal now and then are a share, which single rows do not keep or break.
+    found = found[found["kind"] != "partial equality"]
+    if found.empty:
+        return "rules between columns: none found."
+    examples = found.drop_duplicates("kind")["formula"].str.replace("`", "").head(2)
+    kept = int((found["new"] == 1).sum())
+    every = f"all {len(new)} synthetic rows keep"
+    if kept == len(found):
+        return (
+            f"rules between columns: {kept} found, such as {'; '.join(examples)}. {every.capitalize()} them."
+        )
+    return (
+        f"rules between columns: {len(found)} found, such as {'; '.join(examples)}. {every.capitalize()} "
+        f"{kept} of them; {found['new'].min():.1%} keep the one that is broken most."
+    )
 
 
 def _row(frame: pd.DataFrame, name: str, trained_on: str) -> dict[Any, Any]:

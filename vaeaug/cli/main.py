@@ -25,6 +25,8 @@ __all__ = ["main"]
 _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 _ESTIMATORS = ("hgb", "logistic", "knn", "forest")
 _METHODS = ("auto", "prior", "posterior", "interpolate")
+#: How messages call parameters that the command line has options for.
+_OPTIONS = {"relations: ": "--relation: ", "on_violation='keep'": "--on-violation keep"}
 _EPILOG = """\
 Cells are never changed: the rows of IN are written with the characters they had, also cells that begin
 with =, +, - or @, which a spreadsheet program may run as a formula (a note says so). Text files have
@@ -122,9 +124,18 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="a rule that new rows keep, such as 'end >= start' or 'city -> state'; repeatable",
+        help="a rule between columns that new rows keep: 'end >= start', 'total == net + tax', "
+        "'city -> state', \"smoker == 'no' implies years == 0\"; a name with spaces in backticks, as in "
+        "'`end date` >= start'; repeatable",
     )
-    add("--no-relations", action="store_true", help="do not look for rules between columns")
+    add(
+        "--on-violation",
+        choices=("raise", "keep"),
+        default="raise",
+        help="when rows of IN break a rule of --relation: end with an error (raise; the default), or let "
+        "new rows break it as often (keep)",
+    )
+    add("--no-relations", action="store_true", help="look for no rules; keep those of --relation only")
     add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
     add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
     add(
@@ -345,10 +356,13 @@ def _check_folder(path: str) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what went wrong in one line."""
-    text = " ".join(str(error).split())
+    """Return what went wrong in one line, and below it the place in a text, where the error shows one."""
+    text, *place = str(error).split("\n    ")
+    text = " ".join(text.split())
     if isinstance(error, VaeaugError):
-        return text
+        for parameter, option in _OPTIONS.items():
+            text = text.replace(parameter, option)
+        return "\n    ".join([text, *place])
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or text}"
