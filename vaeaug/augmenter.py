@@ -78,10 +78,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         new rows get new names: the numbering goes on, text keeps its pattern. Every call begins with the same
         new names; variations of rows keep theirs. ``"auto"`` looks for such columns in frames, not in arrays
         or tables that are read piece by piece, and a ``ColumnNote`` tells what it has found; None has none.
-    relations : "auto", None, or list of str, default="auto"
+    relations : "auto", None, or list of str or of objects of ``vaeaug.relations``, default="auto"
         Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
-        determine, values that come with others. ``"auto"`` looks for them in the training rows (in memory, of
-        at least 40); see ``relations_`` for what it found. A list declares them instead, such as
+        determine, values that come with others. ``"auto"`` looks for them in the training rows (at least 40;
+        of streams, a sample); see ``relations_`` for what it found. A list declares them instead, such as
         ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0"]``, with
         ``"auto"`` in the list beside those that are found. None has none.
     on_violation : {"raise", "keep"}, default="raise"
