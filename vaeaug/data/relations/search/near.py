@@ -23,6 +23,7 @@ _ROUGH = (
 _LEFT = 0.15
 _GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
 _FEWEST_ROWS_A_TERM = 15
+_SAID = 1e-3  # of a column of spread 1, what is left of one that others give
 #: Correlation of logarithms from which ratios may have a bound, the powers that are tried, and how near they
 #: must be; how far beyond its 95 % quantile a ratio that piles up at a bound goes, from the median.
 _STRAIGHT, _POWERS, _NEAR_POWER, _SHARP = 0.97, (0.5, 1.0, 2.0, 3.0), 0.06, 0.5
@@ -75,11 +76,15 @@ def _fit(
     own = _measure_spread(z[half:, k] - np.median(z[:, k]))
     chosen: list[int] = []
     best, found = 1.0, None
-    rest = z[:, k].copy()
+    left = z.copy()
     for _ in range(min(_MOST_SOURCES, z.shape[1] - 1)):
-        match = np.abs(rest @ z)
+        # What a source adds is what earlier ones do not say of it already.
+        size = np.sqrt(np.square(left).mean(axis=0))
+        match = np.abs(left[:, k] @ left) / np.where(size > _SAID, size, np.inf)
         match[[k, *chosen]] = -1
         chosen.append(int(match.argmax()))
+        direction = left[:, chosen[-1]] / np.linalg.norm(left[:, chosen[-1]])
+        left = left - np.outer(direction, direction @ left)
         basis = np.column_stack([np.ones(len(z)), z[:, chosen]])
         rest = z[:, k] - basis @ np.linalg.lstsq(basis[:half], z[:half, k], rcond=None)[0]
         if _measure_spread(rest[half:]) > _ROUGH * own:
