@@ -27,13 +27,15 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
     """Yield equations that nearly all rows keep, those of the fewest columns first."""
     numeric, varied = sample.numeric, sample.numeric[(sample.levels > 2)[sample.numeric]]
     tries = max(1, numeric.size) ** 3 * 8
-    seen = set()
+    seen, same = set(), set[int]()
     for generate, members in (
         (_propose_multiples, varied),
         (_propose_pairs, varied),
         (_propose_sums, numeric),
     ):
-        for target, text, count in generate(sample, members):
+        # Of columns that say the same, the first one stands for all in longer formulas.
+        rest = np.setdiff1d(members, list(same))
+        for target, text, count in generate(sample, rest):
             if (target, text) in seen:
                 continue
             seen.add((target, text))
@@ -45,6 +47,9 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
                     # What is derived from others mostly stands after them.
                     rank = 0.1 * count - 1e-6 * target
                     yield Candidate("equation", target, function, shown, Keep.COMPUTED, rank)
+                    source = function.sources[0]
+                    if count == 1 and source < target and sample.levels[source] == sample.levels[target]:
+                        same.add(target)
                     break
 
 

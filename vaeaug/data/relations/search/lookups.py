@@ -19,6 +19,8 @@ __all__ = ["find_lookups"]
 #: A key that determines a column is seen again in at least this share of the rows.
 _REPEATED = 0.5
 _MOST_FOR_PAIRS, _MOST_LEVELS, _MOST_STEPS, _FEWEST_TRIED = 24, 64, 3, 20
+#: Rows in which a column that changes in more than a share of them is given up.
+_FEW, _OFTEN = 200, 0.2
 
 
 def find_lookups(sample: Sample) -> Iterator[Candidate]:
@@ -65,6 +67,10 @@ def _find_determined(
     """Return which of the other columns change hardly ever among rows with the same key."""
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order][1:] == key[order][:-1])
+    # Most columns are seen to change in a few rows.
+    few = same[:: max(1, same.size // _FEW)]
+    often = (codes[np.ix_(order[few + 1], others)] != codes[np.ix_(order[few], others)]).mean(axis=0)
+    others = others[~(often > _OFTEN)]
     changes = np.array([(codes[order, k][same + 1] != codes[order, k][same]).sum() for k in others])
     return others[
         _is_rare(changes, variety[others] * same.size, 2 * MOST_EXCEPTIONS * same.size, tries)
