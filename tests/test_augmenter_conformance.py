@@ -127,7 +127,7 @@ def test_set_output_gives_named_codes(fitted, mixed):
 
 
 def test_grid_search_in_a_plain_pipeline(mixed):
-    X, y = mixed[0].iloc[:120], mixed[1][:120]
+    X, y = mixed[0].iloc[:60], mixed[1][:60]
     pipeline = make_pipeline(fast(), LogisticRegression())
     search = GridSearchCV(pipeline, {"vaeaugmenter__latent_dim": [2, 4]}, cv=2).fit(X, y)
     assert search.predict(X).shape == y.shape

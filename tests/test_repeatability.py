@@ -222,6 +222,17 @@ def default_device(device):
         torch.set_default_device(None)
 
 
+def describe_torch():
+    return (
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_num_threads(),
+    )
+
+
 #: What callers do to torch before they call us.
 SETTINGS = {
     "no_grad": torch.no_grad,
@@ -238,9 +249,12 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("setting", list(SETTINGS))
-def test_the_callers_torch_changes_nothing(setting, name, calls, expected):
+def test_the_callers_torch_changes_nothing_and_is_left_as_it_was(setting, name, calls, expected):
     with SETTINGS[setting]():
-        assert to_bytes(calls[name]()) == expected[name]
+        before = describe_torch()
+        found = calls[name]()
+        assert describe_torch() == before
+        assert to_bytes(found) == expected[name]
 
 
 @pytest.mark.parametrize("setting", list(SETTINGS))
@@ -249,22 +263,3 @@ def test_what_was_made_under_a_setting_works_without_it(setting, expected):
         made = {**table_calls(fit_table()), **image_calls(fit_images())}
     some = ("sample prior", "vary", "score_samples", "images: sample prior", "images: vary")
     assert [name for name in some if to_bytes(made[name]()) != expected[name]] == []
-
-
-def test_the_callers_torch_is_left_as_it_was(calls):
-    def describe():
-        return (
-            torch.is_grad_enabled(),
-            torch.is_inference_mode_enabled(),
-            torch.get_default_dtype(),
-            torch.get_default_device(),
-            torch.is_autocast_enabled("cpu"),
-            torch.get_num_threads(),
-        )
-
-    for name in ("fit", "sample prior", "AugmentedDataset"):
-        for setting in SETTINGS.values():
-            with setting():
-                before = describe()
-                calls[name]()
-                assert describe() == before

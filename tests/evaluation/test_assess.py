@@ -1,5 +1,6 @@
 """Every sampler stays inside its training fold, baselines are always there, and trouble is reported."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -24,6 +25,8 @@ from vaeaug.evaluation.assess.smote import Smote
 
 BASELINES = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
 QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
+#: Where one score a fold says it all.
+BRIEF = QUICK | {"cv": 2}
 
 
 class Copies(BaseEstimator):
@@ -269,15 +272,22 @@ LABELS = {
 }
 
 
+def score_plainly(X, y, scoring):
+    found = assess(LogisticRegression(), X, y, sampler=Copies(), scoring=scoring, **BRIEF)
+    return found.scores["score"].xs("nothing", level="arm")
+
+
+@pytest.fixture(scope="module")
+def score_rare_ones(rare):
+    """Return what a scorer says of the labels 0 and 1, of which 1 is rare; once for each scorer."""
+    return functools.cache(lambda scoring: score_plainly(*rare, scoring))
+
+
 @pytest.mark.parametrize("scoring", ["recall", "precision", "jaccard", "neg_brier_score", "recall_macro"])
 @pytest.mark.parametrize("labels", LABELS)
-def test_a_scorer_by_name_is_about_the_rare_class(rare, labels, scoring):
-    y = pd.Series(LABELS[labels][rare[1]])
-    found = [
-        assess(LogisticRegression(), rare[0], each, sampler=Smote(), scoring=scoring, **QUICK).scores["score"]
-        for each in (rare[1], y)
-    ]
-    np.testing.assert_allclose(found[1].xs("nothing", level="arm"), found[0].xs("nothing", level="arm"))
+def test_a_scorer_by_name_is_about_the_rare_class(rare, score_rare_ones, labels, scoring):
+    found = score_plainly(rare[0], pd.Series(LABELS[labels][rare[1]]), scoring)
+    np.testing.assert_allclose(found, score_rare_ones(scoring))
 
 
 def test_a_scorer_that_was_made_keeps_its_label(rare):
@@ -287,23 +297,16 @@ def test_a_scorer_that_was_made_keeps_its_label(rare):
         "of yes": make_scorer(recall_score, pos_label="yes"),
         "of nobody": make_scorer(recall_score),
     }
-    means = {
-        name: assess(LogisticRegression(), rare[0], y, sampler=Smote(), scoring=scorer, **QUICK)
-        .scores["score"]
-        .xs("nothing", level="arm")
-        .mean()
-        for name, scorer in scorers.items()
-    }
+    means = {name: score_plainly(rare[0], y, scorer).mean() for name, scorer in scorers.items()}
     assert means["of no"] > means["of yes"] == means["of nobody"]
-    ones = assess(LogisticRegression(), *rare, sampler=Smote(), scoring=make_scorer(recall_score), **QUICK)
-    assert ones.scores["score"].xs("nothing", level="arm").mean() == pytest.approx(means["of yes"])
+    assert score_plainly(*rare, make_scorer(recall_score)).mean() == pytest.approx(means["of yes"])
 
 
 def test_a_scorer_of_two_classes_is_about_the_rare_one_of_several(rare):
     y = np.where(np.arange(240) % 2, "odd", "even")
     y[rare[1] == 1] = "rare"
-    found = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall", **QUICK)
-    of_all = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall_macro", **QUICK)
+    found = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall", **BRIEF)
+    of_all = assess(KNeighborsClassifier(), rare[0], y, sampler=Smote(), scoring="recall_macro", **BRIEF)
     assert found.scores["score"].notna().all()
     assert "recall of the minority class" in found.sentence
     assert not found.scores["score"].equals(of_all.scores["score"])
@@ -317,12 +320,12 @@ def test_pos_label_says_whose_recall(rare):
 
 
 def test_one_interval_in_sentence_table_plot_and_page(rare):
-    found = assess(LogisticRegression(), *rare, sampler=Smote(), **{**QUICK, "ratios": [0.4, 0.7, 1.0]})
+    found = assess(LogisticRegression(), *rare, sampler=Smote(), **{**BRIEF, "ratios": [0.4, 0.7, 1.0]})
     ours = assess(
         LogisticRegression(),
         *rare,
         sampler={f"smote {i}": Smote() for i in range(3)},
-        **QUICK,
+        **BRIEF,
     )
     for each in (found, ours):
         best = each.subjects[0] if len(each.subjects) == 1 else each.sentence.split("with ")[1].split(",")[0]
@@ -406,8 +409,8 @@ def test_a_polars_frame_is_a_table(rare):
     polars = pytest.importorskip("polars")
     frame = pd.DataFrame(rare[0]).add_prefix("x")
     X, y = polars.from_pandas(frame), polars.Series("y", np.array(["no", "yes"])[rare[1]])
-    found = assess(LogisticRegression(), X, y, sampler=Smote(), **QUICK)
-    expected = assess(LogisticRegression(), frame, rare[1], sampler=Smote(), **QUICK)
+    found = assess(LogisticRegression(), X, y, sampler=Smote(), **BRIEF)
+    expected = assess(LogisticRegression(), frame, rare[1], sampler=Smote(), **BRIEF)
     np.testing.assert_allclose(found.table["roc_auc"], expected.table["roc_auc"])
 
 
