@@ -12,17 +12,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.errors import ArchiveError
-from vaeaug.io import archive
 from vaeaug.latent.directions import Directions
-from vaeaug.model import edit, encode, generate
+from vaeaug.model import edit, encode, generate, state
 from vaeaug.model.builder import NETWORKS
 from vaeaug.model.fit import learn, warn_if_collapsed
 from vaeaug.model.fitted import FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.generate import METHODS, SamplingOptions
-from vaeaug.model.state import from_state, to_state
 from vaeaug.model.training_data import begin_session, check_same_fit, gather_data
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
@@ -30,7 +26,6 @@ from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import jobs
 from vaeaug.sharding.jobs import ShardOptions
-from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import restore_on_failure
 
@@ -74,10 +69,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         have codes that occur) or dates (20090301, 1330), and text to be dates, which a ``ColumnNote`` tells;
         None takes every column for what its dtype says.
     id_columns : "auto", None, mask, positions or names, default="auto"
-        Columns that name each row and nothing else: numbers of rows, UUIDs, keys. They are not learned, and
-        new rows get new names: the numbering goes on, text keeps its pattern. Every call begins with the same
-        new names; variations of rows keep theirs. ``"auto"`` looks for such columns in frames, not in arrays
-        or tables that are read piece by piece, and a ``ColumnNote`` tells what it has found; None has none.
+        Columns that only name rows: numbers of rows, UUIDs, keys. They are not learned, and new rows get new
+        names, the same in every call; variations of rows keep theirs. ``"auto"`` looks for such columns in
+        frames in memory, and a ``ColumnNote`` tells what it has found; None has none.
     relations : "auto", None, or list of str or of objects of ``vaeaug.relations``, default="auto"
         Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
         determine, values that come with others. ``"auto"`` looks for them in the training rows (at least 40;
@@ -93,7 +87,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     channels : {"auto", "first", "last"}, default="auto"
         Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries.
     max_iter : int or "auto", default="auto"
-        Epochs, at most; ``"auto"`` is 28 for 32,000 rows, more for fewer rows.
+        Epochs, at most; ``"auto"`` is 28 for 32,000 rows, more for fewer.
     batch_size : int or "auto", default="auto"
         Rows per step; ``"auto"`` is 32 to 1,024.
     learning_rate_init : float or "auto", default="auto"
@@ -109,14 +103,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     device : str, default="auto"
         ``"auto"`` takes a GPU when there is one.
     random_state : int, RandomState or None, default=None
-        Decides everything random in ``fit`` and the sequence of samples after it. With
-        None both are new each time.
+        Decides everything random in ``fit`` and the sequence of samples after it.
     verbose : int, default=0
         1 shows a progress bar.
     checkpoint_dir : path-like, optional
-        Folder in which ``fit`` keeps the state of training after every epoch. When the process is killed,
-        the same call on the same data goes on from there; on a CPU it ends with the weights of an unbroken
-        run. The folder of another fit is refused; delete it to begin anew.
+        Folder in which ``fit`` keeps the state of training after every epoch, from which the same call on the
+        same data goes on; on a CPU it ends with the weights of an unbroken run. The folder of another fit is
+        refused; delete it to begin anew.
 
     Attributes
     ----------
@@ -951,8 +944,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ArchiveError
             When the path cannot be written; what was there stays.
         """
-        check_is_fitted(self)
-        archive.write(path, *to_state(self))
+        state.save(self, path)
 
     @property
     def _n_features_out(self) -> int:
@@ -985,10 +977,6 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return ShardOptions(shard_size, method, temperature, n_jobs, shown, seed, random_state is not None)
 
 
-#: Classes that a file may name; nothing else is ever built from one.
-_LOADABLE = {"VAEAugmenter": VAEAugmenter}
-
-
 def load(path: str | os.PathLike[str], device: str = "auto") -> VAEAugmenter:
     """Read an estimator that :meth:`VAEAugmenter.save` wrote.
 
@@ -1017,19 +1005,6 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> VAEAugmenter:
     >>> again.sample(2, random_state=0)[0].shape
     (2, 3)
     """
-    manifest, arrays = archive.read(path)
-    name = manifest.get("class")
-    if name not in _LOADABLE:
-        raise ArchiveError(
-            f"{path} holds a {name!r}; this version of vaeaug can load {', '.join(_LOADABLE)}."
-        )
-    runtime = Runtime(device)
-    try:
-        return from_state(_LOADABLE[name], manifest, arrays, device, runtime)
-    except ArchiveError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ArchiveError(
-            f"{path} cannot be rebuilt by this version of vaeaug: {error}. Load it with the version that "
-            "wrote it."
-        ) from error
+    # Classes that a file may name; nothing else is ever built from one.
+    augmenter: VAEAugmenter = state.load(path, {"VAEAugmenter": VAEAugmenter}, device)
+    return augmenter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,15 +11,40 @@ import pandas as pd
 
 from vaeaug.data.adapters import INTAKES
 from vaeaug.data.labels.context import ContextCodec
+from vaeaug.errors import ArchiveError
+from vaeaug.io import archive
 from vaeaug.model.builder import Blueprint
 from vaeaug.model.fitted import Anchors, FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.model import Model
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
 
-__all__ = ["from_state", "to_state"]
+__all__ = ["from_state", "load", "save", "to_state"]
 
 T = TypeVar("T")
+
+
+def save(augmenter: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted augmenter to a file; see :meth:`vaeaug.VAEAugmenter.save`."""
+    archive.write(path, *to_state(augmenter))
+
+
+def load(path: str | os.PathLike[str], classes: Mapping[str, type[T]], device: str) -> T:
+    """Read an augmenter of one of some classes, by name, from a file; see :func:`vaeaug.load`."""
+    manifest, arrays = archive.read(path)
+    name = str(manifest.get("class"))
+    if name not in classes:
+        raise ArchiveError(f"{path} holds a {name!r}; this version of vaeaug can load {', '.join(classes)}.")
+    runtime = Runtime(device)
+    try:
+        return from_state(classes[name], manifest, arrays, device, runtime)
+    except ArchiveError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArchiveError(
+            f"{path} cannot be rebuilt by this version of vaeaug: {error}. Load it with the version that "
+            "wrote it."
+        ) from error
 
 
 def to_state(augmenter: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -59,7 +85,7 @@ def from_state(
     device: str,
     runtime: Runtime,
 ) -> T:
-    """Rebuild an augmenter of a class from :func:`to_state`.
+    """Rebuild an augmenter of a class from what :func:`save` writes.
 
     Raises
     ------
