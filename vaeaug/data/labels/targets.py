@@ -100,10 +100,13 @@ def as_column(y: Any, warn: bool = False) -> Any:
 
 def group_rows(y: Any, rows: int) -> np.ndarray | None:
     """Return the number of each row's class, int64 of shape (n,); None without labels of few classes."""
-    if y is None or np.ndim(y) != 1 or len(y) != rows:
+    if y is None:
+        return None
+    labels = np.asarray(y, dtype=object)
+    if labels.shape != (rows,):
         return None
     try:
-        codes, classes = pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)
+        codes, classes = pd.factorize(labels, use_na_sentinel=False)
     except TypeError:  # lists and the like, which whoever reads labels refuses in a sentence
         return None
     return codes if len(classes) <= _MOST_CLASSES else None
