@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
-from vaeaug.data.relations.functions import Lookup
+from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
 from vaeaug.data.relations.plans import Keep, Limit, Plan, Step, is_same, round_to, snap_to
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
 
@@ -142,6 +142,7 @@ class Builder:
             if is_bound or candidate.kind == "partial equality":
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
         self.plans[target] = plan
+        self._make_room(plan)
         columns = tuple(self.names[j] for j in dict.fromkeys((*function.sources, target)))
         exceptions = int(broken.sum()) if candidate.kind in _EXACT else 0
         rows = broken.size - (exceptions or int(broken.sum()) * (candidate.kind == "partial equality"))
@@ -223,6 +224,19 @@ class Builder:
         shift = float(np.ceil(2 * (high - low) + 1))
         return replace(plan, shift=shift, floor=(high - shift + low) / 2)
 
+    def _make_room(self, plan: Plan) -> None:
+        """Keep the lower bounds of a column below its upper ones, where both are columns."""
+        bare = [limit for limit in plan.limits if _is_column(limit.function) and not limit.has_exceptions]
+        for low in (limit for limit in bare if limit.is_lower):
+            for high in (limit for limit in bare if not limit.is_lower):
+                for bounded, by, is_lower in ((high, low, True), (low, high, False)):
+                    j = bounded.function.sources[0]
+                    other = self.plans.get(j, Plan(j))
+                    if not other.is_computed and self._is_acyclic(j, by.function.sources):
+                        limits = (*other.limits, Limit(by.function, is_lower))
+                        self.plans[j] = replace(other, limits=limits)
+                        break
+
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""
         numbers = self.read((candidate.target, *candidate.function.sources))
@@ -274,3 +288,8 @@ def _leaves_no_room(candidate: Candidate, plan: Plan) -> bool:
         limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
         for limit in plan.limits
     )
+
+
+def _is_column(function: Function) -> bool:
+    """Whether a function is another column as it is."""
+    return isinstance(function, Arithmetic) and function.formula.column is not None

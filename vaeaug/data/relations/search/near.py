@@ -130,11 +130,14 @@ def _bound(
                 continue
             # Rounded outwards, so that the rows themselves are within.
             factor = float(f"{np.exp(end) * (1 - 1e-5 if is_lower else 1 + 1e-5):.5g}")
-            source = write_name(sample.names[usable[i]])
-            text = f"{factor!r} * {source}" + ("" if power == 1 else f" ** {power!r}")
-            shown = f"{write_name(sample.names[usable[k]])} {'>=' if is_lower else '<='} {text}"
-            function = Arithmetic(text, sample.positions)
-            yield Candidate("order", usable[k], function, shown, None, 45.0, is_lower)
+            source, target = (write_name(sample.names[usable[j]]) for j in (i, k))
+            text = f"{factor!r} * {source}" + ("" if power == 1 else f" ** {power:g}")
+            shown = f"{target} {'>=' if is_lower else '<='} {text}"
+            # Solved for either column: the one that other bounds leave free is moved.
+            solved = f"({target} / {factor!r})" + ("" if power == 1 else f" ** {1 / power!r}")
+            for j, formula, moves_up in ((i, solved, not is_lower), (k, text, is_lower)):
+                bound = Arithmetic(formula, sample.positions)
+                yield Candidate("order", usable[j], bound, shown, None, 45.0, moves_up)
 
 
 def _peaks_at_an_end(column: np.ndarray) -> bool:
