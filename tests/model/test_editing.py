@@ -21,7 +21,7 @@ IMAGES, LABELS = blobs()
 
 @pytest.fixture(scope="module")
 def table(mixed):
-    return VAEAugmenter(max_iter=8, latent_dim=4, device="cpu", random_state=0).fit(*mixed)
+    return VAEAugmenter(max_iter=40, latent_dim=4, device="cpu", random_state=0).fit(*mixed)
 
 
 @pytest.fixture(scope="module")
