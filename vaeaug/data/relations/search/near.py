@@ -82,6 +82,9 @@ def _fit(
         size = np.sqrt(np.square(left).mean(axis=0))
         match = np.abs(left[:, k] @ left) / np.where(size > _SAID, size, np.inf)
         match[[k, *chosen]] = -1
+        if match.max() <= 0:
+            # The other columns add nothing, or are constant where no cell is missing.
+            break
         chosen.append(int(match.argmax()))
         direction = left[:, chosen[-1]] / np.linalg.norm(left[:, chosen[-1]])
         left = left - np.outer(direction, direction @ left)
