@@ -55,6 +55,14 @@ def test_column_with_decimals_comes_back_beside_one_without():
     assert codec.decode(codec.encode(frame))["high"].equals(frame["high"])
 
 
+def test_whole_numbers_come_back_beside_a_bound_without_decimals():
+    size = RNG.normal(30, 5, 900)
+    size[::3] = np.rint(size[::3])
+    frame = pd.DataFrame({"size": size, "whole": np.ceil(size).astype(int)})
+    codec = learn(frame, ["whole >= size"])
+    assert codec.decode(codec.encode(frame))["whole"].equals(frame["whole"])
+
+
 @pytest.mark.parametrize("unit", ["ns", "us", "s"])
 def test_dates_that_equal_others_in_some_rows_come_back(unit):
     start = DAY + pd.to_timedelta(RNG.integers(0, 400, N), "D")

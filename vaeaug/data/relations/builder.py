@@ -128,7 +128,9 @@ class Builder:
             return False
         if is_limit or (is_bound and not broken.any()):
             margin = self._find_margin(candidate) if candidate.is_strict else 0.0
-            limit = Limit(function, candidate.is_lower, margin, bool(broken.any()))
+            limit = Limit(
+                function, candidate.is_lower, margin, bool(broken.any()), self._is_fine(function.sources)
+            )
             plan = replace(plan, limits=(*plan.limits, limit))
             if limit.has_exceptions:
                 plan = self._show_exceptions(plan)
@@ -237,6 +239,10 @@ class Builder:
                         self.plans[j] = replace(other, limits=limits)
                         break
 
+    def _is_fine(self, sources: Iterable[int]) -> bool:
+        """Whether columns share no decimals, so that they come back within float tolerance only."""
+        return any(self.views[j].decimals is None for j in sources)
+
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""
         numbers = self.read((candidate.target, *candidate.function.sources))
@@ -252,7 +258,7 @@ class Builder:
         keep = candidate.keep or Keep.DIFFERENCE
         if keep == Keep.COMPUTED and has_exceptions:
             keep = Keep.MARKED
-        is_fine = any(self.views[j].decimals is None for j in candidate.function.sources)
+        is_fine = self._is_fine(candidate.function.sources)
         step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine)
         if keep == Keep.MARKED:
             is_category = self.views[candidate.target].kind in (CATEGORY, FLAG)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Fill", "Keep", "Limit", "Plan", "Step", "is_same", "round_to", "snap_to"]
 
 _SAME = 1e-9  # relative difference up to which numbers without shared decimals are the same
+_FINE = 1e-6  # relative difference by which numbers without shared decimals may come back
 
 
 class Keep(StrEnum):
@@ -110,12 +111,15 @@ class Limit:
         Distance to keep from the bound.
     has_exceptions : bool
         Whether rows of training are beyond it.
+    is_fine : bool
+        Whether the sources come back within float tolerance only: a bound that is off by so much is none.
     """
 
     function: Function
     is_lower: bool
     margin: float = 0.0
     has_exceptions: bool = False
+    is_fine: bool = False
 
     def apply(
         self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
@@ -138,7 +142,8 @@ class Limit:
 
     def _find(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         bound = self.function.evaluate(columns)
-        return snap_to(bound + self.margin if self.is_lower else bound - self.margin, decimals)
+        bound = bound + self.margin if self.is_lower else bound - self.margin
+        return snap_to(bound, decimals, _FINE if self.is_fine else _SAME)
 
 
 @dataclass(frozen=True)
@@ -314,6 +319,7 @@ class Plan:
                 limit["is_lower"],
                 limit["margin"],
                 limit["has_exceptions"],
+                limit.get("is_fine", False),
             )
             for i, limit in enumerate(meta["limits"])
         ]
@@ -343,12 +349,12 @@ def round_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
     return values if decimals is None else np.round(values, decimals) + 0.0
 
 
-def snap_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
+def snap_to(values: np.ndarray, decimals: int | None, tolerance: float = _SAME) -> np.ndarray:
     """Return numbers without the noise of arithmetic: those near one with so many decimals become it."""
     if decimals is None:
         return values
     nearest = round_to(values, decimals)
-    slack = _SAME * np.maximum(np.abs(values), 10.0**-decimals)
+    slack = tolerance * np.maximum(np.abs(values), 10.0**-decimals)
     return np.where(np.abs(values - nearest) <= slack, nearest, values)
 
 
