@@ -51,11 +51,11 @@ def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any =
     --------
     >>> import numpy as np, pandas as pd
     >>> from vaeaug.evaluation import rules
-    >>> net = np.arange(100.0)
-    >>> real = pd.DataFrame({"net": net, "tax": net[::-1] ** 2}).assign(total=lambda t: t.net + t.tax)
-    >>> new = real.assign(total=real.total + [1, 0] * 50)
+    >>> net, tax = np.random.default_rng(0).integers(100, 999, (2, 200))
+    >>> real = pd.DataFrame({"net": net, "tax": tax, "total": net + tax})
+    >>> new = real.assign(total=real.total + [1, 0] * 100)
     >>> rules(real, new)[["formula", "real", "new"]]
-                    formula  real  new
+                  formula  real  new
     0  total == net + tax   1.0  0.5
     """
     for name, table in (("real", real), ("new", new)):

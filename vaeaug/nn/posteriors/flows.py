@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Protocol
 
 import torch
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _BISECTIONS = 60
+_IMPORTING = Lock()
 #: A planar map at least keeps this share of a volume, so that its logarithm is finite.
 _LEAST_VOLUME = 1e-6
 
@@ -229,11 +231,13 @@ class AutoregressivePosterior(_MaskedPosterior):
 
 def _make_affine_map(latent_dim: int, context: int, passes: int, order: Tensor, width: int) -> nn.Module:
     """Return a masked autoregressive affine map that starts as the identity."""
-    checked = bool(Distribution._validate_args)
-    import zuko.flows.autoregressive as masked
+    # Importing zuko switches torch's checks of distributions off for the whole process; a thread that looked
+    # while another imports would find them off.
+    with _IMPORTING:
+        checked = bool(Distribution._validate_args)
+        import zuko.flows.autoregressive as masked
 
-    # Importing zuko switches torch's checks of distributions off for the whole process.
-    Distribution.set_default_validate_args(checked)
+        Distribution.set_default_validate_args(checked)
     step = masked.MaskedAutoregressiveTransform(
         latent_dim, context, passes=passes, order=order, hidden_features=(width,), activation=nn.SiLU
     )
