@@ -123,6 +123,7 @@ def length(X: Any) -> int | None:
     try:
         return len(X)
     except (TypeError, NotImplementedError, AttributeError):
+        # Streams have no length, and datasets around a stream or a lazy source say so in these three ways.
         return None
 
 

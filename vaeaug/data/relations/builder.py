@@ -66,9 +66,8 @@ class Builder:
         self.rules: list[Rule] = []
         self.taken: list[Candidate | Implied] = []
 
-    @property
-    def computed(self) -> set[int]:
-        """Columns that the model does not see."""
+    def list_computed(self) -> set[int]:
+        """Return the columns that the model does not see."""
         return {j for j, plan in self.plans.items() if plan.is_computed}
 
     def breaks(self, candidate: Candidate) -> np.ndarray:

@@ -91,7 +91,7 @@ class Relations:
         return cls({j: builder.views[j] for j in involved}, order, builder.rules)
 
     @property
-    def changed(self) -> dict[int, Plan]:
+    def changes(self) -> dict[int, Plan]:
         """Plans of the columns that the model sees in another form, by position."""
         return {plan.target: plan for plan in self.plans if plan.is_changed}
 
@@ -99,7 +99,7 @@ class Relations:
         """Fit the codecs of what the model sees in the place of changed columns."""
         seen = self.forward(columns)
         codecs: dict[int, ColumnCodec] = {}
-        for j, plan in self.changed.items():
+        for j, plan in self.changes.items():
             if plan.is_computed:
                 continue
             points: tuple[Any, ...] = ()
@@ -117,11 +117,11 @@ class Relations:
         columns : mapping of int to Series
             At least those that have a view.
         """
-        if not self.changed:
+        if not self.changes:
             return {}
         numbers = {j: view.read(columns[j]) for j, view in self.views.items()}
         seen = {}
-        for j, plan in self.changed.items():
+        for j, plan in self.changes.items():
             if not plan.is_computed:
                 series = pd.Series(plan.forward(numbers, self.views[j].decimals), name=columns[j].name)
                 # Counts of microseconds are whole, which floats of their size do not show.
@@ -138,9 +138,9 @@ class Relations:
             What the model drew; anything for computed columns.
         """
         numbers: dict[int, np.ndarray] = {}
-        changed = self.changed
+        changes = self.changes
         for j, view in self.views.items():
-            if j in changed:
+            if j in changes:
                 numbers[j] = columns[j].to_numpy(np.float64, na_value=np.nan)
             else:
                 numbers[j] = view.read(columns[j])
@@ -172,7 +172,7 @@ class Relations:
             arrays |= add_prefix(f"plan{i}", own)
         for j, view in self.views.items():
             codec = None
-            if j in self.changed:
+            if j in self.changes:
                 codec, own = view.codec.state()
                 arrays |= add_prefix(f"view{j}", own)
             views[str(j)] = {"codec": codec, "decimals": view.decimals}
@@ -222,7 +222,7 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
         for candidate in candidates:
             if candidate.keep is not None:
                 builder.add(candidate, needs_room=True)
-        implied = find_implications(sample, builder.computed)
+        implied = find_implications(sample, builder.list_computed())
         for implication in sorted(implied, key=lambda implied: implied.rank):
             builder.add_implied(implication)
         # Bounds come last: either column of an order may be moved, best one that nothing else decides on.

@@ -218,7 +218,7 @@ class TableCodec:
             self.relations, Columns(self.codecs_, columns, names, groups), self.on_violation
         )
         seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins)
-        for j in self.relations_.changed:
+        for j in self.relations_.changes:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
         self._lay_out()
         return self
