@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from contracts import LATENT_DIM, ROWS, every_parameter_has_a_gradient, stirred
+from torch.distributions import Distribution
 
 from vaeaug.nn.posteriors.registry import POSTERIORS
 
@@ -114,7 +115,7 @@ def test_a_point_is_drawn_without_noise_and_has_no_kl(h, c):
 
 
 def test_the_checks_of_distributions_are_as_they_were():
-    # In a process of its own: zuko is imported once a process, and torch.compile switches the checks off for good.
+    # In a process of its own: zuko is imported once, and torch.compile switches the checks off for good.
     code = (
         "from torch.distributions import Distribution\n"
         "from vaeaug.nn.posteriors.registry import POSTERIORS\n"
