@@ -36,7 +36,7 @@ def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Se
     """Score how well each column's own distribution is kept; 1 is perfect.
 
     One minus the Kolmogorov–Smirnov statistic for numeric, datetime and timedelta columns;
-    one minus the total variation distance, ½ Σ |p − q|, for all others. A table of
+    one minus the total variation distance, ``½ Σ |p − q|``, for all others. A table of
     independent columns passes this test, so it is a floor, not a proof.
 
     Parameters
@@ -91,7 +91,7 @@ def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Se
 def pair_trends(real: Any, synthetic: Any, *, bins: int = 10, edges: str = "own") -> pd.Series:
     """Score how well the relation of each pair of columns is kept; 1 is perfect.
 
-    Two continuous columns: 1 − ½ |r_real − r_synthetic|, with Pearson's r over the rows
+    Two continuous columns: ``1 − ½ |r_real − r_synthetic|``, with Pearson's r over the rows
     that have both values. Any other pair: one minus the total variation distance of the two
     contingency tables, continuous columns cut into bins of equal width, missing values as
     a category of their own.
@@ -251,7 +251,7 @@ def rare_category_counts(
         One row per category, rarest first: ``column``, ``category``, ``real`` (count),
         ``expected`` = n·p, ``observed`` and ``z`` = (observed − n·p) / √(n·p·(1 − p)), with p
         the share in ``real`` and n the number of synthetic rows. Missing values count as
-        the category ``None``. A faithful generator has |z| < 3 in 99.7 % of the rows.
+        the category ``None``. A faithful generator has ``|z| < 3`` in 99.7 % of the rows.
 
     Raises
     ------

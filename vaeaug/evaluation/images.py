@@ -113,7 +113,7 @@ def image_features(images: Any, network: Any, *, batch_size: int = 512) -> np.nd
 def frechet_distance(real: Any, synthetic: Any) -> float:
     """Measure the Fréchet distance of two sets of features, each taken as a Gaussian.
 
-    |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), which is 0 for equal means and covariances. It depends on
+    ``|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½)``, which is 0 for equal means and covariances. It depends on
     the network behind the features and on the number of rows (few rows raise it): compare
     figures only where both are the same.
 

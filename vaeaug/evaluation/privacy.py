@@ -32,7 +32,7 @@ def distance_to_closest(
 ) -> np.ndarray:
     """Measure how far each synthetic row is from the real row nearest to it.
 
-    The distance is the sum over columns of |a − b| / (range in ``real``) for numeric,
+    The distance is the sum over columns of ``|a − b|`` / (range in ``real``) for numeric,
     datetime and timedelta columns, and of 0 (equal) or 1 (different) for all others;
     a missing value is at distance 1 from any value and 0 from another missing one.
 
