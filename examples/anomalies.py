@@ -1,10 +1,14 @@
-"""Find images that do not belong, and those the model is unsure of.
+"""Find images that do not belong
+==============================
 
-    python examples/anomalies.py [FOLDER]
-
+Find images that do not belong, and those the model is unsure of.
 ``score_samples`` is a lower bound on the log-likelihood: low means unusual. ``uncertainty`` says how much
 plausible reconstructions differ. Both are tried on digits that were mirrored, turned or blotted, and then
 on the digits themselves, whose strangest are shown. Writes ``anomalies.png``.
+
+To run it::
+
+    python examples/anomalies.py [FOLDER]
 """
 
 import os

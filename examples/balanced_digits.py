@@ -1,10 +1,13 @@
-"""Two rare digits, a scikit-learn pipeline on raw pixels, and synthetic images of the rare ones.
-
-    python examples/balanced_digits.py [FOLDER]
+"""Two rare digits in a scikit-learn pipeline
+==========================================
 
 Handwritten digits of 8×8 pixels of which 15 threes and 15 eights are known and about 120 of every other
 digit. The same pipeline learns from them as they are and balanced by ``VAEOverSampler``; both are
 tested on images that neither has seen. Writes ``balanced_digits.png``.
+
+To run it::
+
+    python examples/balanced_digits.py [FOLDER]
 """
 
 import os

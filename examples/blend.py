@@ -1,10 +1,13 @@
-"""Coarse from one image, fine from another.
-
-    python examples/blend.py [FOLDER]
+"""Coarse from one image, fine from another
+========================================
 
 In a variational ladder autoencoder the code has levels that reach the image through different depths of
 network. ``blend`` mixes codes with weights, for each level if asked to: here the coarse level of the image
 at the left with the fine one of the image above. Writes ``blend.png``.
+
+To run it::
+
+    python examples/blend.py [FOLDER]
 """
 
 import os

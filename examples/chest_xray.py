@@ -1,13 +1,17 @@
-"""Chest X-rays of which only 80 show healthy lungs: variations of these 80, and what they add.
+"""Chest X-rays with few healthy lungs
+===================================
 
-    python examples/chest_xray.py [FOLDER]
-
+What do variations of 80 images add?
 PneumoniaMNIST (Yang et al. 2023, *MedMNIST v2*; 28×28 pixels) has fewer healthy than ill children; here 80
 healthy ones are left. A small network learns from the images as they are, with the healthy ones
 repeated, and with synthetic healthy ones added, three times each. A ``LabelFilter`` drops synthetic
 images that look ill or copy a real one, and says how many. Expects ``images/pneumoniamnist/train.npz`` and
 ``test.npz``, with arrays ``images`` and ``labels``, in the folder named in VAEAUG_DATA. Writes
 ``chest_xray.png``.
+
+To run it::
+
+    python examples/chest_xray.py [FOLDER]
 """
 
 import os

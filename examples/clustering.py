@@ -1,9 +1,12 @@
-"""Clusters and few labels: codes instead of pixels.
-
-    python examples/clustering.py [FOLDER]
+"""Clusters and few labels: codes instead of pixels
+================================================
 
 The model sees no label. Its codes (``transform``) are then clustered, and classified from five labels a
 class, beside the pixels and as many principal components. Writes ``clustering.png``.
+
+To run it::
+
+    python examples/clustering.py [FOLDER]
 """
 
 import os

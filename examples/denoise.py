@@ -1,9 +1,12 @@
-"""Take the noise out of images with a model of clean ones.
-
-    python examples/denoise.py [FOLDER]
+"""Take the noise out of images
+============================
 
 ``reconstruct`` returns the most probable image of an image's code. A code has no room for noise, so what
 comes back is a clean digit near the noisy one. Writes ``denoise.png``.
+
+To run it::
+
+    python examples/denoise.py [FOLDER]
 """
 
 import os

@@ -1,10 +1,13 @@
-"""Diversity against quality: one temperature.
+"""Diversity against quality
+=========================
+
+With a temperature below 1, ``sample`` draws codes nearer to the middle of the prior. Digits are then read
+better and look more alike. A classifier of real digits reads the samples. Diversity is their mean distance
+to the nearest other sample of the class, beside that of as many real digits. Writes ``diversity.png``.
+
+To run it::
 
     python examples/diversity.py [FOLDER]
-
-Below 1, ``sample`` draws codes nearer to the middle of the prior: digits are read better and look more
-alike. A classifier of real digits reads the samples; diversity is their mean distance to the nearest other
-sample of the class, beside that of as many real digits. Writes ``diversity.png``.
 """
 
 import os

@@ -1,10 +1,13 @@
-"""Change one attribute of an image and keep the others.
-
-    python examples/edit.py [FOLDER]
+"""Change one attribute of an image
+================================
 
 Slant and boldness are measured on 600 training images; ``find_directions`` learns along which directions of
 the code they change, with the class and the other attribute held. ``edit`` moves new images along one of
 them. Writes ``edit.png``.
+
+To run it::
+
+    python examples/edit.py [FOLDER]
 """
 
 import os

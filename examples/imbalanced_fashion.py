@@ -1,12 +1,16 @@
-"""A torch training loop on imbalanced Fashion-MNIST, with synthetic images made on the fly.
+"""Imbalanced images in a torch training loop
+==========================================
 
-    python examples/imbalanced_fashion.py [FOLDER]
-
+Synthetic images are made on the fly.
 From 2,000 T-shirts down to 30 ankle boots. One small network learns from the images as they are, one
 with the rare ones repeated, and two with ``AugmentedDataset``, which makes new synthetic images in every
 epoch: filling the rare classes up with them, and in the place of some of the repeated ones. The images
 come from the folder named in VAEAUG_DATA, otherwise through torchvision (a download of 30 MB). Writes
 ``imbalanced_fashion.png``.
+
+To run it::
+
+    python examples/imbalanced_fashion.py [FOLDER]
 """
 
 import os

@@ -1,10 +1,13 @@
-"""From one digit to another: the frames in between.
-
-    python examples/interpolation.py [FOLDER]
+"""From one digit to another
+=========================
 
 ``interpolate`` decodes ``z = λ z₁ + (1 − λ) z₂`` of the codes of two images, with λ from 1 to 0. A mix of
 the pixels would fade one image out and the other in; a mix of the codes moves the strokes. Writes
 ``interpolation.png``.
+
+To run it::
+
+    python examples/interpolation.py [FOLDER]
 """
 
 import os

@@ -1,9 +1,13 @@
-"""A table of every kind of column goes in, and comes out in the dtypes it had.
+"""A table with every kind of column
+=================================
 
-    python examples/mixed_types.py [FOLDER]
-
+Columns come back in the dtypes that they had.
 A made table of loans: whole numbers, amounts with two decimals, ordered and unordered categories, text, a
 flag, dates with a time zone, and missing values in most of them. Writes ``mixed_types.png``.
+
+To run it::
+
+    python examples/mixed_types.py [FOLDER]
 """
 
 import os

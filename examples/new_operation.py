@@ -1,12 +1,16 @@
-"""A latent operation of your own: one function, and one line in the registry.
+"""A latent operation of your own
+==============================
 
-    python examples/new_operation.py [FOLDER]
-
+One function, and one line in the registry.
 A caricature takes what sets a row apart from the mean of its class, and more of it. An operation sees codes
-and what is known of the latent space (``vaeaug/latent_operations.py``); ``VAEAugmenter.apply`` encodes the
+and what is known of the latent space (``vaeaug/latent/operations.py``); ``VAEAugmenter.apply`` encodes the
 rows, calls it by its name and decodes what it returns, for images and tables alike. Inside the library the
 function goes into a file of its own and its line into ``OPERATIONS``, where the contract tests find it.
 Writes ``new_operation.png``.
+
+To run it::
+
+    python examples/new_operation.py [FOLDER]
 """
 
 import os
@@ -47,7 +51,7 @@ def caricature(space: Space, source: Codes, *, amount: float = 2.0) -> Codes:
     return Codes(middle + amount * (source.z - middle), source.c)
 
 
-# The registry line. In the library it stands in vaeaug/latent_operations.py.
+# The registry line. In the library it stands in vaeaug/latent/operations.py.
 OPERATIONS["caricature"] = caricature
 
 

@@ -1,12 +1,16 @@
-"""A prior and a loss of your own: one class each, and one registry line each.
+"""A prior and a loss of your own
+==============================
 
-    python examples/new_part.py [FOLDER]
-
+One class each, and one line in a registry each.
 What a part must do is written in its base class: ``vaeaug/nn/priors/base.py`` for priors, ``posteriors``
 and ``latents`` beside it, ``vaeaug/losses/term.py`` for losses. Inside the library, a class goes into a
 file of its own and its line into the registry; from there the estimator, saving and loading, the
 error messages and the contract tests find it. Here both are added from outside, which works as long as
 a process that loads a saved model registers them too. Writes ``new_part.png``.
+
+To run it::
+
+    python examples/new_part.py [FOLDER]
 """
 
 import os

@@ -1,9 +1,13 @@
-"""Augmentation inside cross-validation: one last step in a plain scikit-learn Pipeline, without leakage.
+"""Augmentation inside cross-validation
+====================================
 
-    python examples/pipeline_cross_validation.py [FOLDER]
-
+The last step of a plain scikit-learn Pipeline augments, without leakage.
 In scikit-learn's wine data one kind of wine is made rare. Ways to treat the imbalance are compared in the
 same folds; rows are only ever added to the training part of a fold. Writes ``pipeline_cross_validation.png``.
+
+To run it::
+
+    python examples/pipeline_cross_validation.py [FOLDER]
 """
 
 import os

@@ -1,9 +1,13 @@
-"""New rows keep the rules of their table; without rules they break them.
+"""New rows keep the rules of their table
+======================================
 
-    python examples/rules.py [FOLDER]
-
+Without rules, new rows break them.
 A made table of loans: the remaining credit is the limit minus the balance, a sub-grade belongs to one grade,
 a loan starts before it ends, and who never smoked has no years of smoking. Writes ``rules.png``.
+
+To run it::
+
+    python examples/rules.py [FOLDER]
 """
 
 import os

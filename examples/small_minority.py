@@ -1,9 +1,12 @@
-"""What happens with 1, 2, 5 and 10 rows of the rare class.
-
-    python examples/small_minority.py [FOLDER]
+"""A minority class of 1, 2, 5 and 10 rows
+=======================================
 
 Synthetic malignant rows of scikit-learn's breast cancer data, learned from very few, beside the malignant
 rows that were held back. Writes ``small_minority.png``.
+
+To run it::
+
+    python examples/small_minority.py [FOLDER]
 """
 
 import os

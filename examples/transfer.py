@@ -1,10 +1,13 @@
-"""Write another digit in the same hand.
-
-    python examples/transfer.py [FOLDER]
+"""Write another digit in the same hand
+====================================
 
 ``transfer`` encodes an image under the class that it has and decodes it under another: what the class says
 changes, what the code says (slant, boldness, width) stays. The rows are ten hands, the columns ten digits;
 the marked images are real. Writes ``transfer.png``.
+
+To run it::
+
+    python examples/transfer.py [FOLDER]
 """
 
 import os

@@ -1,9 +1,13 @@
-"""Around one image: numbers of its code, a grid, and a walk.
+"""Look around one image
+=====================
 
-    python examples/traverse.py [FOLDER]
-
+Change numbers of a code, draw a grid, take a walk.
 ``traverse`` changes one number of a code at a time, ``lattice`` two directions together, and ``walk``
 wanders through the codes of the class. Writes ``traverse.png``.
+
+To run it::
+
+    python examples/traverse.py [FOLDER]
 """
 
 import os
