@@ -14,6 +14,7 @@ import pytest
 
 import vaeaug.cli.augment
 import vaeaug.cli.demo
+import vaeaug.cli.demo_images
 from vaeaug import VAEAugmenter, load
 from vaeaug.cli.main import main
 
@@ -509,3 +510,26 @@ def test_demo_into_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "file").write_text("mine")
     assert main(["demo", "-o", str(tmp_path / "file")]) == 1
     assert "cannot be made a folder" in capsys.readouterr().err
+
+
+def test_demo_of_images_writes_a_report_and_says_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vaeaug.cli.demo_images, "VAEAugmenter", QUICK)
+    out = tmp_path / "demo"
+    assert main(["demo", "--images", "-o", str(out)]) == 0
+    said = capsys.readouterr().out
+    for word in (
+        "5 nearest neighbours",
+        "as it is",
+        "copies",
+        "synthetic",
+        "recall of 3 and 8",
+        "on the mean",
+    ):
+        assert word in said
+    assert sorted(os.listdir(out)) == ["images.png", "index.html", "model.safetensors", "transfer.png"]
+    assert (out / "index.html").read_text().count("data:image/png;base64,") == 2
+    new, labels = load(out / "model.safetensors").sample(3, y=8)
+    assert new.shape == (3, 8, 8)
+    assert set(labels) == {8}

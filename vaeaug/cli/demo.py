@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -34,9 +33,9 @@ from vaeaug.cli.demo_report import (
     Outcome,
     Split,
     describe_rules,
+    make_folder,
     write_all,
 )
-from vaeaug.errors import InputError
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.signals import interruptible
 
@@ -68,11 +67,7 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         If the folder cannot be written to.
     """
     start = perf_counter()
-    out = Path(folder)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made a folder: {error.strerror or error}.") from error
+    out = make_folder(folder)
     seeds = [seed + i for i in range(_SPLITS)]
     splits = [_split(each) for each in seeds]
     print(splits[0].describe())

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
+from vaeaug.errors import InputError
 from vaeaug.evaluation.privacy import exact_copies
 from vaeaug.evaluation.table_rules import rules
 from vaeaug.io.tables import write_frame
@@ -33,6 +34,8 @@ __all__ = [
     "Outcome",
     "Split",
     "describe_rules",
+    "draw_png",
+    "make_folder",
     "write_all",
 ]
 
@@ -174,6 +177,22 @@ class Outcome:
         return ", ".join(f"{m} ({plain[m]:.3f} to {ours[m]:.3f})" for m in METRICS if marks[m] == mark)
 
 
+def make_folder(folder: str) -> Path:
+    """Return the folder of a demo, made if it is not there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    out = Path(folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made a folder: {error.strerror or error}.") from error
+    return out
+
+
 def describe_rules(split: Split, new: pd.DataFrame) -> str:
     """Return in a sentence how many rules the training rows have, and how many of them new rows keep."""
     found = rules(split.X, new, split.y)
@@ -282,39 +301,39 @@ def _pictures(split: Split, augmenter: Any, new: pd.DataFrame, outcome: Outcome)
     return {
         "scores": Picture(
             f"How many of the {RARE} rows are found",
-            _png(scores, 5.4, 3.0),
+            draw_png(scores, 5.4, 3.0),
             f"Dots: recall of the {RARE} class for three classifiers, each trained on three tables.",
         ),
         "columns": Picture(
             f"Six columns of the {RARE} class",
-            _png(columns, 5.4, 5.8),
+            draw_png(columns, 5.4, 5.8),
             "Histograms of six columns: real rows the model has not seen, and synthetic rows.",
             f"First split. Grey: the {len(split.unseen)} {RARE} rows of the data that the model was not "
             f"trained on. Line: {len(new)} synthetic ones, learned from {(split.y == RARE).sum()} others.",
         ),
         "rows": Picture(
             "Real rows and synthetic rows",
-            _png(rows, 5.4, 4.4),
+            draw_png(rows, 5.4, 4.4),
             "Scatter of the rows along their two main axes; synthetic rows are crosses.",
             f"The {split.X.shape[1]} columns, standardised, along their two main axes. Synthetic rows should "
             f"lie where the {RARE} rows lie that were not trained on.",
         ),
         "codes": Picture(
             "Codes of the same rows: what the model notes of a row besides its class",
-            _png(codes, 5.4, 4.2),
+            draw_png(codes, 5.4, 4.2),
             "Scatter of the codes of real and synthetic rows along their two main axes.",
             "That the classes lie over each other is as it should be: the decoder is told the class, so the "
             "code need not say it. Crosses should lie among the dots of their class.",
         ),
         "loss": Picture(
             "Training",
-            _png(loss, 5.4, 3.2),
+            draw_png(loss, 5.4, 3.2),
             "Loss of training rows and of held-out rows over the epochs.",
         ),
     }
 
 
-def _png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+def draw_png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
     """Return a picture as the bytes of a PNG file; the drawing state of the process stays as it is."""
     from matplotlib.figure import Figure
 

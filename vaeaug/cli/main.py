@@ -103,6 +103,7 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", default="vaeaug-demo", help="where to write (default: ./vaeaug-demo)"
     )
+    parser.add_argument("--images", action="store_true", help="of handwritten digits instead of a table")
     _add_seed(parser, "of splits and models")
     parser.set_defaults(command=_demo)
 
@@ -293,8 +294,10 @@ def _add_studio(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> None:
     _check_folder(options.out)
-    from vaeaug.cli.demo import run
-
+    if options.images:
+        from vaeaug.cli.demo_images import run
+    else:
+        from vaeaug.cli.demo import run
     run(options.out, seed=options.seed)
 
 
