@@ -42,6 +42,7 @@ LAZY = {
     ("vaeaug.cli.main", "vaeaug.cli.augment"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.assess"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.demo"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.demo_images"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.studio"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.doctor"): "brings torch, which --help does not need",
 }
