@@ -76,8 +76,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
         determine, values that come with others. ``"auto"`` looks for them in the training rows (at least 40;
         of streams, a sample); see ``relations_`` for what it found. A list declares them instead, such as
-        ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0"]``, with
-        ``"auto"`` in the list beside those that are found. None has none.
+        ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0",
+        "status == 'paid' implies due <= payment"]``, with ``"auto"`` in the list beside those that are
+        found. None has none.
     on_violation : {"raise", "keep"}, default="raise"
         What becomes of a declared rule that training rows break: an error that names them, or a rule with
         exceptions, which new rows have as often.

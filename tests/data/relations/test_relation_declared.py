@@ -73,6 +73,18 @@ def error_of(declared, names=NAMES):
         ("`p->q` -> `a-b`", [Dependence(("p->q",), "a-b")]),
         ("class <= größe", [Order("`class`", "`größe`")]),
         ("a == 'no' implies b == 0", [Implication(Condition("a", "==", "no"), Condition("b", "==", 0))]),
+        ("a == 1 implies b < -2", [Implication(Condition("a", "==", 1), Condition("b", "<", -2))]),
+        (
+            "a < 1 implies c >= b >= 2 * a",
+            [
+                Implication(Condition("a", "<", 1), Order("b", "c")),
+                Implication(Condition("a", "<", 1), Order("2 * a", "b")),
+            ],
+        ),
+        (
+            "a is missing implies `a-b` == b",
+            [Implication(Condition("a", "is missing"), Equation("a-b", "b"))],
+        ),
         ('a != "no" implies b == 0.5', [Implication(Condition("a", "!=", "no"), Condition("b", "==", 0.5))]),
         (
             "a is missing implies b is missing",
@@ -216,10 +228,13 @@ def test_an_object_is_read_back_from_its_text(data, name):
         ("a == 1 and b == 1 implies c == 0", "expected 'implies', got 'and'."),
         ("a == 1 implies", "expected a column, got the end."),
         (
-            "a == 1 implies b < 2",
-            "what follows is == or 'is missing', got b < 2.\n    a == 1 implies b < 2\n           ^",
+            "a == 1 implies b != 2",
+            "what follows is ==, <, <=, >, >= or 'is missing', got b != 2.\n"
+            "    a == 1 implies b != 2\n           ^",
         ),
         ("a == 1 implies a == 2", "a == 1 implies a == 2 names 'a' on both sides; name two columns."),
+        ("a == 1 implies b <= c implies d <= 3", "expected an operator, got 'implies'."),
+        ("a == 1 implies b + c == 3", "the side 3 names no column; each side of a relation names one."),
         ("a == 1 implies b == 2 implies c == 3", "expected an operator or the end, got 'implies'."),
         (Order("foo", "a"), "there is no column 'foo'. The columns are 'a', "),
         (Condition("a", "==", 1), "a relation reads as 'end >= start', "),

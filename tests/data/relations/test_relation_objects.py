@@ -42,6 +42,8 @@ def test_objects_are_shown_as_text(relation, text):
         (Order("b - d", "a + c"), ("b", "d", "a", "c")),
         (Dependence(("a", "b"), "c"), ("a", "b", "c")),
         (Implication(IS_ONE, Condition("b", "is missing")), ("a", "b")),
+        (Implication(IS_ONE, Order("b", "c + d")), ("a", "b", "c", "d")),
+        (Implication(IS_ONE, Equation("b", "c")), ("a", "b", "c")),
     ],
 )
 def test_objects_list_their_columns(relation, columns):
@@ -115,10 +117,17 @@ def test_values_of_other_types_are_refused(value):
         (lambda: Condition("a", "in", "xy"), "'in' takes one or more values, as ('a', 'b'), got 'xy'"),
         (lambda: Condition("a", "in", ()), "'in' takes one or more values, as ('a', 'b'), got ()"),
         (lambda: Condition("a", "in", ["x", None]), "got None; of missing cells write 'is missing'"),
-        (lambda: Implication(IS_ONE, "b == 1"), "an implication joins two Conditions, got 'b == 1'"),
         (
-            lambda: Implication(IS_ONE, Condition("b", "<", 1)),
-            "what follows is == or 'is missing', got b < 1",
+            lambda: Implication(IS_ONE, "b == 1"),
+            "what an implication says is a Condition, an Order or an Equation, got 'b == 1'",
+        ),
+        (
+            lambda: Implication(IS_ONE, Condition("b", "!=", 1)),
+            "what follows is ==, <, <=, >, >= or 'is missing', got b != 1",
+        ),
+        (
+            lambda: Implication("a == 1", Condition("b", "==", 1)),
+            "an implication begins with a Condition, got 'a == 1'",
         ),
         (lambda: Implication(IS_ONE, Condition("a", "==", 2)), "names 'a' on both sides; name two columns"),
     ],

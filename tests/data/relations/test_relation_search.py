@@ -53,7 +53,7 @@ EXPECTED = {
     "shifted order": ({"age": A % 50 + 18, "worked": A % 50 * (B % 3 > 0), "b": B}, "worked + 18 <= age"),
     "implication": (
         {"a": A, "smokes": SMOKES, "years": np.where(SMOKES == "no", 0, B)},
-        "smokes == 'no' implies years == 0.0",
+        "smokes == 'no' implies years == 0",
     ),
     "missing": (
         {"a": A, "t": np.where(FLAG, B, np.nan), "u": np.where(FLAG, C, np.nan)},

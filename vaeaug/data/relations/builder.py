@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
-from vaeaug.data.relations.plans import Keep, Limit, Plan, Step, is_same, round_to, snap_to
+from vaeaug.data.relations.limits import Fill, Limit
+from vaeaug.data.relations.plans import Keep, Plan, Step
+from vaeaug.data.relations.rounding import is_same, round_to, snap_to
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from vaeaug.data.relations.search.implications import Implied
     from vaeaug.data.relations.search.sample import Candidate
 
 __all__ = ["Builder", "Rule"]
 
+_MOST_NAMED = 3
 #: Kinds that rows keep or break.
 _EXACT = ("equation", "dependence", "order")
 
@@ -73,19 +76,21 @@ class Builder:
     def breaks(self, candidate: Candidate) -> np.ndarray:
         """Return the rows in which a candidate does not hold, bool of shape (n,)."""
         target, decimals = candidate.target, self.views[candidate.target].decimals
-        numbers = self.read((target, *candidate.function.sources))
+        numbers = self.read((target, *candidate.sources))
         values, found = numbers[target], candidate.function.evaluate(numbers)
         if candidate.kind != "order":
             return ~is_same(values, round_to(found, decimals), decimals)
         found = snap_to(found, decimals)
         low, high = (found, values) if candidate.is_lower else (values, found)
-        return np.asarray(low >= high if candidate.is_strict else low > high)
+        broken = np.asarray(low >= high if candidate.is_strict else low > high)
+        return broken if candidate.when is None else broken & candidate.when.applies(numbers)
 
     def breaks_implied(self, implied: Implied) -> np.ndarray:
         """Return the rows in which an implication does not hold, bool of shape (n,)."""
-        numbers = self.read((implied.target, implied.fill.source))
-        wanted = np.full(numbers[implied.target].shape, implied.fill.value)
-        return implied.fill.applies(numbers) & ~is_same(numbers[implied.target], wanted, None)
+        target, decimals = implied.target, self.views[implied.target].decimals
+        numbers = self.read((target, *implied.fill.sources))
+        wanted = implied.fill.find(numbers, decimals)
+        return implied.fill.when.applies(numbers) & ~is_same(numbers[target], wanted, decimals)
 
     def remainder(self, candidate: Candidate) -> np.ndarray:
         """Return what a near equation leaves open, float64 of shape (n,): a difference, or a log ratio."""
@@ -97,6 +102,10 @@ class Builder:
         """Whether a column may still be made to follow from others."""
         plan = self.plans.get(target, Plan(target))
         return plan.step is None and self._is_acyclic(target, sources)
+
+    def can_bound(self, target: int, sources: Iterable[int]) -> bool:
+        """Whether a column may still be bounded by others."""
+        return not self.plans.get(target, Plan(target)).is_computed and self._is_acyclic(target, sources)
 
     def add(self, candidate: Candidate, origin: str = "found", needs_room: bool = False) -> bool:
         """Take a candidate if it fits with those taken before; return whether it does.
@@ -115,21 +124,22 @@ class Builder:
             function = Lookup.learn(function.sources, [numbers[j] for j in function.sources], numbers[target])
             candidate = replace(candidate, function=function)
         plan = self.plans.get(target, Plan(target))
-        if plan.is_computed or self._is_said(candidate) or not self._is_acyclic(target, function.sources):
+        if plan.is_computed or self._is_said(candidate) or not self._is_acyclic(target, candidate.sources):
             return False
         if plan.step is not None and not is_bound:
             return False
         broken, numbers = self.breaks(candidate), self._numbers
-        if origin == "found" and candidate.kind in _EXACT and broken.mean() > MOST_EXCEPTIONS:
+        # The sample has chosen the number of a bound by a number: no other row may break it.
+        most = MOST_EXCEPTIONS if function.sources else 0.0
+        if origin == "found" and candidate.kind in _EXACT and broken.mean() > most:
             return False
         is_limit = is_bound and (candidate.keep is None or plan.step is not None)
         if is_limit and needs_room and _leaves_no_room(candidate, plan):
             return False
         if is_limit or (is_bound and not broken.any()):
             margin = self._find_margin(candidate) if candidate.is_strict else 0.0
-            limit = Limit(
-                function, candidate.is_lower, margin, bool(broken.any()), self._is_fine(function.sources)
-            )
+            is_fine = self._is_fine(function.sources)
+            limit = Limit(function, candidate.is_lower, margin, bool(broken.any()), is_fine, candidate.when)
             plan = replace(plan, limits=(*plan.limits, limit))
             if limit.has_exceptions:
                 plan = self._show_exceptions(plan)
@@ -144,11 +154,12 @@ class Builder:
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
         self.plans[target] = plan
         self._make_room(plan)
-        columns = tuple(self.names[j] for j in dict.fromkeys((*function.sources, target)))
+        columns = tuple(self.names[j] for j in dict.fromkeys((*candidate.sources, target)))
+        kind = candidate.kind if candidate.when is None else "implication"
         exceptions = int(broken.sum()) if candidate.kind in _EXACT else 0
         rows = broken.size - (exceptions or int(broken.sum()) * (candidate.kind == "partial equality"))
         self.taken.append(candidate)
-        self.rules.append(Rule(candidate.kind, columns, candidate.text, rows, exceptions, origin, kept))
+        self.rules.append(Rule(kind, columns, candidate.text, rows, exceptions, origin, kept))
         return True
 
     def add_implied(self, implied: Implied, origin: str = "found") -> bool:
@@ -157,32 +168,32 @@ class Builder:
         plan = self.plans.get(target, Plan(target))
         is_known = origin == "found" and plan.step is not None and isinstance(plan.step.function, Lookup)
         is_known |= self._is_said(implied)
-        if is_known or plan.is_computed or not self._is_acyclic(target, (fill.source,)):
+        if is_known or plan.is_computed or not self._is_acyclic(target, fill.sources):
             return False
-        numbers = self.read((target, fill.source))
-        applies, broken = fill.applies(numbers), int(self.breaks_implied(implied).sum())
+        numbers = self.read((target, *fill.sources))
+        applies, broken = fill.when.applies(numbers), int(self.breaks_implied(implied).sum())
         if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
             return False
-        own, wanted = self._read_own(plan), np.full(applies.shape, fill.value)
-        is_wanted = is_same(numbers[target], wanted, None)
-        known = ~np.isnan(own)
-        # Where the condition holds in all rows, the column's own commonest value stands in.
-        others = own[known & ~applies] if (known & ~applies).any() else own[known]
-        found, counts = np.unique(others, return_counts=True)
-        stand_in = found[counts.argmax()] if found.size else np.nan
-        if (is_wanted & ~applies).any() and (is_wanted & applies).any():
-            # Other rows have the value too: the model may see it as it is.
-            stand_in = own[is_wanted & applies][0]
-        fill = replace(fill, stand_in=float(stand_in), has_exceptions=bool(broken))
+        stand_in = self._find_stand_in(plan, fill)
+        fill = replace(fill, stand_in=stand_in, has_exceptions=bool(broken))
         plan = replace(plan, fills=(*plan.fills, fill))
         self.plans[target] = self._show_exceptions(plan) if broken else plan
-        columns = (self.names[fill.source], self.names[target])
+        self._make_room(self.plans[target])
+        columns = tuple(self.names[j] for j in dict.fromkeys((fill.when.source, *fill.sources, target)))
         kept = "the value is set where it is implied"
         self.taken.append(implied)
         self.rules.append(
             Rule("implication", columns, implied.text, len(applies) - broken, broken, origin, kept)
         )
         return True
+
+    def name_rows(self, rows: np.ndarray) -> str:
+        """Return the first rows of a list as an error names them: by their labels, where these say more."""
+        index, more = self._columns[0].index, ", ..." if rows.size > _MOST_NAMED else ""
+        labels = index[rows[:_MOST_NAMED]].tolist()
+        named = ", ".join(repr(label) for label in labels)
+        is_plain = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+        return f"rows {named}{more}; row 0 is the first" if is_plain else f"rows labelled {named}{more}"
 
     def order(self) -> list[Plan]:
         """Return the plans, each after those whose columns it reads."""
@@ -225,18 +236,52 @@ class Builder:
         shift = float(np.ceil(2 * (high - low) + 1))
         return replace(plan, shift=shift, floor=(high - shift + low) / 2)
 
+    def _find_stand_in(self, plan: Plan, fill: Fill) -> float:
+        """Return what the model sees where a fill sets the value."""
+        numbers, own, decimals = self._numbers, self._read_own(plan), self.views[plan.target].decimals
+        applies, known = fill.when.applies(numbers), ~np.isnan(own)
+        is_wanted = is_same(numbers[plan.target], fill.find(numbers, decimals), decimals)
+        if fill.function is None and (is_wanted & ~applies).any() and (is_wanted & applies).any():
+            # Other rows have the value too: the model may see it as it is.
+            return float(own[is_wanted & applies][0])
+        # Where the condition holds in all rows, the column's own commonest value stands in.
+        others = own[known & ~applies] if (known & ~applies).any() else own[known]
+        found, counts = np.unique(others, return_counts=True)
+        return float(found[counts.argmax()]) if found.size else np.nan
+
     def _make_room(self, plan: Plan) -> None:
-        """Keep the lower bounds of a column below its upper ones, where both are columns."""
-        bare = [limit for limit in plan.limits if _is_column(limit.function) and not limit.has_exceptions]
-        for low in (limit for limit in bare if limit.is_lower):
-            for high in (limit for limit in bare if not limit.is_lower):
-                for bounded, by, is_lower in ((high, low, True), (low, high, False)):
-                    j = bounded.function.sources[0]
-                    other = self.plans.get(j, Plan(j))
-                    if not other.is_computed and self._is_acyclic(j, by.function.sources):
-                        limits = (*other.limits, Limit(by.function, is_lower))
-                        self.plans[j] = replace(other, limits=limits)
-                        break
+        """Keep the lower bounds of a column below its upper ones: bound the column that one of them is.
+
+        A value that is set is both a lower and an upper bound.
+        """
+        set_values = [
+            Limit(fill.function or Arithmetic(repr(fill.value), {}), is_lower, when=fill.when)
+            for fill in plan.fills
+            for is_lower in (True, False)
+            if fill.function is not None or np.isfinite(fill.value)
+        ]
+        for one, other in product(plan.limits, (*plan.limits, *set_values)):
+            if one.is_lower == other.is_lower or (one.when and other.when and one.when != other.when):
+                continue
+            for bounded, by in ((one, other), (other, one)):
+                if _is_column(bounded.function) and self._bound(bounded, by):
+                    break
+
+    def _bound(self, bounded: Limit, by: Limit) -> bool:
+        """Bound the column that is a bound by another bound of the same column; return whether it is now."""
+        (j,) = bounded.function.sources
+        plan, decimals = self.plans.get(j, Plan(j)), self.views[j].decimals
+        limit = replace(by, when=by.when or bounded.when, margin=0.0, has_exceptions=False)
+        if any(own.says_same(limit) for own in plan.limits):
+            return True
+        if plan.is_computed or not self._is_acyclic(j, limit.sources):
+            return False
+        numbers = self.read((j, *limit.sources))
+        if limit.is_broken(numbers[j], numbers, decimals).any():
+            return False
+        self.plans[j] = replace(plan, limits=(*plan.limits, limit))
+        self._make_room(self.plans[j])
+        return True
 
     def _is_fine(self, sources: Iterable[int]) -> bool:
         """Whether columns share no decimals, so that they come back within float tolerance only."""
@@ -244,8 +289,10 @@ class Builder:
 
     def _find_margin(self, candidate: Candidate) -> float:
         """Return the smallest distance to a bound that rows keep."""
-        numbers = self.read((candidate.target, *candidate.function.sources))
+        numbers = self.read((candidate.target, *candidate.sources))
         distance = np.abs(numbers[candidate.target] - candidate.function.evaluate(numbers))
+        if candidate.when is not None:
+            distance = distance[candidate.when.applies(numbers)]
         distance = distance[distance > 0]
         return float(distance.min()) if distance.size else 0.0
 

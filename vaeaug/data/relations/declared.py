@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TypeVar
 
 from vaeaug.data.relations.formula import Formula, Reader, Token, write_name
@@ -15,7 +15,8 @@ from vaeaug.errors import InputError
 
 __all__ = ["parse_relation", "parse_relations"]
 
-_COMPARISONS = ("<", "<=", ">", ">=", "==")
+_BOUNDS = ("<", "<=", ">", ">=")
+_COMPARISONS = (*_BOUNDS, "==")
 _FORMS = (
     "a relation reads as 'end >= start', 'low <= mid <= high', 'total == net + tax', 'city -> state' "
     "or \"smoker == 'no' implies years == 0\""
@@ -31,7 +32,7 @@ def parse_relation(declared: str | Relation, names: Sequence[str]) -> list[Relat
     declared : str, Equation, Order, Dependence or Implication
         ``"end >= start"``, ``"low <= mid <= high"`` (two orders), ``"total == net + tax"``,
         ``"zip, street -> city"``, ``"smoker == 'no' implies years == 0"``,
-        ``"status in ('a', 'b') implies fee is missing"``.
+        ``"status in ('a', 'b') implies fee is missing"``, ``"status == 'paid' implies due <= payment"``.
     names : sequence of str
         Columns that there are.
 
@@ -55,7 +56,7 @@ def parse_relation(declared: str | Relation, names: Sequence[str]) -> list[Relat
         raise InputError(f"relations: {_FORMS}; got {reprlib.repr(declared)}.")
     reader = Reader(str(declared), names)
     if any(token.kind == "word" and token.text == "implies" for token in reader.tokens):
-        return [_read_implication(reader)]
+        return list(_read_implications(reader))
     if any(token.kind == "sign" and token.text == "->" for token in reader.tokens):
         return list(_read_dependences(reader))
     return _read_comparisons(reader)
@@ -86,12 +87,26 @@ def parse_relations(declared: Sequence[str | Relation], names: Sequence[str]) ->
     return relations
 
 
-def _read_implication(reader: Reader) -> Implication:
+def _read_implications(reader: Reader) -> Iterable[Implication]:
     condition = _read_condition(reader)
     sign = reader.expect("implies")
+    if not _sees_value(reader):
+        for relation in _read_comparisons(reader):
+            yield _build(reader, sign, Implication, condition, relation)
+        return
     consequence = _read_condition(reader)
     reader.finish()
-    return _build(reader, sign, Implication, condition, consequence)
+    yield _build(reader, sign, Implication, condition, consequence)
+
+
+def _sees_value(reader: Reader) -> bool:
+    """Whether a column and a value come next, and not two sides with columns: one piece says which."""
+    pieces = list(takewhile(lambda piece: piece.text != "implies", reader.tokens[reader.position + 1 :]))
+    values = ("True", "False", "None", "nan", "NaN", "NA", "is", "in", "missing")
+    is_compared = any(piece.text in (*_COMPARISONS, "!=") for piece in pieces)
+    return not is_compared or not any(
+        piece.kind == "column" or (piece.kind == "word" and piece.text not in values) for piece in pieces
+    )
 
 
 def _read_condition(reader: Reader) -> Condition:
@@ -210,7 +225,10 @@ def _refuse_two_results(relations: Sequence[Relation]) -> None:
             key: object = relation.target
             advice = "a column is computed once: turn one round, or leave it out"
         elif isinstance(relation, Implication):
-            key = (relation.condition, relation.consequence.column)
+            what = relation.consequence
+            if isinstance(what, Order) or (isinstance(what, Condition) and what.operator in _BOUNDS):
+                continue
+            key = (relation.condition, what.column if isinstance(what, Condition) else what.target)
             advice = "one condition, two consequences: leave one out"
         else:
             continue

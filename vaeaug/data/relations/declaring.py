@@ -9,8 +9,9 @@ import numpy as np
 from vaeaug.data.relations.columns import CATEGORY, FLAG, OTHER, ColumnView
 from vaeaug.data.relations.formula import Formula
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
+from vaeaug.data.relations.limits import Fill, When
 from vaeaug.data.relations.objects import Condition, Dependence, Equation, Implication, Order, Relation
-from vaeaug.data.relations.plans import Fill, Keep
+from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.search.implications import Implied
 from vaeaug.data.relations.search.sample import Candidate
 from vaeaug.errors import InputError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from vaeaug.data.relations.builder import Builder
 
 __all__ = ["declare"]
-
-_MOST_NAMED = 3
 
 
 def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -> None:
@@ -42,16 +41,17 @@ def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -
         beside those that were declared before.
     """
     strict = on_violation == "raise"
-    if isinstance(relation, Implication):
-        implied = _read_implication(builder, relation)
-        broken = builder.breaks_implied(implied)
-        _refuse_broken(relation, broken, strict)
-        taken = builder.add_implied(implied, "declared")
+    item = (
+        _read_implication(builder, relation)
+        if isinstance(relation, Implication)
+        else _read_function(builder, relation)
+    )
+    if isinstance(item, Implied):
+        _refuse_broken(relation, builder, builder.breaks_implied(item), strict)
+        taken = builder.add_implied(item, "declared")
     else:
-        candidate = _read_function(builder, relation)
-        broken = builder.breaks(candidate)
-        _refuse_broken(relation, broken, strict)
-        taken = builder.add(candidate, "declared")
+        _refuse_broken(relation, builder, builder.breaks(item), strict)
+        taken = builder.add(item, "declared")
     if not taken:
         columns = list_names(list(relation.columns))
         raise InputError(
@@ -61,16 +61,14 @@ def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -
         )
 
 
-def _refuse_broken(relation: Relation, broken: np.ndarray, strict: bool) -> None:
+def _refuse_broken(relation: Relation, builder: Builder, broken: np.ndarray, strict: bool) -> None:
     """Raise InputError for a relation that rows break; name the first three."""
     rows = np.flatnonzero(broken)
     if not rows.size or not strict:
         return
-    named = ", ".join(str(row) for row in rows[:_MOST_NAMED])
-    more = ", ..." if rows.size > _MOST_NAMED else ""
     raise InputError(
-        f"relations: {str(relation)!r} does not hold in {rows.size} of {broken.size} rows of X (rows "
-        f"{named}{more} by position). Correct these rows, leave the relation out, or pass "
+        f"relations: {str(relation)!r} does not hold in {rows.size} of {broken.size} rows of X "
+        f"({builder.name_rows(rows)}). Correct these rows, leave the relation out, or pass "
         "on_violation='keep' to keep it with its exceptions."
     )
 
@@ -101,47 +99,71 @@ def _read_function(builder: Builder, relation: Equation | Order | Dependence) ->
         _check_numbers(builder, relation, (relation.target, *formula.columns))
         function = Arithmetic(relation.formula, positions)
         return Candidate("equation", target, function, str(relation), Keep.COMPUTED, 0.0)
-    lower, upper = (Formula.parse(text, builder.names) for text in (relation.lower, relation.upper))
-    _check_numbers(builder, relation, relation.columns)
-    if upper.column is not None:
-        target, bound, is_lower = positions[upper.column], relation.lower, True
-    elif lower.column is not None:
-        target, bound, is_lower = positions[lower.column], relation.upper, False
-    else:
+    return _read_order(builder, relation, relation, None)
+
+
+def _read_order(builder: Builder, relation: Relation, order: Order, when: When | None) -> Candidate:
+    """Return an order, in all rows or in some, as a bound of the column that is still free."""
+    positions = {name: j for j, name in enumerate(builder.names)}
+    lower, upper = (Formula.parse(text, builder.names) for text in (order.lower, order.upper))
+    _check_numbers(builder, relation, order.columns)
+    sides = [(upper, order.lower, True), (lower, order.upper, False)]
+    free = [(positions[own.column], bound, is_low) for own, bound, is_low in sides if own.column is not None]
+    if not free:
         raise InputError(
             f"relations: {str(relation)!r} has a formula on both sides; write it so that one side is a "
             "single column."
         )
-    if (
-        upper.column is not None
-        and lower.column is not None
-        and not builder.can_take(target, (positions[lower.column],))
-    ):
-        target, bound, is_lower = positions[lower.column], relation.upper, False
-    function = Arithmetic(bound, positions)
-    return Candidate(
-        "order", target, function, str(relation), Keep.DIFFERENCE, 0.0, is_lower, relation.strict
-    )
+    candidates = [
+        Candidate(
+            "order",
+            target,
+            Arithmetic(bound, positions),
+            str(relation),
+            Keep.DIFFERENCE if when is None else None,
+            0.0,
+            is_lower,
+            order.strict,
+            when,
+        )
+        for target, bound, is_lower in free
+    ]
+    for is_open in (builder.can_take, builder.can_bound):
+        for candidate in candidates:
+            if is_open(candidate.target, candidate.sources):
+                return candidate
+    return candidates[0]
 
 
-def _read_implication(builder: Builder, relation: Implication) -> Implied:
+def _read_implication(builder: Builder, relation: Implication) -> Implied | Candidate:
     positions = {name: j for j, name in enumerate(builder.names)}
-    condition, consequence = relation.condition, relation.consequence
-    source, target = positions[condition.column], positions[consequence.column]
+    condition, what = relation.condition, relation.consequence
+    source = positions[condition.column]
     operands: tuple[float, ...] = ()
     if condition.operator != "is missing":
         listed = condition.value if condition.operator == "in" else [condition.value]
         operands = tuple(_find_number(builder.views[source], condition, relation, value) for value in listed)
-    value = np.nan
-    if consequence.operator == "==":
-        value = _find_number(builder.views[target], consequence, relation, consequence.value)
-    elif not builder.views[target].allows_missing:
+    when = When(source, condition.operator, operands)
+    if isinstance(what, Order):
+        return _read_order(builder, relation, what, when)
+    if isinstance(what, Equation):
+        found = _read_function(builder, what)
+        return Implied(found.target, Fill(when, function=found.function), str(relation))
+    target = positions[what.column]
+    view, value = builder.views[target], np.nan
+    if what.operator != "is missing":
+        value = _find_number(view, what, relation, what.value)
+    elif not view.allows_missing:
         raise InputError(
-            f"relations: {str(relation)!r} needs missing cells in {consequence.column!r}, which has none and "
+            f"relations: {str(relation)!r} needs missing cells in {what.column!r}, which has none and "
             "whose dtype has no place for them."
         )
-    fill = Fill(source, condition.operator, operands, value)
-    return Implied(target, fill, str(relation))
+    if what.operator in ("==", "is missing"):
+        return Implied(target, Fill(when, value), str(relation))
+    _check_numbers(builder, relation, (what.column,))
+    is_lower, is_strict = what.operator in (">", ">="), what.operator in ("<", ">")
+    bound = Arithmetic(repr(value), {})
+    return Candidate("order", target, bound, str(relation), None, 0.0, is_lower, is_strict, when)
 
 
 def _find_number(view: ColumnView, condition: Condition, relation: Relation, value: object) -> float:

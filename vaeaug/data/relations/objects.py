@@ -195,31 +195,44 @@ class Condition:
 
 @dataclass(frozen=True)
 class Implication:
-    """Where one condition holds, another one does.
+    """Where a condition holds, something else does.
 
     Attributes
     ----------
     condition : Condition
         When.
-    consequence : Condition
-        What follows: ``==`` or ``is missing`` of another column.
+    consequence : Condition, Order or Equation
+        What follows: a condition of another column (not ``!=`` or ``in``), or a relation of two others.
 
     Examples
     --------
     >>> from vaeaug.data.relations.objects import Condition, Implication
     >>> print(Implication(Condition("smoker", "==", "no"), Condition("years", "==", 0)))
     smoker == 'no' implies years == 0
+    >>> from vaeaug.data.relations.objects import Order
+    >>> print(Implication(Condition("state", "==", "paid"), Order("due", "payment")))
+    state == 'paid' implies due <= payment
     """
 
     condition: Condition
-    consequence: Condition
+    consequence: Condition | Order | Equation
 
     def __post_init__(self) -> None:
-        for part in (self.condition, self.consequence):
-            if not isinstance(part, Condition):
-                raise InputError(f"relations: an implication joins two Conditions, got {reprlib.repr(part)}.")
-        if self.consequence.operator not in ("==", "is missing"):
-            raise InputError(f"relations: what follows is == or 'is missing', got {self.consequence}.")
+        if not isinstance(self.condition, Condition):
+            raise InputError(
+                f"relations: an implication begins with a Condition, got {reprlib.repr(self.condition)}."
+            )
+        if isinstance(self.consequence, Order | Equation):
+            return
+        if not isinstance(self.consequence, Condition):
+            raise InputError(
+                "relations: what an implication says is a Condition, an Order or an Equation, got "
+                f"{reprlib.repr(self.consequence)}."
+            )
+        if self.consequence.operator in ("!=", "in"):
+            raise InputError(
+                f"relations: what follows is ==, <, <=, >, >= or 'is missing', got {self.consequence}."
+            )
         if self.condition.column == self.consequence.column:
             raise InputError(
                 f"relations: {self} names {self.condition.column!r} on both sides; name two columns."
@@ -227,8 +240,10 @@ class Implication:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The condition's column, then the consequence's."""
-        return (self.condition.column, self.consequence.column)
+        """The condition's column, then those of the consequence, each once."""
+        what = self.consequence
+        columns = (what.column,) if isinstance(what, Condition) else what.columns
+        return tuple(dict.fromkeys((self.condition.column, *columns)))
 
     def __str__(self) -> str:
         return f"{self.condition} implies {self.consequence}"

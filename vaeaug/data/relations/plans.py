@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaeaug.data.relations.functions import Function, function_from_state
+from vaeaug.data.relations.limits import Fill, Limit, write_number
+from vaeaug.data.relations.rounding import is_same, round_to
 from vaeaug.data.tables.serialization import add_prefix, take_prefix
 
 if TYPE_CHECKING:
     from vaeaug.data.tables.serialization import Arrays
 
-__all__ = ["Fill", "Keep", "Limit", "Plan", "Step", "is_same", "round_to", "snap_to"]
-
-_SAME = 1e-9  # relative difference up to which numbers without shared decimals are the same
-_FINE = 1e-6  # relative difference by which numbers without shared decimals may come back
+__all__ = ["Keep", "Plan", "Step"]
 
 
 class Keep(StrEnum):
@@ -100,113 +99,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A bound that new values are moved to where they exceed it.
-
-    Parameters
-    ----------
-    function : Function
-    is_lower : bool
-    margin : float
-        Distance to keep from the bound.
-    has_exceptions : bool
-        Whether rows of training are beyond it.
-    is_fine : bool
-        Whether the sources come back within float tolerance only: a bound that is off by so much is none.
-    """
-
-    function: Function
-    is_lower: bool
-    margin: float = 0.0
-    has_exceptions: bool = False
-    is_fine: bool = False
-
-    def apply(
-        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
-    ) -> np.ndarray:
-        """Return the values within the bound, which is rounded inwards to their decimals."""
-        bound = self._find(columns, decimals)
-        if decimals is not None:
-            inwards = np.ceil if self.is_lower else np.floor
-            nearest, beyond = round_to(bound, decimals), inwards(bound * 10.0**decimals) / 10.0**decimals
-            bound = np.where(bound == nearest, nearest, round_to(beyond, decimals))
-        choose = np.fmax if self.is_lower else np.fmin
-        return np.where(np.isnan(values), np.nan, choose(values, bound))
-
-    def is_broken(
-        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
-    ) -> np.ndarray:
-        """Return which values exceed the bound, bool of shape (n,)."""
-        bound = self._find(columns, decimals)
-        return np.asarray(values < bound if self.is_lower else values > bound)
-
-    def _find(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
-        bound = self.function.evaluate(columns)
-        bound = bound + self.margin if self.is_lower else bound - self.margin
-        return snap_to(bound, decimals, _FINE if self.is_fine else _SAME)
-
-
-@dataclass(frozen=True)
-class Fill:
-    """What a column is wherever another meets a condition.
-
-    Parameters
-    ----------
-    source : int
-        The other column.
-    operator : str
-        ``"=="``, ``"!="``, ``"<"``, ``"<="``, ``">"``, ``">="``, ``"in"`` or ``"is missing"``.
-    operands : tuple of float
-        What the other column is compared with.
-    value : float
-        What the column is then; NaN for missing.
-    stand_in : float
-        What the model sees then: a common value of the other rows, so that it never draws ``value`` elsewhere
-        if only these rows have it.
-    has_exceptions : bool
-        Whether rows of training meet the condition and have another value.
-    """
-
-    source: int
-    operator: str
-    operands: tuple[float, ...]
-    value: float
-    stand_in: float = np.nan
-    has_exceptions: bool = False
-
-    def applies(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
-        """Return the rows in which the other column meets the condition, bool of shape (n,)."""
-        found = columns[self.source]
-        if self.operator == "is missing":
-            return np.isnan(found)
-        if self.operator == "in":
-            return np.isin(found, self.operands)
-        with np.errstate(invalid="ignore"):
-            meets = _COMPARE[self.operator](found, self.operands[0])
-        return np.asarray(meets & ~np.isnan(found))
-
-    def state(self) -> dict[str, Any]:
-        """Return everything as a JSON-able dict."""
-        rest = _numbers({"value": self.value, "stand_in": self.stand_in})
-        operands = [repr(float(operand)) for operand in self.operands]
-        rest |= {"source": self.source, "operator": self.operator, "operands": operands}
-        return {**rest, "has_exceptions": self.has_exceptions}
-
-    @classmethod
-    def from_state(cls, meta: Mapping[str, Any]) -> Fill:
-        """Rebuild from :meth:`state`."""
-        operands = tuple(float(operand) for operand in meta["operands"])
-        numbers = float(meta["value"]), float(meta["stand_in"])
-        return cls(meta["source"], meta["operator"], operands, *numbers, bool(meta["has_exceptions"]))
-
-
-_COMPARE: dict[str, Callable[..., np.ndarray]] = {
-    **{"==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal},
-    **{">": np.greater, ">=": np.greater_equal},
-}
-
-
-@dataclass(frozen=True)
 class Plan:
     """All that is kept about one column.
 
@@ -232,8 +124,10 @@ class Plan:
     @property
     def sources(self) -> set[int]:
         """Columns that must be known before this one."""
-        functions = [limit.function for limit in self.limits] + ([self.step.function] if self.step else [])
-        return {j for function in functions for j in function.sources} | {fill.source for fill in self.fills}
+        read = set() if self.step is None else set(self.step.function.sources)
+        for part in _join(self.limits, self.fills):
+            read |= part.sources
+        return read
 
     @property
     def is_computed(self) -> bool:
@@ -259,13 +153,11 @@ class Plan:
             if limit.has_exceptions:
                 seen = np.where(limit.is_broken(values, columns, decimals), own - self.shift, seen)
         for fill in self.fills:
-            applies = fill.applies(columns)
-            shown = (
-                np.where(_is(values, fill.value), fill.stand_in, own - self.shift)
-                if fill.has_exceptions
-                else fill.stand_in
-            )
-            seen = np.where(applies, shown, seen)
+            shown = own if fill.function is not None else np.full(own.shape, fill.stand_in)
+            if fill.has_exceptions:
+                holds = is_same(values, fill.find(columns, decimals), decimals)
+                shown = np.where(holds, shown, own - self.shift)
+            seen = np.where(fill.when.applies(columns), shown, seen)
         return seen
 
     def backward(
@@ -283,12 +175,13 @@ class Plan:
             values = np.where(is_spared, values, limit.apply(values, columns, decimals))
         for fill in self.fills:
             is_spared = is_exception & fill.has_exceptions
-            values = np.where(fill.applies(columns) & ~is_spared, fill.value, values)
+            is_set = fill.when.applies(columns) & ~is_spared
+            values = np.where(is_set, fill.find(columns, decimals), values)
         return values
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""
-        meta: dict[str, Any] = {"target": self.target, "fills": [fill.state() for fill in self.fills]}
+        meta: dict[str, Any] = {"target": self.target, "limits": [], "fills": []}
         meta |= _numbers({"shift": self.shift, "floor": self.floor})
         arrays: Arrays = {}
         if self.step is not None:
@@ -296,12 +189,12 @@ class Plan:
             rest = {name: value for name, value in vars(self.step).items() if name != "function"}
             meta["step"] = {"function": function, **_numbers(rest)}
             arrays |= add_prefix("step", own)
-        meta["limits"] = []
-        for i, limit in enumerate(self.limits):
-            function, own = limit.function.state()
-            rest = {name: value for name, value in vars(limit).items() if name != "function"}
-            meta["limits"].append({"function": function, **rest})
-            arrays |= add_prefix(f"limit{i}", own)
+        for i, part in enumerate(_join(self.limits, self.fills)):
+            kind = "limit" if isinstance(part, Limit) else "fill"
+            place = i if kind == "limit" else i - len(self.limits)
+            found, own = part.state()
+            meta[f"{kind}s"].append(found)
+            arrays |= add_prefix(f"{kind}{place}", own)
         return meta, arrays
 
     @classmethod
@@ -313,51 +206,24 @@ class Plan:
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
             keep, is_fine = Keep(rest.pop("keep")), bool(float(rest.pop("is_fine", 0)))
             step = Step(function, keep, is_fine=is_fine, **{name: float(v) for name, v in rest.items()})
-        limits = [
-            Limit(
-                function_from_state(limit["function"], take_prefix(f"limit{i}", arrays)),
-                limit["is_lower"],
-                limit["margin"],
-                limit["has_exceptions"],
-                limit.get("is_fine", False),
-            )
-            for i, limit in enumerate(meta["limits"])
-        ]
-        fills = [Fill.from_state(fill) for fill in meta["fills"]]
+        limits, fills = (
+            [(part, take_prefix(f"{name}{i}", arrays)) for i, part in enumerate(meta[f"{name}s"])]
+            for name in ("limit", "fill")
+        )
         return cls(
-            meta["target"], step, tuple(limits), tuple(fills), float(meta["shift"]), float(meta["floor"])
+            meta["target"],
+            step,
+            tuple(Limit.from_state(*part) for part in limits),
+            tuple(Fill.from_state(*part) for part in fills),
+            float(meta["shift"]),
+            float(meta["floor"]),
         )
 
 
-def _is(values: np.ndarray, value: float) -> np.ndarray:
-    """Return where a column has a value; NaN stands for missing."""
-    return np.isnan(values) if np.isnan(value) else values == value
-
-
-def is_same(values: np.ndarray, others: np.ndarray, decimals: int | None) -> np.ndarray:
-    """Return where two columns are equal, or both missing, bool of shape (n,)."""
-    if decimals is None:
-        with np.errstate(invalid="ignore"):
-            close = np.abs(values - others) <= _SAME * np.maximum(np.abs(values), np.abs(others))
-    else:
-        close = values == others
-    return close | (np.isnan(values) & np.isnan(others))
-
-
-def round_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
-    """Return numbers with so many decimals; as they are for None."""
-    return values if decimals is None else np.round(values, decimals) + 0.0
-
-
-def snap_to(values: np.ndarray, decimals: int | None, tolerance: float = _SAME) -> np.ndarray:
-    """Return numbers without the noise of arithmetic: those near one with so many decimals become it."""
-    if decimals is None:
-        return values
-    nearest = round_to(values, decimals)
-    slack = tolerance * np.maximum(np.abs(values), 10.0**-decimals)
-    return np.where(np.abs(values - nearest) <= slack, nearest, values)
+def _join(limits: tuple[Limit, ...], fills: tuple[Fill, ...]) -> list[Limit | Fill]:
+    return [*limits, *fills]
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return numbers as text that JSON holds exactly, infinite and missing ones too."""
-    return {name: value if isinstance(value, str) else repr(float(value)) for name, value in values.items()}
+    return {name: value if isinstance(value, str) else write_number(value) for name, value in values.items()}

@@ -15,13 +15,14 @@ from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.declared import parse_relations
 from vaeaug.data.relations.declaring import declare
 from vaeaug.data.relations.plans import Keep, Plan
+from vaeaug.data.relations.search.conditional import find_conditional
 from vaeaug.data.relations.search.equalities import find_equalities
 from vaeaug.data.relations.search.equations import find_equations
-from vaeaug.data.relations.search.implications import find_implications
+from vaeaug.data.relations.search.implications import Implied, find_implications
 from vaeaug.data.relations.search.lookups import find_lookups
 from vaeaug.data.relations.search.near import find_near_equations
 from vaeaug.data.relations.search.orders import find_orders
-from vaeaug.data.relations.search.sample import Sample
+from vaeaug.data.relations.search.sample import Candidate, Sample
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.data.tables.serialization import Arrays, add_prefix, take_prefix
@@ -227,6 +228,11 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
             builder.add_implied(implication)
         # Bounds come last: either column of an order may be moved, best one that nothing else decides on.
         bounds = [candidate for candidate in candidates if candidate.kind == "order"]
+        conditional = sorted(find_conditional(sample, builder.list_computed()), key=lambda found: found.rank)
+        for found in conditional:
+            if isinstance(found, Implied):
+                builder.add_implied(found)
+        bounds += [found for found in conditional if isinstance(found, Candidate)]
         for needs_room in (True, False):
             for candidate in bounds:
                 builder.add(candidate, needs_room=needs_room)

@@ -10,10 +10,10 @@ from scipy.special import bdtrc
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, OTHER
 from vaeaug.data.relations.formula import write_name
-from vaeaug.data.relations.plans import Fill
+from vaeaug.data.relations.limits import Fill, When
 from vaeaug.data.relations.search.sample import LEVEL, MOST_EXCEPTIONS, Sample
 
-__all__ = ["Implied", "find_implications"]
+__all__ = ["Implied", "Signs", "collect_signs", "find_implications"]
 
 _FEWEST_ROWS, _MOST_LEVELS, _FEW_LEVELS, _MOST_SIGNS = 8, 40, 10, 800
 #: Rows that break a rule, as a share of those that chance would let break it.
@@ -41,6 +41,36 @@ class Implied:
     rank: float = 0.0
 
 
+@dataclass(frozen=True)
+class Signs:
+    """Values and missing cells of columns.
+
+    Parameters
+    ----------
+    rows : ndarray of bool, shape (n, m)
+        Which rows have which sign.
+    owners : ndarray of int64, shape (m,)
+        The column of each.
+    values : list of float, length m
+        NaN for a missing cell.
+    """
+
+    rows: np.ndarray
+    owners: np.ndarray
+    values: list[float]
+
+    def write_condition(self, i: int) -> When:
+        """Return the condition that rows with a sign meet."""
+        j, value = int(self.owners[i]), self.values[i]
+        return When(j, "is missing") if np.isnan(value) else When(j, "==", (value,))
+
+    def say(self, sample: Sample, i: int) -> str:
+        """Return the condition as text."""
+        j, value = int(self.owners[i]), self.values[i]
+        name = write_name(sample.names[j])
+        return f"{name} is missing" if np.isnan(value) else f"{name} == {sample.say(j, value)}"
+
+
 def find_implications(sample: Sample, taken: set[int]) -> Iterator[Implied]:
     """Yield implications that chance does not explain.
 
@@ -50,7 +80,8 @@ def find_implications(sample: Sample, taken: set[int]) -> Iterator[Implied]:
     taken : set of int
         Columns that are computed: nothing has to be kept about them.
     """
-    signs, owners, values = _collect_signs(sample)
+    found = collect_signs(sample, _MOST_SIGNS)
+    signs, owners, values = found.rows, found.owners, found.values
     if len(owners) < 2:
         return
     rows = signs.sum(axis=0)
@@ -75,15 +106,13 @@ def find_implications(sample: Sample, taken: set[int]) -> Iterator[Implied]:
             if once in said:
                 continue
             said.add(once)
-            text = f"{_say(sample, owners[i], values[i])} implies {_say(sample, owners[k], values[k])}"
-            is_missing = np.isnan(values[i])
-            operands = () if is_missing else (values[i],)
-            fill = Fill(int(owners[i]), "is missing" if is_missing else "==", operands, values[k])
+            text = f"{found.say(sample, i)} implies {found.say(sample, int(k))}"
+            fill = Fill(found.write_condition(i), values[k])
             yield Implied(int(owners[k]), fill, text, 50 - float(expected[k]) / sample.rows)
 
 
-def _collect_signs(sample: Sample) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Return which rows have which value or missing cell, bool of shape (n, m), with its column and value."""
+def collect_signs(sample: Sample, most: int) -> Signs:
+    """Return the values and missing cells that several rows have, those of half of the rows first."""
     signs, owners, values = [], [], []
     for j, view in enumerate(sample.views):
         if view.kind == OTHER:
@@ -107,12 +136,8 @@ def _collect_signs(sample: Sample) -> tuple[np.ndarray, np.ndarray, list[float]]
             owners.append(j)
             values.append(float(value))
     if not signs:
-        return np.zeros((sample.rows, 0), dtype=bool), np.zeros(0, dtype=np.int64), []
-    order = np.argsort([-min(sign.mean(), 1 - sign.mean()) for sign in signs], kind="stable")[:_MOST_SIGNS]
+        return Signs(np.zeros((sample.rows, 0), dtype=bool), np.zeros(0, dtype=np.int64), [])
+    order = np.argsort([-min(sign.mean(), 1 - sign.mean()) for sign in signs], kind="stable")[:most]
     order = np.sort(order)
-    return np.stack([signs[i] for i in order], axis=1), np.array(owners)[order], [values[i] for i in order]
-
-
-def _say(sample: Sample, j: int, value: float) -> str:
-    name = write_name(sample.names[j])
-    return f"{name} is missing" if np.isnan(value) else f"{name} == {sample.views[j].level(value)!r}"
+    kept = np.stack([signs[i] for i in order], axis=1)
+    return Signs(kept, np.array(owners)[order], [values[i] for i in order])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,10 @@ from scipy.special import bdtrc
 
 from vaeaug.data.relations.columns import CATEGORY, OTHER, ColumnView
 from vaeaug.data.relations.functions import Function
-from vaeaug.data.relations.plans import Keep, is_same, round_to
+from vaeaug.data.relations.limits import When
+from vaeaug.data.relations.objects import write_value
+from vaeaug.data.relations.plans import Keep
+from vaeaug.data.relations.rounding import is_same, round_to
 
 __all__ = ["LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample"]
 
@@ -47,6 +51,8 @@ class Candidate:
         Of a bound: the function is the lower one.
     is_strict : bool
         Of a bound: it is never met.
+    when : When or None
+        Of a bound: the rows that it is about; None for all.
     """
 
     kind: str
@@ -57,6 +63,12 @@ class Candidate:
     rank: float
     is_lower: bool = True
     is_strict: bool = False
+    when: When | None = None
+
+    @property
+    def sources(self) -> set[int]:
+        """Columns that must be known before the target."""
+        return {*self.function.sources, *([] if self.when is None else [self.when.source])}
 
 
 @dataclass
@@ -142,6 +154,15 @@ class Sample:
     def decimals(self, j: int) -> int | None:
         """Return the decimals that all numbers of a column share."""
         return self.views[j].decimals
+
+    def say(self, j: int, value: float) -> str:
+        """Return a value of a column as rules write it."""
+        level = self.views[j].level(value)
+        if isinstance(level, date):
+            return write_value(level.isoformat().removesuffix("T00:00:00"))
+        is_plain = isinstance(level, str | bool | int | float)
+        text = write_value(level if is_plain else str(level))
+        return text.removesuffix(".0") if isinstance(level, float) else text
 
     def of_kind(self, kind: str) -> np.ndarray:
         """Return positions of the numeric columns of one kind."""

@@ -1,0 +1,125 @@
+"""Orders, equalities and bounds of numbers that hold in some rows: found, declared, kept."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_relation_keeping import learn, shuffle_codes
+
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.errors import InputError
+from vaeaug.evaluation import rules
+
+RNG = np.random.default_rng(11)
+N = 800
+STATE = RNG.choice(["paid", "late", "open"], N)
+BILL = RNG.integers(1, 900, N)
+PAYMENT = RNG.integers(1, 900, N)
+IS_PAID = STATE == "paid"
+PAID = pd.DataFrame({"state": STATE, "bill": BILL})
+ORDER = PAID.assign(payment=np.where(IS_PAID, BILL + RNG.integers(0, 2, N) * PAYMENT, PAYMENT))
+EQUAL = PAID.assign(payment=np.where(IS_PAID, BILL, PAYMENT))
+BOUND = PAID.assign(age=np.where(IS_PAID, RNG.integers(0, 18, N), RNG.integers(0, 90, N)))
+GAPS = ORDER.assign(state=ORDER["state"].where(~IS_PAID))
+#: Tables, a rule of each, and which rows keep it.
+RULES = {
+    "order": (ORDER, "state == 'paid' implies bill <= payment", lambda t: t["bill"] <= t["payment"]),
+    "equality": (EQUAL, "state == 'paid' implies payment == bill", lambda t: t["bill"] == t["payment"]),
+    "upper": (BOUND, "state == 'paid' implies age <= 17", lambda t: t["age"] <= 17),
+    "missing": (GAPS, "state is missing implies bill <= payment", lambda t: t["bill"] <= t["payment"]),
+}
+
+
+def meets(frame: pd.DataFrame) -> pd.Series:
+    """Return the rows that the rules are about."""
+    return frame["state"].isna() | (frame["state"] == "paid")
+
+
+@pytest.mark.parametrize("relations", ["auto", "declared"])
+@pytest.mark.parametrize("name", RULES)
+def test_rule_of_some_rows_is_found_declared_and_kept(name, relations):
+    frame, text, keeps = RULES[name]
+    codec = learn(frame, "auto" if relations == "auto" else [text])
+    table = codec.relations_.table().set_index("formula")
+    assert (table.loc[text, "kind"], table.loc[text, "exceptions"]) == ("implication", 0)
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    made = shuffle_codes(codec, frame)
+    assert keeps(made)[meets(made)].all()
+    assert not keeps(made)[~meets(made)].all()
+    meta, arrays = codec.state()
+    loaded = TableCodec.from_state(json.loads(json.dumps(meta)), arrays)
+    pd.testing.assert_frame_equal(shuffle_codes(loaded, frame), made)
+
+
+def test_lower_bound_of_dates_reads_as_a_date():
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.where(IS_PAID, 300 + BILL // 20, PAYMENT // 2), "D")
+    frame = pd.DataFrame({"state": STATE, "day": day})
+    text = "state == 'paid' implies day >= '2024-10-27'"
+    assert text in learn(frame).relations_.table()["formula"].tolist()
+    made = shuffle_codes(learn(frame, [text]), frame)
+    assert (made.loc[made["state"] == "paid", "day"] >= pd.Timestamp("2024-10-27")).all()
+
+
+def test_exceptions_of_some_rows_keep_their_rate():
+    frame = ORDER.copy()
+    spoilt = np.flatnonzero(IS_PAID)[:3]
+    frame.loc[spoilt, "payment"] = 0
+    codec = learn(frame)
+    table = codec.relations_.table().set_index("formula")
+    assert table.loc["state == 'paid' implies bill <= payment", "exceptions"] == 3
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    made = shuffle_codes(codec, frame)
+    assert (made["bill"] > made["payment"])[meets(made)].mean() < 0.05
+
+
+def test_order_that_all_rows_keep_is_said_once():
+    frame = PAID.assign(payment=BILL + PAYMENT)
+    assert learn(frame).relations_.table()["formula"].tolist() == ["bill <= payment"]
+
+
+def test_order_that_follows_from_what_a_column_is_then_is_not_said():
+    frame = PAID.assign(payment=np.where(IS_PAID, 2_000, PAYMENT))
+    assert not any("<=" in text for text in learn(frame).relations_.table()["formula"])
+
+
+def test_end_of_a_thinning_tail_is_no_bound():
+    frame = PAID.assign(age=np.rint(np.where(IS_PAID, RNG.normal(30, 3, N), RNG.normal(50, 20, N))))
+    assert not any("age" in text for text in learn(frame).relations_.table()["formula"])
+
+
+def test_condition_on_a_range_is_declared():
+    frame = pd.DataFrame({"age": BILL // 10, "school": np.where(BILL < 100, PAYMENT // 90, PAYMENT // 9)})
+    texts = ["age < 10 implies school <= age + 9", "age >= 80 implies school >= 1"]
+    made = shuffle_codes(learn(frame, texts, on_violation="keep"), frame)
+    young = made["age"] < 10
+    assert (made["school"] <= made["age"] + 9)[young].all()
+    assert (made["school"] > 18)[~young].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("state == 'paid' implies bill + payment <= age", "there is no column 'age'"),
+        (
+            "state == 'paid' implies bill + 1 <= payment + state",
+            "needs numbers, dates or durations in 'state'",
+        ),
+        ("state == 'paid' implies state <= 3", "on both sides"),
+        ("bill > 5 implies state <= 3", "no row of X has there"),
+        ("state == 'paid' implies payment > bill", "does not hold in"),
+    ],
+)
+def test_rules_of_some_rows_that_cannot_be_kept_are_refused(text, says):
+    with pytest.raises(InputError, match=says):
+        learn(EQUAL, [text])
+
+
+def test_rules_of_some_rows_are_compared():
+    new = ORDER.assign(payment=np.where(IS_PAID & (np.arange(N) < 400), 0, ORDER["payment"]))
+    table = rules(ORDER, new).set_index("formula")
+    found = table.loc["state == 'paid' implies bill <= payment"]
+    assert found["real"] == 1
+    assert found["new"] == 1 - (IS_PAID & (np.arange(N) < 400)).mean()
