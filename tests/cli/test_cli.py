@@ -120,8 +120,8 @@ BAD_RULES = {
     "a sum >= a": "A name that is no plain word needs backticks: `a sum`",
     "y -> a": "'y -> a' names 'y', the column of classes. Name the other columns only",
     "auto": "there is no column 'auto'",
-    "nearly == a + 2 * b": "does not hold in 1 of 60 rows of X (rows 7 by position). Correct these rows, "
-    "leave the relation out, or pass --on-violation keep to keep it with its exceptions.\n",
+    "nearly == a + 2 * b": "does not hold in 1 of 60 rows of X (rows 7; row 0 is the first). Correct "
+    "these rows, leave the relation out, or pass --on-violation keep to keep it with its exceptions.\n",
 }
 
 

@@ -124,14 +124,16 @@ def column_options(options: Namespace) -> dict[str, Any]:
     }
 
 
-def _say_relations(augmenter: VAEAugmenter) -> None:
+def _say_relations(augmenter: VAEAugmenter, start: str = "\n  ", between: str = "\n  ") -> None:
     """Print the first rules between columns that new rows keep."""
-    formulas = augmenter.relations_["formula"].tolist()
+    table = augmenter.relations_
+    # Cells that are equal now and then are a share, which single rows do not keep or break.
+    formulas = table.loc[table["kind"] != "partial equality", "formula"].tolist()
     if not formulas:
         return
-    shown = "\n".join(f"  {formula}" for formula in formulas[:_MOST_RELATIONS])
-    more = f"\n  and {len(formulas) - _MOST_RELATIONS:,} more" if len(formulas) > _MOST_RELATIONS else ""
-    print(f"New rows keep {count(len(formulas), 'rule')} between columns:\n{shown}{more}")
+    more = len(formulas) - _MOST_RELATIONS
+    shown = formulas[:_MOST_RELATIONS] + ([f"and {more:,} more"] if more > 0 else [])
+    print(f"New rows keep {count(len(formulas), 'rule')} between columns:{start}{between.join(shown)}")
 
 
 def sample(options: Namespace) -> None:
@@ -160,10 +162,12 @@ def sample(options: Namespace) -> None:
             note(remark)
         write_frame(options.out, frame)
         print(f"Wrote {options.out}: {made}")
+        _say_relations(augmenter, " ", "; ")
         return
     start = perf_counter()
     folder = _fill_folder(augmenter, options, y=label, **how)
     print(f"Filled {folder}: {made}, {perf_counter() - start:.1f} s")
+    _say_relations(augmenter, " ", "; ")
 
 
 def _fill_folder(augmenter: VAEAugmenter, options: Namespace, **how: Any) -> Path:

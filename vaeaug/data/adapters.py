@@ -21,6 +21,7 @@ from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
 from vaeaug.utils.rows import append_rows
 from vaeaug.utils.validation import (
+    check_weights,
     errors_of_ours,
     refuse_other_forms,
     refuse_repeated_columns,
@@ -49,18 +50,21 @@ class TableIntake:
         self.home = home
 
     @classmethod
-    def fit(cls, estimator: Any, X: Any, y: Any = None) -> tuple[TableIntake, np.ndarray]:
+    def fit(
+        cls, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[TableIntake, np.ndarray]:
         """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
         refuse_other_forms(X)
         home, X = Home.of(X), to_pandas(X)
         X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
+        weights = check_weights(sample_weight, len(X))
         codec = TableCodec(
             estimator.categorical_features,
             max_bins=bins_for(len(X)),
             id_columns=estimator.id_columns,
             relations=estimator.relations,
             on_violation=estimator.on_violation,
-        ).fit(X, group_rows(y, len(X)))
+        ).fit(X, group_rows(y, len(X)), None if weights is None else weights > 0)
         intake = cls(codec, home)
         intake.describe(estimator)
         return intake, codec.encode(X)
@@ -219,14 +223,14 @@ Intake = TableIntake | ImageIntake
 INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
 
 
-def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any]:
+def open_intake(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> tuple[Intake, np.ndarray, Any]:
     """Choose the intake for the training data, fit it, and return it with the encoded rows and the labels.
 
     Parameters
     ----------
     estimator : VAEAugmenter
         Its parameters say how data is to be read; it is told the number and names of features.
-    X, y : as in fit
+    X, y, sample_weight : as in fit
 
     Returns
     -------
@@ -249,6 +253,6 @@ def open_intake(estimator: Any, X: Any, y: Any) -> tuple[Intake, np.ndarray, Any
         raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
     if estimator.image_shape is None and not holds_images(X):
         X, y = take_labels(X, y)
-        return *TableIntake.fit(estimator, X, y), y
+        return *TableIntake.fit(estimator, X, y, sample_weight), y
     data = open_images(X, y)
     return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

@@ -147,7 +147,7 @@ def gather_data(estimator: Any, X: Any, y: Any, sample_weight: Any, session: Ses
             weights,
             stream,
         )
-    intake, x, y = open_intake(estimator, X, y)
+    intake, x, y = open_intake(estimator, X, y, sample_weight)
     context = ContextCodec().fit(y)
     c = encode_labels(context, y, len(x))
     weights = check_weights(sample_weight, len(x))

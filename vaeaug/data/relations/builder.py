@@ -15,11 +15,12 @@ from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
 from vaeaug.data.relations.limits import Fill, Limit
 from vaeaug.data.relations.plans import Keep, Plan, Step
+from vaeaug.data.relations.ranges import bound_terms
 from vaeaug.data.relations.rounding import is_same, round_to, snap_to
+from vaeaug.data.relations.search.implications import Implied
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
 
 if TYPE_CHECKING:
-    from vaeaug.data.relations.search.implications import Implied
     from vaeaug.data.relations.search.sample import Candidate
 
 __all__ = ["Builder", "Rule"]
@@ -124,7 +125,12 @@ class Builder:
             function = Lookup.learn(function.sources, [numbers[j] for j in function.sources], numbers[target])
             candidate = replace(candidate, function=function)
         plan = self.plans.get(target, Plan(target))
-        if plan.is_computed or self._is_said(candidate) or not self._is_acyclic(target, candidate.sources):
+        if self._is_said(candidate):
+            return False
+        if origin == "declared" and is_bound and self._follows(candidate):
+            self._note(candidate, int(self.breaks(candidate).sum()), origin, "follows from another rule")
+            return True
+        if plan.is_computed or not self._is_acyclic(target, candidate.sources):
             return False
         if plan.step is not None and not is_bound:
             return False
@@ -154,12 +160,9 @@ class Builder:
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
         self.plans[target] = plan
         self._make_room(plan)
-        columns = tuple(self.names[j] for j in dict.fromkeys((*candidate.sources, target)))
-        kind = candidate.kind if candidate.when is None else "implication"
-        exceptions = int(broken.sum()) if candidate.kind in _EXACT else 0
-        rows = broken.size - (exceptions or int(broken.sum()) * (candidate.kind == "partial equality"))
-        self.taken.append(candidate)
-        self.rules.append(Rule(kind, columns, candidate.text, rows, exceptions, origin, kept))
+        if candidate.kind == "equation" and isinstance(function, Arithmetic):
+            self._keep_in_range(target, function)
+        self._note(candidate, int(broken.sum()), origin, kept)
         return True
 
     def add_implied(self, implied: Implied, origin: str = "found") -> bool:
@@ -179,12 +182,7 @@ class Builder:
         plan = replace(plan, fills=(*plan.fills, fill))
         self.plans[target] = self._show_exceptions(plan) if broken else plan
         self._make_room(self.plans[target])
-        columns = tuple(self.names[j] for j in dict.fromkeys((fill.when.source, *fill.sources, target)))
-        kept = "the value is set where it is implied"
-        self.taken.append(implied)
-        self.rules.append(
-            Rule("implication", columns, implied.text, len(applies) - broken, broken, origin, kept)
-        )
+        self._note(implied, broken, origin, "the value is set where it is implied")
         return True
 
     def name_rows(self, rows: np.ndarray) -> str:
@@ -206,6 +204,27 @@ class Builder:
             if j not in self._numbers:
                 self._numbers[j] = self.views[j].read(self._columns[j])
         return self._numbers
+
+    def _note(self, item: Candidate | Implied, broken: int, origin: str, kept: str) -> None:
+        """Note what was taken, as users read it."""
+        rows, text, exceptions = len(self._columns[0]), item.text, broken
+        if isinstance(item, Implied):
+            kind, sources = "implication", item.fill.sources
+        else:
+            kind, sources = item.kind if item.when is None else "implication", item.sources
+            exceptions = broken if item.kind in _EXACT else 0
+        if kind == "partial equality":
+            rows -= broken
+            text = f"{text} in {rows / len(self._columns[0]):.1%} of rows"
+        columns = tuple(self.names[j] for j in dict.fromkeys((*sources, item.target)))
+        self.taken.append(item)
+        self.rules.append(Rule(kind, columns, text, rows - exceptions, exceptions, origin, kept))
+
+    def _follows(self, candidate: Candidate) -> bool:
+        """Whether one of the columns of an order is computed from all its others."""
+        columns = {candidate.target, *candidate.sources}
+        plans = [self.plans[j] for j in columns if j in self.plans and self.plans[j].is_computed]
+        return any(columns - {plan.target} <= plan.sources for plan in plans)
 
     def _is_said(self, item: Candidate | Implied) -> bool:
         return any(rule.text == item.text for rule in self.rules)
@@ -249,6 +268,12 @@ class Builder:
         found, counts = np.unique(others, return_counts=True)
         return float(found[counts.argmax()]) if found.size else np.nan
 
+    def _keep_in_range(self, target: int, function: Arithmetic) -> None:
+        """Bound what a column is the sum of, so that its dtype holds the sum."""
+        columns = {name: self.read([j])[j] for name, j in function.names.items()}
+        for name, text, is_lower in bound_terms(function.formula, columns, self.views[target].limits):
+            self.bound(function.names[name], Limit(Arithmetic(text, function.names), is_lower))
+
     def _make_room(self, plan: Plan) -> None:
         """Keep the lower bounds of a column below its upper ones: bound the column that one of them is.
 
@@ -270,8 +295,11 @@ class Builder:
     def _bound(self, bounded: Limit, by: Limit) -> bool:
         """Bound the column that is a bound by another bound of the same column; return whether it is now."""
         (j,) = bounded.function.sources
+        return self.bound(j, replace(by, when=by.when or bounded.when, margin=0.0, has_exceptions=False))
+
+    def bound(self, j: int, limit: Limit) -> bool:
+        """Bound a column where all rows keep to it; return whether it is now."""
         plan, decimals = self.plans.get(j, Plan(j)), self.views[j].decimals
-        limit = replace(by, when=by.when or bounded.when, margin=0.0, has_exceptions=False)
         if any(own.says_same(limit) for own in plan.limits):
             return True
         if plan.is_computed or not self._is_acyclic(j, limit.sources):

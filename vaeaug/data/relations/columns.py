@@ -117,6 +117,15 @@ class ColumnView:
         return values if self.decimals is None else np.round(values, self.decimals) + 0.0
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest number of the dtype; infinite where it has none."""
+        storage = getattr(self._inner, "storage_", None)
+        plain = getattr(getattr(storage, "dtype", None), "numpy_dtype", getattr(storage, "dtype", None))
+        if self.kind != NUMBER or not isinstance(plain, np.dtype) or plain.kind not in "iu":
+            return -np.inf, np.inf
+        return float(np.iinfo(plain).min), float(np.iinfo(plain).max)
+
+    @property
     def allows_missing(self) -> bool:
         """Whether the dtype has a place for missing values."""
         if self._is_level:

@@ -90,9 +90,9 @@ class Limit:
     when: When | None = None
 
     @property
-    def sources(self) -> set[int]:
+    def sources(self) -> tuple[int, ...]:
         """Columns that must be known before."""
-        return {*self.function.sources, *([] if self.when is None else [self.when.source])}
+        return (*([] if self.when is None else [self.when.source]), *self.function.sources)
 
     def says_same(self, other: Limit) -> bool:
         """Whether two bounds are one."""
@@ -173,9 +173,9 @@ class Fill:
     has_exceptions: bool = False
 
     @property
-    def sources(self) -> set[int]:
+    def sources(self) -> tuple[int, ...]:
         """Columns that must be known before."""
-        return {self.when.source, *([] if self.function is None else self.function.sources)}
+        return (self.when.source, *(() if self.function is None else self.function.sources))
 
     def find(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         """Return what the column is where the condition is met, float64 of shape (n,) or ()."""

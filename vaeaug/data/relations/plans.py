@@ -126,7 +126,7 @@ class Plan:
         """Columns that must be known before this one."""
         read = set() if self.step is None else set(self.step.function.sources)
         for part in _join(self.limits, self.fills):
-            read |= part.sources
+            read.update(part.sources)
         return read
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from vaeaug.data.relations.builder import Builder, Rule
 from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.declared import parse_relations
 from vaeaug.data.relations.declaring import declare
+from vaeaug.data.relations.objects import Dependence, Equation, Order, Relation
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.search.conditional import find_conditional
 from vaeaug.data.relations.search.equalities import find_equalities
 from vaeaug.data.relations.search.equations import find_equations
 from vaeaug.data.relations.search.implications import Implied, find_implications
 from vaeaug.data.relations.search.lookups import find_lookups
-from vaeaug.data.relations.search.near import find_near_equations
+from vaeaug.data.relations.search.near import NEAR, find_near_equations
 from vaeaug.data.relations.search.orders import find_orders
 from vaeaug.data.relations.search.sample import Candidate, Sample
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
@@ -52,6 +53,11 @@ class Columns:
     series: Sequence[pd.Series]
     names: Sequence[str]
     groups: np.ndarray | None = None
+
+    def choose(self, rows: np.ndarray) -> Columns:
+        """Return the rows that a mask names."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, series=[series[rows] for series in self.series], groups=groups)
 
 
 class Relations:
@@ -214,29 +220,69 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
         ColumnView(codec).learn(series) for codec, series in zip(table.codecs, table.series, strict=True)
     ]
     builder = Builder(views, table.names, table.series)
-    for relation in declared:
-        declare(builder, relation, on_violation)
+    sample, found = None, []
     if "auto" in listed and len(views) > 1 and len(table.series[0]) >= _FEWEST_ROWS:
         sample = Sample.draw(views, table.names, table.series, table.groups)
-        candidates = [candidate for find in _SEARCHES for candidate in find(sample)]
-        candidates.sort(key=lambda candidate: candidate.rank)
-        for candidate in candidates:
-            if candidate.keep is not None:
-                builder.add(candidate, needs_room=True)
-        implied = find_implications(sample, builder.list_computed())
-        for implication in sorted(implied, key=lambda implied: implied.rank):
-            builder.add_implied(implication)
-        # Bounds come last: either column of an order may be moved, best one that nothing else decides on.
-        bounds = [candidate for candidate in candidates if candidate.kind == "order"]
-        conditional = sorted(find_conditional(sample, builder.list_computed()), key=lambda found: found.rank)
-        for found in conditional:
-            if isinstance(found, Implied):
-                builder.add_implied(found)
-        bounds += [found for found in conditional if isinstance(found, Candidate)]
-        for needs_room in (True, False):
-            for candidate in bounds:
-                builder.add(candidate, needs_room=needs_room)
+        found = [candidate for find in _SEARCHES for candidate in find(sample)]
+        found.sort(key=lambda candidate: candidate.rank)
+    _declare_all(builder, declared, found, on_violation)
+    if sample is not None:
+        _add_found(builder, sample, found)
     return builder
+
+
+def _declare_all(
+    builder: Builder, declared: Sequence[Relation], found: Sequence[Candidate], on_violation: str
+) -> None:
+    """Take declared relations; an order that follows from an exact rule comes after that rule."""
+    rules = [set(one.columns) for one in declared if isinstance(one, Equation | Dependence)]
+    exact = [
+        (candidate, {builder.names[j] for j in (candidate.target, *candidate.sources)})
+        for candidate in found
+        if candidate.kind in ("equation", "dependence")
+    ]
+    later = [
+        one
+        for one in declared
+        if isinstance(one, Order)
+        and any(set(one.columns) <= columns for columns in (*rules, *(columns for _, columns in exact)))
+    ]
+    for relation in declared:
+        if relation not in later:
+            declare(builder, relation, on_violation)
+    for candidate, columns in exact:
+        if any(set(relation.columns) <= columns for relation in later):
+            builder.add(candidate)
+    for relation in later:
+        declare(builder, relation, on_violation)
+
+
+def _add_found(builder: Builder, sample: Sample, found: Sequence[Candidate]) -> None:
+    """Take what was found, and look for the rest in what is still open."""
+    modelled = [candidate for candidate in found if candidate.keep is not None]
+    first = [candidate for candidate in modelled if candidate.rank < NEAR]
+    refused = {candidate.target for candidate in first if not builder.add(candidate, needs_room=True)}
+    # A near equation shuts out those that compute its sources; these are solved for what is still open.
+    chained = find_near_equations(
+        sample, lambda target, sources: target in refused and builder.can_take(target, sources)
+    )
+    for candidate in chained if refused else ():
+        builder.add(candidate)
+    for candidate in modelled:
+        if candidate.rank >= NEAR:
+            builder.add(candidate, needs_room=True)
+    for implied in sorted(find_implications(sample, builder.list_computed()), key=lambda one: one.rank):
+        builder.add_implied(implied)
+    # Bounds come last: either column of an order may be moved, best one that nothing else decides on.
+    bounds = [candidate for candidate in found if candidate.kind == "order"]
+    for item in sorted(find_conditional(sample, builder.list_computed()), key=lambda one: one.rank):
+        if isinstance(item, Implied):
+            builder.add_implied(item)
+        else:
+            bounds.append(item)
+    for needs_room in (True, False):
+        for candidate in bounds:
+            builder.add(candidate, needs_room=needs_room)
 
 
 def name_columns(labels: pd.Index | None, count: int) -> list[str]:

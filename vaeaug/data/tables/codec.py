@@ -101,7 +101,7 @@ class TableCodec:
         self.relations = relations
         self.on_violation = on_violation
 
-    def fit(self, X: Any, groups: np.ndarray | None = None) -> TableCodec:
+    def fit(self, X: Any, groups: np.ndarray | None = None, counted: np.ndarray | None = None) -> TableCodec:
         """Learn every column; return self. ``X`` is not changed.
 
         Parameters
@@ -109,6 +109,8 @@ class TableCodec:
         X : DataFrame or array-like of shape (n, d)
         groups : ndarray of int64, shape (n,), optional
             Class of each row: a relation that a class breaks is none.
+        counted : ndarray of bool, shape (n,), optional
+            Rows that relations are about; None for all.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class TableCodec:
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
         parts: list[tuple[pd.Series, np.ndarray | None]] = [(series, None) for series in split_columns(table)]
         self._learn(columns, dtype, parts, is_whole=True)
-        return self.relate([series for series, _ in parts], groups)
+        return self.relate([series for series, _ in parts], groups, counted)
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
         """Learn the columns of a frame that is too long for memory from what was counted in it; return self.
@@ -196,7 +198,12 @@ class TableCodec:
             warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
         return self
 
-    def relate(self, columns: Sequence[pd.Series], groups: np.ndarray | None = None) -> TableCodec:
+    def relate(
+        self,
+        columns: Sequence[pd.Series],
+        groups: np.ndarray | None = None,
+        counted: np.ndarray | None = None,
+    ) -> TableCodec:
         """Look for relations, and learn what the model sees in place of the columns they change; return self.
 
         Parameters
@@ -205,6 +212,8 @@ class TableCodec:
             Rows of training, column by column.
         groups : ndarray of int64, shape (n,), optional
             Class of each row.
+        counted : ndarray of bool, shape (n,), optional
+            Rows in which relations are looked for; None for all.
 
         Raises
         ------
@@ -214,9 +223,10 @@ class TableCodec:
         if self.relations is None:
             return self
         names = name_columns(self.columns_, len(columns))
-        self.relations_ = Relations.learn(
-            self.relations, Columns(self.codecs_, columns, names, groups), self.on_violation
-        )
+        table = Columns(self.codecs_, columns, names, groups)
+        if counted is not None and not counted.all():
+            table = table.choose(counted)
+        self.relations_ = Relations.learn(self.relations, table, self.on_violation)
         seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins)
         for j in self.relations_.changes:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)

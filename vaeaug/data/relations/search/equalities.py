@@ -46,7 +46,7 @@ def find_equalities(sample: Sample) -> Iterator[Candidate]:
             fits[i] = False
             for k in np.flatnonzero(fits):
                 source = write_name(sample.names[members[k]])
-                shown = f"{write_name(sample.names[target])} == {source} in {share[k]:.1%} of rows"
+                shown = f"{write_name(sample.names[target])} and {source} are equal"
                 function = Arithmetic(source, sample.positions)
                 yield Candidate(
                     "partial equality", int(target), function, shown, Keep.MARKED, 20 - float(share[k])

@@ -43,7 +43,7 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
                 function = Arithmetic(rounded, sample.positions)
                 hits = sample.holds(function, target)
                 if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits):
-                    shown = f"{write_name(sample.names[target])} == {rounded}"
+                    shown = f"{write_name(sample.names[target])} == {function.formula}"
                     # What is derived from others mostly stands after them.
                     rank = 0.1 * count - 1e-6 * target
                     yield Candidate("equation", target, function, shown, Keep.COMPUTED, rank)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -12,7 +12,10 @@ from vaeaug.data.relations.functions import Arithmetic
 from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.search.sample import Candidate, Sample
 
-__all__ = ["find_near_equations"]
+__all__ = ["NEAR", "find_near_equations"]
+
+#: Ranks of near equations lie below this.
+NEAR = 11.0
 
 _MOST_COLUMNS, _MOST_SOURCES, _DEGREE = 120, 3, 3
 _FEWEST_LEVELS, _HIGHEST_PEAK, _HIGHEST_AT_AN_END, _MOST_MISSING = 60, 0.05, 0.2, 0.3
@@ -28,17 +31,27 @@ _SAID = 1e-3  # of a column of spread 1, what is left of one that others give
 #: must be; how far beyond its 95 % quantile a ratio that piles up at a bound goes, from the median.
 _STRAIGHT, _POWERS, _NEAR_POWER, _SHARP = 0.97, (0.5, 1.0, 2.0, 3.0), 0.06, 0.5
 
+#: Of a target and its sources.
+CanTake = Callable[[int, tuple[int, ...]], bool]
 
-def find_near_equations(sample: Sample) -> Iterator[Candidate]:
+
+def find_near_equations(sample: Sample, can_take: CanTake | None = None) -> Iterator[Candidate]:
     """Yield columns that a polynomial of up to three others gives but for a small remainder.
 
     Positive columns are taken by their logarithms: products, quotients and powers are straight lines then.
+
+    Parameters
+    ----------
+    sample : Sample
+    can_take : callable, optional
+        Whether a column may be made to follow from others, asked anew for each column; without it all may.
     """
     # What lies beyond the range is moved to its ends, so a peak there comes back; one between is lost.
     most = np.where(
         [_peaks_at_an_end(column) for column in sample.values.T], _HIGHEST_AT_AN_END, _HIGHEST_PEAK
     )
-    smooth = (sample.levels >= _FEWEST_LEVELS) & (sample.peak <= most)
+    spikes = np.array([_measure_spike(column) for column in sample.values.T])
+    smooth = (sample.levels >= _FEWEST_LEVELS) & (spikes <= most)
     numbers = sample.of_kind("number")
     numbers = numbers[np.isnan(sample.values[:, numbers]).mean(axis=0) <= _MOST_MISSING]
     targets = [j for j in numbers if smooth[j]][:_MOST_COLUMNS]
@@ -57,21 +70,26 @@ def find_near_equations(sample: Sample) -> Iterator[Candidate]:
         centre, scale = x.mean(axis=0), x.std(axis=0)
         z = (x - centre) / np.where(scale > 0, scale, 1.0)
         for k, target in enumerate(usable):
-            if target in targets:
-                yield from _fit(sample, z, k, usable, (centre, scale), is_log)
-        if is_log:
+            if target not in targets or (can_take is not None and not can_take(target, ())):
+                continue
+            barred = (
+                [] if can_take is None else [i for i, j in enumerate(usable) if not can_take(target, (j,))]
+            )
+            yield from _fit(sample, z, (k, barred), usable, (centre, scale), is_log)
+        if is_log and can_take is None:
             yield from _bound(sample, x, z, usable, set(targets))
 
 
 def _fit(
     sample: Sample,
     z: np.ndarray,
-    k: int,
+    asked: tuple[int, list[int]],
     usable: list[int],
     standard: tuple[np.ndarray, np.ndarray],
     is_log: bool,
 ) -> Iterator[Candidate]:
-    """Yield the polynomial for one column, with as few sources as do."""
+    """Yield the polynomial for one column, with as few sources as do; some columns may not be sources."""
+    k, barred = asked
     half = len(z) // 2
     own = _measure_spread(z[half:, k] - np.median(z[:, k]))
     chosen: list[int] = []
@@ -81,7 +99,7 @@ def _fit(
         # What a source adds is what earlier ones do not say of it already.
         size = np.sqrt(np.square(left).mean(axis=0))
         match = np.abs(left[:, k] @ left) / np.where(size > _SAID, size, np.inf)
-        match[[k, *chosen]] = -1
+        match[[k, *barred, *chosen]] = -1
         if match.max() <= 0:
             # The other columns add nothing, or are constant where no cell is missing.
             break
@@ -147,6 +165,14 @@ def _peaks_at_an_end(column: np.ndarray) -> bool:
     """Whether the commonest value is the smallest or the largest."""
     found, counts = np.unique(column[~np.isnan(column)], return_counts=True)
     return found.size > 0 and counts.argmax() in (0, found.size - 1)
+
+
+def _measure_spike(column: np.ndarray) -> float:
+    """Return by how much the share of a value exceeds that of its neighbours, at most."""
+    counts = np.unique(column[~np.isnan(column)], return_counts=True)[1]
+    beside = np.pad(counts, 1)
+    excess = counts - (beside[:-2] + beside[2:]) / 2
+    return float(excess.max() / counts.sum()) if counts.size else 0.0
 
 
 def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:

@@ -66,9 +66,9 @@ class Candidate:
     when: When | None = None
 
     @property
-    def sources(self) -> set[int]:
+    def sources(self) -> tuple[int, ...]:
         """Columns that must be known before the target."""
-        return {*self.function.sources, *([] if self.when is None else [self.when.source])}
+        return (*(() if self.when is None else [self.when.source]), *self.function.sources)
 
 
 @dataclass
