@@ -123,3 +123,42 @@ def test_rules_of_some_rows_are_compared():
     found = table.loc["state == 'paid' implies bill <= payment"]
     assert found["real"] == 1
     assert found["new"] == 1 - (IS_PAID & (np.arange(N) < 400)).mean()
+
+
+def make_two_sources() -> pd.DataFrame:
+    """Return rows in which two columns never say two things about a third."""
+    first, second = RNG.choice(list("xyz"), N), RNG.choice(list("pqr"), N)
+    second = np.where((first == "x") & (second == "p"), "q", second)
+    value = np.select([first == "x", second == "p"], [5, 2_000], BILL + 9)
+    return pd.DataFrame({"first": first, "second": second, "value": value})
+
+
+@pytest.mark.parametrize(
+    "relations", ["auto", ["first == 'x' implies value == 5", "second == 'p' implies value == 2000"]]
+)
+def test_two_values_of_one_column_do_not_meet_in_a_row(relations):
+    frame = make_two_sources()
+    codec = learn(frame, relations)
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    made = shuffle_codes(codec, frame)
+    assert (made["value"] == 5)[made["first"] == "x"].all()
+    assert (made["value"] == 2000)[made["second"] == "p"].all()
+    assert {"x", "p"} <= set(made["first"]) | set(made["second"])
+
+
+def test_a_value_that_is_set_keeps_the_orders_of_its_column():
+    frame = pd.DataFrame({"kind": STATE, "low": BILL, "high": BILL + PAYMENT})
+    frame.loc[IS_PAID, ["low", "high"]] = np.column_stack([BILL[IS_PAID] // 9, np.full(IS_PAID.sum(), 100)])
+    codec = learn(frame, ["low <= high", "kind == 'paid' implies high == 100"])
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    made = shuffle_codes(codec, frame)
+    assert (made["high"] == 100)[made["kind"] == "paid"].all()
+    assert (made["low"] <= made["high"]).all()
+
+
+def test_bounds_by_a_multiple_and_by_a_column_make_room_for_each_other():
+    frame = pd.DataFrame({"low": BILL, "size": BILL + PAYMENT})
+    frame["value"] = frame["low"] + (2 * frame["size"] - frame["low"]) * (BILL % 7) // 7
+    codec = learn(frame, ["low <= value", "value <= 2 * size"])
+    made = shuffle_codes(codec, frame)
+    assert ((made["low"] <= made["value"]) & (made["value"] <= 2 * made["size"])).all()

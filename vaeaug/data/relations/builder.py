@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
-from vaeaug.data.relations.limits import Fill, Limit
+from vaeaug.data.relations.limits import Fill, Limit, When
 from vaeaug.data.relations.plans import Keep, Plan, Step
 from vaeaug.data.relations.ranges import bound_terms
 from vaeaug.data.relations.rounding import is_same, round_to, snap_to
@@ -185,6 +185,30 @@ class Builder:
         self._note(implied, broken, origin, "the value is set where it is implied")
         return True
 
+    def part_conditions(self) -> None:
+        """Keep conditions apart that would set a column to two values: the later one's column gives way."""
+        for plan in list(self.plans.values()):
+            fixed = [fill for fill in plan.fills if fill.function is None and fill.own is None]
+            for one, other in combinations(fixed, 2):
+                if one.when.source == other.when.source or _is_equal(one.value, other.value):
+                    continue
+                if not self._part(one.when, other.when):
+                    self._part(other.when, one.when)
+
+    def _part(self, first: When, second: When) -> bool:
+        """Give a condition's column another value where the first condition is met; return whether it has."""
+        j = second.source
+        plan, numbers = self.plans.get(j, Plan(j)), self.read((j, first.source))
+        meets = first.applies(numbers)
+        if plan.is_computed or not meets.any() or (meets & second.applies(numbers)).any():
+            return False
+        if not self._is_acyclic(j, (first.source,)):
+            return False
+        levels, counts = np.unique(numbers[j][meets], return_counts=True)
+        fill = Fill(first, float(levels[counts.argmax()]), own=second)
+        self.plans[j] = replace(plan, fills=(*plan.fills, fill))
+        return True
+
     def name_rows(self, rows: np.ndarray) -> str:
         """Return the first rows of a list as an error names them: by their labels, where these say more."""
         index, more = self._columns[0].index, ", ..." if rows.size > _MOST_NAMED else ""
@@ -282,6 +306,7 @@ class Builder:
         set_values = [
             Limit(fill.function or Arithmetic(repr(fill.value), {}), is_lower, when=fill.when)
             for fill in plan.fills
+            if fill.own is None
             for is_lower in (True, False)
             if fill.function is not None or np.isfinite(fill.value)
         ]
@@ -368,6 +393,10 @@ def _leaves_no_room(candidate: Candidate, plan: Plan) -> bool:
         limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
         for limit in plan.limits
     )
+
+
+def _is_equal(one: float, other: float) -> bool:
+    return one == other or (np.isnan(one) and np.isnan(other))
 
 
 def _is_column(function: Function) -> bool:

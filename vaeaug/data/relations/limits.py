@@ -164,6 +164,8 @@ class Fill:
         if only these rows have it. Beside a function it sees the column itself.
     has_exceptions : bool
         Whether rows of training meet the condition and have another value.
+    own : When or None
+        What the column itself must be to be set: no row of training is so where ``when`` is met.
     """
 
     when: When
@@ -171,6 +173,7 @@ class Fill:
     function: Function | None = None
     stand_in: float = np.nan
     has_exceptions: bool = False
+    own: When | None = None
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -187,6 +190,7 @@ class Fill:
         """Return everything as a JSON-able dict and plain arrays."""
         function, arrays = (None, {}) if self.function is None else self.function.state()
         meta = {**self.when.state(), "function": function, "has_exceptions": self.has_exceptions}
+        meta["own"] = None if self.own is None else self.own.state()
         return {**meta, "value": write_number(self.value), "stand_in": write_number(self.stand_in)}, arrays
 
     @classmethod
@@ -199,6 +203,7 @@ class Fill:
             None if function is None else function_from_state(function, arrays),
             float(meta["stand_in"]),
             bool(meta["has_exceptions"]),
+            None if meta.get("own") is None else When.from_state(meta["own"]),
         )
 
 

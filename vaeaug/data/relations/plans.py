@@ -153,6 +153,8 @@ class Plan:
             if limit.has_exceptions:
                 seen = np.where(limit.is_broken(values, columns, decimals), own - self.shift, seen)
         for fill in self.fills:
+            if fill.own is not None:
+                continue
             shown = own if fill.function is not None else np.full(own.shape, fill.stand_in)
             if fill.has_exceptions:
                 holds = is_same(values, fill.find(columns, decimals), decimals)
@@ -176,6 +178,8 @@ class Plan:
         for fill in self.fills:
             is_spared = is_exception & fill.has_exceptions
             is_set = fill.when.applies(columns) & ~is_spared
+            if fill.own is not None:
+                is_set &= fill.own.applies({self.target: values})
             values = np.where(is_set, fill.find(columns, decimals), values)
         return values
 

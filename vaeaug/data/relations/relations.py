@@ -228,6 +228,7 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
     _declare_all(builder, declared, found, on_violation)
     if sample is not None:
         _add_found(builder, sample, found)
+    builder.part_conditions()
     return builder
 
 

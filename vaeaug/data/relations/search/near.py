@@ -24,6 +24,8 @@ _ROUGH = (
 )
 #: Largest spread of what is left, as a share of the column's own spread.
 _LEFT = 0.15
+#: ... and of a column that takes what is open after others were chosen: the remainders of a chain add up.
+_LEFT_IN_CHAINS = 0.07
 _GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
 _FEWEST_ROWS_A_TERM = 15
 _SAID = 1e-3  # of a column of spread 1, what is left of one that others give
@@ -72,9 +74,9 @@ def find_near_equations(sample: Sample, can_take: CanTake | None = None) -> Iter
         for k, target in enumerate(usable):
             if target not in targets or (can_take is not None and not can_take(target, ())):
                 continue
-            barred = (
-                [] if can_take is None else [i for i, j in enumerate(usable) if not can_take(target, (j,))]
-            )
+            barred = None
+            if can_take is not None:
+                barred = [i for i, j in enumerate(usable) if not can_take(target, (j,))]
             yield from _fit(sample, z, (k, barred), usable, (centre, scale), is_log)
         if is_log and can_take is None:
             yield from _bound(sample, x, z, usable, set(targets))
@@ -83,7 +85,7 @@ def find_near_equations(sample: Sample, can_take: CanTake | None = None) -> Iter
 def _fit(
     sample: Sample,
     z: np.ndarray,
-    asked: tuple[int, list[int]],
+    asked: tuple[int, list[int] | None],
     usable: list[int],
     standard: tuple[np.ndarray, np.ndarray],
     is_log: bool,
@@ -99,7 +101,7 @@ def _fit(
         # What a source adds is what earlier ones do not say of it already.
         size = np.sqrt(np.square(left).mean(axis=0))
         match = np.abs(left[:, k] @ left) / np.where(size > _SAID, size, np.inf)
-        match[[k, *barred, *chosen]] = -1
+        match[[k, *(barred or ()), *chosen]] = -1
         if match.max() <= 0:
             # The other columns add nothing, or are constant where no cell is missing.
             break
@@ -119,7 +121,7 @@ def _fit(
             size = _measure_spread((z[:, k] - design @ weights)[half:]) / max(own, 1e-12)
             if size < _GAIN * best:
                 best, found = size, (list(chosen), terms, weights)
-    if found is None or best > _LEFT:
+    if found is None or best > (_LEFT if barred is None else _LEFT_IN_CHAINS):
         return
     text = _write(sample, found, usable, standard, k, is_log)
     function = Arithmetic(text, sample.positions)
