@@ -44,6 +44,7 @@ def find_conditional(sample: Sample, taken: set[int]) -> Iterator[Candidate | Im
         return
     for kind in sorted({sample.views[j].kind for j in sample.numeric} - {"flag"}):
         members = sample.of_kind(kind)
+        members = members[sample.levels[members] > 2]
         if members.size > _MOST_COLUMNS:
             members = np.sort(members[np.argsort(-sample.levels[members], kind="stable")[:_MOST_COLUMNS]])
         if members.size > 1:

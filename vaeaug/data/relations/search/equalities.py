@@ -37,14 +37,19 @@ def find_equalities(sample: Sample) -> Iterator[Candidate]:
         dealt = values[sample.rng.permutation(len(values))]
         for i, target in enumerate(members):
             hits = (values[:, [i]] == values).sum(axis=0)
-            chance = ((values[:, [i]] == dealt).sum(axis=0) + 1) / (len(values) + 1)
-            # None of none is no news.
-            rare = (hits > 0) & (bdtrc(hits - 1, len(values), chance) < LEVEL / members.size**2)
             share = hits / len(values)
-            rare &= hits > _MORE_THAN_BESIDE * _count_beside(sample, values, i, members)
-            fits = rare & (share >= _LEAST_SHARE) & (share >= 5 * chance) & (share <= _MOST_SHARE)
-            fits[i] = False
-            for k in np.flatnonzero(fits):
+            often = (share >= _LEAST_SHARE) & (share <= _MOST_SHARE)
+            often[i] = False
+            if not often.any():
+                continue
+            others = np.flatnonzero(often)
+            chance = ((values[:, [i]] == dealt[:, others]).sum(axis=0) + 1) / (len(values) + 1)
+            rare = (share[others] >= 5 * chance) & (
+                bdtrc(hits[others] - 1, len(values), chance) < LEVEL / members.size**2
+            )
+            others = others[rare]
+            beside = _count_beside(sample, values[:, [i, *others]], members[[i, *others]])
+            for k in others[hits[others] > _MORE_THAN_BESIDE * beside]:
                 source = write_name(sample.names[members[k]])
                 shown = f"{write_name(sample.names[target])} and {source} are equal"
                 function = Arithmetic(source, sample.positions)
@@ -53,13 +58,13 @@ def find_equalities(sample: Sample) -> Iterator[Candidate]:
                 )
 
 
-def _count_beside(sample: Sample, values: np.ndarray, i: int, members: np.ndarray) -> np.ndarray:
-    """Return how many values of a column lie one step beside those of the others, mean of both sides."""
-    decimals = [sample.decimals(int(j)) for j in (members[i], *members)]
+def _count_beside(sample: Sample, values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Return how many values of the first column lie one step beside the others', mean of both sides."""
+    decimals = [sample.decimals(int(j)) for j in members]
     if decimals[0] is None:
-        return np.zeros(members.size)
+        return np.zeros(members.size - 1)
     step = 10.0 ** -np.array([min(decimals[0], 9 if own is None else own) for own in decimals[1:]])
-    distance = np.abs(values - values[:, [i]])
+    distance = np.abs(values[:, 1:] - values[:, [0]])
     return np.asarray((np.abs(distance - step) < 0.1 * step).sum(axis=0) / 2)
 
 

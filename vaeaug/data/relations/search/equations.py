@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -10,7 +11,8 @@ import numpy as np
 from vaeaug.data.relations.formula import UNITS, write_name
 from vaeaug.data.relations.functions import Arithmetic
 from vaeaug.data.relations.plans import Keep
-from vaeaug.data.relations.search.sample import Candidate, Sample
+from vaeaug.data.relations.rounding import is_same
+from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate, Sample
 
 __all__ = ["find_equations"]
 
@@ -19,8 +21,10 @@ _MOST_FOR_PAIRS = 40
 _MOST_IN_SUM, _TOTAL = 4, 500
 _STRAIGHT = 0.98  # correlation; rounding bends a line a little
 _AGREE = 0.9  # of the probes that have all values
+_NOISE = 1e-3  # units of the last place
 _DEPENDENT = 0.02
 _WHOLE = 0.02
+_UNEVEN = 0.25  # spread of slopes, as a share of the slope, beyond which a line is none; rounding makes some
 
 
 def find_equations(sample: Sample) -> Iterator[Candidate]:
@@ -42,6 +46,8 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
             for rounded in _roundings(text, sample.decimals(target)):
                 function = Arithmetic(rounded, sample.positions)
                 hits = sample.holds(function, target)
+                if hits.mean() < 1 - MOST_EXCEPTIONS:
+                    continue
                 if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits):
                     shown = f"{write_name(sample.names[target])} == {function.formula}"
                     # What is derived from others mostly stands after them.
@@ -78,12 +84,15 @@ def _propose_multiples(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[in
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = np.diff(values[:, k]) / np.diff(values[:, i])
         known = slopes[np.isfinite(slopes)]
-        slope = _shorten(float(np.median(known)), known) if known.size else 0.0
-        if not slope:
+        middle = float(np.median(known)) if known.size else 0.0
+        # Where the slope changes from row to row, no digits of it are worth a look.
+        if not middle or np.median(np.abs(known - middle)) > _UNEVEN * abs(middle):
             continue
+        slope = _shorten(middle, known)
         rest = values[:, k] - slope * values[:, i]
         constant = _shorten(float(np.nanmedian(rest)), rest, zero=float(np.nanmax(np.abs(values[:, k]))))
-        yield target, _write_sum([(slope, sample.names[source])], constant), 1
+        if _agree(values[:, k], slope * values[:, i] + constant, sample.decimals(target)):
+            yield target, _write_sum([(slope, sample.names[source])], constant), 1
 
 
 def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, int]]:
@@ -95,13 +104,15 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
     values = _probe(sample, numeric)
     first, second = np.array(list(combinations(range(numeric.size), 2))).T
     for operation, result in _combine(values[:, first], values[:, second]):
+        size = np.abs(result)
+        middles = _median(size)
         for pair, k in zip(*np.nonzero(_are_straight(result, values)), strict=True):
             a, b, target = int(numeric[first[pair]]), int(numeric[second[pair]]), int(numeric[k])
             if target in (a, b) or not _can_mix(sample, [a, b], target, "-" not in operation):
                 continue
             goal, made, decimals = values[:, k], result[:, pair], sample.decimals(target)
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(np.abs(made) >= np.nanmedian(np.abs(made)), goal / made, np.nan)
+                ratio = np.where(size[:, pair] >= middles[pair], goal / made, np.nan)
             ratio = ratio[np.isfinite(ratio)]
             if not ratio.size:
                 continue
@@ -116,10 +127,31 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
                 near = np.abs(goal - tried * made) <= slack + 1e-4 * np.abs(goal)
                 if tried and (near & known).sum() >= max(_AGREE * known.sum(), _FEWEST_PROBES):
                     short = 1.0 if tried == 1 else _shorten(factor, ratio)
+                    if not _agree(goal, short * made, decimals):
+                        continue
                     text = operation.format(write_name(sample.names[a]), write_name(sample.names[b]))
                     text = f"{unit}({text})" if unit else text
                     yield target, text if short == 1 else f"{short!r} * ({text})", 2
                     break
+
+
+def _agree(goal: np.ndarray, made: np.ndarray, decimals: int | None) -> bool:
+    """Whether most numbers are the others, rounded to decimals, rounded down or rounded up."""
+    known = np.isfinite(goal) & np.isfinite(made)
+    if not known.any():
+        return False
+    if decimals is None:
+        return bool(is_same(goal, made, None)[known].mean() >= _AGREE)
+    off = (goal - made)[known] * 10.0**decimals
+    ranges = ((-0.5, 0.5), (-1.0, 0.0), (0.0, 1.0))
+    return any(((off >= low - _NOISE) & (off <= high + _NOISE)).mean() >= _AGREE for low, high in ranges)
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Return the median of each column; NaN, without a warning, of an empty one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(values, axis=0))
 
 
 def _unit_of(sample: Sample, source: int, target: int, ratio: float) -> tuple[str, float]:

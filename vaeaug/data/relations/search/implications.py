@@ -96,9 +96,10 @@ def find_implications(sample: Sample, taken: set[int]) -> Iterator[Implied]:
         expected = rows[i] * (1 - share)
         fits = (broken <= MOST_EXCEPTIONS * rows[i]) & (broken <= _MOST_OF_CHANCE * expected)
         fits &= expected >= _FEWEST_BROKEN * sample.rows
-        fits &= bdtrc(together[i] - 1, rows[i], share) < LEVEL / tries
         fits &= (owners != owners[i]) & (share < 0.98)
-        for k in np.flatnonzero(fits):
+        likely = np.flatnonzero(fits)
+        rare = bdtrc(together[i, likely] - 1, rows[i], share[likely]) < LEVEL / tries
+        for k in likely[rare]:
             if int(owners[k]) in taken or not sample.holds_in_classes(~signs[:, i] | signs[:, k]):
                 continue
             # Two signs of the same rows say the same.

@@ -20,7 +20,7 @@ __all__ = ["find_lookups"]
 _REPEATED = 0.5
 _MOST_FOR_PAIRS, _MOST_LEVELS, _MOST_STEPS, _FEWEST_TRIED = 24, 64, 3, 20
 #: Rows in which a column that changes in more than a share of them is given up.
-_FEW, _OFTEN = 200, 0.2
+_FEW, _OFTEN = 100, 0.2
 
 
 def find_lookups(sample: Sample) -> Iterator[Candidate]:
@@ -67,14 +67,22 @@ def _find_determined(
     """Return which of the other columns change hardly ever among rows with the same key."""
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order][1:] == key[order][:-1])
-    # Most columns are seen to change in a few rows.
-    few = same[:: max(1, same.size // _FEW)]
-    often = (codes[np.ix_(order[few + 1], others)] != codes[np.ix_(order[few], others)]).mean(axis=0)
-    others = others[~(often > _OFTEN)]
+    others = _leave_out_restless(order, same, codes, others)
     changes = np.array([(codes[order, k][same + 1] != codes[order, k][same]).sum() for k in others])
     return others[
         _is_rare(changes, variety[others] * same.size, 2 * MOST_EXCEPTIONS * same.size, tries)
     ].tolist()
+
+
+def _leave_out_restless(
+    order: np.ndarray, places: np.ndarray, codes: np.ndarray, others: np.ndarray
+) -> np.ndarray:
+    """Return those of the other columns that do not change in many of a few steps along an order of rows."""
+    if not places.size:
+        return others
+    few = places[:: max(1, places.size // _FEW)]
+    often = (codes[order[few + 1]] != codes[order[few]]).mean(axis=0)
+    return others[~(often[others] > _OFTEN)]
 
 
 def _find_steps(sample: Sample, j: int, others: np.ndarray, variety: np.ndarray, tries: int) -> list[int]:
@@ -82,6 +90,7 @@ def _find_steps(sample: Sample, j: int, others: np.ndarray, variety: np.ndarray,
     if not others.size or sample.views[j].kind == CATEGORY or np.isnan(sample.values[:, j]).any():
         return []
     order = np.argsort(sample.values[:, j], kind="stable")
+    others = _leave_out_restless(order, np.arange(sample.rows - 1), sample.codes, others)
     changes = np.array([(np.diff(sample.codes[order, k]) != 0).sum() for k in others])
     expected = variety[others] * (sample.rows - 1)
     return others[_is_rare(changes, expected, _MOST_STEPS * sample.levels[others], tries)].tolist()

@@ -28,6 +28,7 @@ _LEFT = 0.15
 _LEFT_IN_CHAINS = 0.07
 _GAIN = 0.7  # a further source, or a higher degree, must bring the spread down to this share
 _FEWEST_ROWS_A_TERM = 15
+_FEWEST_LOOKED_AT, _MOST_CELLS = 1_500, 200_000
 _SAID = 1e-3  # of a column of spread 1, what is left of one that others give
 #: Correlation of logarithms from which ratios may have a bound, the powers that are tried, and how near they
 #: must be; how far beyond its 95 % quantile a ratio that piles up at a bound goes, from the median.
@@ -63,7 +64,7 @@ def find_near_equations(sample: Sample, can_take: CanTake | None = None) -> Iter
     complete = ~np.isnan(sample.values[:, np.union1d(sources, targets)]).any(axis=1)
     if complete.sum() < 10 * _FEWEST_ROWS_A_TERM:
         return
-    values = sample.values[complete]
+    values = sample.values[complete][: max(_FEWEST_LOOKED_AT, _MOST_CELLS // len(sources))]
     for is_log in (True, False):
         usable = [int(j) for j in sources if not is_log or values[:, j].min() > 0]
         if len(usable) < 2:
@@ -186,7 +187,11 @@ def _terms(sources: int, degree: int) -> list[tuple[int, ...]]:
 
 def _measure_spread(rest: np.ndarray) -> float:
     """Return how far most values are from zero: nine in ten, on the scale of a normal distribution."""
-    return float(np.quantile(np.abs(rest), 0.9) / 1.645)
+    # np.quantile says the same, four times as slowly.
+    place = 0.9 * (len(rest) - 1)
+    low, high = int(place), min(int(place) + 1, len(rest) - 1)
+    near = np.partition(np.abs(rest), (low, high))
+    return float((near[low] + (place - low) * (near[high] - near[low])) / 1.645)
 
 
 def _write(

@@ -60,15 +60,15 @@ def _find_below(sample: Sample, values: np.ndarray) -> np.ndarray:
             broken = (own > rows).sum(axis=0)
             expected = np.mean([(own > other).sum(axis=0) for other in dealt], axis=0)
             same = (own == rows).sum(axis=0)
-        rare = pdtr(broken, np.maximum(expected, 1e-9)) < limit
-        below[i] = (
-            rare
-            & (broken <= _MOST_EXCEPTIONS * known)
+        fits = (
+            (broken <= _MOST_EXCEPTIONS * known)
             & (broken <= 0.02 * expected)
             & (expected >= _FEWEST_BROKEN * known)
             & (same < 0.99 * known)
         )
-        below[i, i] = False
+        fits[i] = False
+        others = np.flatnonzero(fits)
+        below[i, others] = pdtr(broken[others], np.maximum(expected[others], 1e-9)) < limit
     both = below & below.T
     return below & ~both
 

@@ -114,12 +114,12 @@ class Sample:
         """Number of rows."""
         return int(self.values.shape[0])
 
-    @property
+    @cached_property
     def columns(self) -> dict[int, np.ndarray]:
         """Columns by position."""
         return dict(enumerate(self.values.T))
 
-    @property
+    @cached_property
     def positions(self) -> dict[str, int]:
         """Columns by name."""
         return {name: j for j, name in enumerate(self.names)}
