@@ -1,5 +1,7 @@
 """``vaeaug assess``: verdict on the screen, report and table in files, trouble in a sentence."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from jitter import Jitter
 import vaeaug.cli.assess
 from vaeaug import VAEOverSampler
 from vaeaug.cli.main import _parser, main
+from vaeaug.errors import ColumnNote
 
 
 @pytest.fixture
@@ -39,6 +42,18 @@ def test_the_verdict_is_printed_and_the_files_are_written(table, capsys):
     assert "&lt;b&gt;yes" in page.read_text(encoding="utf-8")
     assert "<b>yes" not in page.read_text(encoding="utf-8")
     assert "nothing" in set(pd.read_csv(scores)["arm"])
+
+
+def test_a_note_is_said_once_for_all_folds(table, capsys, monkeypatch):
+    def warn(*arguments, **options):
+        for _ in range(3):
+            warnings.warn_explicit("X has columns that name each row: 'a'.", ColumnNote, "m", 1, registry={})
+        return judge(*arguments, **options)
+
+    judge = vaeaug.cli.assess.judge
+    monkeypatch.setattr(vaeaug.cli.assess, "judge", warn)
+    assert run(table, "--target", "y", "--estimator", "logistic", "--folds", "2") == 0
+    assert capsys.readouterr().err.count("The table has columns that name each row: 'a'.") == 1
 
 
 def test_another_estimator(table, capsys):

@@ -54,7 +54,7 @@ def test_augment_writes_the_real_rows_unchanged_and_then_the_new_ones(
     assert "38 real rows, then 22 synthetic rows (yes: +22)" in said.out
     assert said.err.count("note: ") == 1
     assert "columns that name each row: 'id'." in said.err
-    assert said.err.endswith("On the command line: --id, --category, --no-guessing.\n")
+    assert "To choose them yourself, add --id COLUMN. With --no-guessing, columns are taken" in said.err
 
 
 def test_guesses_about_columns_can_be_overruled(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +67,39 @@ def test_guesses_about_columns_can_be_overruled(table: Path, capsys: pytest.Capt
     assert set(pd.read_csv(out)["id"]) == set(range(38))
     assert main([*arguments, "--id", "nothing"]) == 1
     assert "has no column 'nothing'" in capsys.readouterr().err
+
+
+def test_notes_speak_of_options_and_not_of_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vaeaug.cli.augment, "VAEAugmenter", QUICK)
+    rng = np.random.default_rng(0)
+    days = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 120), "D")
+    frame = pd.DataFrame(
+        {
+            "key": [f"A-{k:04}" for k in range(120)],
+            "zip": rng.choice(np.arange(10_000, 99_999), 120, replace=False),
+            "day": days.strftime("%Y%m%d").astype(int),
+            "y": ["no"] * 90 + ["yes"] * 30,
+        }
+    )
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    assert _augment(tmp_path / "in.csv") == 0
+    said = capsys.readouterr().err
+    for found in ("'key'", "'zip'", "'day'", "--id COLUMN", "--category COLUMN"):
+        assert found in said
+    for parameter in ("id_columns", "categorical_features", " X "):
+        assert parameter not in said
+
+
+def test_progress_is_shown_on_a_terminal(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _augment(table) == 0
+    assert "epoch" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert _augment(table) == 0
+    assert "epoch" in capsys.readouterr().err
 
 
 @pytest.fixture

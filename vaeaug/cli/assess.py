@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from contextlib import nullcontext
 
@@ -51,7 +52,7 @@ def assess(options: Namespace) -> None:
             n_repeats=options.repeats or "auto",
             n_jobs=options.jobs,
             random_state=options.seed,
-            verbose=options.verbose,
+            verbose=options.verbose or sys.stderr.isatty(),
         )
     print("\n" + found.summary())
     if options.out:

@@ -60,7 +60,7 @@ def augment(options: Namespace) -> None:
         max_fit_seconds=options.max_fit_seconds,
         device=options.device,
         random_state=options.seed,
-        verbose=int(options.verbose),
+        verbose=int(options.verbose or sys.stderr.isatty()),
     )
     with interruptible():
         start = perf_counter()

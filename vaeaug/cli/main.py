@@ -26,7 +26,15 @@ _STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 _ESTIMATORS = ("hgb", "logistic", "knn", "forest")
 _METHODS = ("auto", "prior", "posterior", "interpolate")
 #: How messages call parameters that the command line has options for.
-_OPTIONS = {"relations: ": "--relation: ", "on_violation='keep'": "--on-violation keep"}
+_OPTIONS = {
+    "relations: ": "--relation: ",
+    "on_violation='keep'": "--on-violation keep",
+    "pass id_columns=[...], or None for none": "add --id COLUMN",
+    "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
+    "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
+    "X has columns": "The table has columns",
+    "occur in X": "occur in it",
+}
 _EPILOG = """\
 Cells are never changed: the rows of IN are written with the characters they had, also cells that begin
 with =, +, - or @, which a spreadsheet program may run as a formula (a note says so). Text files have
@@ -54,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with terminable(), warnings.catch_warnings():
             warnings.simplefilter("default", VaeaugWarning)
             if not debugging:
-                warnings.showwarning = _show_warning
+                warnings.showwarning = _Notes().show
             return int(options.command(options) or 0)
     except KeyboardInterrupt as stop:
         _say(f"interrupted; {stop if stop.args else 'no table was written'}")
@@ -193,7 +201,7 @@ def _add_augment(commands: Any) -> None:
     _add_seed(parser)
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of training")
     _add_device(parser)
-    add("--verbose", action="store_true", help="show progress")
+    add("--verbose", action="store_true", help="show progress, also where it is not a terminal")
     parser.set_defaults(command=_augment)
 
 
@@ -270,7 +278,7 @@ def _add_assess(commands: Any) -> None:
     _add_seed(parser, "same seed, same numbers")
     add("--max-fit-seconds", metavar="S", type=_positive, help="bound on the time of each fit of the model")
     _add_device(parser)
-    add("--verbose", action="store_true", help="show progress")
+    add("--verbose", action="store_true", help="show progress, also where it is not a terminal")
     parser.set_defaults(command=_assess)
 
 
@@ -363,9 +371,7 @@ def _sentence(error: Exception) -> str:
     text, *place = str(error).split("\n    ")
     text = " ".join(text.split())
     if isinstance(error, VaeaugError):
-        for parameter, option in _OPTIONS.items():
-            text = text.replace(parameter, option)
-        return "\n    ".join([text, *place])
+        return "\n    ".join([_name_options(text), *place])
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or text}"
@@ -376,11 +382,26 @@ def _say(text: str) -> None:
     print(f"vaeaug: {text}", file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    here = (
-        " On the command line: --id, --category, --no-guessing." if issubclass(category, ColumnNote) else ""
-    )
-    _say(f"note: {' '.join(str(message).split())}{here}")
+class _Notes:
+    """Warnings as notes, each of them once: every fold of ``assess`` meets the same columns."""
+
+    def __init__(self) -> None:
+        self.said: set[str] = set()
+
+    def show(self, message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        text = _name_options(" ".join(str(message).split()))
+        if issubclass(category, ColumnNote):
+            text += " With --no-guessing, columns are taken for what their cells say."
+        if text not in self.said:
+            self.said.add(text)
+            _say(f"note: {text}")
+
+
+def _name_options(text: str) -> str:
+    """Return a message with the options of the command line in the place of parameters."""
+    for parameter, option in _OPTIONS.items():
+        text = text.replace(parameter, option)
+    return text
 
 
 # -- types of arguments ----------------------------------------------------------------------------------
