@@ -3,6 +3,7 @@
 Sphinx itself is not needed here; ``.ci/run`` builds the site.
 """
 
+import doctest
 import importlib
 import re
 import shlex
@@ -88,6 +89,12 @@ def test_what_the_reference_names_is_there():
             continue
         module, _, name = f"vaeaug.{written}".rpartition(".")
         assert hasattr(importlib.import_module(module), name), written
+
+
+def test_the_examples_of_the_reference_run():
+    failed, tried = doctest.testfile(str(SITE / "api" / "library.rst"), module_relative=False)
+    assert tried
+    assert not failed
 
 
 def test_every_example_has_a_title():
