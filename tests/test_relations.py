@@ -72,6 +72,24 @@ def test_without_relations_none_are_looked_for():
     assert broken(augmenter.sample(200, random_state=1)[0])
 
 
+def test_rows_of_weight_0_break_no_rule():
+    spoilt = LOANS.assign(remaining=LOANS["remaining"].where(np.arange(300) >= 30, -1.0))
+    weights = (np.arange(300) >= 30).astype(float)
+    augmenter = VAEAugmenter(relations=["remaining == limit - balance", "auto"], max_iter=1, random_state=0)
+    table = augmenter.fit(spoilt, Y, sample_weight=weights).relations_.set_index("formula")
+    row = table.loc["remaining == limit - balance"]
+    assert (row["rows"], row["exceptions"]) == (270, 0)
+    with pytest.raises(InputError, match="does not hold in 30 of 300 rows"):
+        augmenter.fit(spoilt, Y)
+
+
+def test_rows_that_break_a_declared_rule_are_named_as_the_user_names_them():
+    labelled = LOANS.set_axis([f"loan {i}" for i in range(300)])
+    augmenter = VAEAugmenter(relations=["role == company"], max_iter=1)
+    with pytest.raises(InputError, match=r"rows labelled 'loan \d+'"):
+        augmenter.fit(labelled)
+
+
 def test_declared_relations_survive_clone():
     declared = ["end >= start", "subgrade -> grade"]
     augmenter = clone(VAEAugmenter(relations=declared, max_iter=1, random_state=0)).fit(LOANS)

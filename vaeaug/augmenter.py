@@ -904,7 +904,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.
 
         The importance-weighted bound (Burda et al. 2016) with ``n_draws`` codes per row.
-        Numbers count by the bin they fall in.
+        Numbers count by the bin they fall in. Columns that ``relations_`` calls computed do not count: a row
+        that breaks such a rule scores like one that keeps it; ``vaeaug.evaluation.rules`` counts such rows.
 
         Returns
         -------

@@ -141,6 +141,17 @@ def test_a_declared_rule_is_kept_alone(rules_table: Path, capsys: pytest.Capture
     assert (frame["a"] <= frame["a sum"]).all()
 
 
+def test_rows_of_a_saved_model_keep_its_rules_and_say_so(
+    rules_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, more = (str(rules_table.with_name(name)) for name in ("m.safetensors", "more.csv"))
+    _augment(rules_table, "--no-relations", "--relation", "a <= `a sum`", "--model-out", model)
+    assert main(["sample", model, "-n", "40", "-o", more]) == 0
+    assert capsys.readouterr().out.endswith("\nNew rows keep 1 rule between columns: a <= `a sum`\n")
+    frame = pd.read_csv(more)
+    assert (frame["a"] <= frame["a sum"]).all()
+
+
 def test_a_declared_rule_may_have_exceptions(rules_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _augment(rules_table, "--relation", "nearly == a + 2 * b", "--on-violation", "keep") == 0
     assert "  nearly == a + 2 * b\n" in capsys.readouterr().out

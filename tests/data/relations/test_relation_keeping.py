@@ -176,9 +176,36 @@ def test_declared_rules_stand_beside_found_ones(loans):
 
 def test_broken_rule_names_rows(loans):
     with pytest.raises(
-        InputError, match=r"does not hold in \d+ of 900 rows of X \(rows \d+, \d+, \d+, \.\.\."
+        InputError,
+        match=r"does not hold in \d+ of 900 rows of X \(rows \d+, \d+, \d+, \.\.\.; row 0 is the first\)",
     ):
         learn(loans, ["years > 0 implies smoker == 'current'"])
+
+
+def test_broken_rule_names_rows_by_their_labels(loans):
+    labelled = loans.set_axis([f"loan {i}" for i in range(len(loans))])
+    with pytest.raises(InputError, match=r"\(rows labelled 'loan \d+', 'loan \d+', 'loan \d+', \.\.\.\)"):
+        learn(labelled, ["years > 0 implies smoker == 'current'"])
+
+
+@pytest.mark.parametrize(
+    "relations",
+    [
+        ["tens <= age", "age -> tens"],
+        ["age -> tens", "tens <= age"],
+        ["tens <= age", "auto"],
+        ["age >= tens"],
+    ],
+)
+def test_order_that_follows_from_another_rule_is_taken(relations):
+    age = np.random.default_rng(0).integers(1, 99, 500)
+    frame = pd.DataFrame({"age": age, "tens": age // 10})
+    codec = learn(frame, relations)
+    assert "tens <= age" in codec.relations_.table()["formula"].tolist()
+    made = shuffle_codes(codec, frame)
+    assert (made["tens"] <= made["age"]).all()
+    if len(relations) > 1:
+        assert (made["tens"] == made["age"] // 10).all()
 
 
 def test_broken_rule_is_kept_with_its_exceptions(loans):

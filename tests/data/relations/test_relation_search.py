@@ -100,6 +100,38 @@ def test_rules_that_leave_something_open(name, kind):
     assert kind in set(find(pd.DataFrame(EXPECTED[name][0]))["kind"])
 
 
+def test_columns_that_nearly_follow_from_each_other_form_a_chain():
+    rng = np.random.default_rng(2)
+    a, noise = rng.normal(0, 20, 900), rng.normal(0, 1, (900, 2))
+    c = a + noise[:, 0]
+    frame = pd.DataFrame({"a": a, "b": (a + c) / 2 + 0.2 * noise[:, 1], "c": c}).round(2)
+    # What follows most closely from two others leaves one of these to the other.
+    columns = find(frame)["columns"].tolist()
+    assert sorted(columns[0]) == ["a", "b", "c"]
+    assert columns[0][-1] == "b"
+    assert sorted(columns[1]) == ["a", "c"]
+
+
+def test_coarse_numbers_nearly_follow_from_others_but_spikes_do_not():
+    rng = np.random.default_rng(3)
+    a = np.rint(rng.gamma(3, 4, 2_000)) / 100
+    a[:100] = np.linspace(0, 1, 100).round(2)
+    b = np.clip(a + rng.choice([-0.01, 0, 0.01], a.size, p=[0.1, 0.8, 0.1]), 0, None).round(2)
+    assert "near equation" in set(find(pd.DataFrame({"a": a, "b": b}))["kind"])
+    spiky = np.where(rng.random(a.size) < 0.3, 0.55, np.round(a + rng.normal(0, 0.1, a.size), 4))
+    spiky = pd.DataFrame({"a": spiky, "b": np.round(spiky + rng.normal(0, 0.001, a.size), 4)})
+    assert "near equation" not in set(
+        find(spiky.assign(b=np.where(spiky["a"] == 0.55, 0.55, spiky["b"])))["kind"]
+    )
+
+
+def test_equality_of_some_rows_says_how_many():
+    table = find(pd.DataFrame(EXPECTED["partial equality"][0])).set_index("kind")
+    row = table.loc["partial equality"]
+    assert row["formula"] == f"a and b are equal in {row['rows'] / N:.1%} of rows"
+    assert row["exceptions"] == 0
+
+
 def test_loans_have_all_their_rules():
     found = formulas(make_loans())
     assert {"remaining == limit - balance", "days == days(end - start)", "subgrade -> grade"} <= set(found)
