@@ -75,6 +75,10 @@ def test_exceptions_of_some_rows_keep_their_rate():
     assert (made["bill"] > made["payment"])[meets(made)].mean() < 0.05
 
 
+def test_equal_columns_are_not_said_to_be_in_order_too():
+    assert not any("<=" in text for text in learn(EQUAL).relations_.table()["formula"])
+
+
 def test_order_that_all_rows_keep_is_said_once():
     frame = PAID.assign(payment=BILL + PAYMENT)
     assert learn(frame).relations_.table()["formula"].tolist() == ["bill <= payment"]

@@ -83,6 +83,8 @@ def _find_pairs(
                 continue
             own = values[rows[:, i]][:, [first[pair], second[pair]]]
             own = own[~np.isnan(own).any(axis=1)]
+            if is_order and (own[:, 0] == own[:, 1]).mean() > 1 - MOST_EXCEPTIONS:
+                continue
             dealt = [compare(own[:, 0], sample.rng.permutation(own[:, 1])).sum() for _ in range(_DEALS)]
             chance, hits = float(np.mean(dealt)), ~broken[:, pair] | ~rows[:, i]
             is_rare = inside[i, pair] <= _MOST_OF_CHANCE * chance and pdtr(inside[i, pair], chance) < limit
