@@ -87,6 +87,18 @@ def test_dates_that_equal_others_in_some_rows_come_back(unit):
     pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
 
 
+def test_cell_that_equals_another_and_breaks_an_implication_comes_back():
+    high = RNG.integers(20, 90, N) / 10
+    low = np.where(RNG.random(N) < 0.4, high, (high - RNG.integers(1, 20, N) / 10).round(1))
+    kind = np.where(RNG.random(N) < 0.2, "x", "y")
+    low[kind == "x"] = 0.1
+    spoilt = np.flatnonzero(kind == "x")[:1]
+    low[spoilt] = high[spoilt]
+    frame = pd.DataFrame({"kind": kind, "high": high, "low": low})
+    codec = learn(frame, ["kind == 'x' implies low == 0.1", "low == high"], on_violation="keep")
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+
+
 def test_implication_with_exceptions_spares_no_other_rule():
     kind, size = RNG.choice(["x", "y", "z"], N), RNG.integers(0, 9, N)
     price = np.where(kind == "x", 5, np.where(kind == "y", 0, size + 10))

@@ -154,7 +154,7 @@ class Builder:
             step = self._make_step(candidate, numbers[target], bool(broken.any()))
             if step is None:
                 return False
-            plan = replace(plan, step=step)
+            plan = self._set_step(plan, step)
             kept = _SAY[step.keep]
             if is_bound or candidate.kind == "partial equality":
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
@@ -278,6 +278,13 @@ class Builder:
         low, high = float(np.nanmin(own)), float(np.nanmax(own))
         shift = float(np.ceil(2 * (high - low) + 1))
         return replace(plan, shift=shift, floor=(high - shift + low) / 2)
+
+    def _set_step(self, plan: Plan, step: Step) -> Plan:
+        """Return the plan with a step, and its fills and exceptions in what the step makes of the column."""
+        plan = replace(plan, step=step)
+        fills = tuple(replace(fill, stand_in=self._find_stand_in(plan, fill)) for fill in plan.fills)
+        plan = replace(plan, fills=fills)
+        return self._show_exceptions(replace(plan, shift=0.0)) if plan.shift else plan
 
     def _find_stand_in(self, plan: Plan, fill: Fill) -> float:
         """Return what the model sees where a fill sets the value."""

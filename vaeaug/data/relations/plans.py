@@ -89,7 +89,8 @@ class Step:
         if self.keep == Keep.COMPUTED:
             return round_to(found, decimals)
         if self.keep == Keep.MARKED:
-            return np.where(seen == self.mark, round_to(found, decimals), seen)
+            # A mark that an exception has moved comes back with the noise of a sum.
+            return np.where(is_same(seen, np.array(self.mark), None), round_to(found, decimals), seen)
         found = np.where(np.isnan(found), self.default, found)
         if self.keep == Keep.RATIO:
             made = np.exp(seen) * np.where(found > 0, found, self.default)
