@@ -21,7 +21,7 @@ from vaeaug.utils.random import derive_seed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["image_train_synthetic_test_real", "train_synthetic_test_real"]
+__all__ = ["are_classes", "image_train_synthetic_test_real", "train_synthetic_test_real"]
 
 
 def train_synthetic_test_real(
@@ -182,6 +182,12 @@ def image_train_synthetic_test_real(
     return pd.Series(scores, dtype=float, name="score")
 
 
+def are_classes(numbers: np.ndarray) -> bool:
+    """Whether numbers of a target are classes: whole, and no more than 20 different ones."""
+    distinct = np.unique(numbers)
+    return bool(len(distinct) <= 20 and np.all(distinct % 1 == 0))
+
+
 def _labels(tables: JointTables, target: Hashable, names: list[str]) -> tuple[list[np.ndarray], bool]:
     """Return the target of every table (test first) and whether it is a regression."""
     numeric = target in tables.continuous
@@ -197,10 +203,8 @@ def _labels(tables: JointTables, target: Hashable, names: list[str]) -> tuple[li
                 f"train_synthetic_test_real: the target {target!r} has {int(hole.sum())} missing value(s) in "
                 f"{name}; drop these rows."
             )
-    if numeric:
-        distinct = np.unique(labels[0])
-        if len(distinct) > 20 or np.any(distinct % 1 != 0):
-            return labels, True
+    if numeric and not are_classes(labels[0]):
+        return labels, True
     _, codes = np.unique(np.concatenate(labels), return_inverse=True)
     return np.split(codes, np.cumsum([len(column) for column in labels])[:-1]), False
 

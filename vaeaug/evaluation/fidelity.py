@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "column_shapes",
+    "correlate",
     "pair_trends",
     "rare_category_counts",
+    "two_sample_areas",
     "two_sample_score",
 ]
 
@@ -141,7 +143,7 @@ def pair_trends(real: Any, synthetic: Any, *, bins: int = 10, edges: str = "own"
     sizes = dict.fromkeys(tables.continuous, bins + 3)
     sizes |= {name: int(size) + 1 for name, size in zip(tables.discrete, tables.levels, strict=True)}
     position = {name: j for j, name in enumerate(tables.continuous)}
-    correlations = [_correlations(block) for block in tables.numbers]
+    correlations = [correlate(block) for block in tables.numbers]
     scores: dict[tuple[Hashable, Hashable], float] = {}
     for first, second in combinations(tables.columns, 2):
         if first in position and second in position:
@@ -166,7 +168,9 @@ def two_sample_score(
 
     The mean over folds of 1 − (2 · max(AUC, ½) − 1) (classifier two-sample test): 1 is
     indistinguishable, 0 is always told apart. Copies of real rows also score 1, so read it
-    beside :func:`vaeaug.evaluation.privacy.closest_share`.
+    beside :func:`vaeaug.evaluation.privacy.closest_share`. Rows of a generator depend on those
+    that it learned from, which may bring the AUC below ½ and the score to 1; rows that the
+    generator has not seen, as ``real``, show what it is worth.
 
     Parameters
     ----------
@@ -198,6 +202,17 @@ def two_sample_score(
     Lopez-Paz and Oquab, *Revisiting Classifier Two-Sample Tests*, ICLR 2017; the scale is
     that of sdmetrics' ``LogisticDetection``.
     """
+    areas = two_sample_areas(real, synthetic, estimator=estimator, cv=cv, random_state=random_state)
+    return float(np.mean(1.0 - (2.0 * np.maximum(areas, 0.5) - 1.0)))
+
+
+def two_sample_areas(
+    real: Any, synthetic: Any, *, estimator: BaseEstimator | None = None, cv: Any = 3, random_state: Any = 0
+) -> np.ndarray:
+    """Return the area under the ROC curve of each fold of :func:`two_sample_score`, float64 (folds,).
+
+    Areas below ½ show that rows of both tables depend on each other.
+    """
     tables = join_tables({"real": real, "synthetic": synthetic})
     seed = derive_seed(random_state)
     rows = [len(block) for block in tables.numbers]
@@ -214,13 +229,12 @@ def two_sample_score(
         model = HistGradientBoostingClassifier(
             max_iter=100, early_stopping=False, categorical_features="from_dtype", random_state=seed
         )
-    scores = []
+    areas = []
     for train, test in folds.split(X, y):
         empty = empty_columns(X.iloc[train])
         fitted = clone(model).fit(fill_columns(X.iloc[train], empty), y[train])
-        auc = roc_auc_score(y[test], _positive_scores(fitted, fill_columns(X.iloc[test], empty)))
-        scores.append(1.0 - (2.0 * max(auc, 0.5) - 1.0))
-    return float(np.mean(scores))
+        areas.append(roc_auc_score(y[test], _positive_scores(fitted, fill_columns(X.iloc[test], empty))))
+    return np.array(areas, dtype=np.float64)
 
 
 def rare_category_counts(
@@ -306,7 +320,7 @@ def _total_variation(a: np.ndarray, b: np.ndarray, size: int) -> float:
     return float(0.5 * np.abs(p - q).sum())
 
 
-def _correlations(numbers: np.ndarray) -> np.ndarray:
+def correlate(numbers: np.ndarray) -> np.ndarray:
     """Return Pearson's r of columns, over the rows that have both; NaN where one of them is constant."""
     largest = np.nan_to_num(np.abs(numbers)).max(axis=0, initial=0.0)
     exponents = np.frexp(largest)[1]

@@ -15,6 +15,7 @@ from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = [
     "attack_scores",
+    "auc_error",
     "closest_share",
     "distance_to_closest",
     "exact_copies",
@@ -301,6 +302,14 @@ def membership_inference(
     return attack_scores(*(-nearest(tables.draw(k, sample_size, rng, who), made)[0] for k in (0, 1)))
 
 
+def auc_error(auc: float, m: int, n: int) -> float:
+    """Return the standard error of an area under the ROC curve of m and n rows (Hanley and McNeil)."""
+    # The variances of a row's chance to outrank another, under the exponential model of both scores.
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = (auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)) / (m * n)
+    return float(np.sqrt(max(variance, 0.0)))
+
+
 def attack_scores(members: np.ndarray, non_members: np.ndarray) -> pd.Series:
     """Return how well an attack's scores tell members from others.
 
@@ -316,10 +325,7 @@ def attack_scores(members: np.ndarray, non_members: np.ndarray) -> pd.Series:
     """
     m, n = len(members), len(non_members)
     auc = float(roc_auc_score(np.repeat([1, 0], [m, n]), np.concatenate([members, non_members])))
-    # The variances of a row's chance to outrank another, under the exponential model of both scores.
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = (auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)) / (m * n)
-    reach = _NORMAL_95 * np.sqrt(max(variance, 0.0))
+    reach = _NORMAL_95 * auc_error(auc, m, n)
     # At most 1 % of the others may score above the bar.
     bar = np.sort(non_members)[::-1][int(0.01 * n)]
     return pd.Series(

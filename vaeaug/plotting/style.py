@@ -18,6 +18,7 @@ __all__ = [
     "REAL",
     "SOFT",
     "add_legend",
+    "bin_edges",
     "densities",
     "finish",
     "is_number",
@@ -93,7 +94,7 @@ def densities(ax: Axes, real: pd.Series, new: pd.Series, names: tuple[str, str])
     both = np.concatenate(values)
     if not len(both):
         return
-    edges = _edges(both, len(values[0]))
+    edges = bin_edges(both, len(values[0]))
     styles: list[dict[str, Any]] = [
         {"histtype": "stepfilled", "color": REAL_FILL},
         {"histtype": "step", "color": SYNTHETIC, "lw": 1.8},
@@ -111,7 +112,7 @@ def densities(ax: Axes, real: pd.Series, new: pd.Series, names: tuple[str, str])
         ax.locator_params(axis="x", nbins=4)
 
 
-def _edges(values: np.ndarray, rows: int) -> np.ndarray:
+def bin_edges(values: np.ndarray, rows: int) -> np.ndarray:
     """Return the edges of bins for values of both tables, given the number of real rows."""
     # Extreme values would squeeze the rest into one bar.
     low, high = np.quantile(values, [0.005, 0.995])
