@@ -25,6 +25,7 @@ from vaeaug.evaluation.privacy import (
     membership_inference,
     near_copies,
 )
+from vaeaug.evaluation.quality.reporting import report
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.table_rules import rules
 
@@ -54,6 +55,7 @@ __all__ = [
     "pair_trends",
     "prdc",
     "rare_category_counts",
+    "report",
     "rules",
     "train_synthetic_test_real",
     "two_sample_score",

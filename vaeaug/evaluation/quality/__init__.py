@@ -1,0 +1,1 @@
+"""One page on how new rows compare with real ones: figures, findings, verdict."""

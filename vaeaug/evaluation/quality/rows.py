@@ -1,0 +1,306 @@
+"""New rows as wholes: copies and near copies, what boosted trees make of them, rules that they keep."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import train_test_split
+
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.evaluation.distances import ScaledTables, choose_rows, measure_reach, nearest
+from vaeaug.evaluation.downstream import train_synthetic_test_real
+from vaeaug.evaluation.fidelity import two_sample_areas
+from vaeaug.evaluation.privacy import auc_error, exact_copies, measure_copying
+from vaeaug.evaluation.quality.sides import Sides, take_some
+from vaeaug.evaluation.table_rules import rules
+from vaeaug.evaluation.tables import JointTables, join_tables
+from vaeaug.utils.random import numpy_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+__all__ = [
+    "Copies",
+    "TwoSample",
+    "Utility",
+    "compare_rules",
+    "measure_copies",
+    "measure_two_sample",
+    "measure_utility",
+]
+
+#: Rows whose nearest real row is looked for; distances times columns that are computed at most.
+_MOST_QUERIES, _FEWEST_QUERIES, _MOST_CELLS = 3000, 100, 2_000_000_000
+#: Rows of each table for classifiers and for the search of rules.
+_MOST_ROWS, _MOST_RULE_ROWS, _MOST_RULE_COLUMNS = 10_000, 20_000, 60
+#: Cells of each table for classifiers.
+_MOST_CLASSIFIER_CELLS = 1_000_000
+_TREES = 100
+_MOST_CLASSES = 50
+_FEWEST_ROWS = 20
+_TEST_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How near new rows lie to real ones, beside how near other real rows do.
+
+    Parameters
+    ----------
+    exact, fresh_exact : float
+        Share of new rows that equal a real row, and of fresh real rows: held-out ones, or every real row
+        among all others.
+    near : float
+        Share of new rows nearer to a real row than 1 % of fresh rows.
+    repeats, real_repeats : float
+        Share of rows that equal an earlier one of their own table, among as many rows.
+    distances, fresh_distances : ndarray of float64
+        To the nearest real row, of some rows.
+    is_held_out : bool
+        Whether fresh rows are held-out ones.
+    """
+
+    exact: float
+    fresh_exact: float
+    near: float
+    repeats: float
+    real_repeats: float
+    distances: np.ndarray
+    fresh_distances: np.ndarray
+    is_held_out: bool
+
+
+@dataclass(frozen=True)
+class Utility:
+    """Scores on real rows of a model trained on new rows, and on as many real ones.
+
+    Parameters
+    ----------
+    new, real : float
+    measure : str
+        ``"ROC AUC"`` or ``"R²"``; empty where nothing was measured.
+    error : float
+        Standard error of their difference, at most.
+    facts : mapping of str to int
+        Rows to train on and to test on.
+    why : str
+        Why nothing was measured.
+    """
+
+    new: float = np.nan
+    real: float = np.nan
+    measure: str = ""
+    error: float = np.nan
+    facts: dict[str, int] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def lost(self) -> float:
+        """Share of what real rows teach that new rows do not; 0 at best."""
+        blind = 0.5 if self.measure == "ROC AUC" else 0.0
+        if not self.measure or not self.real - blind > 0.05:
+            return 0.0
+        return float(np.clip((self.real - self.new) / (self.real - blind), 0, 1))
+
+
+@dataclass(frozen=True)
+class TwoSample:
+    """How well boosted trees tell new rows from real ones.
+
+    Parameters
+    ----------
+    score : float
+        As from :func:`~vaeaug.evaluation.fidelity.two_sample_score`; NaN where nothing was measured.
+    area : float
+        Mean area under the ROC curve. Below ½, new rows depend on the real rows beside them.
+    error : float
+        Standard error of an area of ½.
+    is_held_out : bool
+        Whether the real rows are held-out ones.
+    """
+
+    score: float = np.nan
+    area: float = np.nan
+    error: float = np.nan
+    is_held_out: bool = False
+
+    @property
+    def is_dependent(self) -> bool:
+        """Whether new rows follow the real ones so closely that the score means little."""
+        return self.area < 0.5 - 3 * self.error
+
+
+def measure_copies(sides: Sides, joined: JointTables) -> Copies | None:
+    """Look for copies; None where there is no second real row to compare with."""
+    if len(sides.real) < 2:
+        return None
+    named = {"real": sides.real, "new": sides.new}
+    if sides.held_out is not None:
+        named["held_out"] = sides.held_out
+    tables = ScaledTables.join(named, references=1)
+    everything, rng = tables.take(0), numpy_generator(sides.seed, 4)
+    cells = len(sides.real) * max(sides.real.shape[1], 1)
+    size = int(np.clip(_MOST_CELLS // cells, _FEWEST_QUERIES, _MOST_QUERIES))
+    distances = nearest(tables.draw(1, size, rng, "report"), everything)[0]
+    if sides.held_out is not None:
+        fresh = nearest(tables.draw(2, size, rng, "report"), everything)[0]
+        fresh_exact = float(exact_copies(sides.held_out, sides.real).mean())
+    else:
+        own = sides.alike[choose_rows(len(sides.alike), size, rng, "report")]
+        fresh = measure_reach(tables.take(0, own), everything, own, 1)
+        fresh_exact = float(np.mean(fresh == 0))
+    least = min(sides.sizes)
+    repeats = [_count_repeats(joined, k, least, rng) for k in (0, 1)]
+    return Copies(
+        exact=float(exact_copies(sides.new, sides.real).mean()),
+        fresh_exact=fresh_exact,
+        near=measure_copying(distances, fresh),
+        repeats=repeats[1],
+        real_repeats=repeats[0],
+        distances=distances,
+        fresh_distances=fresh,
+        is_held_out=sides.held_out is not None,
+    )
+
+
+def measure_two_sample(sides: Sides) -> TwoSample:
+    """Let boosted trees tell at most 10,000 new rows from real ones, held-out ones if there are any."""
+    rows, rng = _count_rows(sides), numpy_generator(sides.seed, 5)
+    fresh = sides.reference if sides.unseen is None else sides.unseen
+    real, new = take_some(fresh, rows, rng), take_some(sides.new, rows, rng)
+    if min(len(real), len(new)) < _FEWEST_ROWS:
+        return TwoSample()
+    areas = two_sample_areas(real, new, random_state=sides.seed)
+    score = float(np.mean(1 - (2 * np.maximum(areas, 0.5) - 1)))
+    area, error = float(areas.mean()), auc_error(0.5, len(real), len(new))
+    return TwoSample(score, area, error, sides.unseen is not None)
+
+
+def measure_utility(sides: Sides) -> Utility:
+    """Train on new rows and on as many real ones, and test both on real rows."""
+    if sides.target is None:
+        return Utility(why="no target was given")
+    target = sides.target
+    real, new = _drop_unlabelled(sides.real, target), _drop_unlabelled(sides.new, target)
+    test = None if sides.held_out is None else _drop_unlabelled(sides.held_out, target)
+    why = _find_obstacle(sides, real, new)
+    if why:
+        return Utility(why=why)
+    if test is None:
+        labels = real[target].astype(str) if sides.is_classification else None
+        if labels is not None and labels.value_counts().min() < 2:
+            labels = None
+        cut = {"test_size": _TEST_SHARE, "stratify": labels, "random_state": sides.seed}
+        real, test = train_test_split(real, **cut)
+    rng = numpy_generator(sides.seed, 7)
+    size = min(len(new), len(real), _count_rows(sides))
+    real, new, test = (
+        take_some(part, most, rng) for part, most in ((real, size), (new, size), (test, _MOST_ROWS))
+    )
+    facts = {"train": size, "test": len(test)}
+    try:
+        scores = train_synthetic_test_real(
+            new, test, target=target, real=real, estimator=_build_classifier(sides), random_state=sides.seed
+        )
+    except InputError as error:
+        return Utility(why=str(error).removeprefix("train_synthetic_test_real: ").rstrip("."))
+    if sides.is_classification:
+        if np.isnan(scores["real"]):
+            return Utility(why="the real rows to test on are of one class")
+        rarest = int(test[target].value_counts().pipe(lambda counts: counts[counts > 0]).min())
+        new_area, real_area = float(scores["synthetic"]), float(scores["real"])
+        errors = [auc_error(area, rarest, len(test) - rarest) for area in (new_area, real_area)]
+        return Utility(new_area, real_area, "ROC AUC", float(np.hypot(errors[0], errors[1])), facts)
+    spread = float(np.var(join_tables({"test": test[[target]]}).numbers[0]))
+    if spread == 0:
+        return Utility(why="the target is constant")
+    new_skill, real_skill = (1 - float(scores[side]) ** 2 / spread for side in ("synthetic", "real"))
+    return Utility(new_skill, real_skill, "R²", 1 / float(np.sqrt(len(test))), facts)
+
+
+def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
+    """Return the rules of real rows with the shares of rows that keep them, and a remark on their search."""
+    columns, remark = list(sides.real.columns), ""
+    if len(columns) > _MOST_RULE_COLUMNS and relations == "auto":
+        columns = columns[:_MOST_RULE_COLUMNS]
+        remark = f"Rules were looked for among the first {_MOST_RULE_COLUMNS} columns."
+    real, new = (frame[columns] for frame in sides.draw(_MOST_RULE_ROWS, 8))
+    classes = None
+    if sides.is_classification and sides.target in columns:
+        classes = real[sides.target]
+    new = pd.DataFrame({j: _restore_dtype(new[name], real[name]) for j, name in enumerate(columns)})
+    new.columns = real.columns
+    with warnings.catch_warnings():
+        # Notes for those who fit a model.
+        warnings.simplefilter("ignore", VaeaugWarning)
+        try:
+            return rules(real, new, classes, relations), remark
+        except (InputError, TypeError, ValueError) as error:
+            if relations != "auto":
+                raise
+            empty = pd.DataFrame(columns=["kind", "columns", "formula", "real", "new"])
+            return empty, f"Rules could not be compared: {str(error).rstrip('.')}."
+
+
+def _count_rows(sides: Sides) -> int:
+    """Return how many rows of each table classifiers learn from at most."""
+    return int(np.clip(_MOST_CLASSIFIER_CELLS // sides.real.shape[1], 1000, _MOST_ROWS))
+
+
+def _count_repeats(joined: JointTables, table: int, rows: int, rng: np.random.Generator) -> float:
+    """Return the share of rows that equal an earlier one, among so many."""
+    chosen = choose_rows(len(joined.numbers[table]), rows, rng, "report")
+    parts = (joined.numbers[table][chosen], joined.codes[table][chosen])
+    frame = pd.concat([pd.DataFrame(part) for part in parts], axis=1, ignore_index=True)
+    return float(frame.duplicated().mean())
+
+
+def _drop_unlabelled(frame: pd.DataFrame, target: Hashable) -> pd.DataFrame:
+    return frame[frame[target].notna()].reset_index(drop=True)
+
+
+def _find_obstacle(sides: Sides, real: pd.DataFrame, new: pd.DataFrame) -> str:
+    """Return why the target cannot be learned from new rows; nothing if it can."""
+    if min(len(real), len(new)) < _FEWEST_ROWS:
+        return f"fewer than {_FEWEST_ROWS} rows of a table have a target"
+    if real.shape[1] < 2:
+        return "there is no column besides the target"
+    if not sides.is_classification:
+        return ""
+    if new[sides.target].astype(str).nunique() < 2:
+        return "new rows are of one class; ask vaeaug.assess whether they help when added to real rows"
+    classes = real[sides.target].nunique()
+    return f"the target has {classes:,} classes" if classes > _MOST_CLASSES else ""
+
+
+def _build_classifier(sides: Sides) -> Any:
+    """Return boosted trees for many classes, fewer for each; None for the usual ones."""
+    if not sides.is_classification:
+        return None
+    classes = sides.real[sides.target].nunique()
+    if classes <= 3:
+        return None
+    return HistGradientBoostingClassifier(
+        max_iter=max(3 * _TREES // classes, 10),
+        early_stopping=False,
+        categorical_features="from_dtype",
+        random_state=sides.seed,
+    )
+
+
+def _restore_dtype(new: pd.Series, real: pd.Series) -> pd.Series:
+    """Return a new column in the dtype of the real one, where its values allow that."""
+    if new.dtype == real.dtype:
+        return new
+    try:
+        found = new.astype(real.dtype)
+        # A cast to integers cuts fractions off.
+        is_same = (found == new) | new.isna()
+    except (TypeError, ValueError, ArithmeticError):
+        return new
+    return found if bool(is_same.fillna(False).all()) else new
