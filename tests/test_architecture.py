@@ -41,6 +41,7 @@ LAZY = {
     ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
     ("vaeaug.cli.main", "vaeaug.cli.augment"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.assess"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.report"): "brings scikit-learn, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.demo"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.demo_images"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.studio"): "brings torch, which --help does not need",

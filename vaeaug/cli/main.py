@@ -1,4 +1,4 @@
-"""The command line: ``vaeaug demo``, ``augment``, ``sample``, ``assess``, ``studio`` and ``doctor``."""
+"""The command line: ``vaeaug demo``, ``augment``, ``assess``, ``report`` and so on."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_augment(commands)
     _add_sample(commands)
     _add_assess(commands)
+    _add_report(commands)
     _add_studio(commands)
     commands.add_parser(
         "doctor",
@@ -116,11 +117,26 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(command=_demo)
 
 
-def _add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how a table is read."""
+def _add_cells(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the cells of a table are read."""
     add = parser.add_argument
     add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates; repeatable")
     add("--missing", metavar="TEXT", action="append", default=[], help="text for 'missing'; repeatable")
+    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
+    add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
+    add(
+        "--decimal",
+        metavar="CHAR",
+        choices=(".", ","),
+        help="before the fraction of numbers: . or , (default: a point; where cells are not separated by "
+        "commas, also a comma in columns that cannot be meant otherwise)",
+    )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a table is read, and what its columns are."""
+    _add_cells(parser)
+    add = parser.add_argument
     add("--id", metavar="COL", action="append", default=[], help="a column that names each row; repeatable")
     add("--category", metavar="COL", action="append", default=[], help="numbers that are codes; repeatable")
     add(
@@ -145,15 +161,6 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "new rows break it as often (keep)",
     )
     add("--no-relations", action="store_true", help="look for no rules; keep those of --relation only")
-    add("--sep", metavar="CHAR", type=_separator, help="between cells (default: a comma, in .tsv a tab)")
-    add("--encoding", metavar="NAME", type=_encoding, help="of text, such as cp1252 (default: UTF-8)")
-    add(
-        "--decimal",
-        metavar="CHAR",
-        choices=(".", ","),
-        help="before the fraction of numbers: . or , (default: a point; where cells are not separated by "
-        "commas, also a comma in columns that cannot be meant otherwise)",
-    )
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
@@ -282,6 +289,26 @@ def _add_assess(commands: Any) -> None:
     parser.set_defaults(command=_assess)
 
 
+def _add_report(commands: Any) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="say how new rows, of any generator, compare with real ones",
+        description="Compare the rows of NEW with those of REAL: columns, pairs of columns, rules between "
+        "them, copies, use as training data. What stands out comes first.",
+        epilog="Example: vaeaug report real.csv new.csv --target churn -o page.html",
+    )
+    add = parser.add_argument
+    add("real", metavar="REAL", help="the table that was learned from: .csv, .tsv or .parquet")
+    add("new", metavar="NEW", help="the new rows, without the real ones; the same columns in any order")
+    add("--target", metavar="NAME", help="the column to predict; a class or a number")
+    add("-o", "--out", metavar="PAGE", help="write the report as one HTML page")
+    add("--held-out", metavar="FILE", help="real rows that the generator has not seen, to test on")
+    add("--id", metavar="COL", action="append", default=[], help="a column that names each row; repeatable")
+    _add_cells(parser)
+    _add_seed(parser, "same seed, same numbers")
+    parser.set_defaults(command=_report)
+
+
 def _add_studio(commands: Any) -> None:
     parser = commands.add_parser(
         "studio",
@@ -343,6 +370,16 @@ def _assess(options: argparse.Namespace) -> None:
     from vaeaug.cli.assess import assess
 
     assess(options)
+
+
+def _report(options: argparse.Namespace) -> None:
+    for path in filter(None, (options.real, options.new, options.held_out)):
+        check_format(path)
+        check_readable(path)
+        check_outputs(path, options.out)
+    from vaeaug.cli.report import report
+
+    report(options)
 
 
 def _studio(options: argparse.Namespace) -> None:

@@ -1,0 +1,77 @@
+"""``vaeaug report``: what stands out on the screen, the page in a file, trouble in a sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vaeaug.cli.main import main
+
+
+@pytest.fixture
+def tables(tmp_path):
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=200).round(3)
+    frame = pd.DataFrame(
+        {"size": size, "town": rng.choice(["A", "B"], 200), "y": np.where(size > 0, "yes", "no")}
+    )
+    frame.iloc[:100].to_csv(tmp_path / "real.csv", index=False)
+    frame.iloc[100:].to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path
+
+
+def run(folder, *arguments, new="new.csv"):
+    return main(["report", str(folder / "real.csv"), str(folder / new), *map(str, arguments)])
+
+
+def test_the_verdict_is_printed_and_the_page_is_written(tables, capsys):
+    page = tables / "page.html"
+    assert run(tables, "--target", "y", "-o", page) == 0
+    said = capsys.readouterr().out
+    assert "FAITHFUL" in said
+    assert "100 real rows and 100 new rows" in said
+    assert "What stands out" in page.read_text(encoding="utf-8")
+
+
+def test_copies_are_said_first(tables, capsys):
+    (tables / "copy.csv").write_text((tables / "real.csv").read_text())
+    assert run(tables, new="copy.csv") == 0
+    assert "1. 100 % of the new rows are copies of a real row" in capsys.readouterr().out
+
+
+def test_held_out_rows_and_identifiers(tables, capsys):
+    assert run(tables, "--target", "y", "--id", "town", "--held-out", tables / "new.csv") == 0
+    assert "held-out rows" in capsys.readouterr().out
+
+
+def test_other_separators(tables, capsys):
+    for name in ("real", "new"):
+        pd.read_csv(tables / f"{name}.csv").to_csv(tables / f"{name}.csv", index=False, sep=";")
+    assert run(tables, "--target", "y", "--sep", ";") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", "x"], "target must be one of the columns 'size', 'town', 'y'"),
+        (["-o", "{folder}/new.csv"], "is the input"),
+        (["-o", "{folder}/none/page.html"], "folder"),
+        (["--held-out", "{folder}/none.csv"], "does not exist"),
+    ],
+)
+def test_trouble_is_said_in_a_sentence(tables, capsys, options, says):
+    assert run(tables, *(text.format(folder=tables) for text in options)) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_tables_that_do_not_match(tables, capsys):
+    pd.read_csv(tables / "new.csv").assign(flag=1).to_csv(tables / "more.csv", index=False)
+    assert run(tables, new="more.csv") == 1
+    assert "drop them from new" in capsys.readouterr().err
+
+
+def test_a_file_without_rows(tables, capsys):
+    (tables / "empty.csv").write_text("size,town,y\n")
+    assert run(tables, new="empty.csv") == 1
+    assert "no rows" in capsys.readouterr().err
