@@ -59,7 +59,7 @@ _COLUMNS_NOTE = (
 _PAIRS_NOTE = (
     "The pair whose association differs most beyond chance comes first. Cramér's V runs from 0 "
     "(independent) to 1; numbers are cut at quantiles of the real rows. Rank correlation is Spearman's, "
-    "from −1 to 1. noise: standard deviation of the difference when rows are dealt to both sides at random. "
+    "from −1 to 1. noise: standard deviation of new − real when rows are dealt to both sides at random. "
     "score: agreement of the pair as in sdmetrics."
 )
 _HEAT_NOTE = (
@@ -178,7 +178,7 @@ def _show_pairs(figures: Figures, remarks: Sequence[str]) -> list[Any]:
     note = " ".join([_PAIRS_NOTE, *(remark for remark in remarks if remark.startswith("Pairs"))])
     if len(pairs) > _MOST_PAIRS:
         note = f"{_MOST_PAIRS} of {len(pairs):,} pairs. {note}"
-    columns = ["measure", "real", "new", "difference", "noise", "score"]
+    columns = ["measure", "real", "new", "score", "noise"]
     sections: list[Any] = [Table("Pairs that differ most", shown[columns], decimals=2, note=note)]
     if len(drawn):
         maps = [_draw_pair(figures, pair) for pair in list_records(drawn)]
