@@ -99,6 +99,16 @@ def test_cell_that_equals_another_and_breaks_an_implication_comes_back():
     pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
 
 
+@pytest.mark.parametrize("columns", ["abc", "bac", "cba"])
+def test_columns_that_are_missing_together_are_so_in_new_rows_where_a_third_adds_some(columns):
+    frame = pd.DataFrame(RNG.normal(size=(N, 3)), columns=list("abc"))
+    frame.loc[:40, :] = np.nan
+    frame.loc[41:80, ["a", "b"]] = np.nan
+    made = shuffle_codes(learn(frame[list(columns)]), frame[list(columns)])
+    assert (made["a"].isna() == made["b"].isna()).all()
+    assert (made["a"].isna() | ~made["c"].isna()).all()
+
+
 def test_implication_with_exceptions_spares_no_other_rule():
     kind, size = RNG.choice(["x", "y", "z"], N), RNG.integers(0, 9, N)
     price = np.where(kind == "x", 5, np.where(kind == "y", 0, size + 10))

@@ -177,9 +177,8 @@ class Builder:
         applies, broken = fill.when.applies(numbers), int(self.breaks_implied(implied).sum())
         if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
             return False
-        stand_in = self._find_stand_in(plan, fill)
-        fill = replace(fill, stand_in=stand_in, has_exceptions=bool(broken))
-        plan = replace(plan, fills=(*plan.fills, fill))
+        fill = replace(fill, has_exceptions=bool(broken))
+        plan = self._stand_in(replace(plan, fills=(*plan.fills, fill)))
         self.plans[target] = self._show_exceptions(plan) if broken else plan
         self._make_room(self.plans[target])
         self._note(implied, broken, origin, "the value is set where it is implied")
@@ -281,21 +280,32 @@ class Builder:
 
     def _set_step(self, plan: Plan, step: Step) -> Plan:
         """Return the plan with a step, and its fills and exceptions in what the step makes of the column."""
-        plan = replace(plan, step=step)
-        fills = tuple(replace(fill, stand_in=self._find_stand_in(plan, fill)) for fill in plan.fills)
-        plan = replace(plan, fills=fills)
+        plan = self._stand_in(replace(plan, step=step))
         return self._show_exceptions(replace(plan, shift=0.0)) if plan.shift else plan
 
-    def _find_stand_in(self, plan: Plan, fill: Fill) -> float:
-        """Return what the model sees where a fill sets the value."""
-        numbers, own, decimals = self._numbers, self._read_own(plan), self.views[plan.target].decimals
+    def _stand_in(self, plan: Plan) -> Plan:
+        """Return the plan with what the model sees where its fills set the value."""
+        own, meets = self._read_own(plan), [fill.when.applies(self._numbers) for fill in plan.fills]
+        times = np.sum(meets, axis=0)
+        fills = [
+            replace(fill, stand_in=self._find_stand_in(plan, fill, own, times > applies))
+            for fill, applies in zip(plan.fills, meets, strict=True)
+        ]
+        return replace(plan, fills=tuple(fills))
+
+    def _find_stand_in(self, plan: Plan, fill: Fill, own: np.ndarray, is_set: np.ndarray) -> float:
+        """Return what stands for the value of a fill, of which others set some rows."""
+        numbers, decimals = self._numbers, self.views[plan.target].decimals
         applies, known = fill.when.applies(numbers), ~np.isnan(own)
         is_wanted = is_same(numbers[plan.target], fill.find(numbers, decimals), decimals)
-        if fill.function is None and (is_wanted & ~applies).any() and (is_wanted & applies).any():
+        is_elsewhere = (is_wanted & ~applies & ~is_set).any()
+        if fill.function is None and is_elsewhere and (is_wanted & applies).any():
             # Other rows have the value too: the model may see it as it is.
             return float(own[is_wanted & applies][0])
         # Where the condition holds in all rows, the column's own commonest value stands in.
-        others = own[known & ~applies] if (known & ~applies).any() else own[known]
+        others = next(
+            (own[rows] for rows in (known & ~applies & ~is_set, known & ~applies) if rows.any()), own[known]
+        )
         found, counts = np.unique(others, return_counts=True)
         return float(found[counts.argmax()]) if found.size else np.nan
 
