@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import vaeaug.cli.augment
 import vaeaug.cli.demo
 import vaeaug.cli.demo_images
 from vaeaug import VAEAugmenter, load
-from vaeaug.cli.main import main
+from vaeaug.cli.main import _parser, main
 
 QUICK = partial(VAEAugmenter, max_iter=2)
 
@@ -329,7 +330,35 @@ def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: vaeaug" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "usage: vaeaug" in said
+    assert re.search(r"^vaeaug( \w+)?: error: ", said, re.MULTILINE)
+
+
+COMMANDS = ["demo", "augment", "sample", "assess", "report", "studio", "doctor"]
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_a_screen_and_shows_an_example(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        main([*([command] if command else []), "--help"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 46
+    assert max(map(len, lines)) <= 80
+    examples = [line for line in lines if line.startswith("  vaeaug ")]
+    assert examples
+    for line in examples:
+        _parser().parse_args(shlex.split(line)[1:])
+
+
+def test_columns_of_names_are_called_as_in_python_too() -> None:
+    named = ["--id=k", "--id-columns=m"]
+    options = _parser().parse_args(["augment", "a.csv", "--target=y", "-o", "b.csv", *named])
+    assert options.id == ["k", "m"]
 
 
 ONE_MORE = ["--strategy", "yes=9"]
@@ -498,7 +527,7 @@ WRONG = [
 def test_what_is_wrong_is_said_before_anything_slow_is_imported(table: Path) -> None:
     names = [[str(table) if part == "IN" else part for part in arguments] for arguments in WRONG]
     code = (
-        "import sys, contextlib, io\nfrom vaeaug.cli.main import main\n"
+        "import sys, contextlib, io\nfrom vaeaug.cli.main import _parser, main\n"
         f"for arguments in {names!r}:\n"
         "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
         "        try:\n            code = main(arguments)\n"
