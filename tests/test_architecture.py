@@ -49,7 +49,7 @@ LAZY = {
 }
 
 #: The one thing that is defined in an __init__.
-THROUGH_INIT = {("vaeaug.cli.main", "__version__")}
+THROUGH_INIT = {("vaeaug.cli.parser", "__version__")}
 
 
 class Import(NamedTuple):

@@ -42,8 +42,8 @@ def test_the_two_commands_are_there() -> None:
 
 
 def test_the_command_lines_are_valid() -> None:
-    lines = re.findall(r"^vaeaug (augment|sample|assess|studio|doctor) ?(.*)$", TEXT, flags=re.MULTILINE)
-    assert len(lines) >= 2
+    lines = re.findall(r"^vaeaug (augment|sample|assess|report|studio|doctor) ?(.*)$", TEXT, re.MULTILINE)
+    assert len(lines) >= 3
     for command, rest in lines:
         _parser().parse_args([command, *rest.split()])
 
