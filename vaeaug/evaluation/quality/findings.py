@@ -294,7 +294,7 @@ def _find_rules(figures: Figures) -> Iterator[Finding]:
     rules = figures.rules
     real, new = (rules[side].astype(float) for side in ("real", "new"))
     middle = (real + new) / 2
-    broken = rules[real - new > _SMALL_RULE + 2 * figures.sides.spread * np.sqrt(middle * (1 - middle))]
+    broken = rules[real - new > _SMALL_RULE + 4 * figures.sides.spread * np.sqrt(middle * (1 - middle))]
     for i, rule in enumerate(list_records(broken)):
         more = _mention(len(broken) - 1, "rule") if i == 0 else ""
         yield Finding(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from vaeaug.evaluation.fidelity import correlate, pair_trends
 from vaeaug.evaluation.quality.sides import Sides, take_some
@@ -25,8 +26,11 @@ _MOST_COLUMNS, _FEW_ROWS, _MOST_CELLS = 100, 2000, 200_000_000
 #: Columns among which they are looked for.
 _MOST_CANDIDATES = 500
 _MOST_ROWS, _MOST_ASSOCIATED = 20_000, 600_000
-#: Deals of the rows to both sides at random, and deviations that chance does not reach.
-_DEALS, _DEVIATIONS = 16, 4.0
+#: Deals of the rows to both sides at random, the chance of a false alarm among all pairs, and how much
+#: farther chance is taken to reach, since so few deals tell its spread.
+_DEALS, _FALSE_ALARM, _UNCERTAIN = 16, 0.05, 1.15
+#: Rows of both sides that a value must have for an association to be judged by it.
+_FEWEST = 20
 #: Deviations of the largest of so many normal numbers, and some more.
 _LARGEST = 2.5
 
@@ -40,7 +44,7 @@ class PairFigures:
         A row for each pair, the one whose association differs most first: ``first``, ``second``, ``score``
         (see :func:`~vaeaug.evaluation.fidelity.pair_trends`), ``measure`` (``"rank correlation"`` or
         ``"Cramér's V"``), its value among ``real`` and ``new`` rows, ``difference`` = new − real, its
-        ``noise`` (standard deviation by chance) and ``excess`` (how far it is beyond four times that).
+        ``noise`` (standard deviation by chance) and ``excess`` (how far it is beyond what chance reaches).
     columns : list
         Columns that were paired.
     yardstick : float
@@ -173,7 +177,7 @@ def _choose_columns(joined: JointTables, seed: int) -> list[int]:
 
 
 def _list_pairs(joined: JointTables, scores: pd.Series, rng: np.random.Generator) -> pd.DataFrame:
-    codes = bin_columns(joined)
+    codes = _join_rare(bin_columns(joined))
     measured = [_measure(*side) for side in zip(codes, map(_rank, joined.numbers), strict=True)]
     noise = _measure_noise(np.concatenate(codes), np.concatenate(joined.numbers), len(codes[0]), rng)
     number = {name: j for j, name in enumerate(joined.continuous)}
@@ -193,8 +197,20 @@ def _list_pairs(joined: JointTables, scores: pd.Series, rng: np.random.Generator
     names = ["first", "second", "score", "measure", "real", "new", "difference", "noise"]
     table = pd.DataFrame(rows, columns=names)
     size = table["difference"].abs().to_numpy(dtype=float)
-    table["excess"] = np.maximum(size - _DEVIATIONS * table["noise"].to_numpy(dtype=float), 0)
+    reach = _UNCERTAIN * float(norm.isf(_FALSE_ALARM / 2 / max(len(rows), 1)))
+    table["excess"] = np.maximum(size - reach * table["noise"].to_numpy(dtype=float), 0)
     return table.iloc[np.lexsort((-size, -table["excess"].to_numpy(dtype=float)))].reset_index(drop=True)
+
+
+def _join_rare(codes: list[np.ndarray]) -> list[np.ndarray]:
+    """Return both sides with values that few rows have as the most frequent one: chance deals them out."""
+    joined = [side.copy() for side in codes]
+    for j in range(codes[0].shape[1]):
+        counts = np.bincount(np.concatenate([side[:, j] for side in codes]))
+        translate = np.where(counts < _FEWEST, np.argmax(counts), np.arange(len(counts)))
+        for side in joined:
+            side[:, j] = translate[side[:, j]]
+    return joined
 
 
 def _rank(numbers: np.ndarray) -> np.ndarray:

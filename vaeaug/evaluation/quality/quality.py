@@ -94,7 +94,7 @@ class Quality:
 
         ``first``, ``second``, ``score`` (agreement), ``measure`` (rank correlation or Cramér's V), its value
         among ``real`` and ``new`` rows, the ``difference``, its ``noise`` (standard deviation by chance), and
-        ``excess`` (how far it is beyond four times that).
+        ``excess`` (how far it is beyond what chance reaches).
         """
         return self._figures.pairs.copy()
 
