@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from vaeaug.training.adamw import AdamW
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Budget", "Deadline", "Snapshot", "WeightAverage", "adamw", "copy_state", "one_cycle"]
+__all__ = ["Budget", "Deadline", "Snapshot", "WeightAverage", "copy_state", "one_cycle"]
 
 
 def one_cycle(progress: float, warmup: float = 0.2, start: float = 0.04) -> float:
@@ -150,23 +151,6 @@ class Deadline:
         return int(min(most, max(least, (self.left() or 0.0) / pace)))
 
 
-def adamw(
-    parameters: Iterable[nn.Parameter], learning_rate: float, betas: tuple[float, float], weight_decay: float
-) -> torch.optim.Optimizer:
-    """Make the optimizer: AdamW, fused where torch can; biases and gains do not decay."""
-    trained = list(parameters)
-    matrices = [p for p in trained if p.ndim > 1]
-    others = [p for p in trained if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in trained)
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=learning_rate, betas=betas, fused=fused
-    )
-
-
 class WeightAverage:
     """Exponential moving average of parameters, which samples better than the last step.
 
@@ -229,12 +213,10 @@ class Snapshot:
     ----------
     module : Module
     average : WeightAverage
-    optimizers : sequence of Optimizer
+    optimizers : sequence of AdamW
     """
 
-    def __init__(
-        self, module: nn.Module, average: WeightAverage, optimizers: Iterable[torch.optim.Optimizer]
-    ) -> None:
+    def __init__(self, module: nn.Module, average: WeightAverage, optimizers: Iterable[AdamW]) -> None:
         self._module = module
         self._average = average
         self._optimizers = list(optimizers)
@@ -244,14 +226,17 @@ class Snapshot:
         """Copy the present state."""
         self._weights = copy_state(self._module)
         self._averaged = self._average.state()
-        self._moments = [copy.deepcopy(optimizer.state_dict()) for optimizer in self._optimizers]
+        self._moments = [
+            {name: value.clone() for name, value in optimizer.state().items()}
+            for optimizer in self._optimizers
+        ]
 
     def restore(self) -> None:
         """Return to the state last saved."""
         self._module.load_state_dict(self._weights)
         self._average.load_state(self._averaged)
         for optimizer, state in zip(self._optimizers, self._moments, strict=True):
-            optimizer.load_state_dict(copy.deepcopy(state))
+            optimizer.load_state(state)
 
 
 def copy_state(module: nn.Module) -> dict[str, Tensor]:

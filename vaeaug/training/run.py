@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from vaeaug.errors import TrainingDivergedError
+from vaeaug.training.adamw import AdamW
 from vaeaug.training.callbacks import Callback, EpochState
 from vaeaug.training.distributed import SharedClock, Team
-from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, adamw, copy_state, one_cycle
+from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, copy_state, one_cycle
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import Batch, HeldRows, Rows
 from vaeaug.training.runtime import Runtime
@@ -103,7 +104,7 @@ class Run:
         critics = list(getattr(objective, "critic_parameters", list)())
         theirs = {id(p) for p in critics}
         self.optimizers = {
-            name: adamw(group, options.learning_rate, options.betas, options.weight_decay)
+            name: AdamW(group, options.betas, options.weight_decay)
             for name, group in (("critic", critics), ("main", [p for p in trained if id(p) not in theirs]))
             if group
         }
@@ -188,20 +189,16 @@ class Run:
     def _descend(self, name: str, losses: Tensor, batch: Batch, rate: float) -> None:
         """Step down the gradient of the weighted mean, and note on the device if it is not finite."""
         optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         weighted = losses * batch.weights
         # In a team the mean is over the rows of all processes, whose gradients are added up.
         loss = weighted.mean() if self.team.size == 1 else weighted.sum() / batch.total
         loss.backward()
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         loss = loss.detach()
         if self.team.size > 1:
-            loss = self._add_up(parameters, loss)
-        norm = nn.utils.clip_grad_norm_(parameters, self.options.clip_norm or math.inf)
+            loss = self._add_up(optimizer.parameters, loss)
+        norm = optimizer.step(rate, self.options.clip_norm)
         self.bad |= ~(loss + norm).isfinite()
-        optimizer.step()
 
     def _add_up(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Add up gradients over all processes, and hear the time; return the loss of all rows."""
@@ -312,7 +309,7 @@ class Run:
                 "weights": copy_state(self.objective),
                 "average": dict(enumerate(self.average.values)),
                 "best": self.best_state or {},
-                **{f"moments.{name}": _moments(o) for name, o in self.optimizers.items()},
+                **{f"moments.{name}": optimizer.state() for name, optimizer in self.optimizers.items()},
             }
             arrays = {
                 f"{group}/{name}": value.detach().cpu().numpy()
@@ -342,7 +339,7 @@ class Run:
         self.average.load_state(([average[str(i)] for i in range(len(average))], int(meta["updates"])))
         self.best_state = part("best") or None
         for name, optimizer in self.optimizers.items():
-            _set_moments(optimizer, part(f"moments.{name}"))
+            optimizer.load_state(part(f"moments.{name}"))
         self.step, self.failures, self.patience = meta["step"], meta["failures"], meta["patience"]
         self.best_loss = meta["best_loss"]
         self.result = TrainingResult(**meta["result"])
@@ -378,18 +375,3 @@ class _Means:
         team.add([self._sums])
         *sums, mass = self._sums.tolist()
         return {name: total / mass for name, total in zip(self._names, sums, strict=True)}
-
-
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what an optimizer remembers of each parameter."""
-    state = optimizer.state_dict()["state"]
-    return {f"{i}.{name}": value for i, part in state.items() for name, value in part.items()}
-
-
-def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Undo :func:`_moments`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in moments.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
