@@ -88,11 +88,12 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     channels : {"auto", "first", "last"}, default="auto"
         Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries.
     max_iter : int or "auto", default="auto"
-        Epochs, at most; ``"auto"`` is 28 for 32,000 rows, more for fewer.
+        Epochs, at most; ``"auto"`` is 7 for a table of 32,000 rows, more for fewer.
     batch_size : int or "auto", default="auto"
         Rows per step; ``"auto"`` is 32 to 1,024.
     learning_rate_init : float or "auto", default="auto"
-        Peak learning rate; ``"auto"`` is 0.002.
+        Peak learning rate; ``"auto"`` is 0.005 for tables of 8,000 rows or
+        more, down to 0.003 for smaller ones, and 0.002 for images.
     early_stopping : bool, default=True
         Hold out rows, and keep the weights that were best on them.
     validation_fraction : float, default=0.1

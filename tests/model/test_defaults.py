@@ -205,3 +205,14 @@ def test_tiny_classes_lean_on_the_model_of_all_rows():
 @pytest.mark.parametrize("groups", [None, np.repeat([0, 1], [50, 7])])
 def test_classes_of_seven_rows_stand_alone(groups):
     assert choose_backoff(groups, 2) == ()
+
+
+def test_small_tables_get_steps_enough():
+    for rows in (200, 300, 1_000, 8_000):
+        found = plan(rows)
+        assert found.max_iter * rows / found.batch_size >= 400 * 0.95
+
+
+def test_a_prior_keeps_its_rate_unless_one_is_given():
+    assert plan(8_000).prior_learning_rate < plan(8_000).learning_rate
+    assert plan(8_000, learning_rate_init=0.01).prior_learning_rate == 0.01

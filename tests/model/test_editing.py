@@ -21,7 +21,10 @@ IMAGES, LABELS = blobs()
 
 @pytest.fixture(scope="module")
 def table(mixed):
-    return VAEAugmenter(max_iter=40, latent_dim=4, device="cpu", random_state=0).fit(*mixed)
+    # A slow run: codes of so few rows say little about a single column, and less after a quick one.
+    return VAEAugmenter(
+        max_iter=40, latent_dim=4, learning_rate_init=0.002, device="cpu", random_state=0
+    ).fit(*mixed)
 
 
 @pytest.fixture(scope="module")

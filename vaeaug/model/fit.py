@@ -162,7 +162,7 @@ def _train(
         options = Options(
             max_iter=plan.prior_max_iter,
             batch_size=plan.prior_batch_size,
-            learning_rate=plan.learning_rate,
+            learning_rate=plan.prior_learning_rate,
             max_seconds=deadline.left(_PRIOR_DONE),
         )
         fitted = fit_prior(
