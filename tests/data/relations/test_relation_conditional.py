@@ -160,6 +160,19 @@ def test_a_value_that_is_set_keeps_the_orders_of_its_column():
     assert (made["low"] <= made["high"]).all()
 
 
+def test_rules_of_different_rows_about_one_column_are_both_kept():
+    frame = pd.DataFrame({"kind": STATE, "site": RNG.choice(["n", "s"], N), "own": BILL, "cost": PAYMENT})
+    at_site = frame["site"] == "n"
+    frame.loc[IS_PAID & at_site, "own"] = BILL[IS_PAID & at_site] // 10
+    frame.loc[IS_PAID, "cost"] = PAYMENT[IS_PAID] // 10
+    frame.loc[at_site, "cost"] = frame.loc[at_site, "own"]
+    codec = learn(frame, ["kind == 'paid' implies cost <= 90", "site == 'n' implies cost == own"])
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
+    made = shuffle_codes(codec, frame)
+    assert (made["cost"] <= 90)[made["kind"] == "paid"].all()
+    assert (made["cost"] == made["own"])[made["site"] == "n"].all()
+
+
 def test_bounds_by_a_multiple_and_by_a_column_make_room_for_each_other():
     frame = pd.DataFrame({"low": BILL, "size": BILL + PAYMENT})
     frame["value"] = frame["low"] + (2 * frame["size"] - frame["low"]) * (BILL % 7) // 7

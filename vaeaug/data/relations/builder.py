@@ -187,9 +187,9 @@ class Builder:
     def part_conditions(self) -> None:
         """Keep conditions apart that would set a column to two values: the later one's column gives way."""
         for plan in list(self.plans.values()):
-            fixed = [fill for fill in plan.fills if fill.function is None and fill.own is None]
-            for one, other in combinations(fixed, 2):
-                if one.when.source == other.when.source or _is_equal(one.value, other.value):
+            fills = [fill for fill in plan.fills if fill.own is None]
+            for one, other in combinations(fills, 2):
+                if one.when.source == other.when.source or one.sets_same(other):
                     continue
                 if not self._part(one.when, other.when):
                     self._part(other.when, one.when)
@@ -328,7 +328,7 @@ class Builder:
             if fill.function is not None or np.isfinite(fill.value)
         ]
         for one, other in product(plan.limits, (*plan.limits, *set_values)):
-            if one.is_lower == other.is_lower or (one.when and other.when and one.when != other.when):
+            if one.is_lower == other.is_lower:
                 continue
             for bounded, by in ((one, other), (other, one)):
                 if _is_column(bounded.function) and self._bound(bounded, by):
@@ -337,7 +337,8 @@ class Builder:
     def _bound(self, bounded: Limit, by: Limit) -> bool:
         """Bound the column that is a bound by another bound of the same column; return whether it is now."""
         (j,) = bounded.function.sources
-        return self.bound(j, replace(by, when=by.when or bounded.when, margin=0.0, has_exceptions=False))
+        when = bounded.when if by.when is None else by.when.join(bounded.when)
+        return self.bound(j, replace(by, when=when, margin=0.0, has_exceptions=False))
 
     def bound(self, j: int, limit: Limit) -> bool:
         """Bound a column where all rows keep to it; return whether it is now."""
@@ -410,10 +411,6 @@ def _leaves_no_room(candidate: Candidate, plan: Plan) -> bool:
         limit.is_lower != candidate.is_lower and limit.function.sources != candidate.function.sources
         for limit in plan.limits
     )
-
-
-def _is_equal(one: float, other: float) -> bool:
-    return one == other or (np.isnan(one) and np.isnan(other))
 
 
 def _is_column(function: Function) -> bool:

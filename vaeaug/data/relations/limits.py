@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +29,32 @@ class When:
         ``"=="``, ``"!="``, ``"<"``, ``"<="``, ``">"``, ``">="``, ``"in"`` or ``"is missing"``.
     operands : tuple of float
         What the column is compared with.
+    also : When or None
+        A further condition that rows must meet.
     """
 
     source: int
     operator: str
     operands: tuple[float, ...] = ()
+    also: When | None = None
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Columns that are read."""
+        return (self.source, *(() if self.also is None else self.also.sources))
+
+    def join(self, other: When | None) -> When:
+        """Return the condition that rows meet which meet both."""
+        if other is None or other in (self, self.also):
+            return self
+        return replace(self, also=other if self.also is None else self.also.join(other))
 
     def applies(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return the rows that meet the condition, bool of shape (n,)."""
+        meets = self._applies_alone(columns)
+        return meets if self.also is None else meets & self.also.applies(columns)
+
+    def _applies_alone(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
         found = columns[self.source]
         if self.operator == "is missing":
             return np.isnan(found)
@@ -49,13 +67,15 @@ class When:
     def state(self) -> dict[str, Any]:
         """Return everything as a JSON-able dict."""
         operands = [write_number(operand) for operand in self.operands]
-        return {"source": self.source, "operator": self.operator, "operands": operands}
+        also = None if self.also is None else self.also.state()
+        return {"source": self.source, "operator": self.operator, "operands": operands, "also": also}
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any]) -> When:
         """Rebuild from :meth:`state`."""
         operands = tuple(float(operand) for operand in meta["operands"])
-        return cls(meta["source"], meta["operator"], operands)
+        also = None if meta.get("also") is None else cls.from_state(meta["also"])
+        return cls(meta["source"], meta["operator"], operands, also)
 
 
 _COMPARE: dict[str, Callable[..., np.ndarray]] = {
@@ -92,7 +112,7 @@ class Limit:
     @property
     def sources(self) -> tuple[int, ...]:
         """Columns that must be known before."""
-        return (*([] if self.when is None else [self.when.source]), *self.function.sources)
+        return (*(() if self.when is None else self.when.sources), *self.function.sources)
 
     def says_same(self, other: Limit) -> bool:
         """Whether two bounds are one."""
@@ -178,7 +198,14 @@ class Fill:
     @property
     def sources(self) -> tuple[int, ...]:
         """Columns that must be known before."""
-        return (self.when.source, *(() if self.function is None else self.function.sources))
+        return (*self.when.sources, *(() if self.function is None else self.function.sources))
+
+    def sets_same(self, other: Fill) -> bool:
+        """Whether two fills set the same value."""
+        if self.function is not None and other.function is not None:
+            return bool(self.function.state()[0] == other.function.state()[0])
+        is_equal = self.value == other.value or (np.isnan(self.value) and np.isnan(other.value))
+        return self.function is None and other.function is None and is_equal
 
     def find(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         """Return what the column is where the condition is met, float64 of shape (n,) or ()."""

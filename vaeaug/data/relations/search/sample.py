@@ -68,7 +68,7 @@ class Candidate:
     @property
     def sources(self) -> tuple[int, ...]:
         """Columns that must be known before the target."""
-        return (*(() if self.when is None else [self.when.source]), *self.function.sources)
+        return (*(() if self.when is None else self.when.sources), *self.function.sources)
 
 
 @dataclass
