@@ -27,7 +27,7 @@ GAPS = ORDER.assign(state=ORDER["state"].where(~IS_PAID))
 #: Tables, a rule of each, and which rows keep it.
 RULES = {
     "order": (ORDER, "state == 'paid' implies bill <= payment", lambda t: t["bill"] <= t["payment"]),
-    "equality": (EQUAL, "state == 'paid' implies payment == bill", lambda t: t["bill"] == t["payment"]),
+    "equality": (EQUAL, "state == 'paid' implies bill == payment", lambda t: t["bill"] == t["payment"]),
     "upper": (BOUND, "state == 'paid' implies age <= 17", lambda t: t["age"] <= 17),
     "missing": (GAPS, "state is missing implies bill <= payment", lambda t: t["bill"] <= t["payment"]),
 }
@@ -77,6 +77,13 @@ def test_exceptions_of_some_rows_keep_their_rate():
 
 def test_equal_columns_are_not_said_to_be_in_order_too():
     assert not any("<=" in text for text in learn(EQUAL).relations_.table()["formula"])
+
+
+def test_equality_reads_with_the_column_that_is_set_first():
+    codec = learn(EQUAL, ["bill == payment", "auto"], on_violation="keep")
+    found = codec.relations_.table()["formula"].tolist()
+    assert found == ["bill == payment", "state == 'paid' implies bill == payment"]
+    assert learn(EQUAL, found, on_violation="keep").relations_.table()["formula"].tolist() == found
 
 
 def test_order_that_all_rows_keep_is_said_once():

@@ -103,9 +103,9 @@ def _write_pair(
             function, shown = Arithmetic(text, sample.positions), f"{said} implies {low} <= {high}"
             yield Candidate("order", j, function, shown, None, rank, is_lower, when=when)
         return
-    for j, text in ((pair[1], low), (pair[0], high)):
+    for j, own, text in ((pair[1], high, low), (pair[0], low, high)):
         fill = Fill(when, function=Arithmetic(text, sample.positions))
-        yield Implied(j, fill, f"{said} implies {high} == {low}", rank)
+        yield Implied(j, fill, f"{said} implies {own} == {text}", rank)
 
 
 def _find_bounds(sample: Sample, signs: Signs, members: np.ndarray, taken: set[int]) -> Iterator[Candidate]:
