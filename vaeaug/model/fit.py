@@ -24,7 +24,14 @@ from vaeaug.model.defaults import (
 )
 from vaeaug.model.fitted import Anchors
 from vaeaug.model.model import Model
-from vaeaug.model.training import TrainingRows, calibrate, fit_prior, share_weights, train_networks
+from vaeaug.model.training import (
+    TrainingRows,
+    calibrate,
+    fit_prior,
+    is_steady,
+    share_weights,
+    train_networks,
+)
 from vaeaug.model.training_data import Session, TrainingData
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
@@ -148,6 +155,7 @@ def _train(
             early_stopping=parameters.early_stopping,
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
+            free_threads=is_steady(model.blueprint),
         )
         result = train_networks(
             model,

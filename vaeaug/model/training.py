@@ -6,6 +6,7 @@ import contextlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.errors import VaeaugWarning
+from vaeaug.model.builder import Blueprint
 from vaeaug.model.model import Model
 from vaeaug.nn.distributions import CodeDistribution
 from vaeaug.nn.likelihoods.tilting import Classes
@@ -26,7 +28,12 @@ from vaeaug.training.rows import Block, HeldRows, StreamedRows
 from vaeaug.training.run import Conditions
 from vaeaug.utils.random import Purpose, isolate_torch, neutral_torch
 
-__all__ = ["TrainingRows", "calibrate", "fit_prior", "share_weights", "train_networks"]
+__all__ = ["TrainingRows", "calibrate", "fit_prior", "is_steady", "share_weights", "train_networks"]
+
+#: Parts whose training gives the same bytes with one thread and with two; none for images, whose convolutions
+#: add up gradients thread by thread.
+_STEADY = {"network": "residual", "posterior": "gaussian", "latent": "flat"}
+_STEADY_LOSSES = {"reconstruction", "kl"}
 
 #: Rows whose codes are computed, or that are drawn, between two looks at the clock.
 _BLOCK = 2048
@@ -54,6 +61,12 @@ class TrainingRows:
     x: np.ndarray
     c: np.ndarray
     weights: np.ndarray | None = None
+
+
+def is_steady(blueprint: Blueprint) -> bool:
+    """Tell whether the networks of a blueprint come out the same with one thread and with two."""
+    known = all(getattr(blueprint, part).name == name for part, name in _STEADY.items())
+    return known and set(blueprint.losses) <= _STEADY_LOSSES
 
 
 @neutral_torch()
@@ -85,7 +98,7 @@ def train_networks(
     x, c, weights = rows.x, rows.c, rows.weights
     model.forget_copies()
     device = model.runtime.device
-    with model.runtime.session(), isolate_torch(conditions.seed, Purpose.INITIAL), torch.no_grad():
+    with _open_session(model), isolate_torch(conditions.seed, Purpose.INITIAL), torch.no_grad():
         model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
     def hold(mask: np.ndarray) -> HeldRows:
@@ -173,7 +186,7 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
     def batches() -> Iterator[Any]:
         return _draw_likelihoods(model, c[rng.choice(len(x), drawn, p=share)])
 
-    with model.runtime.session(), isolate_torch(seed, Purpose.CALIBRATION), torch.no_grad():
+    with _open_session(model), isolate_torch(seed, Purpose.CALIBRATION), torch.no_grad():
         tensor = torch.from_numpy(x).to(model.runtime.device)
         each = None if weights is None else torch.from_numpy(weights).to(model.runtime.device)
         # Each round leaves a model in good order, so an interrupt keeps what was done.
@@ -228,7 +241,7 @@ def _estimate_prior(
     if reading is not None:
         rng.shuffle(numbers)
     blocks = np.array_split(numbers, math.ceil(len(numbers) / _BLOCK))
-    with model.runtime.session(), isolate_torch(seed, Purpose.PRIOR_DRAW), torch.no_grad():
+    with _open_session(model), isolate_torch(seed, Purpose.PRIOR_DRAW), torch.no_grad():
         parts = []
         for turn in (range if reading is None else reading)(len(blocks)):
             parts += _encode(model, x[blocks[turn]], c[blocks[turn]])
@@ -258,6 +271,11 @@ def _choose_rows(weights: np.ndarray | None, n: int, rng: np.random.Generator) -
     ends = np.cumsum(weights, dtype=np.float64)
     steps = (np.arange(size) + rng.random()) * (ends[-1] / size)
     return np.minimum(np.searchsorted(ends, steps, side="right"), n - 1)
+
+
+def _open_session(model: Model) -> AbstractContextManager[None]:
+    """Return a session; blocks of table rows are too little work for a second thread."""
+    return model.runtime.session(None if model.blueprint.layout.is_image else 0.0)
 
 
 def _derive(seed: int, purpose: Purpose) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,45 @@ from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 
-__all__ = ["CodeDecoder", "ResidualBlock", "RowEncoder", "Trunk"]
+__all__ = ["CodeDecoder", "ResidualBlock", "RowEncoder", "SteadyNorm", "Trunk", "silu"]
+
+
+class _Silu(torch.autograd.Function):
+    """``x · sigmoid(x)``, whose bytes do not depend on how threads share the work.
+
+    torch computes the ends of a thread's share one by one, with another exponential than the rest; its
+    hyperbolic tangent is the same everywhere.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        share = torch.tanh(0.5 * x).mul_(0.5).add_(0.5)
+        ctx.save_for_backward(x, share)
+        return x * share
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        x, share = ctx.saved_tensors
+        return gradients[0] * (share * (1 + x * (1 - share)))
+
+
+def silu(x: Tensor) -> Tensor:
+    """Return ``x · sigmoid(x)``, of the same bytes for any number of threads."""
+    return _Silu.apply(x)
+
+
+class SteadyNorm(nn.LayerNorm):
+    """Layer norm whose gradients have the same bytes for any number of threads.
+
+    torch adds up the gradients of weight and bias thread by thread; outside of its kernel they are sums of
+    columns.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(..., width)`` over the last axis."""
+        if not self.training:
+            return super().forward(x)
+        return torch.addcmul(self.bias, F.layer_norm(x, self.normalized_shape, eps=self.eps), self.weight)
 
 
 class ResidualBlock(nn.Module):
@@ -24,7 +63,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = SteadyNorm(width)
         self.inner = nn.Linear(width, width)
         self.outer = nn.Linear(width, width)
         nn.init.zeros_(self.outer.weight)
@@ -32,7 +71,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, width)`` to ``(B, width)``."""
-        return x + self.outer(F.silu(self.inner(self.norm(x))))
+        return x + self.outer(silu(self.inner(self.norm(x))))
 
 
 class Trunk(nn.Sequential):
@@ -46,7 +85,7 @@ class Trunk(nn.Sequential):
     """
 
     def __init__(self, width: int, depth: int) -> None:
-        super().__init__(*(ResidualBlock(width) for _ in range(depth)), nn.LayerNorm(width))
+        super().__init__(*(ResidualBlock(width) for _ in range(depth)), SteadyNorm(width))
 
 
 class RowEncoder(nn.Module):

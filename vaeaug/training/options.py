@@ -35,6 +35,9 @@ class Options:
         time. At least one step is made.
     validate_every : int
         Epochs between validations; the last epoch is always validated.
+    free_threads : bool
+        Results are the same bytes with one thread and with two, so that a run may change between them to
+        whichever is faster at present.
     """
 
     max_iter: int = 50
@@ -50,6 +53,7 @@ class Options:
     tol: float = 1e-4
     max_seconds: float | None = None
     validate_every: int = 1
+    free_threads: bool = False
 
 
 @dataclass

@@ -19,6 +19,7 @@ from vaeaug.training.optimisation import Budget, Snapshot, WeightAverage, copy_s
 from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.rows import Batch, HeldRows, Rows
 from vaeaug.training.runtime import Runtime
+from vaeaug.training.threads import ThreadChoice, compute_alike
 from vaeaug.utils.random import isolate_torch, restore_torch, torch_state
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Conditions", "Keeper", "Run"]
 
-_VALIDATION_STREAM = 1
+_VALIDATION_STREAM, _TRIAL_STREAM = 1, 2
 _MAX_FAILURES = 3
 _SNAPSHOT_STEPS = 100
 _STEPS_BETWEEN_LOOKS = 50  # on an accelerator, where looking at a value means waiting for it
@@ -100,7 +101,7 @@ class Run:
         steps = options.max_iter * rows.batch_count(options.batch_size)
         self.budget = Budget(steps, options.max_seconds, self.clock)
         self.result = TrainingResult()
-        trained = [p for p in objective.parameters() if p.requires_grad]
+        self.trained = trained = [p for p in objective.parameters() if p.requires_grad]
         critics = list(getattr(objective, "critic_parameters", list)())
         theirs = {id(p) for p in critics}
         self.optimizers = {
@@ -110,6 +111,8 @@ class Run:
         }
         self.average = WeightAverage(trained, options.ema_decay)
         self.snapshot = Snapshot(objective, self.average, self.optimizers.values())
+        self.threads, self.most_threads = ThreadChoice(1), 1
+        self.alike: dict[int, bool] = {}  # by the size of a batch
         self.guarded = bool(critics) and hasattr(objective, "is_spoilt")
         self.bad = torch.zeros((), dtype=torch.bool, device=self.runtime.device)
         self.step, self.saved_step, self.failures, self.patience = 0, 0, 0, 0
@@ -120,7 +123,14 @@ class Run:
         """Train until there is a reason to stop; the result names it."""
         if self._restore():
             return
-        options = self.options
+        options, self.most_threads = self.options, torch.get_num_threads()
+        if (
+            options.free_threads
+            and self.runtime.is_cpu
+            and self.runtime.threads is None
+            and self.team.size == 1
+        ):
+            self.threads = ThreadChoice(torch.get_num_threads())
         for epoch in range(self.result.n_iter + 1, options.max_iter + 1):
             means, in_time = self._epoch(epoch)
             if not means:
@@ -161,7 +171,10 @@ class Run:
             if self.step and self.budget.spent:
                 in_time = False
                 break
+            self._look_at_threads(batch)
+            self.threads.begin()
             means.add(self._improve(batch), batch.weights)
+            self.threads.end()
             self.step += 1
             if self.runtime.is_cpu or self.step % _STEPS_BETWEEN_LOOKS == 0:
                 self._look_for_failures()
@@ -171,6 +184,27 @@ class Run:
                 self.budget.reserve = 0.5 * pace * self.held_out.n / size
         self._look_for_failures()
         return means.values(team), in_time
+
+    def _look_at_threads(self, batch: Batch) -> None:
+        """Let the number of threads be chosen as long as gradients are the same with one and with two."""
+        free = self.options.free_threads and self.runtime.is_cpu and self.runtime.threads is None
+        size = len(batch.weights)
+        if not free or self.team.size > 1 or size in self.alike or not all(self.alike.values()):
+            return
+
+        def find_gradients() -> list[Tensor]:
+            with isolate_torch(self.seed, _TRIAL_STREAM):
+                loss = (self.objective(batch.tensors, 0.5)["loss"] * batch.weights).mean()
+            return [g for g in torch.autograd.grad(loss, self.trained, allow_unused=True) if g is not None]
+
+        self.alike[size] = self.most_threads > 1 and compute_alike(find_gradients)
+        if not self.alike[size]:
+            torch.set_num_threads(1)
+            self.threads = ThreadChoice(1)
+        elif len(self.alike) == 1:
+            self.threads = ThreadChoice(self.most_threads)
+        else:
+            torch.set_num_threads(self.threads.threads)
 
     def _improve(self, batch: Batch) -> Mapping[str, Tensor]:
         """Make one step with each optimizer; return the pieces of the loss."""

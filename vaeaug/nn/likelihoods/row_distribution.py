@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
+from vaeaug.nn.networks import silu
 
 __all__ = ["RowDistribution"]
 
@@ -100,7 +101,7 @@ class RowDistribution(LikelihoodDistribution):
         read, hint_read, write = model.weights()
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
-        logits = torch.addmm(model.bias, F.silu(hidden), write.T)
+        logits = torch.addmm(model.bias, silu(hidden), write.T)
         return _bound_logits(logits if self.c is None else logits + model.tilts(self.c))
 
     def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:

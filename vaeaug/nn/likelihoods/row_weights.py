@@ -129,7 +129,9 @@ class RowWeights(Likelihood):
         scales = self.scales
         read = scales.combine(self.read, self.read_mask, self.smooth_read * self.smooth_read_mask)
         write = scales.combine(self.write, self.write_mask, self.smooth_write * self.smooth_write_mask)
-        return read, self.hint_read * self.hint_mask, write
+        # Laid out by unit: the gradient of a few rows of units is then the same for any number of threads.
+        hint_read = (self.hint_read * self.hint_mask).T.contiguous().T
+        return read, hint_read, write
 
     def cut_weights(self) -> list[RowColumn]:
         """Return the weights column by column, as drawing needs them; kept until one of them changes."""

@@ -1,0 +1,144 @@
+"""The choice between one thread and two, on a clock that the test moves: steps are counted, not timed."""
+
+import pandas as pd
+import pytest
+import torch
+from made_tables import made_table
+
+from vaeaug import VAEAugmenter
+from vaeaug.training import run as run_module
+from vaeaug.training import runtime as runtime_module
+from vaeaug.training.threads import ThreadChoice, compute_alike
+
+
+class Machine:
+    """Lets a step take so many seconds with one thread and with two."""
+
+    def __init__(self, one, two):
+        self.seconds = {1: one, 2: two}
+        self.now, self.threads = 0.0, 0
+        self.told, self.used = [], []
+
+    def use(self, threads):
+        self.threads = threads
+        self.told.append(threads)
+
+    def run(self, choice, steps):
+        """Return how many of the steps took two threads, and how long all took."""
+        began, used = self.now, []
+        for _ in range(steps):
+            choice.begin()
+            self.now += self.seconds[self.threads]
+            used.append(self.threads)
+            choice.end()
+        return used.count(2), self.now - began
+
+
+def start(one, two, most=2):
+    machine = Machine(one, two)
+    return machine, ThreadChoice(most, clock=lambda: machine.now, use=machine.use)
+
+
+def test_two_threads_are_kept_where_they_are_faster():
+    machine, choice = start(1.0, 0.7)
+    two, seconds = machine.run(choice, 1_000)
+    assert two > 950
+    assert seconds < 1.03 * 700
+
+
+def test_one_thread_is_taken_beside_busy_processes():
+    machine, choice = start(1.0, 10.0)
+    two, seconds = machine.run(choice, 1_000)
+    assert two < 25
+    assert seconds < 1.3 * 1_000
+
+
+def test_a_machine_that_gets_busy_is_noticed_within_some_steps():
+    machine, choice = start(1.0, 0.7)
+    machine.run(choice, 1_000)
+    machine.seconds[2] = 10.0
+    two, _ = machine.run(choice, 200)
+    assert two < 15
+    assert choice.threads == 1
+
+
+def test_a_machine_that_gets_quiet_is_used_again():
+    machine, choice = start(1.0, 10.0)
+    machine.run(choice, 300)
+    machine.seconds[2] = 0.7
+    machine.run(choice, 900)
+    assert choice.threads == 2
+
+
+def test_the_slower_choice_is_given_up_after_a_step():
+    machine, choice = start(1.0, 1_000.0)
+    machine.run(choice, 20)
+    machine.seconds[2] = 1_000.0
+    before = machine.now
+    two, _ = machine.run(choice, 2_000)
+    assert two < 12
+    assert machine.now - before < 2_000 + 12 * 1_000
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_worker_beside_others_has_nothing_to_choose(most):
+    machine, choice = start(1.0, 0.1, most=most)
+    for _ in range(100):
+        choice.begin()
+        choice.end()
+    assert machine.told == []
+
+
+def test_no_more_than_two_are_ever_taken():
+    machine, choice = start(1.0, 0.5, most=16)
+    machine.run(choice, 500)
+    assert set(machine.told) == {1, 2}
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_what_depends_on_the_number_of_threads_is_noticed(two_threads):
+    values = torch.linspace(0, 1, 1000)
+    assert compute_alike(lambda: [values.exp(), values * 2])
+    assert torch.get_num_threads() == 1
+    assert not compute_alike(lambda: [values, values + torch.get_num_threads()])
+
+
+def fit_with(threads, monkeypatch, **options):
+    """Return the weights of a fit that may take so many threads, and the numbers that it set."""
+    told, set_threads = [], torch.set_num_threads
+    set_threads(threads)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: told.append(n) or set_threads(n))
+    monkeypatch.setattr(runtime_module.joblib, "cpu_count", lambda only_physical_cores: threads)
+    monkeypatch.setattr(runtime_module, "_WORK_FOR_THREADS", 0)
+    X = made_table(300)
+    augmenter = VAEAugmenter(max_iter=4, batch_size=64, device="cpu", random_state=0, **options).fit(X)
+    monkeypatch.undo()
+    return augmenter.sample(50, random_state=0)[0], told
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_fit_is_the_same_however_many_threads_it_takes(monkeypatch):
+    changes = iter([1, 2, 2, 1] * 1000)
+    one, _ = fit_with(1, monkeypatch)
+    two, _ = fit_with(2, monkeypatch)
+    monkeypatch.setattr(ThreadChoice, "end", lambda self: torch.set_num_threads(next(changes)))
+    mixed, told = fit_with(2, monkeypatch)
+    assert {1, 2} <= set(told[5:])
+    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, mixed)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_fit_whose_gradients_depend_on_it_takes_one_thread(monkeypatch):
+    monkeypatch.setattr(run_module, "compute_alike", lambda work: False)
+    chosen = []
+    monkeypatch.setattr(ThreadChoice, "_watch", lambda self, took: chosen.append(took))
+    fit_with(2, monkeypatch)
+    assert not chosen
