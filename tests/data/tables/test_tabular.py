@@ -200,3 +200,30 @@ def test_other_columns_are_explained(frame, change, pattern):
     codec = TableCodec().fit(frame)
     with pytest.raises(InputError, match=pattern):
         codec.encode(change(frame))
+
+
+def test_numbers_of_a_small_class_get_bins_where_they_lie():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": np.concatenate([rng.normal(size=1500), rng.normal(50, 20, size=10)])})
+    groups = np.repeat([0, 1], [1500, 10])
+    own, alike = (TableCodec().fit(X, g).encode(X)[1500:, 0] for g in (groups, None))
+    assert len(set(alike)) == 1
+    assert len(set(own)) >= 4
+
+
+def test_bins_do_not_depend_on_classes_of_equal_size():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=300)})
+    np.testing.assert_array_equal(
+        TableCodec().fit(X, np.arange(300) % 3).encode(X), TableCodec().fit(X).encode(X)
+    )
+
+
+def test_weighted_bins_give_every_value_back_and_draw_as_often_as_rows():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": np.concatenate([rng.normal(size=990), rng.normal(9, 1, size=10)])})
+    codec = TableCodec().fit(X, np.repeat([0, 1], [990, 10]))
+    np.testing.assert_allclose(codec.decode(codec.encode(X))["a"], X["a"], rtol=1e-5, atol=1e-6)
+    drawn = codec.codecs_[0].draw(20_000, rng)
+    # 20,000 draws of 1 %: three standard deviations are 0.2 %.
+    assert abs((drawn > 5).mean() - 0.01) < 0.003

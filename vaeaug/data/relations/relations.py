@@ -102,8 +102,18 @@ class Relations:
         """Plans of the columns that the model sees in another form, by position."""
         return {plan.target: plan for plan in self.plans if plan.is_changed}
 
-    def fit_columns(self, columns: Mapping[int, pd.Series], max_bins: int) -> dict[int, ColumnCodec]:
-        """Fit the codecs of what the model sees in the place of changed columns."""
+    def fit_columns(
+        self, columns: Mapping[int, pd.Series], max_bins: int, weights: np.ndarray | None = None
+    ) -> dict[int, ColumnCodec]:
+        """Fit the codecs of what the model sees in the place of changed columns.
+
+        Parameters
+        ----------
+        columns : mapping of int to Series
+        max_bins : int
+        weights : ndarray of float64, shape (n,), optional
+            What each row counts for where bins are cut.
+        """
         seen = self.forward(columns)
         codecs: dict[int, ColumnCodec] = {}
         for j, plan in self.changes.items():
@@ -112,7 +122,9 @@ class Relations:
             points: tuple[Any, ...] = ()
             if plan.step is not None and plan.step.keep == Keep.MARKED:
                 points = (plan.step.mark,)
-            options = ColumnOptions(self._is_category(j), max_bins, recognise=False, points=points)
+            options = ColumnOptions(
+                self._is_category(j), max_bins, recognise=False, points=points, weights=weights
+            )
             codecs[j] = fit_column(seen[j], options)
         return codecs
 

@@ -34,6 +34,8 @@ class ColumnOptions:
         Whether to look for codes and dates among numbers.
     points : tuple of int
         Numbers that are point masses, however rare.
+    weights : ndarray of float64, shape (n,), optional
+        What each row counts for where bins are cut; one each if None.
     """
 
     categorical: bool = False
@@ -42,6 +44,7 @@ class ColumnOptions:
     identifier: bool = False
     recognise: bool = True
     points: tuple[int, ...] = ()
+    weights: np.ndarray | None = None
 
 
 class ColumnCodec(ABC):

@@ -108,7 +108,8 @@ class TableCodec:
         ----------
         X : DataFrame or array-like of shape (n, d)
         groups : ndarray of int64, shape (n,), optional
-            Class of each row: a relation that a class breaks is none.
+            Class of each row: a relation that a class breaks is none, and numbers of a small class get bins
+            where they lie.
         counted : ndarray of bool, shape (n,), optional
             Rows that relations are about; None for all.
 
@@ -130,7 +131,7 @@ class TableCodec:
         columns = table.columns[:] if isinstance(table, pd.DataFrame) else None
         dtype = None if isinstance(table, pd.DataFrame) else table.dtype
         parts: list[tuple[pd.Series, np.ndarray | None]] = [(series, None) for series in split_columns(table)]
-        self._learn(columns, dtype, parts, is_whole=True)
+        self._learn(columns, dtype, parts, is_whole=True, weights=weigh_classes(groups))
         return self.relate([series for series, _ in parts], groups, counted)
 
     def fit_parts(self, parts: Sequence[tuple[pd.Series, np.ndarray | None]]) -> TableCodec:
@@ -156,6 +157,7 @@ class TableCodec:
         dtype: Any,
         parts: Sequence[tuple[pd.Series, np.ndarray | None]],
         is_whole: bool = False,
+        weights: np.ndarray | None = None,
     ) -> TableCodec:
         self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
         if columns is not None:
@@ -181,6 +183,7 @@ class TableCodec:
                 identifier=bool(named[j] or found[j]),
                 # A sample does not show whether a value is new.
                 recognise=self.categorical_features is not None and (is_whole or counts is not None),
+                weights=weights,
             )
             self.codecs_.append(fit_column(series, options, counts))
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
@@ -227,7 +230,7 @@ class TableCodec:
         if counted is not None and not counted.all():
             table = table.choose(counted)
         self.relations_ = Relations.learn(self.relations, table, self.on_violation)
-        seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins)
+        seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins, weigh_classes(groups))
         for j in self.relations_.changes:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
         self._lay_out()
@@ -444,3 +447,22 @@ class TableCodec:
             )
             lines.append(f"Feature names must {what}.")
         raise InputError("\n".join(lines) + "\n")
+
+
+def weigh_classes(groups: np.ndarray | None) -> np.ndarray | None:
+    """Return what rows count for where bins are cut, so that small classes get bins where they lie.
+
+    ``max(1, √(n / (K n_c)))`` for a row of a class of n_c among n rows of K classes: the square root is
+    half-way between rows that count alike and classes that do. None where all count alike.
+
+    Parameters
+    ----------
+    groups : ndarray of int64, shape (n,), or None
+        Class of each row.
+    """
+    if groups is None or not len(groups):
+        return None
+    counts = np.bincount(groups)
+    share = len(groups) / np.count_nonzero(counts)
+    weights = np.maximum(1.0, np.sqrt(share / np.maximum(counts, 1)))
+    return None if (weights == 1.0).all() else weights[groups]

@@ -45,22 +45,29 @@ class NumericCodec(ColumnCodec):
         repeat though there is room for others, are drawn from the values seen.
     points : tuple of int or float
         Values that are point masses, however rare.
+    weights : ndarray of float64, shape (n,), optional
+        What each row of ``fit`` counts for where bins are cut; one each if None.
     """
 
     kind: ClassVar[str] = "numeric"
     storage_type: ClassVar[Any] = NumberStorage
 
     def __init__(
-        self, max_bins: int = 64, keep_codes: bool = True, points: tuple[int | float, ...] = ()
+        self,
+        max_bins: int = 64,
+        keep_codes: bool = True,
+        points: tuple[int | float, ...] = (),
+        weights: np.ndarray | None = None,
     ) -> None:
         self.max_bins = max_bins
         self.keep_codes = keep_codes
         self.points = points
+        self.weights = weights
 
     @classmethod
     def build(cls, options: ColumnOptions) -> NumericCodec:
         """Make a codec from the options of a table."""
-        return cls(options.max_bins, options.recognise, options.points)
+        return cls(options.max_bins, options.recognise, options.points, options.weights)
 
     def accepts(self, series: pd.Series) -> None:
         """Return when the column holds numbers; raise RejectedColumn when not."""
@@ -71,7 +78,12 @@ class NumericCodec(ColumnCodec):
         self.name = series.name
         self.storage_: Any = self.storage_type.of(series)
         values, missing = self.storage_.read(series)
-        distinct, counts = _tally(values[~missing], None if counts is None else counts[~missing])
+        known, weights = values[~missing], self.weights
+        distinct, counts = _tally(known, None if counts is None else counts[~missing])
+        mass = counts
+        if weights is not None:
+            mass = np.bincount(np.searchsorted(distinct, known), weights[~missing], distinct.size)
+        self.weights = None  # of no use any more
         self.offset_ = int(missing.any())
         self.axes_: list[Scale] = []
         self.grids_: list[QuantileBins] = []
@@ -88,7 +100,7 @@ class NumericCodec(ColumnCodec):
             points = (ends - 0.5 * counts, np.zeros(counts.size), counts)
             ranks.append(np.stack(points, axis=1)[is_point])
             if not is_point.all():
-                ranks += self._build_grids(distinct, counts, is_point, ends)
+                ranks += self._build_grids(distinct, counts, is_point, mass)
         total = max(1, int(counts.sum()))
         low, width, self.rows_ = np.concatenate(ranks).T
         self.rank_low_, self.rank_width_ = low / total, width / total
@@ -113,9 +125,10 @@ class NumericCodec(ColumnCodec):
             self.axes_ = [Levels.learn(distinct)]
 
     def _build_grids(
-        self, distinct: np.ndarray, counts: np.ndarray, is_point: np.ndarray, ends: np.ndarray
+        self, distinct: np.ndarray, counts: np.ndarray, is_point: np.ndarray, weights: np.ndarray
     ) -> list[np.ndarray]:
         """Cut the values of each axis into bins; return rank, spread in rank, and rows of each bin."""
+        ends = np.cumsum(counts)
         regular = is_point | self.axes_[0].holds(distinct)
         parts = [regular] if len(self.axes_) == 1 else [regular, is_point | ~regular]
         mass = [int(counts[part & ~is_point].sum()) for part in parts]
@@ -126,7 +139,9 @@ class NumericCodec(ColumnCodec):
             share = max(1, round(self.max_bins * rows / sum(mass)))
             dense = 1.0 if axis.is_lattice else 0.0
             t = axis.to_axis(distinct[part])
-            grid, first, last = QuantileBins.build(t, counts[part], is_point[part], share, dense)
+            grid, first, last = QuantileBins.build(
+                t, counts[part], is_point[part], share, dense, weights[part]
+            )
             rest = np.flatnonzero(part & ~is_point)
             start = (ends - counts)[rest[first]]
             ranks.append(np.stack([start, ends[rest[last]] - start, grid.mass], axis=1))

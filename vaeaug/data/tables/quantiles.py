@@ -50,7 +50,13 @@ class QuantileBins:
 
     @classmethod
     def build(
-        cls, t: np.ndarray, counts: np.ndarray, is_point: np.ndarray, max_bins: int, dense: float
+        cls,
+        t: np.ndarray,
+        counts: np.ndarray,
+        is_point: np.ndarray,
+        max_bins: int,
+        dense: float,
+        weights: np.ndarray | None = None,
     ) -> tuple[QuantileBins, np.ndarray, np.ndarray]:
         """Place bins and knots; return them, and the numbers of the first and last value in each bin.
 
@@ -68,6 +74,8 @@ class QuantileBins:
             About how many bins to make.
         dense : float
             Width of a stretch that rounding to the lattice already returns to its value; 0 without a lattice.
+        weights : ndarray of float64, shape (m,), optional
+            What the rows of each value count for where bins are cut; their number if None.
         """
         rest = ~is_point
         middle = t[:-1] * 0.5 + t[1:] * 0.5
@@ -76,7 +84,8 @@ class QuantileBins:
         high = np.concatenate([np.where(is_point[1:], t[:-1], middle), t[-1:]])[rest]
         below = (np.cumsum(counts) - counts)[rest].astype(np.float64)
         value, rows = t[rest], counts[rest].astype(np.float64)
-        bins = _assign(np.cumsum(is_point)[rest], rows, max_bins)
+        budget = min(max_bins, max(1, int(rows.sum()) // _ROWS_PER_BIN))
+        bins = _assign(np.cumsum(is_point)[rest], rows if weights is None else weights[rest], budget)
         first = np.flatnonzero(np.diff(bins, prepend=-1))
         mass = np.add.reduceat(rows, first)
         q, knots, start = _place_knots(bins, value, rows, low, high, dense)
@@ -162,12 +171,11 @@ def _strides(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarr
     return found
 
 
-def _assign(segment: np.ndarray, rows: np.ndarray, max_bins: int) -> np.ndarray:
+def _assign(segment: np.ndarray, rows: np.ndarray, budget: int) -> np.ndarray:
     """Return a bin number per value: equal mass within each stretch between two point masses."""
     _, segment = np.unique(segment, return_inverse=True)
     first = np.flatnonzero(np.diff(segment, prepend=-1))
     mass = np.add.reduceat(rows, first)
-    budget = min(max_bins, max(1, int(rows.sum()) // _ROWS_PER_BIN))
     wanted = np.maximum(1, np.rint(budget * mass / mass.sum()))
     start = (np.cumsum(mass) - mass)[segment]
     share = (np.cumsum(rows) - 0.5 * rows - start) / mass[segment]

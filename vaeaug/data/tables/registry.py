@@ -55,6 +55,7 @@ class TranslatedCodec(ColumnCodec):
         if translation is None:
             raise explain_refusal(series)
         options = replace(self.options, points=translation.points)
+        self.options = replace(self.options, weights=None)
         return self._take(translation, fit_column(translation.forward(series), options, counts))
 
     def encode(self, series: pd.Series) -> np.ndarray:
