@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from vaeaug import VAEAugmenter
 from vaeaug.augmenter import METHODS
+from vaeaug.model.generate import find_varied_shares
 
 NEEDS_A_CLASS = ("posterior", "interpolate")
 
@@ -309,26 +310,31 @@ def test_draws_from_the_prior_have_no_source(fitted, mixed):
     assert_array_equal(sources, -1)
 
 
-def test_by_default_classes_of_enough_rows_are_interpolated(fitted, mixed):
+def test_by_default_real_rows_are_varied_now_and_then(fitted, mixed):
     X, y = mixed
-    few = np.concatenate([np.flatnonzero(y == "high")[:5], np.flatnonzero(y != "high")])
-    labels = [*["high", "low"] * 5]
-    _, sources = fitted.generate(labels, X.iloc[few], y.iloc[few], random_state=0)
-    assert_array_equal(sources[::2], -1)
-    assert_array_equal(y.iloc[few].iloc[sources[1::2]], "low")
-    every, same = (
-        fitted.generate(labels, X, y, method=m, random_state=0)[0] for m in ("auto", "interpolate")
-    )
-    assert_frame_equal(every, same)
+    rows = int((y == "high").sum())
+    _, sources = fitted.generate(["high"] * 400, X, y, random_state=0)
+    varied = sources[sources >= 0]
+    share = find_varied_shares(np.array([rows]))[0]
+    # Three standard deviations of a share among 400.
+    assert abs(len(varied) / 400 - share) < 0.075
+    assert_array_equal(y.iloc[varied], "high")
 
 
-def test_classes_of_very_many_rows_are_drawn_from_their_prior(fitted, mixed):
+def test_the_only_row_of_a_class_is_never_varied(fitted, mixed):
     X, y = mixed
-    low, high = np.flatnonzero(y == "low"), np.flatnonzero(y == "high")
-    many = np.concatenate([np.resize(low, 1000), np.resize(high, 999)])
-    _, sources = fitted.generate(["low", "high"] * 3, X.iloc[many], y.iloc[many], random_state=0)
-    assert_array_equal(sources[::2], -1)
-    assert (sources[1::2] >= 1000).all()
+    few = np.concatenate([np.flatnonzero(y == "high")[:1], np.flatnonzero(y != "high")])
+    _, sources = fitted.generate(["high"] * 50, X.iloc[few], y.iloc[few], random_state=0)
+    assert_array_equal(sources, -1)
+
+
+def test_a_class_of_very_many_rows_is_hardly_varied():
+    shares = find_varied_shares(np.array([0, 1, 2, 10, 100, 1_000, 100_000]))
+    assert_array_equal(shares[:2], 0)
+    assert (np.diff(shares[1:5]) > 0).all()
+    assert (np.diff(shares[4:]) < 0).all()
+    assert shares.max() < 0.5
+    assert shares[-1] < 0.01
 
 
 def test_sources_are_used_evenly(fitted, mixed):

@@ -23,6 +23,7 @@ __all__ = [
     "SamplingOptions",
     "check_balanceable",
     "check_sources",
+    "find_varied_shares",
     "generate",
     "resample",
     "sample",
@@ -30,8 +31,9 @@ __all__ = [
 
 METHODS = ("prior", "posterior", "interpolate")
 _NEIGHBOURS = 5
-#: Rows of a class between which "auto" interpolates: fewer have no neighbours, of more the prior is good.
-_FEWEST_TO_INTERPOLATE, _FEWEST_FOR_THE_PRIOR = _NEIGHBOURS + 1, 1000
+#: Rows of a class for which "auto" varies real rows half as often as for one of some dozens: of many rows the
+#: prior knows all that there is to know.
+_ENOUGH_FOR_THE_PRIOR = 1000
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,12 @@ def generate(
     c = fitted.context.encode(fitted.context.as_labels(y_new, len(y_new)), len(y_new))
     check_sources(fitted, options.method, c, known)
     drawn = seed()
-    from_prior = _use_prior(fitted, options.method, c, known)
+    from_prior = _use_prior(fitted, options.method, c, known, drawn)
     anchors = None
     if not from_prior.all():
         mean, scale = fitted.model.encode(x, known)
         anchors = Anchors(mean, scale, known, x if fitted.is_image else None)
-    varied = "interpolate" if options.method == "auto" else options.method
+    varied = "posterior" if options.method == "auto" else options.method
     new, sources = np.empty((len(c), *x.shape[1:]), np.float32), np.full(len(c), -1, np.int64)
     for rows, method in ((np.flatnonzero(from_prior), "prior"), (np.flatnonzero(~from_prior), varied)):
         if len(rows):
@@ -162,14 +164,35 @@ def check_sources(fitted: FittedState, method: str, c: np.ndarray, known: np.nda
         )
 
 
-def _use_prior(fitted: FittedState, method: str, c: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Tell which contexts (n, K) get codes drawn from the prior, given those of the real rows."""
+def _use_prior(fitted: FittedState, method: str, c: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
+    """Tell which contexts (m, K) get codes drawn from the prior, given those of the real rows."""
     if method != "auto" or fitted.context.classes_ is None or fitted.is_image:
         return np.full(len(c), method in ("auto", "prior"))
     start, stop = fitted.context.class_block
     counts = np.bincount(fitted.number_classes(known), minlength=stop - start + 1)
-    rows = counts[fitted.number_classes(c)]
-    return (rows < _FEWEST_TO_INTERPOLATE) | (rows >= _FEWEST_FOR_THE_PRIOR)
+    shares = find_varied_shares(counts)[fitted.number_classes(c)]
+    return numpy_generator(seed, Purpose.METHOD).random(len(c)) >= shares
+
+
+def find_varied_shares(counts: np.ndarray) -> np.ndarray:
+    """Return how often ``"auto"`` varies a real row of a class, and does not draw from the prior.
+
+    ``½ (1 − 1/n) / (1 + n/1000)`` for n rows. Variations lie where the class is surely at home, draws from
+    the prior reach beyond its rows; both together lie nearer to held-out rows than either. One row
+    cannot be varied without being copied.
+
+    Parameters
+    ----------
+    counts : ndarray of int (K,)
+        Rows of each class.
+
+    Returns
+    -------
+    ndarray of float64 (K,)
+        In [0, ½).
+    """
+    n = np.maximum(counts, 1).astype(np.float64)
+    return 0.5 * (1 - 1 / n) / (1 + n / _ENOUGH_FOR_THE_PRIOR)
 
 
 def _make_rows(

@@ -51,6 +51,7 @@ class Purpose(IntEnum):
     NOISE = 13
     STEPS = 14
     DRAWS = 15
+    METHOD = 16
 
 
 def derive_seed(random_state: Any) -> int:
