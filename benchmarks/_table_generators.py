@@ -154,13 +154,16 @@ def generate(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_rare(job: dict[str, Any]) -> dict[str, Any]:
-    """Fit ctgan's TVAE to a table with its class (``label``) and keep rows of class 1 of what it draws."""
-    table = pd.read_parquet(Path(job["folder"]) / "train.parquet")
+    """Fit a peer to a table with its class (``label``) and keep rows of class 1 of what it draws."""
+    table = pd.read_parquet(Path(job["folder"]) / "train.parquet").astype({"label": str})
     for name in job["categorical"]:
         column = table[name].astype(object)
         table[name] = column.where(column.notna(), "<missing>").astype(str)
-    generator = Tvae(job | {"categorical": [*job["categorical"], "label"], "device": "cpu", "settings": {}})
-    generator.fit(table.astype({name: float for name in table if name not in generator.categorical}))
+    categorical = [*job["categorical"], "label"]
+    kind = GENERATORS[job.get("generator", "tvae")]
+    generator = kind(job | {"categorical": categorical, "device": "cpu", "settings": {}})
+    table = table.astype({name: float for name in table if name not in categorical})
+    fit_s, _ = time_call(generator.fit, table)
     kept = pd.DataFrame()
     for _ in range(MOST_DRAWS):
         drawn = generator.sample(len(table))
@@ -170,4 +173,4 @@ def draw_rare(job: dict[str, Any]) -> dict[str, Any]:
     if not len(kept):
         raise SystemExit("the rare class was never drawn")
     kept.iloc[: job["rows"]].drop(columns=["label"]).to_parquet(Path(job["folder"]) / "made.parquet")
-    return {}
+    return {"fit_s": fit_s}

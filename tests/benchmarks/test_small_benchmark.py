@@ -1,0 +1,69 @@
+"""The ruler of small classes, and the baselines beside which new rows are measured."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Import the benchmark file as the runner does, from its own folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("_small")
+
+
+def make_rows(n, shift, seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(shift, 1.0, (n, 3)) * [1.0, 100.0, 0.01], columns=list("abc"))
+    frame["kind"] = rng.choice(["x", "y", None], n, p=[0.2 + 0.3 * (shift > 0), 0.5 - 0.3 * (shift > 0), 0.3])
+    frame.loc[rng.random(n) < 0.1, "a"] = np.nan
+    return frame
+
+
+@pytest.fixture
+def data(small):
+    return small.Cut(make_rows(300, 0.0, 0), make_rows(12, 2.0, 1), make_rows(200, 2.0, 2), ["kind"], 0)
+
+
+def test_rows_of_the_class_are_nearer_than_rows_of_the_others(small, data):
+    ruler = small.Ruler(data)
+    fresh, others = (ruler.measure(ruler.space.place(make_rows(200, shift, 3))) for shift in (2.0, 0.0))
+    assert fresh["energy"] < 0.05 < 1 < others["energy"]
+    assert fresh["theirs"] > 0.8 > 0.3 > others["theirs"]
+    assert fresh["two_sample"] > 0.7 > 0.4 > others["two_sample"]
+    assert 0.7 < fresh["reach"] < 1.4
+
+
+def test_numbers_count_in_standard_deviations_of_the_others(small, data):
+    points = small.Space(data).place(data.others)
+    np.testing.assert_allclose(points[:, :3].std(axis=0), 1.0)
+    # A missing number is at the median, and marked; categories that differ are one apart.
+    assert points.shape[1] == 3 + 1 + 3
+    np.testing.assert_allclose(np.linalg.norm(points[:1, 4:] - points[:, 4:], axis=1).max(), 1.0)
+
+
+def test_copies_are_counted(small, data):
+    ruler = small.Ruler(data)
+    rng = np.random.default_rng(0)
+    shares = {
+        name: ruler.measure(draw(ruler.own, ruler.others, rng))["copies"]
+        for name, draw in small.BASELINES.items()
+    }
+    assert shares.pop("copies") == 1.0
+    assert max(shares.values()) < 0.01
+
+
+@pytest.mark.parametrize("rows", [1, 2, 12])
+def test_baselines_make_rows_of_any_small_class(small, data, rows):
+    space = small.Space(data)
+    own, others = space.place(data.given)[:rows], space.place(data.others)
+    rng = np.random.default_rng(0)
+    for draw in small.BASELINES.values():
+        new = draw(own, others, rng)
+        assert new.shape == (small.NEW, own.shape[1])
+        assert np.isfinite(new).all()
