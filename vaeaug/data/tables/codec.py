@@ -36,7 +36,7 @@ from vaeaug.layout import Layout
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import list_names
 
-__all__ = ["TableCodec"]
+__all__ = ["TableCodec", "weigh_classes"]
 
 
 class TableCodec:
