@@ -11,7 +11,6 @@ from statistics import fmean
 import _bench as bench
 from _bench import Record
 from _datasets import load_table
-from _table_judge import Judge
 
 KEY = ("table", "seed")
 #: Training rows, and the units that a fit may take.
@@ -30,13 +29,15 @@ def list_cells(options: argparse.Namespace) -> Iterator[Record]:
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
     """Fit with all defaults between two pieces of fixed work, and judge as many new rows."""
+    # They bring vaeaug and XGBoost, which rendering does not need.
+    from _table_judge import Judge
+
     from vaeaug import VAEAugmenter
 
     table = load_table(cell["table"], rows=200 if options.fast else TABLES[cell["table"]][0])
     X, y = table.train.drop(columns=table.target), table.train[table.target]
-    VAEAugmenter(max_iter=1, random_state=0).fit(
-        X.head(200), y.head(200)
-    )  # what is imported once is not counted
+    # What is imported once is not counted.
+    VAEAugmenter(max_iter=1, random_state=0).fit(X.head(200), y.head(200))
     unit = measure_unit()
     began = time.process_time()
     augmenter = VAEAugmenter(max_iter=1 if options.fast else "auto", random_state=cell["seed"]).fit(X, y)
