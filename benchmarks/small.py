@@ -9,11 +9,15 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import _bench as bench
 import numpy as np
 import pandas as pd
 from _bench import Record
+
+if TYPE_CHECKING:
+    from _small import Cut, Ruler
 
 KEY = ("table", "k", "seed", "part")
 DEFAULTS = {"seeds": [0, 1, 2]}
@@ -76,11 +80,11 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
         return facts | {"seconds": found["fit_s"], "results": _judge(ruler, made)}
 
 
-def _judge(ruler, made: dict[str, pd.DataFrame]) -> dict[str, Record]:  # type: ignore[no-untyped-def]
+def _judge(ruler: "Ruler", made: dict[str, pd.DataFrame]) -> dict[str, Record]:
     return {name: ruler.measure(ruler.space.place(rows)) for name, rows in made.items()}
 
 
-def _measure_baselines(data, ruler) -> dict[str, Record]:  # type: ignore[no-untyped-def]
+def _measure_baselines(data: "Cut", ruler: "Ruler") -> dict[str, Record]:
     from _small import BASELINES, NEW, add_smote
 
     rng = np.random.default_rng(data.seed)
@@ -92,7 +96,7 @@ def _measure_baselines(data, ruler) -> dict[str, Record]:  # type: ignore[no-unt
     return found if smote is None else found | _judge(ruler, {"SMOTE": smote})
 
 
-def make_rows(data, cell: Record, options: argparse.Namespace) -> dict[str, pd.DataFrame]:  # type: ignore[no-untyped-def]
+def make_rows(data: "Cut", cell: Record, options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """Return the new rows of VAEOverSampler with and without its filter, from one fitted model."""
     from _small import NEW
 
@@ -111,7 +115,7 @@ def make_rows(data, cell: Record, options: argparse.Namespace) -> dict[str, pd.D
     return made
 
 
-def _ask_peer(data, cell: Record, options: argparse.Namespace, folder: str) -> Record:  # type: ignore[no-untyped-def]
+def _ask_peer(data: "Cut", cell: Record, options: argparse.Namespace, folder: str) -> Record:
     """Let a peer learn the table with its class, and keep rows of the class of what it draws."""
     from _small import NEW
 
