@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from vaeaug import VAEAugmenter
 from vaeaug.augmenter import METHODS
-from vaeaug.model.generate import find_varied_shares
+from vaeaug.model.generate import find_variation_shares
 
 NEEDS_A_CLASS = ("posterior", "interpolate")
 
@@ -315,7 +315,7 @@ def test_by_default_real_rows_are_varied_now_and_then(fitted, mixed):
     rows = int((y == "high").sum())
     _, sources = fitted.generate(["high"] * 400, X, y, random_state=0)
     varied = sources[sources >= 0]
-    share = find_varied_shares(np.array([rows]))[0]
+    share = find_variation_shares(np.array([rows]))[0]
     # Three standard deviations of a share among 400.
     assert abs(len(varied) / 400 - share) < 0.075
     assert_array_equal(y.iloc[varied], "high")
@@ -329,7 +329,7 @@ def test_the_only_row_of_a_class_is_never_varied(fitted, mixed):
 
 
 def test_a_class_of_very_many_rows_is_hardly_varied():
-    shares = find_varied_shares(np.array([0, 1, 2, 10, 100, 1_000, 100_000]))
+    shares = find_variation_shares(np.array([0, 1, 2, 10, 100, 1_000, 100_000]))
     assert_array_equal(shares[:2], 0)
     assert (np.diff(shares[1:5]) > 0).all()
     assert (np.diff(shares[4:]) < 0).all()

@@ -23,7 +23,7 @@ __all__ = [
     "SamplingOptions",
     "check_balanceable",
     "check_sources",
-    "find_varied_shares",
+    "find_variation_shares",
     "generate",
     "resample",
     "sample",
@@ -170,11 +170,11 @@ def _use_prior(fitted: FittedState, method: str, c: np.ndarray, known: np.ndarra
         return np.full(len(c), method in ("auto", "prior"))
     start, stop = fitted.context.class_block
     counts = np.bincount(fitted.number_classes(known), minlength=stop - start + 1)
-    shares = find_varied_shares(counts)[fitted.number_classes(c)]
+    shares = find_variation_shares(counts)[fitted.number_classes(c)]
     return numpy_generator(seed, Purpose.METHOD).random(len(c)) >= shares
 
 
-def find_varied_shares(counts: np.ndarray) -> np.ndarray:
+def find_variation_shares(counts: np.ndarray) -> np.ndarray:
     """Return how often ``"auto"`` varies a real row of a class, and does not draw from the prior.
 
     ``½ (1 − 1/n) / (1 + n/1000)`` for n rows. Variations lie where the class is surely at home, draws from

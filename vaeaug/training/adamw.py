@@ -63,13 +63,13 @@ class AdamW:
         norm = torch.stack(torch._foreach_norm([gradient for _, gradient in found])).norm()
         # The kernel divides gradients by this, on its way through them.
         excess = (norm / (clip_norm or math.inf)).clamp(min=1.0).float()
-        move = self._move_fused if self._fused else self._move_plainly
+        move = self._move_by_kernel if self._fused else self._move_plainly
         for decay in sorted({self.decays[i] for i, _ in found}):
             numbers, gradients = zip(*((i, g) for i, g in found if self.decays[i] == decay), strict=True)
             move(numbers, gradients, learning_rate, decay, excess)
         return norm
 
-    def _move_fused(
+    def _move_by_kernel(
         self,
         numbers: Sequence[int],
         gradients: Sequence[Tensor],

@@ -239,7 +239,7 @@ def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
         found.sort(key=lambda candidate: candidate.rank)
     _declare_all(builder, declared, found, on_violation)
     if sample is not None:
-        _add_found(builder, sample, found)
+        _add_candidates(builder, sample, found)
     builder.part_conditions()
     return builder
 
@@ -270,7 +270,7 @@ def _declare_all(
         declare(builder, relation, on_violation)
 
 
-def _add_found(builder: Builder, sample: Sample, found: Sequence[Candidate]) -> None:
+def _add_candidates(builder: Builder, sample: Sample, found: Sequence[Candidate]) -> None:
     """Take what was found, and look for the rest in what is still open."""
     modelled = [candidate for candidate in found if candidate.keep is not None]
     first = [candidate for candidate in modelled if candidate.rank < NEAR]
