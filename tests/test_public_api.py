@@ -183,14 +183,14 @@ def test_methods_of_the_augmenter_are_as_promised(method):
 def test_parameters_of_the_sampler_are_as_promised():
     assert parameters_of(VAEOverSampler.__init__) == (
         ["augmenter"],
-        ["sampling_strategy", "method", "random_state", "label_filter"],
+        ["sampling_strategy", "method", "random_state", "label_filter", "memory"],
     )
     assert not hasattr(VAEOverSampler, "transform")
 
 
 def test_parameters_of_the_classifier_are_as_promised():
-    expected = ["estimator", "sampler"], ["synthetic_weight", "prior_correction", "cv", "random_state"]
-    assert parameters_of(AugmentedClassifier.__init__) == expected
+    named = ["synthetic_weight", "prior_correction", "cv", "random_state", "memory"]
+    assert parameters_of(AugmentedClassifier.__init__) == (["estimator", "sampler"], named)
 
 
 def test_parameters_of_the_dataset_begin_as_promised():

@@ -20,6 +20,7 @@ from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.frames import is_foreign, to_pandas
+from vaeaug.utils.memory import open_memory
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.rows import append_rows, extend_labels, select_rows
 from vaeaug.utils.validation import (
@@ -30,6 +31,7 @@ from vaeaug.utils.validation import (
     refuse_repeated_columns,
     take_labels,
 )
+from vaeaug.utils.versions import find_versions
 
 __all__ = ["VAEOverSampler"]
 
@@ -67,6 +69,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         are not filtered. A ``LabelFilter``: a copy is fitted on the rows, and drops new ones that look like
         another class or copy a row. They are made anew, three times in all; then a class stays that
         much smaller. None keeps every row, which shows the minority class as it is, with its untypical rows.
+    memory : None, path of a folder or joblib.Memory, default=None
+        Where fitted augmenters are kept, as in scikit-learn's Pipeline: the same data, parameters and seed
+        are fitted once, in another process too. Without a seed (``random_state=None`` here and in
+        the augmenter) any fit of the same data and parameters will do; new rows differ all the same.
 
     Attributes
     ----------
@@ -117,12 +123,14 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         method: str = "auto",
         random_state: Any = None,
         label_filter: Any = "auto",
+        memory: Any = None,
     ) -> None:
         self.augmenter = augmenter
         self.sampling_strategy = sampling_strategy
         self.method = method
         self.random_state = random_state
         self.label_filter = label_filter
+        self.memory = memory
 
     def fit(self, X: Any, y: Any) -> VAEOverSampler:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
@@ -185,13 +193,23 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.augmenter_ = self._copy_augmenter(seed)
         if len(positions):
             X_fit, y_fit = _prepare_rows(rows), labels if is_indicator(y) else as_column(y)
-            self.augmenter_.fit(X_fit, y_fit)
+            self.augmenter_ = self._fit_augmenter(X_fit, y_fit)
             X_res, sources, positions = self._extend(X, rows, X_fit, y_fit, positions, seed)
         else:
             X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
         return X_res, select_rows(y, np.concatenate([np.arange(n), positions])), positions
+
+    def _fit_augmenter(self, X: Any, y: Any) -> Any:
+        """Return the augmenter fitted to rows, or one that was fitted to the same rows before."""
+        if self.memory is None:
+            return self.augmenter_.fit(X, y)
+        about = _describe_fit(self.augmenter_)
+        if self.random_state is None and getattr(self.augmenter, "random_state", None) is None:
+            about["random_state"] = None
+        fit = open_memory(self.memory, "VAEOverSampler").cache(_fit, ignore=["augmenter"])
+        return fit(self.augmenter_, X, y, about)
 
     def _extend(
         self, X: Any, rows: Any, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int
@@ -264,6 +282,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
 
     def _plan(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Check everything that can be checked before the work; return rows and 1-d labels."""
+        open_memory(self.memory, "VAEOverSampler")
         check_option("method", self.method, METHODS)
         if isinstance(self.label_filter, str):
             check_option("label_filter", self.label_filter, ("auto",))
@@ -307,6 +326,18 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return _SamplerTags(**_fields(tags) | {"input_tags": _RowTags(**_fields(tags.input_tags))})
+
+
+def _fit(augmenter: Any, X: Any, y: Any, about: Any) -> Any:
+    """Return an augmenter fitted to rows; what it is like stands in ``about``."""
+    return augmenter.fit(X, y)
+
+
+def _describe_fit(augmenter: Any) -> dict[str, Any]:
+    """Return everything beside the rows that decides what an augmenter learns."""
+    kind, silent = type(augmenter), ("verbose", "checkpoint_dir")
+    about = {name: value for name, value in augmenter.get_params().items() if name not in silent}
+    return about | {"kind": (kind.__module__, kind.__qualname__)} | find_versions(["vaeaug"], absent="")
 
 
 class _Jury(Committee):

@@ -26,6 +26,7 @@ from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.estimators import clone_with_seed, weight_keyword
 from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.memory import open_memory, with_memory
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
 from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
@@ -76,6 +77,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Inner folds of ``sampler="auto"``; it fits a ``VAEOverSampler`` once in each.
     random_state : None, int, RandomState or Generator
         Decides folds and rows of ``sampler="auto"``. A sampler has a ``random_state`` of its own.
+    memory : None, path of a folder or joblib.Memory, default=None
+        Where fitted generators are kept, as in scikit-learn's Pipeline: a grid search over parameters of
+        the classifier fits one for each training fold, and a call with the same data, parameters and seed
+        none. Handed on to a sampler with a ``memory`` of its own, such as ``VAEOverSampler``. Without a seed,
+        ``sampler="auto"`` draws one for each data set, and keeps it there.
 
     Attributes
     ----------
@@ -159,6 +165,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         prior_correction: bool = True,
         cv: int = 3,
         random_state: Any = None,
+        memory: Any = None,
     ) -> None:
         self.estimator = estimator
         self.sampler = sampler
@@ -166,6 +173,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.prior_correction = prior_correction
         self.cv = cv
         self.random_state = random_state
+        self.memory = memory
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AugmentedClassifier:
         """Resample the rows and train the classifier on them.
@@ -203,7 +211,9 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             X, y = _safe_indexing(X, kept), _safe_indexing(y, kept)
             labels, weight = labels[kept], weight[kept]
 
-        self.sampler_ = clone(VAEOverSampler() if self.sampler is None else self.sampler)
+        self.sampler_ = with_memory(
+            clone(VAEOverSampler() if self.sampler is None else self.sampler), self.memory
+        )
         X_res, y_res = self.sampler_.fit_resample(X, y)
         labels_res = read_labels(y_res)
         weight_res = np.ones(len(labels_res))
@@ -260,10 +270,16 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if len(np.unique(labels)) < 2:
             raise InputError("AugmentedClassifier: y must hold two classes or more, got 1 class.")
         seed = derive_seed(self.random_state)
-        choice = choose(self.estimator, X, labels, cv=self.cv, seed=seed)
+        if self.random_state is None and self.memory is not None:
+            seed = open_memory(self.memory, "AugmentedClassifier").cache(_keep, ignore=["seed"])(
+                X, labels, seed
+            )
+        choice = choose(self.estimator, X, labels, cv=self.cv, seed=seed, memory=self.memory)
         self.choice_, self.choice_table_ = choice.name, choice.table
         self.recalibration_ = choice.recalibration
-        trained, plain, resampled = train_choice(choice.name, self.estimator, X, labels, seed=seed)
+        trained, plain, resampled = train_choice(
+            choice.name, self.estimator, X, labels, seed=seed, memory=self.memory
+        )
         self.sampler_ = None if resampled is None else resampled.fitted_
         self.classes_ = trained.classes_
         self.class_prior_ = _shares(labels, np.ones(len(labels)), self.classes_)
@@ -317,6 +333,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _check_parameters(self, *, weighted: bool) -> None:
         """Refuse, before the long work, what cannot end well."""
         check_number("synthetic_weight", self.synthetic_weight, low=0.0, high=1e9)
+        open_memory(self.memory, "AugmentedClassifier")
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
             raise InputError(
                 "AugmentedClassifier: estimator must be a classifier with fit() and predict(), "
@@ -352,6 +369,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             given = getattr(inner.input_tags, name), getattr(sampler.input_tags, name)
             setattr(tags.input_tags, name, any(given) if name == "positive_only" else all(given))
         return tags
+
+
+def _keep(X: Any, labels: np.ndarray, seed: int) -> int:
+    """Return the seed that a memory keeps for rows: the first one it was asked about."""
+    return seed
 
 
 def _find_origins(sampler: Any, X: Any, X_res: Any) -> tuple[np.ndarray, np.ndarray]:

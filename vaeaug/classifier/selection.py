@@ -26,6 +26,7 @@ from vaeaug.evaluation.assess.strategies import (
     train,
 )
 from vaeaug.sampler import VAEOverSampler
+from vaeaug.utils.memory import with_memory
 from vaeaug.utils.random import numpy_generator
 
 __all__ = ["BLENDED", "Blend", "Choice", "blend", "choose", "train_choice"]
@@ -123,7 +124,7 @@ def blend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return mixed / mixed.sum(axis=1, keepdims=True)
 
 
-def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int) -> Choice:
+def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, memory: Any = None) -> Choice:
     """Try the candidates on inner folds.
 
     Candidates are the rows as they are, class weights (where the estimator takes them), synthetic rows up
@@ -142,6 +143,8 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int) ->
     cv : int
         Folds; fewer if the rarest class has fewer rows.
     seed : int
+    memory : folder or joblib.Memory, optional
+        Where fitted samplers are kept.
 
     Returns
     -------
@@ -160,7 +163,7 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int) ->
     problem = Problem(
         estimator, X, labels, classes, minority, tune_thresholds=False, caller="AugmentedClassifier"
     )
-    strategies: list[Strategy] = [NoResampling(), _make_synthetic(default_ratios(labels))]
+    strategies: list[Strategy] = [NoResampling(), _make_synthetic(default_ratios(labels), memory)]
     if ClassWeights.obstacle(estimator) is None:
         strategies.insert(1, ClassWeights())
     outcomes = cross_validate(problem, strategies, numbered, seed=seed, n_jobs=1, verbose=False)
@@ -206,7 +209,7 @@ def _fit_recalibration(
 
 
 def train_choice(
-    name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int
+    name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int, memory: Any = None
 ) -> tuple[Trained, Trained | None, Resampled | None]:
     """Train what was chosen on all rows.
 
@@ -228,14 +231,14 @@ def train_choice(
         return train(estimator, training, labels, classes, seed), None, None
     ratios = default_ratios(labels)
     ratio = ratios[list(_make_synthetic(ratios).names).index(base)]
-    only = _make_synthetic([ratio])
+    only = _make_synthetic([ratio], memory)
     trained = train(estimator, only.trainings(X, labels, seed)[base], labels, classes, seed)
     partner = train(estimator, plain, labels, classes, seed) if name.endswith(BLENDED) else None
     return trained, partner, only
 
 
-def _make_synthetic(ratios: Sequence[float]) -> Resampled:
-    return Resampled(SYNTHETIC, VAEOverSampler(), ratios)
+def _make_synthetic(ratios: Sequence[float], memory: Any = None) -> Resampled:
+    return Resampled(SYNTHETIC, with_memory(VAEOverSampler(), memory), ratios)
 
 
 def _table(scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from vaeaug.evaluation.assess.strategies import (
     explain_failure,
     train,
 )
+from vaeaug.utils.memory import RecentResults
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 
@@ -152,6 +153,8 @@ def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed
     """Try every strategy in one fold; only the rows of ``fold.train`` are ever fitted."""
     X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
     X_test = select_rows(problem.X, fold.test)
+    memory = RecentResults()  # samplers that differ in what they draw share what they fit
+    strategies = [strategy.remember(memory) for strategy in strategies]
     parts = _split_inner(problem.codes(fold.train), seed) if problem.tune_thresholds else []
     found = []
     for strategy in strategies:

@@ -11,12 +11,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.metrics import Predictions, decide_classes
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.utils.estimators import class_weight_keyword, clone_with_seed, describe, weight_keyword
+from vaeaug.utils.memory import with_memory
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import begin_alike, select_rows
 
@@ -92,6 +93,10 @@ class Strategy(ABC):
     @abstractmethod
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return what to train on, by name; only the rows given may be used."""
+
+    def remember(self, memory: Any) -> Strategy:
+        """Return a strategy that keeps what it fits in a memory, if it can."""
+        return self
 
 
 class NoResampling(Strategy):
@@ -171,6 +176,13 @@ class Resampled(Strategy):
         self.ratios = None if ratios is None else tuple(ratios)
         self.names = [name] if ratios is None else [ratio_name(name, ratio) for ratio in ratios]
         self.reusable = reusable
+
+    def remember(self, memory: Any) -> Resampled:
+        """Return the same with a sampler that shares fits with others through a memory, if it can."""
+        if not hasattr(self.sampler, "memory"):
+            return self
+        sampler = with_memory(clone(self.sampler), memory)
+        return Resampled(self.name, sampler, self.ratios, reusable=self.reusable)
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Run the sampler."""
