@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,23 +14,24 @@ from vaeaug.evaluation.assess.comparison import Options, check_rows, choose_rati
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.strategies import Resampled
 from vaeaug.sampler import VAEOverSampler
+from vaeaug.utils.choices import Auto, Classifier, ClassifierName, RandomState, Resampler, ScoringName
 
 __all__ = ["assess"]
 
 
 def assess(
-    estimator: Any,
+    estimator: ClassifierName | Classifier,
     X: Any,
     y: Any,
     *,
-    sampler: Any = None,
-    scoring: str | Callable[..., float] | None = None,
+    sampler: Resampler | Sequence[Resampler] | Mapping[str, Resampler] | None = None,
+    scoring: ScoringName | Callable[..., float] | None = None,
     cv: Any = 5,
-    n_repeats: int | str = "auto",
-    ratios: Sequence[float] | str = "auto",
+    n_repeats: int | Auto = "auto",
+    ratios: Sequence[float] | Auto = "auto",
     pos_label: Any = None,
     n_jobs: int | None = None,
-    random_state: Any = None,
+    random_state: RandomState = None,
     verbose: int | bool = 0,
 ) -> Assessment:
     """Say whether synthetic rows help this classifier on these data, beside every baseline.
@@ -114,13 +115,12 @@ def assess(
     if isinstance(estimator, str):
         X = _as_frame(X, estimator)
         estimator = learner(estimator, X)
-    is_own = isinstance(sampler, VAEOverSampler)
-    own = sampler if is_own else VAEOverSampler()
+    own, others = (sampler, None) if isinstance(sampler, VAEOverSampler) else (VAEOverSampler(), sampler)
     chosen = choose_ratios(ratios, read_labels(as_column(y), "assess"))
     # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
     ours = Resampled("VAEOverSampler", own, chosen, reusable=own.method in ("auto", "prior"))
     options = Options(scoring, cv, n_repeats, ratios, pos_label, n_jobs, random_state, verbose)
-    return compare(estimator, X, y, None if is_own else sampler, options, ours)
+    return compare(estimator, X, y, others, options, ours)
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:

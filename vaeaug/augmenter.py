@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from vaeaug.data.relations.objects import Relation
 from vaeaug.latent.directions import Directions
 from vaeaug.model import edit, encode, generate, state
 from vaeaug.model.builder import NETWORKS
@@ -26,6 +27,26 @@ from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import jobs
 from vaeaug.sharding.jobs import ShardOptions
+from vaeaug.utils.choices import (
+    Auto,
+    Basis,
+    Channels,
+    Columns,
+    Device,
+    Frame,
+    GenerateMethod,
+    LatentName,
+    OnViolation,
+    OperationName,
+    PathName,
+    PosteriorName,
+    PriorName,
+    RandomState,
+    SampleMethod,
+    Strategy,
+    StrategyName,
+)
+from vaeaug.utils.estimators import check_parameters_first
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import restore_on_failure
 
@@ -205,30 +226,30 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def __init__(
         self,
         *,
-        latent_dim: int | str = "auto",
-        beta: float | str = "auto",
-        prior: str | Recipe = "auto",
-        posterior: str | Recipe = "gaussian",
-        latent: str | Recipe = "flat",
-        network: str | Recipe = "auto",
-        losses: Mapping[str, float] | None = None,
-        categorical_features: Any = "from_dtype",
-        image_shape: Any = None,
-        channels: str = "auto",
-        max_iter: int | str = "auto",
-        batch_size: int | str = "auto",
-        learning_rate_init: float | str = "auto",
+        latent_dim: int | Auto = "auto",
+        beta: float | Auto = "auto",
+        prior: PriorName | Recipe = "auto",
+        posterior: PosteriorName | Recipe = "gaussian",
+        latent: LatentName | Recipe = "flat",
+        network: Auto | Recipe = "auto",
+        losses: Mapping[str, float | Recipe] | None = None,
+        categorical_features: Literal["from_dtype"] | Columns = "from_dtype",
+        image_shape: Sequence[int] | None = None,
+        channels: Channels = "auto",
+        max_iter: int | Auto = "auto",
+        batch_size: int | Auto = "auto",
+        learning_rate_init: float | Auto = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_fit_seconds: float | None = None,
-        device: str = "auto",
-        random_state: Any = None,
+        device: Device = "auto",
+        random_state: RandomState = None,
         verbose: int | bool = 0,
         checkpoint_dir: str | os.PathLike[str] | None = None,
-        id_columns: Any = "auto",
-        relations: Any = "auto",
-        on_violation: str = "raise",
+        id_columns: Auto | Columns = "auto",
+        relations: Auto | Sequence[str | Relation] | None = "auto",
+        on_violation: OnViolation = "raise",
     ) -> None:
         self.latent_dim = latent_dim
         self.beta = beta
@@ -263,8 +284,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> VAEAugmenter:
+    @check_parameters_first
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn the rows of X and, if given, how they depend on y.
 
         Parameters
@@ -332,10 +353,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         n_samples: int = 1,
         y: Any = None,
         *,
-        method: str = "prior",
+        method: SampleMethod = "prior",
         temperature: float = 1.0,
         sharp: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> tuple[Any, Any]:
         """Make new rows.
 
@@ -379,10 +400,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X: Any,
         y: Any,
         *,
-        method: str = "auto",
+        method: GenerateMethod = "auto",
         temperature: float = 1.0,
         sharp: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> tuple[Any, np.ndarray]:
         """Make one row per label, and say which real row each of them varies.
 
@@ -408,15 +429,37 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         options = SamplingOptions(method, temperature, sharp)
         return generate.generate(get_fitted(self), y_new, X, y, options, self._seed_from(random_state))
 
+    @overload
+    def resample(
+        self,
+        X: Frame,
+        y: Any,
+        *,
+        sampling_strategy: Strategy = ...,
+        method: GenerateMethod = ...,
+        sharp: bool = ...,
+        random_state: RandomState = ...,
+    ) -> tuple[Frame, Any]: ...
+    @overload
     def resample(
         self,
         X: Any,
         y: Any,
         *,
-        sampling_strategy: Any = "auto",
-        method: str = "auto",
+        sampling_strategy: Strategy = ...,
+        method: GenerateMethod = ...,
+        sharp: bool = ...,
+        random_state: RandomState = ...,
+    ) -> tuple[Any, Any]: ...
+    def resample(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sampling_strategy: Strategy = "auto",
+        method: GenerateMethod = "auto",
         sharp: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> tuple[Any, Any]:
         """Return the rows of X, untouched, followed by new rows that balance the classes.
 
@@ -443,10 +486,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         path: str | os.PathLike[str],
         *,
         y: Any = None,
-        shard_size: int | str = "auto",
-        random_state: Any = None,
+        shard_size: int | Auto = "auto",
+        random_state: RandomState = None,
         n_jobs: int | None = None,
-        method: str = "prior",
+        method: SampleMethod = "prior",
         temperature: float = 1.0,
         verbose: int | bool | None = None,
     ) -> Path:
@@ -520,11 +563,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         path_out: str | os.PathLike[str],
         *,
         target: str,
-        sampling_strategy: Any = "auto",
-        shard_size: int | str = "auto",
-        random_state: Any = None,
+        sampling_strategy: StrategyName | float | Mapping[Any, int] = "auto",
+        shard_size: int | Auto = "auto",
+        random_state: RandomState = None,
         n_jobs: int | None = None,
-        method: str = "prior",
+        method: SampleMethod = "prior",
         temperature: float = 1.0,
         verbose: int | bool | None = None,
     ) -> Path:
@@ -571,7 +614,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         steps: int = 8,
         y: Any = None,
         y_each: Any = None,
-        path: str = "linear",
+        path: PathName = "linear",
     ) -> list[Any]:
         """Return the frames between rows of A and rows of B.
 
@@ -733,7 +776,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         dims: Sequence[int] | None = None,
         steps: int = 7,
         reach: float = 2.0,
-        basis: str = "codes",
+        basis: Basis = "codes",
     ) -> list[list[Any]]:
         """Return rows as one dimension of their code changes at a time.
 
@@ -765,7 +808,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         dims: Sequence[int] = (0, 1),
         steps: int = 7,
         reach: float = 2.0,
-        basis: str = "main",
+        basis: Basis = "main",
     ) -> list[list[Any]]:
         """Return rows on a grid of two dimensions of their code.
 
@@ -783,7 +826,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self.apply("lattice", X, y=y, dims=dims, steps=steps, reach=reach, basis=basis)
 
     def walk(
-        self, X: Any, y: Any = None, *, steps: int = 16, stride: float = 0.3, random_state: Any = None
+        self, X: Any, y: Any = None, *, steps: int = 16, stride: float = 0.3, random_state: RandomState = None
     ) -> list[Any]:
         """Return the frames of a random walk from each row through the codes of its class.
 
@@ -805,11 +848,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def apply(
         self,
-        operation: str,
+        operation: OperationName,
         *sources: Any,
         y: Any = None,
         y_each: Any = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         **options: Any,
     ) -> Any:
         """Encode rows, apply a registered latent operation to their codes, and decode what comes out.
@@ -881,7 +924,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self.vary(X, y, strength=0.0, sharp=False, random_state=0)
 
     def vary(
-        self, X: Any, y: Any = None, *, strength: float = 1.0, sharp: bool = True, random_state: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        strength: float = 1.0,
+        sharp: bool = True,
+        random_state: RandomState = None,
     ) -> Any:
         """Return a random variation of each row.
 
@@ -969,19 +1018,19 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _shard_options(
         self,
-        shard_size: int | str,
-        method: str,
+        shard_size: int | Auto,
+        method: SampleMethod,
         temperature: float,
         n_jobs: int | None,
         verbose: int | bool | None,
-        random_state: Any,
+        random_state: RandomState,
     ) -> ShardOptions:
         shown = bool(self.verbose if verbose is None else verbose)
         seed = self._seed_from(random_state)
         return ShardOptions(shard_size, method, temperature, n_jobs, shown, seed, random_state is not None)
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> VAEAugmenter:
+def load(path: str | os.PathLike[str], device: Device = "auto") -> VAEAugmenter:
     """Read an estimator that :meth:`VAEAugmenter.save` wrote.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self, get_args, overload
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
+from vaeaug.filtering.label_filter import LabelFilter
+from vaeaug.utils.choices import Array, Auto, Frame, GenerateMethod, RandomState, Strategy
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.memory import open_memory
 from vaeaug.utils.random import derive_seed, hash_seed
@@ -35,7 +37,7 @@ from vaeaug.utils.versions import find_versions
 
 __all__ = ["VAEOverSampler"]
 
-METHODS = ("auto", "prior", "posterior", "interpolate")
+METHODS = get_args(GenerateMethod)
 #: Times that rows are made for a label when the filter drops them.
 _ATTEMPTS = 3
 
@@ -119,10 +121,10 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self,
         augmenter: Any = None,
         *,
-        sampling_strategy: Any = "auto",
-        method: str = "auto",
-        random_state: Any = None,
-        label_filter: Any = "auto",
+        sampling_strategy: Strategy = "auto",
+        method: GenerateMethod = "auto",
+        random_state: RandomState = None,
+        label_filter: Auto | LabelFilter | None = "auto",
         memory: Any = None,
     ) -> None:
         self.augmenter = augmenter
@@ -132,7 +134,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.label_filter = label_filter
         self.memory = memory
 
-    def fit(self, X: Any, y: Any) -> VAEOverSampler:
+    def fit(self, X: Any, y: Any) -> Self:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
 
         Parameters
@@ -148,6 +150,12 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self._plan(to_pandas(data.X), to_pandas(data.y))
         return self
 
+    @overload
+    def fit_resample(self, X: Frame, y: Any) -> tuple[Frame, Any]: ...
+    @overload
+    def fit_resample(self, X: Array, y: Any) -> tuple[Array, Any]: ...
+    @overload
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]: ...
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Fit the augmenter and return the rows followed by new ones.
 

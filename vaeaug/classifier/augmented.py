@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
@@ -24,7 +23,8 @@ from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.sampler import VAEOverSampler
-from vaeaug.utils.estimators import clone_with_seed, weight_keyword
+from vaeaug.utils.choices import Auto, Classifier, RandomState, Resampler
+from vaeaug.utils.estimators import clone_with_seed, offer_if, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.memory import open_memory, with_memory
 from vaeaug.utils.random import derive_seed, numpy_generator
@@ -158,13 +158,13 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: Any,
-        sampler: Any = None,
+        estimator: Classifier,
+        sampler: Auto | Resampler | None = None,
         *,
         synthetic_weight: float = 1.0,
         prior_correction: bool = True,
         cv: int = 3,
-        random_state: Any = None,
+        random_state: RandomState = None,
         memory: Any = None,
     ) -> None:
         self.estimator = estimator
@@ -175,7 +175,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.memory = memory
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> AugmentedClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Resample the rows and train the classifier on them.
 
         Parameters
@@ -265,7 +265,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _is_auto(self) -> bool:
         return isinstance(self.sampler, str) and self.sampler == "auto"
 
-    def _fit_choice(self, X: Any, labels: np.ndarray) -> AugmentedClassifier:
+    def _fit_choice(self, X: Any, labels: np.ndarray) -> Self:
         """Choose what to train on by inner cross-validation, and train on it."""
         if len(np.unique(labels)) < 2:
             raise InputError("AugmentedClassifier: y must hold two classes or more, got 1 class.")
@@ -290,13 +290,13 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             self.training_prior_ = self.class_prior_
         return self
 
-    @available_if(_estimator_has("predict"))
+    @offer_if(_estimator_has("predict"))
     def predict(self, X: Any) -> np.ndarray:
         """Return the class that the trained classifier chooses for each row, ``(n,)``; see Notes."""
         X = self._check(X)
         return self.estimator_.predict(X)
 
-    @available_if(_estimator_has("predict_proba"))
+    @offer_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, ``(n, k)``, for the class shares of the data; see Notes.
 
@@ -313,13 +313,13 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         recalibration = getattr(self, "recalibration_", None)
         return trained if recalibration is None else recalibration.apply(trained)
 
-    @available_if(_estimator_has("predict_proba"))
+    @offer_if(_estimator_has("predict_proba"))
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of :meth:`predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @available_if(_estimator_has("decision_function"))
+    @offer_if(_estimator_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the trained classifier's scores, ``(n,)`` or ``(n, k)``; they agree with :meth:`predict`."""
         X = self._check(X)

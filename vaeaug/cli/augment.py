@@ -71,7 +71,7 @@ def augment(options: Namespace) -> None:
             X, y, sampling_strategy=strategy, method=options.method, random_state=options.seed
         )
     new = X_res.iloc[len(X) :].reset_index(drop=True)
-    place = table.frame.columns.get_loc(options.target)
+    place = list(table.frame.columns).index(options.target)
     new.insert(place, options.target, y_res.iloc[len(X) :].reset_index(drop=True))
     _write(options, table, augmenter, new)
     real, made = count(len(X), "real row"), count(len(new), "synthetic row")

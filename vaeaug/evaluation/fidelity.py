@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ __all__ = [
 _LARGE, _SMALL = 1e70, 1e-70
 
 
-def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Series:
+def column_shapes(real: Any, synthetic: Any, *, missing: Literal["count", "drop"] = "count") -> pd.Series:
     """Score how well each column's own distribution is kept; 1 is perfect.
 
     One minus the Kolmogorov–Smirnov statistic for numeric, datetime and timedelta columns;
@@ -90,7 +90,9 @@ def column_shapes(real: Any, synthetic: Any, *, missing: str = "count") -> pd.Se
     return pd.Series(scores, dtype=float, name="column_shape").reindex(pd.Index(tables.columns))
 
 
-def pair_trends(real: Any, synthetic: Any, *, bins: int = 10, edges: str = "own") -> pd.Series:
+def pair_trends(
+    real: Any, synthetic: Any, *, bins: int = 10, edges: Literal["own", "real"] = "own"
+) -> pd.Series:
     """Score how well the relation of each pair of columns is kept; 1 is perfect.
 
     Two continuous columns: ``1 − ½ |r_real − r_synthetic|``, with Pearson's r over the rows

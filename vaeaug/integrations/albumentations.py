@@ -12,6 +12,7 @@ from vaeaug.augmenter import load
 from vaeaug.errors import InputError
 from vaeaug.integrations.quiet import A
 from vaeaug.integrations.variation import Varier, broadcast_labels
+from vaeaug.utils.choices import Device
 from vaeaug.utils.validation import check_number
 
 __all__ = ["VAEVariation"]
@@ -70,7 +71,7 @@ class VAEVariation(A.ImageOnlyTransform):
         augmenter: Any,
         strength: float = 1.0,
         label: str | None = None,
-        device: str = "cpu",
+        device: Device = "cpu",
         p: float = 0.5,
     ) -> None:
         super().__init__(p=p)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +16,13 @@ from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
+from vaeaug.utils.choices import ItemMethod, RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
 
 __all__ = ["BatchAugment"]
+
+Labels = TypeVar("Labels")
 
 _WHO = "BatchAugment"
 _CHOICE, _MAKE = 31, 32
@@ -85,11 +88,11 @@ class BatchAugment(nn.Module):
         augmenter: Any,
         *,
         p: float = 0.5,
-        method: str = "prior",
+        method: ItemMethod = "prior",
         temperature: float = 1.0,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         super().__init__()
         check_number("p", p, low=0, high=1)
@@ -105,6 +108,10 @@ class BatchAugment(nn.Module):
         self.seed, self.calls = derive_seed(random_state), 0
         self._exchanges: dict[Kind, Exchange] = {}
         self._tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    if TYPE_CHECKING:
+
+        def __call__(self, images: Tensor, labels: Labels) -> tuple[Tensor, Labels]: ...  # noqa: D102
 
     @_eager
     def forward(self, images: Tensor, labels: Any) -> tuple[Tensor, Any]:

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
+from vaeaug.filtering.label_filter import LabelFilter
 from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
@@ -24,6 +25,7 @@ from vaeaug.integrations.labels import check_dataset, fetch_items, find_labels, 
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.shared_memory import is_worker, share_zeros
+from vaeaug.utils.choices import ItemMethod, RandomState, Strategy
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
 
@@ -56,7 +58,7 @@ class Provenance:
     position: int
 
 
-class AugmentedDataset(Dataset):
+class AugmentedDataset(Dataset[tuple[Any, Any]]):
     """Wrap a torch Dataset of (image, label) so that some of its items are synthetic, new ones each epoch.
 
     The synthetic items of an epoch are decoded in whole batches by the process that calls
@@ -146,13 +148,13 @@ class AugmentedDataset(Dataset):
         augmenter: Any,
         *,
         p: float = 0.5,
-        balance: Any = False,
-        random_state: Any = None,
+        balance: bool | Strategy = False,
+        random_state: RandomState = None,
         labels: Any = None,
         transform: Callable[[Any], Any] | None = None,
-        method: str = "prior",
+        method: ItemMethod = "prior",
         temperature: float = 1.0,
-        label_filter: Any = None,
+        label_filter: LabelFilter | None = None,
         pool_size: int | None = None,
         refresh_every: int = 1,
         epoch: int = 0,

@@ -17,6 +17,7 @@ from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind
 from vaeaug.integrations.tensors import replace_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
+from vaeaug.utils.choices import RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number
 
@@ -79,7 +80,7 @@ class VAEVariation(v2.Transform):
         p: float = 0.5,
         strength: float = 1.0,
         labels_getter: Callable[[Any], Any] | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         super().__init__()
         self.p = float(check_number("p", p, low=0, high=1))
@@ -88,8 +89,9 @@ class VAEVariation(v2.Transform):
         self._varier = Varier(augmenter, _WHO)
         self._seed: int | None = None
         if random_state is not None:
-            whole = isinstance(random_state, Integral)
-            self._seed = int(random_state) if whole else derive_seed(random_state)
+            self._seed = (
+                int(random_state) if isinstance(random_state, Integral) else derive_seed(random_state)
+            )
         self._calls = 0
 
     def forward(self, *inputs: Any) -> Any:

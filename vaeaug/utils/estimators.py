@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sklearn.base import clone
+from sklearn.base import _fit_context, clone
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["class_weight_keyword", "describe", "clone_with_seed", "weight_keyword"]
+__all__ = [
+    "check_parameters_first",
+    "class_weight_keyword",
+    "clone_with_seed",
+    "describe",
+    "offer_if",
+    "weight_keyword",
+]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def check_parameters_first(fit: Method) -> Method:
+    """Make a ``fit`` check ``_parameter_constraints`` first; scikit-learn's decorator, with types."""
+    return cast(Method, _fit_context(prefer_skip_nested_validation=True)(fit))
+
+
+def offer_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return a decorator for methods that are there if a check says so; scikit-learn's, with types."""
+    return cast(Callable[[Method], Method], available_if(check))
 
 
 def weight_keyword(estimator: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from vaeaug.evaluation.quality.quality import Quality
 from vaeaug.evaluation.quality.rows import compare_rules, measure_copies, measure_two_sample, measure_utility
 from vaeaug.evaluation.quality.sides import Sides
 from vaeaug.evaluation.tables import join_tables
+from vaeaug.utils.choices import Auto, Columns, RandomState
 from vaeaug.utils.files import check_writable
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.wording import count
@@ -31,9 +32,9 @@ def report(
     path: str | os.PathLike[str] | None = None,
     *,
     held_out: Any = None,
-    id_columns: Any = "auto",
-    relations: Any = "auto",
-    random_state: Any = 0,
+    id_columns: Auto | Columns = "auto",
+    relations: Auto | Sequence[str] = "auto",
+    random_state: RandomState = 0,
 ) -> Quality:
     """Judge the rows of any generator beside real ones, and put everything on one page.
 
