@@ -75,7 +75,7 @@ def test_no_weights_and_one_weight():
 
 
 @pytest.mark.parametrize(
-    "X", [[[1, 2]], np.ones((2, 2)), np.array([[1, None]], dtype=object), sparse.eye_array(2)]
+    "X", [[[1, 2]], np.ones((2, 2)), np.array([[1, None]], dtype=object), sparse.csr_array(np.eye(2))]
 )
 def test_numbers_in_any_array_are_no_text(X):
     refuse_text(X)
