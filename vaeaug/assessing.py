@@ -62,8 +62,8 @@ def assess(
     cv : int, splitter or iterable of (train, test), default=5
         Stratified folds.
     n_repeats : int or "auto", default="auto"
-        How often an integer ``cv`` is repeated with other folds; ``"auto"``: 3 times up to 2,000 rows, twice
-        up to 6,000, else once.
+        How often an integer ``cv`` is repeated with other folds; ``"auto"``: 3 times up to 500 rows, twice
+        up to 1,000, else once.
     ratios : sequence of float or "auto", default="auto"
         How far copies, SMOTE and ``VAEOverSampler`` fill up each class: rows as a share of the
         largest class. ``"auto"``: two on the way to balance, and 1, which is balance; classes of
@@ -98,8 +98,9 @@ def assess(
     *One model per fold.* The sampler is fitted once in each training fold, for the largest ratio; smaller
     ratios use a random part of its rows. Probabilities are corrected for the class shares that
     resampling or weights changed, as :class:`AugmentedClassifier` does; decisions
-    (``balanced_accuracy``, ``f1``) are those of the classifier as trained. Thresholds are chosen on
-    rows held out inside the training fold.
+    (``balanced_accuracy``, ``f1``) are those of the classifier as trained. The threshold of a fold
+    is chosen on the test rows of the other folds, as classifiers that were trained without these rows
+    score them.
 
     Examples
     --------

@@ -19,8 +19,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import vaeaug
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess import comparison, smote
+from vaeaug.evaluation.assess import comparison, cross_validation, smote
 from vaeaug.evaluation.assess.comparison import Options, compare, default_ratios
+from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
 
 BASELINES = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "SMOTE (ratio 1)"]
@@ -45,13 +46,13 @@ class Copies(BaseEstimator):
 
 
 class Broken(BaseEstimator):
-    """Fails in its fifth fit: the second fold, after one fit and three inner ones in the first."""
+    """Fails in its second fit: the second fold."""
 
     fits = 0
 
     def fit_resample(self, X, y):
         type(self).fits += 1
-        if type(self).fits == 5:
+        if type(self).fits == 2:
             raise RuntimeError("out of <b>luck</b>")
         return X, y
 
@@ -153,6 +154,34 @@ def test_ratios_share_one_fit(rare):
 def test_default_ratios():
     assert default_ratios(np.repeat([0, 1], [125, 1])) == (0.04, 0.2, 1.0)
     assert default_ratios(np.repeat([0, 1], [100, 90])) == (1.5, 2.0)
+
+
+def test_a_threshold_is_chosen_on_rows_of_other_folds(rare):
+    """Thresholds fit the labels of the other fold, so those of a fold may change without changing its own."""
+    X, y = rare
+    halves = [np.flatnonzero(np.arange(len(y)) % 2 == k) for k in range(2)]
+    folds = [Fold(k, halves[1 - k], halves[k]) for k in range(2)]
+    ranks = np.column_stack([-X[:, 0], X[:, 0]])
+    outcomes = [Outcome("nothing", fold.number, {}, ranks=ranks[fold.test]) for fold in folds]
+
+    def find_cuts(labels):
+        problem = Problem(None, X, labels, np.array([0, 1]), 1)
+        found = cross_validation._tune_across_folds(problem, outcomes, folds)
+        return [
+            each.decisions["tuned_balanced_accuracy"] for each in found if each.strategy == "tuned threshold"
+        ]
+
+    changed = np.where(np.isin(np.arange(len(y)), halves[0]), 1 - y, y)
+    before, after = find_cuts(y), find_cuts(changed)
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[1], after[1])
+
+
+def test_splits_that_test_the_same_rows_leave_thresholds_open(rare):
+    split = next(iter(StratifiedKFold(3).split(*rare)))
+    found = assess(LogisticRegression(), *rare, sampler=Copies(), **{**QUICK, "cv": [split, split]})
+    assert "too few rows" in found.failures["tuned threshold"]
+    assert found.table.loc["Copies", "status"] == "ok"
 
 
 # --- no test row is ever seen ----------------------------------------------------------

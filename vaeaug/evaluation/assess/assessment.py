@@ -312,8 +312,8 @@ _CHART_NOTE = (
     "sentence above and in the table. Right of the middle line is better."
 )
 _TABLE_NOTE = (
-    "Means over test folds. f1: of the minority class. tuned: at a threshold chosen inside each training "
-    "fold. difference, low, high: of the verdict's metric, compared with nothing."
+    "Means over test folds. f1: of the minority class. tuned: at a threshold chosen on the test rows of the "
+    "other folds. difference, low, high: of the verdict's metric, compared with nothing."
 )
 _COST_NOTE = (
     "Probabilities are corrected for the class shares that resampling or weights changed. Smaller log loss "

@@ -223,7 +223,7 @@ def _split(X: Any, labels: np.ndarray, options: Options, seed: int) -> list[Fold
             )
         repeats = n_repeats
         if n_repeats == "auto":  # few rows make noisy folds, and cost little
-            repeats = 3 if len(labels) <= 2_000 else 2 if len(labels) <= 6_000 else 1
+            repeats = 3 if len(labels) <= 500 else 2 if len(labels) <= 1_000 else 1
         check_number("n_repeats", repeats, low=1, integer=True, also=["auto"])
         splitter = RepeatedStratifiedKFold(n_splits=int(cv), n_repeats=int(repeats), random_state=seed)
         splits = list(splitter.split(np.zeros(len(labels)), labels))

@@ -10,13 +10,21 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.utils.metaestimators import available_if
 
-from vaeaug.evaluation.assess.metrics import Thresholds, best_thresholds, measure
+from vaeaug.evaluation.assess.metrics import (
+    Thresholds,
+    apply_thresholds,
+    best_thresholds,
+    decide_classes,
+    measure,
+    measure_decisions,
+)
 from vaeaug.evaluation.assess.strategies import (
     Baseline,
     Strategy,
-    Trained,
     Training,
     explain_failure,
     train,
@@ -48,7 +56,8 @@ class Problem:
     scorer : callable, optional
         ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
     tune_thresholds : bool
-        Whether decision thresholds are chosen on rows held out inside the training fold.
+        Whether decision thresholds are chosen: on the test rows of the other folds, or, of a single fold, on
+        rows held out inside its training rows.
     caller : str
         Named in errors.
     """
@@ -101,6 +110,10 @@ class Outcome:
         Of all classes.
     error : str
         Why it failed; empty if it did not.
+    ranks : ndarray (n_test, k) or None
+        By which rows are ranked for each class: probabilities, or decision values.
+    decisions : dict of str to ndarray (n_test,)
+        Numbers of the classes decided for, by the metrics of decisions.
     """
 
     strategy: str
@@ -110,6 +123,8 @@ class Outcome:
     minority: np.ndarray | None = None
     error: str = ""
     probabilities: np.ndarray | None = None
+    ranks: np.ndarray | None = None
+    decisions: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def cross_validate(
@@ -140,13 +155,16 @@ def cross_validate(
     list of Outcome
         By fold, then by strategy.
     """
-    work = (delayed(_try_fold)(problem, strategies, fold, fold.derive_seed(seed)) for fold in folds)
+    several = len(folds) > 1
+    each = replace(problem, tune_thresholds=problem.tune_thresholds and not several)
+    work = (delayed(_try_fold)(each, strategies, fold, fold.derive_seed(seed)) for fold in folds)
     parts: Iterable[list[Outcome]] = Parallel(n_jobs=n_jobs, return_as="generator")(work)
     if verbose:
         from tqdm.auto import tqdm
 
         parts = tqdm(parts, total=len(folds), desc="folds", unit="fold")
-    return [outcome for part in parts for outcome in part]
+    outcomes = [outcome for part in parts for outcome in part]
+    return _tune_across_folds(problem, outcomes, folds) if several and problem.tune_thresholds else outcomes
 
 
 def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
@@ -252,36 +270,104 @@ def _judge(
     seconds = trained.seconds + perf_counter() - start
     thresholds = _choose_thresholds(problem, inner, X, y, seed)
     truth = problem.codes(fold.test)
-    scores = measure(truth, predictions, problem.minority, thresholds)
+    scores = measure(truth, predictions, problem.minority, None)
     p = predictions.probabilities
     minority = None if p is None else p[:, problem.minority]
     if problem.scorer is not None:
         scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
-    found = [Outcome(name, fold.number, scores, seconds, minority, probabilities=p)]
-    if is_plain and problem.tune_thresholds:
-        found.append(_move_threshold(problem, trained, found[0], thresholds, X_test, fold))
-    return found
+    decisions = {"balanced_accuracy": predictions.labels, "f1": predictions.labels}
+    outcome = Outcome(
+        name, fold.number, scores, seconds, minority, "", p, ranks=predictions.scores, decisions=decisions
+    )
+    return _tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
 
 
-def _move_threshold(
-    problem: Problem,
-    trained: Trained,
-    plain: Outcome,
-    thresholds: Thresholds | None,
-    X_test: Any,
-    fold: Fold,
-) -> Outcome:
-    """Return the outcome of the same classifier with another threshold."""
+def _tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequence[Fold]) -> list[Outcome]:
+    """Choose the thresholds of each fold on the test rows of all others, and add what they decide.
+
+    A threshold is one number chosen from many rows, none of which is a test row of the fold. The classifiers
+    that scored these rows have been trained without them, though with rows of the fold.
+    """
+    by_number = {fold.number: fold for fold in folds}
+    by_strategy: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if not outcome.error:
+            by_strategy.setdefault(outcome.strategy, []).append(outcome)
+    tuned = []
+    for outcome in outcomes:
+        if outcome.error:
+            tuned.append(outcome)
+            continue
+        fold = by_number[outcome.fold]
+        truths, ranks = [], []
+        for other in by_strategy[outcome.strategy]:
+            rows = by_number[other.fold].test
+            new = ~np.isin(rows, fold.test)
+            if other.ranks is not None and new.any():
+                truths.append(problem.codes(rows[new]))
+                ranks.append(other.ranks[new])
+        thresholds = None
+        if truths:
+            thresholds = best_thresholds(np.concatenate(truths), np.concatenate(ranks), problem.minority)
+        tuned += _tune(problem, outcome, thresholds, fold)
+    return tuned
+
+
+def _tune(problem: Problem, outcome: Outcome, thresholds: Thresholds | None, fold: Fold) -> list[Outcome]:
+    """Add what thresholds decide; of plain training, that is a strategy of its own."""
+    is_plain = outcome.strategy == Baseline.NOTHING
     name = Baseline.TUNED_THRESHOLD.value
-    if thresholds is None:
-        return Outcome(name, fold.number, error="too few rows to choose a threshold on")
-    scores = dict(plain.scores)
-    scores["balanced_accuracy"] = scores["tuned_balanced_accuracy"]
-    scores["f1"] = scores["tuned_f1"]
+    if thresholds is None or outcome.ranks is None:
+        missing = Outcome(name, fold.number, error="too few rows to choose a threshold on")
+        return [outcome, missing] if is_plain else [outcome]
+    truth = problem.codes(fold.test)
+    moved = apply_thresholds(outcome.ranks, problem.minority, thresholds)
+    scores = outcome.scores | measure_decisions(truth, moved, problem.minority)
+    outcome = replace(outcome, scores=scores, decisions=outcome.decisions | moved)
+    if not is_plain:
+        return [outcome]
+    decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()} | moved
+    scores = scores | measure_decisions(truth, decisions, problem.minority)
     if problem.scorer is not None:
-        moved = replace(trained, cut=(problem.minority, thresholds.balanced_accuracy))
-        scores["score"] = float(problem.scorer(moved, X_test, problem.y[fold.test]))
-    return Outcome(name, fold.number, scores, plain.seconds, plain.minority)
+        replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
+        scores["score"] = float(
+            problem.scorer(replayed, select_rows(problem.X, fold.test), problem.y[fold.test])
+        )
+    return [outcome, replace(outcome, strategy=name, scores=scores, decisions=decisions)]
+
+
+class Replayed(ClassifierMixin, BaseEstimator):
+    """What a classifier said about the test rows of a fold, decided at another threshold."""
+
+    def __init__(self, classes: np.ndarray, outcome: Outcome, cut: tuple[int, float]) -> None:
+        self.classes = classes
+        self.outcome = outcome
+        self.cut = cut
+        self.classes_ = classes
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X: Any, y: Any) -> Replayed:
+        """Return itself; scorers only ask whether there is such a method."""
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return labels of the test rows."""
+        return self.classes_[decide_classes(self._ranks, *self.cut)]
+
+    @available_if(lambda self: self.outcome.probabilities is not None)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities of the test rows."""
+        return np.asarray(self.outcome.probabilities)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return decision values of the test rows."""
+        return self._ranks[:, 1] - self._ranks[:, 0] if self._ranks.shape[1] == 2 else self._ranks
+
+    @property
+    def _ranks(self) -> np.ndarray:
+        return np.asarray(self.outcome.ranks)
 
 
 def _choose_thresholds(

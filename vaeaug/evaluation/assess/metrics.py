@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,12 @@ __all__ = [
     "Metric",
     "Predictions",
     "Thresholds",
+    "apply_thresholds",
     "best_thresholds",
     "calibration_slope",
     "decide_classes",
     "measure",
+    "measure_decisions",
 ]
 
 #: Probabilities are kept this far off 0 and 1 where a logarithm is taken of them.
@@ -113,11 +116,9 @@ def measure(
     found["f1"] = _f1(truth == minority, labels == minority)
     found["tuned_balanced_accuracy"] = found["tuned_f1"] = np.nan
     if thresholds is not None:
-        found["tuned_balanced_accuracy"] = _balance(
-            truth, decide_classes(predictions.scores, minority, thresholds.balanced_accuracy)
+        found |= measure_decisions(
+            truth, apply_thresholds(predictions.scores, minority, thresholds), minority
         )
-        tuned = decide_classes(predictions.scores, minority, thresholds.f1)
-        found["tuned_f1"] = _f1(truth == minority, tuned == minority)
     found["log_loss"] = found["brier"] = np.nan
     if predictions.probabilities is not None:
         p = predictions.probabilities
@@ -126,6 +127,24 @@ def measure(
         squares = ((p - np.eye(count)[truth]) ** 2).sum(axis=1)
         found["brier"] = float(squares.mean()) / (2 if count == 2 else 1)
     return found
+
+
+def apply_thresholds(scores: np.ndarray, minority: int, thresholds: Thresholds) -> dict[str, np.ndarray]:
+    """Return the classes (n,) that scores decide at each threshold, by the metric it is the best for."""
+    return {
+        "tuned_balanced_accuracy": decide_classes(scores, minority, thresholds.balanced_accuracy),
+        "tuned_f1": decide_classes(scores, minority, thresholds.f1),
+    }
+
+
+def measure_decisions(
+    truth: np.ndarray, decisions: Mapping[str, np.ndarray], minority: int
+) -> dict[str, float]:
+    """Return balanced accuracy or F1 of decisions, whichever their name says."""
+    return {
+        name: _f1(truth == minority, labels == minority) if name.endswith("f1") else _balance(truth, labels)
+        for name, labels in decisions.items()
+    }
 
 
 def decide_classes(scores: np.ndarray, minority: int, threshold: float) -> np.ndarray:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess.metrics import Predictions, decide_classes
+from vaeaug.evaluation.assess.metrics import Predictions
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
 from vaeaug.utils.estimators import class_weight_keyword, clone_with_seed, describe, weight_keyword
 from vaeaug.utils.memory import with_memory
@@ -326,8 +327,6 @@ class Trained(ClassifierMixin, BaseEstimator):
         Share of each class among real rows, divided by that in training.
     seconds : float
         What making the rows and fitting took.
-    cut : (int, float), optional
-        Class and score from which on :meth:`predict` chooses it.
     empty : tuple of int
         Positions of columns that had no value in training, where the classifier is given zeros.
     """
@@ -336,7 +335,6 @@ class Trained(ClassifierMixin, BaseEstimator):
     classes_: np.ndarray
     shift: np.ndarray
     seconds: float
-    cut: tuple[int, float] | None = None
     empty: tuple[int, ...] = ()
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -347,15 +345,12 @@ class Trained(ClassifierMixin, BaseEstimator):
         raise InputError("A trained classifier is not trained again.")
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return labels, those of the classifier itself unless a threshold was set."""
-        if self.cut is None:
-            return np.asarray(self.model.predict(self._fill(X)))
-        return self.classes_[decide_classes(self._scores(X), *self.cut)]
+        """Return the labels of the classifier itself."""
+        return np.asarray(self.model.predict(self._fill(X)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return corrected probabilities (n, k)."""
-        corrected = self._align(self.model.predict_proba(self._fill(X))) * self.shift
-        return corrected / np.maximum(corrected.sum(axis=1, keepdims=True), 1e-300)
+        return self._correct(self.model.predict_proba(self._fill(X)))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return decision values, (n,) for two classes."""
@@ -363,19 +358,28 @@ class Trained(ClassifierMixin, BaseEstimator):
 
     def predictions(self, X: Any) -> Predictions:
         """Return everything that metrics want to know about rows."""
-        probabilities = self.predict_proba(X) if hasattr(self.model, "predict_proba") else None
-        scores = probabilities if probabilities is not None else self._scores(X)
-        labels = np.searchsorted(self.classes_, self.model.predict(self._fill(X)))
+        rows, model = self._fill(X), self.model
+        if type(model) is Pipeline and len(model) > 1:
+            # Encoding takes as long as predicting, and once will do.
+            rows, model = model[:-1].transform(rows), model[-1]
+        probabilities = None
+        if hasattr(model, "predict_proba"):
+            probabilities = scores = self._correct(model.predict_proba(rows))
+        else:
+            scores = self._as_scores(model.decision_function(rows))
+        labels = np.searchsorted(self.classes_, model.predict(rows))
         return Predictions(np.clip(labels, 0, len(self.classes_) - 1), scores, probabilities)
+
+    def _correct(self, probabilities: np.ndarray) -> np.ndarray:
+        corrected = self._align(probabilities) * self.shift
+        return corrected / np.maximum(corrected.sum(axis=1, keepdims=True), 1e-300)
+
+    def _as_scores(self, values: np.ndarray) -> np.ndarray:
+        values = np.asarray(values)
+        return np.column_stack([-values, values]) if values.ndim == 1 else self._align(values)
 
     def _fill(self, X: Any) -> Any:
         return fill_columns(X, np.array(self.empty, dtype=np.int64))
-
-    def _scores(self, X: Any) -> np.ndarray:
-        if hasattr(self.model, "predict_proba"):
-            return self.predict_proba(X)
-        values = self.decision_function(X)
-        return np.column_stack([-values, values]) if values.ndim == 1 else self._align(values)
 
     def _align(self, values: np.ndarray) -> np.ndarray:
         """Return columns in the order of the classes; those of a class the model never met are 0."""
