@@ -168,6 +168,29 @@ def test_every_method_says_what_it_is_for(method):
     assert inspect.getdoc(getattr(VAEAugmenter, method)).split("\n")[0].endswith((".", "low means unusual."))
 
 
+#: What the augmenter needs later or never: its import is to take little more than those of torch, pandas and
+#: scikit-learn's base class, without which there is no estimator.
+NOT_AT_FIRST = (
+    "albumentations",
+    "matplotlib",
+    "pyarrow.dataset",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "sklearn.neighbors",
+    "sklearn.svm",
+    "torch._dynamo",
+    "torch._inductor",
+    "torchvision",
+    "zuko",
+)
+
+
+def test_the_augmenter_brings_nothing_it_does_not_need_yet():
+    assert not set(NOT_AT_FIRST) & loaded_by("from vaeaug import VAEAugmenter")
+
+
 # --- signatures ------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from vaeaug.layout import Layout
 
@@ -205,9 +204,16 @@ def average_nearby(
         rows = np.flatnonzero((groups[0] == group).all(1))
         members = np.flatnonzero((groups[1] == group).all(1))
         if len(members):
-            near = NearestNeighbors(n_neighbors=min(k, len(members))).fit(places[1][members])
-            chosen = near.kneighbors(places[0][rows], return_distance=False)
+            chosen = _find_neighbours(places[1][members], places[0][rows], min(k, len(members)))
             found[rows] = values[members][chosen].mean(1)
+    return found
+
+
+def _find_neighbours(points: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
+    """Return the positions of the k nearest points of each one asked for, (m, k)."""
+    from sklearn.neighbors import NearestNeighbors  # takes longer to import than all of the library
+
+    found: np.ndarray = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(asked, return_distance=False)
     return found
 
 
@@ -383,9 +389,8 @@ def pick_neighbours(
         slots = np.flatnonzero(groups[sources] == group)
         if len(rows) < 2:
             continue
-        near = NearestNeighbors(n_neighbors=min(k + 1, len(rows))).fit(codes[rows])
         asked, inverse = np.unique(sources[slots], return_inverse=True)
-        found = rows[near.kneighbors(codes[asked], return_distance=False)]
+        found = rows[_find_neighbours(codes[rows], codes[asked], min(k + 1, len(rows)))]
         # Ties may put another row first, so "not itself" is checked rather than assumed.
         own = found == asked[:, None]
         own[~own.any(1), -1] = True
