@@ -44,9 +44,9 @@ PARAMETERS = (
 #: name -> (positional-or-keyword, keyword-only) parameters of VAEAugmenter's methods.
 METHODS = {
     "fit": (["X", "y", "sample_weight"], []),
-    "sample": (["n_samples", "y"], ["method", "temperature", "sharp", "random_state"]),
-    "generate": (["y_new", "X", "y"], ["method", "temperature", "sharp", "random_state"]),
-    "resample": (["X", "y"], ["sampling_strategy", "method", "sharp", "random_state"]),
+    "sample": (["n_samples", "y"], ["method", "where", "temperature", "sharp", "random_state"]),
+    "generate": (["y_new", "X", "y"], ["method", "where", "temperature", "sharp", "random_state"]),
+    "resample": (["X", "y"], ["sampling_strategy", "method", "where", "sharp", "random_state"]),
     "sample_to_parquet": (
         ["n_samples", "path"],
         ["y", "shard_size", "random_state", "n_jobs", "method", "temperature", "verbose"],
@@ -67,7 +67,7 @@ METHODS = {
     "transform": (["X"], []),
     "inverse_transform": (["Z", "y"], []),
     "reconstruct": (["X", "y"], []),
-    "vary": (["X", "y"], ["strength", "sharp", "random_state"]),
+    "vary": (["X", "y"], ["strength", "sharp", "where", "random_state"]),
     "score_samples": (["X", "y"], ["n_draws"]),
     "save": (["path"], []),
 }
@@ -206,7 +206,7 @@ def test_methods_of_the_augmenter_are_as_promised(method):
 def test_parameters_of_the_sampler_are_as_promised():
     assert parameters_of(VAEOverSampler.__init__) == (
         ["augmenter"],
-        ["sampling_strategy", "method", "random_state", "label_filter", "memory"],
+        ["sampling_strategy", "method", "random_state", "label_filter", "memory", "where"],
     )
     assert not hasattr(VAEOverSampler, "transform")
 

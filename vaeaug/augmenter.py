@@ -354,6 +354,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         y: Any = None,
         *,
         method: SampleMethod = "prior",
+        where: Mapping[Any, Any] | None = None,
         temperature: float = 1.0,
         sharp: bool = False,
         random_state: RandomState = None,
@@ -369,6 +370,12 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         method : {"prior", "posterior", "interpolate"}, default="prior"
             Codes from the class-conditional prior, variations of training rows of the class, or codes
             between a training row and one of its nearest neighbours of the class.
+        where : dict, optional
+            Conditions that all new rows of a table meet, such as ``{"age": ">= 40", "job": ["nurse",
+            "clerk"], "income": (20_000, 40_000), "city": "Paris"}``: for a column a value; ``">= 40"``,
+            ``"!= 3"`` or ``">= 40 and < 60"``; a range ``(low, high)`` with both ends, either of them None
+            for none; a list of values; None or ``"is missing"``; ``"is not missing"``. Labels that ``y``
+            leaves open are drawn as often as such rows have them.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse; 0 is deterministic but
             for the choice of mixture component or training row.
@@ -391,7 +398,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ``"posterior"``, and with ``sharp`` all. So: the prior for images that nobody has seen,
         ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
         """
-        options = SamplingOptions(method, temperature, sharp)
+        options = SamplingOptions(method, temperature, sharp, where)
         return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
 
     def generate(
@@ -401,6 +408,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         y: Any,
         *,
         method: GenerateMethod = "auto",
+        where: Mapping[Any, Any] | None = None,
         temperature: float = 1.0,
         sharp: bool = False,
         random_state: RandomState = None,
@@ -417,7 +425,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             ``"auto"`` is ``"prior"`` for images. For a class of a table with n rows in X, a share
             ``½ (1 − 1/n) / (1 + n/1000)`` of the new rows is ``"posterior"``, the others are ``"prior"``:
             both together lie nearer to held-out rows of a small class than either alone.
-        temperature, sharp, random_state
+        where, temperature, sharp, random_state
             As in :meth:`sample`.
 
         Returns
@@ -426,7 +434,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         source_indices : ndarray of int64, shape (m,)
             Row number in X that each new row varies, −1 for draws from the prior.
         """
-        options = SamplingOptions(method, temperature, sharp)
+        options = SamplingOptions(method, temperature, sharp, where)
         return generate.generate(get_fitted(self), y_new, X, y, options, self._seed_from(random_state))
 
     @overload
@@ -437,6 +445,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
+        where: Mapping[Any, Any] | None = ...,
         sharp: bool = ...,
         random_state: RandomState = ...,
     ) -> tuple[Frame, Any]: ...
@@ -448,6 +457,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
+        where: Mapping[Any, Any] | None = ...,
         sharp: bool = ...,
         random_state: RandomState = ...,
     ) -> tuple[Any, Any]: ...
@@ -458,6 +468,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         sampling_strategy: Strategy = "auto",
         method: GenerateMethod = "auto",
+        where: Mapping[Any, Any] | None = None,
         sharp: bool = False,
         random_state: RandomState = None,
     ) -> tuple[Any, Any]:
@@ -469,14 +480,14 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         sampling_strategy : str, float, dict or callable, default="auto"
             As in imbalanced-learn's over-samplers: ``"auto"`` brings every class to the size of the
             largest; a float is the ratio minority / majority; a dict gives the total per class.
-        method, sharp, random_state
-            As in :meth:`generate`.
+        method, where, sharp, random_state
+            As in :meth:`generate`; conditions are those that new rows meet.
 
         Returns
         -------
         X_res, y_res : as X and y
         """
-        options = SamplingOptions(method, sharp=sharp)
+        options = SamplingOptions(method, sharp=sharp, where=where)
         seed = self._seed_from(random_state)
         return generate.resample(get_fitted(self), X, y, sampling_strategy, options, seed)
 
@@ -930,6 +941,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         strength: float = 1.0,
         sharp: bool = True,
+        where: Mapping[Any, Any] | None = None,
         random_state: RandomState = None,
     ) -> Any:
         """Return a random variation of each row.
@@ -943,13 +955,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         sharp : bool, default=True
             For images: change the image itself, ``x' = x + decoded(z') − decoded(z)``, which keeps the
             detail that decoding blurs. False returns the decoded variation.
+        where : dict, optional
+            Conditions that all variations meet, as in :meth:`sample`.
         random_state : int, RandomState or None
 
         Returns
         -------
         X : as in fit, row by row
         """
-        return encode.vary(get_fitted(self), X, y, strength, sharp, self._seed_from(random_state))
+        return encode.vary(get_fitted(self), X, y, strength, sharp, where, self._seed_from(random_state))
 
     def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.

@@ -65,6 +65,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     random_state : None, int, RandomState or Generator
         Decides the new rows; and the fit too, unless the augmenter has a
         ``random_state`` of its own.
+    where : dict, optional
+        Conditions that all new rows of a table meet, see :meth:`VAEAugmenter.sample`.
     label_filter : "auto", LabelFilter or None, default="auto"
         ``"auto"``: of a table, more rows are made than are wanted, and those are kept that a committee
         of classifiers, trained on the real rows, finds typical of their class; see Notes. Images
@@ -126,6 +128,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         random_state: RandomState = None,
         label_filter: Auto | LabelFilter | None = "auto",
         memory: Any = None,
+        where: Any = None,
     ) -> None:
         self.augmenter = augmenter
         self.sampling_strategy = sampling_strategy
@@ -133,6 +136,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.random_state = random_state
         self.label_filter = label_filter
         self.memory = memory
+        self.where = where
 
     def fit(self, X: Any, y: Any) -> Self:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
@@ -270,7 +274,11 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     def _make(self, X_fit: Any, y_fit: Any, positions: np.ndarray, seed: int) -> tuple[Any, np.ndarray]:
         """Return a new row for the label at each position, and their sources."""
         wanted = select_rows(y_fit, positions)
-        new, sources = self.augmenter_.generate(wanted, X_fit, y_fit, method=self.method, random_state=seed)
+        # Other augmenters need not know of conditions.
+        options = {} if self.where is None else {"where": self.where}
+        new, sources = self.augmenter_.generate(
+            wanted, X_fit, y_fit, method=self.method, random_state=seed, **options
+        )
         return new, np.asarray(sources)
 
     @property

@@ -16,6 +16,7 @@ from vaeaug.data.images.datasets import Opened, holds_images, open_images
 from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.relations.relations import Relations
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
@@ -69,6 +70,10 @@ class TableIntake:
         intake.describe(estimator)
         return intake, codec.encode(X)
 
+    def condition(self, where: Mapping[Any, Any] | None) -> TableConditions | None:
+        """Read conditions on columns; None for none."""
+        return None if where is None else TableConditions(self.codec, where)
+
     def open(self, X: Any, y: Any) -> Opened:
         """Return X and y; where y names a column of X that is no feature, that column is taken for it."""
         features = range(self.codec.n_features_) if self.codec.columns_ is None else self.codec.columns_
@@ -80,9 +85,11 @@ class TableIntake:
         has_columns = self.codec.columns_ is not None
         return self.codec.encode(_check_table(estimator, to_pandas(X), has_columns, reset=False))
 
-    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+    def decode(self, x: np.ndarray, like: Any = None, conditions: TableConditions | None = None) -> Any:
         """Return rows in the container of fit; with the identifiers of ``like``, and its index."""
         made, like = self.codec.decode(x), to_pandas(like)
+        if conditions is not None:
+            made = conditions.snap(made)
         if like is not None:
             made = self.codec.keep_names(made, like)
         if isinstance(like, pd.DataFrame) and isinstance(made, pd.DataFrame):
@@ -157,6 +164,11 @@ class ImageIntake:
         intake.describe(estimator)
         return intake, codec.encode(images)
 
+    def condition(self, where: Any) -> None:
+        """Refuse conditions: images have no columns."""
+        if where is not None:
+            raise InputError("where puts conditions on the columns of a table, and this model makes images.")
+
     def open(self, X: Any, y: Any) -> Opened:
         """Read a Dataset, with its labels where y is None; labels in a tensor become an array."""
         return open_images(X, y)
@@ -167,7 +179,7 @@ class ImageIntake:
             validate_data(estimator, X, reset=False, skip_check_array=True)
         return self.codec.encode(read(open_images(X).X)[0])
 
-    def decode(self, x: np.ndarray, like: Any = None) -> Any:
+    def decode(self, x: np.ndarray, like: Any = None, conditions: Any = None) -> Any:
         """Return images in the container, layout, dtype and range of fit."""
         return self.container.wrap(self.codec.decode(x), like)
 

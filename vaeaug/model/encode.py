@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array
 
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
+from vaeaug.model.conditional import Candidates, Request, draw_where
 from vaeaug.model.fitted import FittedState
 from vaeaug.utils.random import Purpose, numpy_generator
 from vaeaug.utils.validation import check_number
@@ -35,16 +36,35 @@ def inverse_transform(fitted: FittedState, Z: Any, y: Any) -> Any:
     return fitted.intake.decode(fitted.decode(Z, fitted.encode_labels(y, len(Z))))
 
 
-def vary(fitted: FittedState, X: Any, y: Any, strength: float, sharp: bool, seed: Callable[[], int]) -> Any:
+def vary(
+    fitted: FittedState,
+    X: Any,
+    y: Any,
+    strength: float,
+    sharp: bool,
+    where: Mapping[Any, Any] | None,
+    seed: Callable[[], int],
+) -> Any:
     """Return a random variation of each row; see :meth:`vaeaug.VAEAugmenter.vary`."""
     check_number("strength", strength, low=0)
+    conditions = fitted.intake.condition(where)
     rows = fitted.read(X, y)
     drawn = seed()
     mean, scale = fitted.model.encode(rows.x, rows.c)
+    temperature = min(strength, 1.0)
+    if conditions is not None:
+
+        def start(groups: np.ndarray, own: int) -> tuple[Candidates, np.ndarray]:
+            noise = numpy_generator(own, Purpose.NOISE)
+            z = arithmetic.perturb(mean[groups], scale[groups], strength, noise)
+            return Candidates(rows.c[groups], z), groups
+
+        made, _ = draw_where(fitted, conditions, Request(np.arange(len(mean)), start, temperature), drawn)
+        return fitted.intake.decode(made, like=rows.X, conditions=conditions)
     z = arithmetic.perturb(mean, scale, strength, numpy_generator(drawn, Purpose.NOISE))
     if sharp and fitted.is_image:
         return fitted.intake.decode(fitted.change_images(rows.x, (mean, rows.c), (z, rows.c)), like=rows.X)
-    made = fitted.model.decode(z, rows.c, temperature=min(strength, 1.0), seed=drawn)
+    made = fitted.model.decode(z, rows.c, temperature=temperature, seed=drawn)
     return fitted.intake.decode(made, like=rows.X)
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from vaeaug.data.labels.context import encode_labels
 from vaeaug.data.labels.sampling_strategy import targets
+from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
+from vaeaug.model.conditional import Candidates, Request, draw_where
 from vaeaug.model.fitted import Anchors, FittedState
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import Purpose, numpy_generator
-from vaeaug.utils.rows import extend_labels
+from vaeaug.utils.rows import extend_labels, select_rows
 from vaeaug.utils.validation import check_number, check_option
 
 __all__ = [
@@ -45,11 +48,14 @@ class SamplingOptions:
     method : {"auto", "prior", "posterior", "interpolate"}
     temperature : float, default=1.0
     sharp : bool, default=False
+    where : mapping, optional
+        Conditions on columns.
     """
 
     method: str
     temperature: float = 1.0
     sharp: bool = False
+    where: Mapping[Any, Any] | None = None
 
     def check(self, methods: Iterable[str]) -> None:
         """Refuse a method that is not allowed, and a temperature below 0."""
@@ -72,6 +78,9 @@ def sample(
     if n_samples == 1 and y is not None and not fitted.is_one_label(y):
         n_samples = len(y)
     context = fitted.context
+    conditions = fitted.intake.condition(options.where)
+    if y is None and conditions is not None:
+        return _sample_with_labels(fitted, int(n_samples), options, conditions, seed())
     if y is None:
         drawn = seed()
         labels = context.draw(int(n_samples), numpy_generator(drawn, Purpose.LABELS))
@@ -81,8 +90,36 @@ def sample(
         c = context.encode(labels, int(n_samples))
         check_sources(fitted, options.method, c, fitted.anchors.context)
         drawn = seed()
-    x, _ = _make_rows(fitted, c, options, drawn, fitted.anchors)
-    return fitted.intake.decode(x), context.hand_out(labels)
+    x, _ = _make_rows(fitted, c, options, drawn, fitted.anchors, conditions)
+    return fitted.intake.decode(x, conditions=conditions), context.hand_out(labels)
+
+
+def _sample_with_labels(
+    fitted: FittedState, n: int, options: SamplingOptions, conditions: TableConditions, seed: int
+) -> tuple[Any, Any]:
+    """Make rows that meet conditions, with labels as often as such rows have them."""
+    context = fitted.context
+    drawn: list[Any] = []
+    sizes = [0]
+
+    def start(groups: np.ndarray, own: int) -> tuple[Candidates, np.ndarray]:
+        labels = context.draw(len(groups), numpy_generator(own, Purpose.LABELS))
+        c = context.encode(labels, len(groups))
+        drawn.append(labels)
+        sizes.append(sizes[-1] + len(groups))
+        z, _ = _start_codes(fitted, c, options, own, fitted.anchors)
+        return Candidates(c, z), np.arange(sizes[-2], sizes[-1])
+
+    request = Request(np.zeros(n, dtype=np.int64), start, options.temperature)
+    x, tags = draw_where(fitted, conditions, request, seed)
+    labels = None if drawn[0] is None else select_rows(_join_labels(drawn), tags)
+    return fitted.intake.decode(x, conditions=conditions), context.hand_out(labels)
+
+
+def _join_labels(parts: list[Any]) -> Any:
+    if isinstance(parts[0], pd.Series | pd.DataFrame):
+        return pd.concat(parts, ignore_index=True)
+    return np.concatenate(parts)
 
 
 def generate(
@@ -94,6 +131,7 @@ def generate(
         raise InputError(
             f"y_new must list one label per row to make, got {y_new!r}; use sample for one label."
         )
+    conditions = fitted.intake.condition(options.where)
     data = fitted.intake.open(X, y)
     x = fitted.encode(data.X)
     known = encode_labels(fitted.context, data.y, len(x))
@@ -111,9 +149,9 @@ def generate(
     new, sources = np.empty((len(c), *x.shape[1:]), np.float32), np.full(len(c), -1, np.int64)
     for rows, method in ((np.flatnonzero(from_prior), "prior"), (np.flatnonzero(~from_prior), varied)):
         if len(rows):
-            found = _make_rows(fitted, c[rows], replace(options, method=method), drawn, anchors)
+            found = _make_rows(fitted, c[rows], replace(options, method=method), drawn, anchors, conditions)
             new[rows], sources[rows] = found
-    return fitted.intake.decode(new), sources
+    return fitted.intake.decode(new, conditions=conditions), sources
 
 
 def resample(
@@ -196,23 +234,47 @@ def find_variation_shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _make_rows(
-    fitted: FittedState, c: np.ndarray, options: SamplingOptions, seed: int, anchors: Anchors | None
+    fitted: FittedState,
+    c: np.ndarray,
+    options: SamplingOptions,
+    seed: int,
+    anchors: Anchors | None,
+    conditions: TableConditions | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return encoded rows for contexts, and the anchors they vary."""
     model, temperature = fitted.model, options.temperature
+    if conditions is not None:
+        labels, groups = np.unique(c, axis=0, return_inverse=True)
+
+        def start(owners: np.ndarray, own: int) -> tuple[Candidates, np.ndarray]:
+            z, sources = _start_codes(fitted, labels[owners], options, own, anchors)
+            return Candidates(labels[owners], z), sources
+
+        return draw_where(fitted, conditions, Request(groups.ravel(), start, temperature), seed)
+    z, sources = _start_codes(fitted, c, options, seed, anchors)
+    if z is None:
+        return model.sample(c, temperature=temperature, seed=seed), sources
+    if options.method == "posterior" and options.sharp and anchors is not None and anchors.rows is not None:
+        images = fitted.codec.unpack(anchors.rows[sources])
+        before = (anchors.mean[sources], anchors.context[sources])
+        return fitted.change_images(images, before, (z, c)), sources
+    return model.decode(z, c, temperature=temperature, seed=seed, backoff=True), sources
+
+
+def _start_codes(
+    fitted: FittedState, c: np.ndarray, options: SamplingOptions, seed: int, anchors: Anchors | None
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return codes for contexts, None for those of the prior, and the anchors they vary."""
     if options.method == "prior" or anchors is None:
-        return model.sample(c, temperature=temperature, seed=seed), np.full(len(c), -1, np.int64)
+        return None, np.full(len(c), -1, np.int64)
     mean, scale = anchors.mean, anchors.scale
     rng = numpy_generator(seed, Purpose.CHOICE)
     groups = fitted.number_classes(anchors.context)
     sources = arithmetic.pick_sources(fitted.number_classes(c), groups, rng)
     noise = numpy_generator(seed, Purpose.NOISE)
-    z = arithmetic.perturb(mean[sources], scale[sources], temperature, noise)
+    z = arithmetic.perturb(mean[sources], scale[sources], options.temperature, noise)
     if options.method == "interpolate":
         partner = arithmetic.pick_neighbours(sources, mean, groups, _NEIGHBOURS, rng)
-        other = arithmetic.perturb(mean[partner], scale[partner], temperature, noise)
+        other = arithmetic.perturb(mean[partner], scale[partner], options.temperature, noise)
         z = arithmetic.lerp(z, other, rng.random((len(z), 1)))
-    elif options.sharp and anchors.rows is not None:
-        images = fitted.codec.unpack(anchors.rows[sources])
-        return fitted.change_images(images, (mean[sources], anchors.context[sources]), (z, c)), sources
-    return model.decode(z, c, temperature=temperature, seed=seed, backoff=True), sources
+    return z, sources

@@ -95,7 +95,7 @@ class Model:
         """
 
         def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
-            rows = self._new_rows(a, b) if backoff else self.vae.decode(a, b)
+            rows = self.new_rows(a, b) if backoff else self.vae.decode(a, b)
             return (draw(rows, temperature),)
 
         z = z.float() if isinstance(z, Tensor) else np.ascontiguousarray(z, dtype=np.float32)
@@ -111,12 +111,12 @@ class Model:
             with _reduce(b, tolerant):
                 z = self.vae.latent.sample(b, temperature).to(b.dtype)
             with _reduce(b, is_image):
-                rows = self._new_rows(z, b)
+                rows = self.new_rows(z, b)
             return (draw(rows, temperature),)
 
         return self._map(run, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
-    def _new_rows(self, z: Tensor, c: Tensor) -> Distribution:
+    def new_rows(self, z: Tensor, c: Tensor) -> Distribution:
         """Return the likelihood of new rows given codes ``(B, D)``; tiny classes lean on all rows."""
         rows = self.vae.decode(z, c)
         start, stop = self.blueprint.class_block

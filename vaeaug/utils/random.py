@@ -52,6 +52,7 @@ class Purpose(IntEnum):
     STEPS = 14
     DRAWS = 15
     METHOD = 16
+    CONDITIONS = 17
 
 
 def derive_seed(random_state: Any) -> int:

@@ -274,7 +274,7 @@ class TableCodec:
         x = np.empty((table.shape[0], self.layout.shape[0]), dtype=np.float32)
         columns = list(split_columns(table, self.columns_))
         seen = self.relations_.forward(dict(enumerate(columns)))
-        for j, (codec, part) in enumerate(zip(self.codecs_, self._slices, strict=True)):
+        for j, (codec, part) in enumerate(zip(self.codecs_, self.slices, strict=True)):
             if codec.width:
                 x[:, part] = codec.encode(seen.get(j, columns[j]))
         return x
@@ -286,7 +286,7 @@ class TableCodec:
         dropped or did not reach.
         """
         x = self.encode(X)
-        for codec, part in zip(self.codecs_, self._slices, strict=True):
+        for codec, part in zip(self.codecs_, self.slices, strict=True):
             if not codec.width:
                 continue
             token = x[:, part.start]
@@ -300,7 +300,7 @@ class TableCodec:
         ----------
         x : ndarray of shape (n, width)
         """
-        found = [codec.decode(x[:, part]) for codec, part in zip(self.codecs_, self._slices, strict=True)]
+        found = [codec.decode(x[:, part]) for codec, part in zip(self.codecs_, self.slices, strict=True)]
         for j, series in self.relations_.backward(found).items():
             found[j] = series
         if self.columns_ is None:
@@ -381,7 +381,7 @@ class TableCodec:
         self.id_columns_ = [self._label(j) for j in ids]
         self.layout = Layout.row([span for codec in self.codecs_ for span in codec.spans])
         ends = np.cumsum([codec.width for codec in self.codecs_]).tolist()
-        self._slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        self.slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
     def _label(self, j: int) -> Any:
         """Return the label of a column, or its position in an array."""
@@ -404,10 +404,17 @@ class TableCodec:
                 )
             return np.asarray(listed, dtype=bool)
         for item in listed:
-            marked[self._find_column(item, parameter, allowed)] = True
+            marked[self.find_column(item, parameter, allowed)] = True
         return marked
 
-    def _find_column(self, item: Any, parameter: str, allowed: str) -> int:
+    def find_column(self, item: Any, parameter: str, allowed: str = "columns are named by position") -> int:
+        """Return the position of a column that a user names by label or position.
+
+        Raises
+        ------
+        InputError
+            If there is no such column; the message begins with the name of the parameter.
+        """
         if self.columns_ is not None and not isinstance(item, numbers.Integral):
             found = [j for j, label in enumerate(self.columns_) if label == item]
             if not found:

@@ -13,7 +13,7 @@ from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 from vaeaug.nn.networks import silu
 
-__all__ = ["RowDistribution"]
+__all__ = ["RowDistribution", "RowPath"]
 
 #: Logits are softly bounded to ±_LOGIT_BOUND, so that exp() of any of them is finite and
 #: the log-normalisers of all columns are one matrix product without a maximum to subtract.
@@ -163,6 +163,12 @@ class RowDistribution(LikelihoodDistribution):
         self._fill_tokens(x, 1.0, shares)
         return shares / max(1, len(x))
 
+    def open_paths(self) -> list[RowPath]:
+        """Return what draws the columns one by one: this distribution's path, and that of its fallback."""
+        model = self.likelihood
+        sources = [self] if self.fallback is None else [self, self.fallback[0]]
+        return [RowPath(model, model.split(source.params)[0], source.c) for source in sources]
+
     def _fill_tokens(self, x: Tensor, temperature: float, shares: Tensor | None = None) -> None:
         """Draw the tokens of rows ``(B, W)`` column by column, and note the hints of numbers.
 
@@ -170,8 +176,7 @@ class RowDistribution(LikelihoodDistribution):
         """
         model = self.likelihood
         scales = model.scales
-        sources = [self] if self.fallback is None else [self, self.fallback[0]]
-        paths = [_Path(model, model.split(source.params)[0], source.c) for source in sources]
+        paths = self.open_paths()
         numbers = {owner: i for i, owner in enumerate(scales.token_columns)}
         columns = len(model.levels)
         codes = torch.empty(len(x), columns, dtype=torch.int64, device=x.device)
@@ -195,7 +200,7 @@ class RowDistribution(LikelihoodDistribution):
         x[:, scales.columns] = hints
 
 
-class _Path:
+class RowPath:
     """Hidden units of one set of parameters, made active column by column as rows are drawn."""
 
     def __init__(self, model: RowWeights, hidden: Tensor, c: Tensor | None) -> None:
@@ -220,6 +225,11 @@ class _Path:
         if self.c is not None and j in model.tilts.columns:
             written += model.tilts(self.c, j)
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)
+
+    def choose(self, rows: Tensor) -> None:
+        """Go on with some of the rows, by number; one may be named more than once."""
+        self.hidden, self.active = self.hidden[rows], self.active[rows]
+        self.c = None if self.c is None else self.c[rows]
 
 
 def _bound_logits(logits: Tensor) -> Tensor:
