@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import ks_2samp, norm
 
 from vaeaug.data.tables.numeric import NumericCodec
+from vaeaug.data.tables.quantiles import find_gaps
 from vaeaug.errors import InputError
 
 
@@ -207,3 +208,20 @@ def test_halves_are_decoded_into_range(rng):
     assert found.dtype == np.float16
     assert found.min() >= values.min()
     assert found.max() <= values.max()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e6])
+def test_no_new_value_lies_in_a_wide_gap(scale):
+    rng = np.random.default_rng(0)
+    values = scale * np.concatenate([rng.normal(0, 1, 400), rng.normal(30, 2, 20)])
+    codec = NumericCodec().fit(pd.Series(values))
+    new = codec.draw(4000, rng) / scale
+    assert not ((new > 5) & (new < 20)).any()
+    assert (new >= 20).mean() == pytest.approx(20 / 420, abs=0.015)
+
+
+@pytest.mark.parametrize("rows", [20, 300, 3000])
+@pytest.mark.parametrize("draw", ["normal", "exponential", "lognormal", "standard_cauchy"])
+def test_smooth_columns_have_no_gaps(draw, rows):
+    found = [find_gaps(np.sort(getattr(np.random.default_rng(s), draw)(size=rows))) for s in range(40)]
+    assert sum(gaps.any() for gaps in found) <= 2

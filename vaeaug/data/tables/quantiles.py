@@ -8,7 +8,7 @@ import numpy as np
 
 from vaeaug.data.tables.serialization import Arrays
 
-__all__ = ["QuantileBins", "bins_for", "join_position", "split_position"]
+__all__ = ["QuantileBins", "bins_for", "find_gaps", "join_position", "split_position"]
 
 _GRID = 16  # grid points per bin; each keeps the two knots around it
 _ROWS_PER_BIN = 5
@@ -17,6 +17,8 @@ _COARSE = 2.0**20
 _EXACT = 2.0**53
 _EVIDENCE = 15.0  # nats against a step that the values of a bin share by chance
 _FLOAT32_POSITION = 2.0**-25  # rounding error of a position just below 1
+_AROUND = 5  # spacings on each side that a gap is compared with
+_CHANCE = 0.05  # that a column has a gap which only looks like one
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class QuantileBins:
     ) -> tuple[QuantileBins, np.ndarray, np.ndarray]:
         """Place bins and knots; return them, and the numbers of the first and last value in each bin.
 
-        Values that are points are not counted.
+        Values that are points are not counted. No bin reaches across a wide gap (:func:`find_gaps`), so
+        that no new value lies in one, nor on the other side of it.
 
         Parameters
         ----------
@@ -79,13 +82,15 @@ class QuantileBins:
         """
         rest = ~is_point
         middle = t[:-1] * 0.5 + t[1:] * 0.5
-        # Toward a point mass, as toward the end of the range, there is nothing to interpolate.
-        low = np.concatenate([t[:1], np.where(is_point[:-1], t[1:], middle)])[rest]
-        high = np.concatenate([np.where(is_point[1:], t[:-1], middle), t[-1:]])[rest]
+        gaps = find_gaps(t)
+        # Toward a point mass or a gap, as toward the end of the range, there is nothing to interpolate.
+        low = np.concatenate([t[:1], np.where(is_point[:-1] | gaps, t[1:], middle)])[rest]
+        high = np.concatenate([np.where(is_point[1:] | gaps, t[:-1], middle), t[-1:]])[rest]
         below = (np.cumsum(counts) - counts)[rest].astype(np.float64)
         value, rows = t[rest], counts[rest].astype(np.float64)
         budget = min(max_bins, max(1, int(rows.sum()) // _ROWS_PER_BIN))
-        bins = _assign(np.cumsum(is_point)[rest], rows if weights is None else weights[rest], budget)
+        stretches = np.cumsum(is_point) + np.cumsum(np.append(False, gaps))
+        bins = _assign(stretches[rest], rows if weights is None else weights[rest], budget)
         first = np.flatnonzero(np.diff(bins, prepend=-1))
         mass = np.add.reduceat(rows, first)
         q, knots, start = _place_knots(bins, value, rows, low, high, dense)
@@ -156,6 +161,40 @@ class QuantileBins:
         """Return all arrays by name."""
         found = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: array for name, array in found.items() if array is not None}
+
+
+def find_gaps(t: np.ndarray) -> np.ndarray:
+    """Return between which neighbours there is a gap that chance does not explain.
+
+    A gap is wider than r times the mean of the five spacings on its left, and of the five on its right.
+    Spacings of values from a smooth density are about exponential there, so a gap is wider than r times the
+    mean of all ten with chance (1 + r/10)⁻¹⁰. r keeps the chance that any gap of the column is below 5 %.
+
+    Parameters
+    ----------
+    t : ndarray of float64, shape (m,)
+        Sorted distinct values.
+
+    Returns
+    -------
+    ndarray of bool, shape (m - 1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.data.tables.quantiles import find_gaps
+    >>> np.flatnonzero(find_gaps(np.concatenate([np.arange(9.0), 500 + np.arange(9.0)])))
+    array([8])
+    """
+    spacings = np.diff(t)
+    found = np.zeros(spacings.size, dtype=bool)
+    if spacings.size <= 2 * _AROUND:
+        return found
+    means = np.lib.stride_tricks.sliding_window_view(spacings, _AROUND).mean(axis=1)
+    ratio = 2 * _AROUND * ((spacings.size / _CHANCE) ** (0.5 / _AROUND) - 1.0)
+    usual = np.maximum(means[: -_AROUND - 1], means[_AROUND + 1 :])
+    found[_AROUND:-_AROUND] = spacings[_AROUND:-_AROUND] > ratio * usual
+    return found
 
 
 def _strides(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
