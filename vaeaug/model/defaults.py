@@ -149,7 +149,7 @@ def _choose_for_tables(rows: int) -> dict[str, float]:
         "batch_size": batch,
         # At the full rate small tables are best before it comes down, and fuzzier than they can be.
         "learning_rate_init": _RATE * min(1.0, max(0.6, (rows / _REFERENCE_ROWS) ** 0.25)),
-        "beta": 0.8,
+        "beta": 0.65,
     }
 
 
