@@ -29,6 +29,7 @@ class Judge:
         """Describe the table, and measure its test rows in the place of synthetic and of added ones."""
         train, test = self.conform(self.table.train), self.conform(self.table.test)
         fidelity = self.measure_fidelity(self.table.test, downstream=False) | {
+            "c2st_held_out": self._compare_with_held_out(train),
             "utility": self._measure_utility(train, test),
             "copies_share": round(float(exact_copies(test, train).mean()), 5),
         }
@@ -73,6 +74,7 @@ class Judge:
             "dtypes_kept": f"{sum(kept)}/{len(kept)}",
         }
         if downstream:
+            result["c2st_held_out"] = self._compare_with_held_out(synthetic)
             result["utility"] = self._measure_utility(synthetic, self.conform(self.table.test))
         return result
 
@@ -86,6 +88,12 @@ class Judge:
         real, new = self.conform(self.table.train), self.conform(rows)
         both = pd.concat([real, new], ignore_index=True)
         return {"rows": len(new)} | self._measure_distances(new) | self._score_classifiers(both)
+
+    def _compare_with_held_out(self, rows: pd.DataFrame) -> float:
+        """Return the two-sample score against test rows, which no generator has seen, of as many rows."""
+        test = self.conform(self.table.test)
+        rows = rows.sample(min(len(rows), len(test)), random_state=0).reset_index(drop=True)
+        return round(two_sample_score(test, rows, estimator=self._xgb(XGBClassifier)), 4)
 
     def _measure_distances(self, rows: pd.DataFrame) -> dict[str, Any]:
         """Return median distances to the closest training row, of any class and of the rarest, and copies."""
