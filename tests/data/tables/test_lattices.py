@@ -50,6 +50,12 @@ ROUNDED = {
         np.where(RNG.random(ROWS) < 0.6, STEPS % 900, np.round(RNG.random(ROWS) * 900, 1)),
         1,
     ),
+    "sevenths": (STEPS / 7, 1 / 7),
+    "sevenths, float32": ((STEPS / 7).astype("float32"), 1 / 7),
+    "1/1024": (STEPS * 20 / 1024, 1 / 1024),
+    "1/1024, float32": ((STEPS / 1024).astype("float32"), 1 / 1024),
+    "degrees in radians": (np.radians(STEPS / 2), np.pi / 360),
+    "picometres": (STEPS * 1e-12, 1e-12),
     "smooth": (RNG.normal(size=ROWS), 0.01),
     "smooth, float32": (RNG.normal(size=ROWS).astype("float32"), 0.01),
 }
@@ -93,6 +99,20 @@ def test_wide_ranging_cents_come_back_exactly(values):
     codec = NumericCodec().fit(pd.Series(values))
     back = codec.decode(codec.encode(pd.Series(values)))
     assert (back != values).mean() < 0.002
+
+
+def test_a_step_that_is_no_decimal_survives_a_file():
+    series = pd.Series(STEPS / 7, name="v")
+    meta, arrays = NumericCodec().fit(series).state()
+    again = NumericCodec.from_state(json.loads(json.dumps(meta)), arrays)
+    assert rate(again.draw(500, np.random.default_rng(3)).to_numpy(), 1 / 7) == 1
+
+
+def test_a_lattice_ends_at_the_largest_value():
+    values = np.round(RNG.lognormal(9, 3, ROWS), 2).clip(max=1e7)
+    found = NumericCodec().fit(pd.Series(values)).draw(50_000, np.random.default_rng(0))
+    assert found.min() >= values.min()
+    assert values.max() * 0.9 < found.max() <= values.max()
 
 
 def test_evens_and_odds_of_ordinary_integers_share_their_bins():

@@ -78,7 +78,7 @@ class Scale(ABC):
 class Axis(Scale):
     """Count steps of a lattice, or take values as they are.
 
-    On a lattice (integers, or floats that share a number of decimals) the axis counts steps from its first
+    On a lattice (integers, or floats that are multiples of a step) the axis counts steps from its first
     point, ``t = (value - base) / step``, so that rounding ``t`` gives a legal value. Otherwise ``t`` is the
     value itself, scaled by a power of two where sums of two values would overflow.
 
@@ -87,15 +87,17 @@ class Axis(Scale):
     native, low, high
         See :class:`Scale`.
     step : int
-        Lattice step in units of ``10**-decimals``; 0 when the values lie on no lattice.
+        Lattice step in units; 0 when the values lie on no lattice.
     decimals : int
-        Number of decimals shared by all values of a float lattice.
+        Number of decimals shared by all values of a float lattice: its unit is ``10**-decimals``.
     base : int
         First lattice point, in the same units; no value lies below it.
     scale : float
         Power of two, 1 except near the float64 limit.
     precision : {"float64", "float32", "float16"}
         Float dtype to which the points of a float lattice are rounded, as the values were.
+    per_one : float
+        Units in 1 of a float lattice of other steps than decimals (sevenths, degrees in radians); else 0.
     """
 
     step: int = 0
@@ -103,6 +105,7 @@ class Axis(Scale):
     base: int = 0
     scale: float = 1.0
     precision: str = "float64"
+    per_one: float = 0.0
 
     @classmethod
     def smooth(cls, distinct: np.ndarray) -> Axis:
@@ -118,14 +121,14 @@ class Axis(Scale):
     @property
     def unit(self) -> float:
         """Distance between stored numbers per unit of the axis."""
-        return self.step / 10.0**self.decimals if self.is_lattice else 1.0 / self.scale
+        return self.step / self._power if self.is_lattice else 1.0 / self.scale
 
     def holds(self, values: np.ndarray) -> np.ndarray:
         """Return which native values are points of the lattice; all of them without one."""
         if not self.is_lattice:
             return np.ones(values.shape, dtype=bool)
         if self.native == "float64":
-            points = self._point(np.rint((values * 10.0**self.decimals - self.base) / self.step))
+            points = self._point(np.rint((values * self._power - self.base) / self.step))
             return _is_near(points, values, np.dtype(self.precision))
         return (values.astype(np.uint64) - _wrap(self.base)) % np.uint64(self.step) == 0
 
@@ -134,7 +137,7 @@ class Axis(Scale):
         if not self.is_lattice:
             return values * self.scale
         if self.native == "float64":
-            return (np.rint(values * 10.0**self.decimals) - self.base) / self.step
+            return (np.rint(values * self._power) - self.base) / self.step
         # Unsigned differences wrap around to the right answer over the whole 64-bit range.
         distance = values.astype(np.uint64) - _wrap(self.base)
         return (distance // np.uint64(self.step)).astype(np.float64)
@@ -155,8 +158,13 @@ class Axis(Scale):
         """Return a JSON-able description."""
         return asdict(self)
 
+    @property
+    def _power(self) -> float:
+        """Units in 1."""
+        return self.per_one or 10.0**self.decimals
+
     def _point(self, steps: np.ndarray) -> np.ndarray:
-        points = (self.base + self.step * steps) / 10.0**self.decimals
+        points = (self.base + self.step * steps) / self._power
         if self.precision == "float64":
             return points
         with np.errstate(over="ignore"):

@@ -18,6 +18,9 @@ _MOST_BY_CHANCE = 0.5
 _LEAST_SHARE, _LEAST_EXCESS = 0.55, 0.3
 #: Nats of evidence, over all distinct values, for a lattice that holds only some of them.
 _EVIDENCE = 25.0
+#: A step other than a decimal number: the fewest values that show one; distances that are no noise, in last
+#: digits; values that tell it, and how far they may be off, in steps; and how near a whole number is one.
+_FEWEST_VALUES, _LEAST_DISTANCE, _SIZES, _MOST_ERROR, _SAME = 32, 256, 512, 0.1, 1e-9
 #: Values from which common steps are guessed, and how many guesses are made from how many values each.
 _SAMPLE, _GUESSES, _VALUES_PER_GUESS = 4_096, 400, 4
 
@@ -46,7 +49,7 @@ def find_axes(
     rest, rows = distinct[~is_point], counts[~is_point]
     if distinct.dtype.kind != "f":
         return _with_coarse(_whole_axis(distinct), rest, rows)
-    axis = _exact_axis(distinct, precision)
+    axis = _exact_axis(distinct, precision) or _step_axis(distinct, precision)
     if axis is not None:
         return _with_coarse(axis, rest, rows)
     smooth = Axis.smooth(distinct)
@@ -70,9 +73,45 @@ def _exact_axis(distinct: np.ndarray, precision: np.dtype) -> Axis | None:
             if is_rounded(sample, power, kind).all() and is_rounded(distinct, power, kind).all():
                 by_chance = float(_chance(distinct, power, kind).mean())
                 return (
-                    None if by_chance > _MOST_BY_CHANCE else _decimal_axis(distinct, distinct, decimals, kind)
+                    None if by_chance > _MOST_BY_CHANCE else _float_axis(distinct, distinct, decimals, kind)
                 )
     return None
+
+
+def _step_axis(distinct: np.ndarray, precision: np.dtype) -> Axis | None:
+    """Return the lattice of the multiples of a step that is no decimal number, if it holds all values."""
+    for kind in _precisions(distinct, precision):
+        per_one = _find_step(distinct, kind)
+        if not per_one or float(np.abs(distinct[[0, -1]]).max()) * per_one >= _EXACT:
+            continue
+        by_chance = float(_chance(distinct, per_one, kind).mean())
+        if by_chance <= _MOST_BY_CHANCE and is_rounded(distinct, per_one, kind).all():
+            return _float_axis(distinct, distinct, 0, kind, per_one)
+    return None
+
+
+def _find_step(distinct: np.ndarray, precision: np.dtype) -> float:
+    """Return how many steps 1 has, if the smallest distance between sorted values is a step; else 0.
+
+    Larger and larger values tell the step more and more exactly.
+    """
+    apart, noise = np.diff(distinct), spacing(distinct[1:], precision)
+    apart = np.where(apart > _LEAST_DISTANCE * noise, apart, np.inf)
+    least = float(apart.min(initial=np.inf))
+    if distinct.size < _FEWEST_VALUES or not np.isfinite(least):
+        return 0.0
+    # Of distances of one step, that between the smallest numbers is the most exact.
+    per_one = 1.0 / float(apart[np.where(apart < 1.5 * least, noise, np.inf).argmin()])
+    sizes = np.sort(np.abs(distinct))
+    for size in sizes[np.linspace(0, sizes.size - 1, _SIZES).astype(np.int64)].tolist():
+        steps = round(size * per_one) if size * per_one < _EXACT else 0
+        if abs(size * per_one - steps) > _MOST_ERROR:
+            return 0.0
+        per_one = steps / size if steps else per_one
+    counts = np.rint(distinct * per_one)
+    per_one = float((counts @ counts) / (counts @ distinct))
+    whole = float(round(per_one))
+    return whole if whole and abs(per_one / whole - 1.0) < _SAME else per_one
 
 
 def _partial_axis(
@@ -87,16 +126,20 @@ def _partial_axis(
             on[on] = is_rounded(rest[on], power, kind)
             surprise = _surprise(rest, rows, on, _chance(rest, power, kind))
             if surprise > best:
-                best, axis = surprise, _decimal_axis(distinct, rest[on], decimals, kind)
+                best, axis = surprise, _float_axis(distinct, rest[on], decimals, kind)
     return axis
 
 
-def _decimal_axis(distinct: np.ndarray, on: np.ndarray, decimals: int, precision: np.dtype) -> Axis:
-    units = np.unique(np.rint(on * 10.0**decimals).astype(np.int64))
+def _float_axis(
+    distinct: np.ndarray, on: np.ndarray, decimals: int, precision: np.dtype, per_one: float = 0.0
+) -> Axis:
+    """Return the axis of a column whose values ``on`` lie on a lattice of decimals, or of other units."""
+    power = per_one or 10.0**decimals
+    units = np.unique(np.rint(on * power).astype(np.int64))
     low, high = distinct[0].item(), distinct[-1].item()
     step = _common_step(units)
-    base = _align(int(units[0]), int(np.floor(low * 10.0**decimals)), step)
-    return Axis("float64", low, high, step, decimals, base, precision=precision.name)
+    base = _align(int(units[0]), int(np.floor(low * power)), step)
+    return Axis("float64", low, high, step, decimals, base, precision=precision.name, per_one=per_one)
 
 
 def _with_coarse(axis: Axis, rest: np.ndarray, rows: np.ndarray) -> list[Axis]:
