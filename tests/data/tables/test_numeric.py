@@ -74,6 +74,17 @@ def test_uniform_positions_draw_the_training_distribution(values):
     assert ks_2samp(drawn(fit(values)), values).pvalue > 0.01
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("n", [5_000, 100_000])
+def test_heavy_tails_weigh_as_much_as_the_real_ones(n, sign):
+    values = sign * np.exp(np.random.default_rng(0).normal(0, 3, n))
+    found = drawn(fit(values), 400_000)
+    assert found.mean() == pytest.approx(values.mean(), rel=0.15)
+    rare = np.quantile(np.abs(values), 1 - 5 / n)
+    assert np.quantile(np.abs(found), 1 - 5 / n) == pytest.approx(rare, rel=0.5)
+    assert np.abs(found).max() <= np.abs(values).max()
+
+
 def test_dense_integers_come_back_at_their_rates(rng):
     values = rng.binomial(20_000, 0.5, size=200_000)
     codec = fit(values, max_bins=16)
@@ -167,7 +178,7 @@ def test_unseen_values_go_to_the_nearest(rng):
 
 
 def test_an_unseen_value_beside_a_point_mass_picks_the_nearer():
-    values = np.concatenate([np.zeros(2000), np.linspace(10, 20, 2000)])
+    values = np.concatenate([np.zeros(2000), 10 + 10 * np.linspace(0, 1, 2000) ** 2])
     codec = fit(values)
     back = codec.decode(codec.encode(pd.Series([0.1, 9.5, 15.00001]))).to_numpy()
     np.testing.assert_allclose(back, [0.0, 10.0, 15.00001], atol=1e-4)

@@ -11,6 +11,9 @@ from vaeaug.data.tables.serialization import Arrays
 __all__ = ["QuantileBins", "bins_for", "find_gaps", "join_position", "split_position"]
 
 _GRID = 16  # grid points per bin; each keeps the two knots around it
+#: More of them toward both ends of the column, each half as far from the end as the one before: the last
+#: few values of a heavy tail lie as far apart as all the others.
+_TAIL = 0.5 ** np.arange(1, 33) / (_GRID - 1)
 _ROWS_PER_BIN = 5
 _BELOW_ONE = np.nextafter(np.float32(1.0), np.float32(0.0))
 _COARSE = 2.0**20
@@ -245,20 +248,22 @@ def _place_knots(
     start = np.searchsorted(owner, np.arange(first.size + 1))
     grid = np.arange(first.size)[:, None] + np.linspace(0.0, 1.0, _GRID)
     left, right = start[:-1, None], start[1:, None] - 1
-    chosen = np.concatenate(
-        [
-            np.clip(np.searchsorted(q, grid, side="right") - 1, left, right),
-            np.clip(np.searchsorted(q, grid, side="left"), left, right),
-            left,
-            right,
-        ],
-        axis=1,
-    )
     small = np.diff(start) <= 2 * _GRID
     picked = small[owner]
-    picked[chosen.ravel()] = True
+    picked[start[:-1]] = picked[start[1:] - 1] = True
+    _pick_around(picked, q, grid, left, right)
+    _pick_around(picked, q, _TAIL, left[0], right[0])
+    _pick_around(picked, q, first.size - _TAIL, left[-1], right[-1])
     q, t, owner = q[picked], t[picked], owner[picked]
     return q, t, np.searchsorted(owner, np.arange(first.size + 1)).astype(np.int64)
+
+
+def _pick_around(
+    picked: np.ndarray, q: np.ndarray, grid: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> None:
+    """Pick the two knots around each grid point, within the first and the last one of its bin."""
+    for side, before in (("right", 1), ("left", 0)):
+        picked[np.clip(np.searchsorted(q, grid, side=side) - before, left, right)] = True  # type: ignore[call-overload]
 
 
 def split_position(position: np.ndarray, columns: int) -> np.ndarray:
