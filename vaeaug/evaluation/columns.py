@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from vaeaug.errors import InputError
-from vaeaug.utils.frames import to_pandas
+from vaeaug.utils.frames import chunks_of, to_pandas
 from vaeaug.utils.wording import list_names
 
 __all__ = [
@@ -153,7 +153,7 @@ def read_numbers(column: pd.Series, origin: Any = None) -> np.ndarray:
         return column.dt.total_seconds().to_numpy(np.float64)
     numbers = pd.to_numeric(column)
     if origin is None or not types.is_integer_dtype(numbers.dtype):
-        found = numbers.astype("float64").to_numpy()
+        found = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
         return found if origin is None else found - float(origin)
     values, missing = numbers.to_numpy(dtype=object), numbers.isna()
     return np.array(
@@ -226,9 +226,11 @@ def _from_arrow(column: pd.Series) -> pd.Series:
     """Return a column of an Arrow type as pandas itself would hold it."""
     import pyarrow as pa
 
-    values = pa.chunked_array(column.array.__arrow_array__())
+    values = chunks_of(column)
     kind = values.type
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_float16(kind):  # pyarrow before 21 cannot cast them
+        found = values.to_numpy().astype(np.float64)
+    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         found = values.cast(pa.float64(), safe=False).to_numpy()
     elif pa.types.is_time(kind):
         ticks = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64())

@@ -18,6 +18,7 @@ __all__ = [
     "Home",
     "as_arrow",
     "as_arrow_array",
+    "chunks_of",
     "is_foreign",
     "is_foreign_frame",
     "split_columns",
@@ -284,3 +285,12 @@ def _pandas_dtype(kind: Any) -> Any:
 
     # Categories are left to pandas.
     return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
+
+
+def chunks_of(series: pd.Series) -> Any:
+    """Return what is behind a column of an Arrow type, a ``pyarrow.ChunkedArray``."""
+    import pyarrow as pa
+
+    values = series.array.__arrow_array__()
+    # pyarrow before 16 cannot make chunks of chunks.
+    return values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])

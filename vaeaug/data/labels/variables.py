@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.access import factorize
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.datetime import TemporalCodec
@@ -204,7 +205,7 @@ def block_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) 
 
 def _is_quantity(series: pd.Series) -> bool:
     """Whether numbers are a continuous target: not all integers, or too many different ones."""
-    distinct = pd.unique(series[~mask_of(series)])
+    distinct = factorize(series[~mask_of(series)])[1]
     if len(distinct) > _MOST_CLASSES:
         return True
     return bool(any(value != int(value) for value in np.asarray(distinct, dtype=object).tolist()))

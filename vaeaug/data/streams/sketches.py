@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.access import array_of
+from vaeaug.data.tables.access import factorize
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.promotion import cast, common_dtype
 
@@ -155,8 +155,7 @@ class ColumnDigest:
         if not self.is_complete and _is_ordered(self.dtype):
             values, counts = _ends(values), np.zeros(2, dtype=np.int64)
         else:
-            # Of a Series, pandas would make an index, and it has none of half floats.
-            codes, found = pd.factorize(array_of(values))
+            codes, found = factorize(values)
             counts = np.bincount(codes, weights=counts, minlength=len(found)).astype(np.int64)
             values = pd.Series(found, dtype=values.dtype, name=values.name)
             if _is_ordered(self.dtype) and len(values) > _MOST_NUMBERS:

@@ -15,6 +15,7 @@ __all__ = [
     "as_objects",
     "as_table",
     "check_size",
+    "factorize",
     "get_column",
     "replace_column",
     "split_columns",
@@ -86,6 +87,27 @@ def replace_column(rows: Any, j: int, column: pd.Series) -> Any:
 def array_of(values: pd.Series | pd.Index) -> Any:
     """Return the numpy or extension array behind a column or an index."""
     return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
+
+
+def factorize(series: pd.Series) -> tuple[np.ndarray, Any]:
+    """Number the different values of a column; return numbers, −1 for missing, and an array of the values.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.data.tables.access import factorize
+    >>> codes, values = factorize(pd.Series(["b", None, "a", "b"], dtype=object))
+    >>> codes.tolist(), values.tolist()
+    ([0, -1, 1, 0], ['b', 'a'])
+    """
+    values = array_of(series)
+    # Of a Series, pandas would make an index, and it has none of half floats; pyarrow before 22 cannot number
+    # them at all.
+    is_half = getattr(series.dtype, "numpy_dtype", series.dtype) == np.dtype(np.float16)
+    codes, _ = pd.factorize(series.to_numpy(dtype=np.float32, na_value=np.nan) if is_half else values)
+    # From the column itself: pandas 2 loses the order of categories of Arrow.
+    numbers, first = np.unique(codes, return_index=True)
+    return codes, values[first[numbers >= 0]]
 
 
 def as_objects(values: Sequence[Any]) -> np.ndarray:

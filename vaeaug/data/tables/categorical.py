@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.access import array_of, as_objects
+from vaeaug.data.tables.access import array_of, as_objects, factorize
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.dtypes import (
     as_series,
@@ -104,7 +104,7 @@ class CategoricalCodec(ColumnCodec):
             self.levels_, rows = array_of(self.dtype_.categories[used]), every[used]
         else:
             _refuse_nul(series, missing)
-            codes, levels = pd.factorize(array_of(series), use_na_sentinel=True)
+            codes, levels = factorize(series)
             order = np.argsort(_sort_key(levels), kind="stable")
             self.levels_ = levels.take(order)
             rows = _rows_of(codes, counts, len(levels))[order]
@@ -227,7 +227,7 @@ class CategoricalCodec(ColumnCodec):
             spans.append(Span("position", self.position_columns_))
         self.common_ = int(counts.argmax()) if counts.size else -1
         self.spans = tuple(spans)
-        self._index = pd.Index(_comparable(self.levels_))
+        self._index = _comparable(self.levels_)
         if isinstance(self.dtype_, pd.CategoricalDtype):
             found = _comparable(array_of(self.dtype_.categories)).get_indexer(self._index)
             self._category = np.append(found, -1)

@@ -13,6 +13,7 @@ import pandas as pd
 from vaeaug.data.tables.dtypes import is_object, mask_of, read_objects
 from vaeaug.data.tables.serialization import Dtype
 from vaeaug.data.tables.translation import TypedTranslation
+from vaeaug.utils.frames import chunks_of
 
 __all__ = ["PythonTimes", "TimesOfDay"]
 
@@ -45,7 +46,7 @@ class TimesOfDay(TypedTranslation):
         if _is_arrow_time(series.dtype):
             import pyarrow as pa
 
-            times = pa.chunked_array(series.array.__arrow_array__())
+            times = chunks_of(series)
             ticks = times.cast(_integers_of(times.type)).cast(pa.int64())
             since = ticks.cast(pa.duration(times.type.unit)).to_numpy()
         else:

@@ -15,6 +15,7 @@ from vaeaug.data.tables.decimals import Decimals, MixedNumbers
 from vaeaug.data.tables.dtypes import is_view, mask_of, read_objects
 from vaeaug.data.tables.translation import Translation, TypedTranslation
 from vaeaug.errors import ArchiveError
+from vaeaug.utils.frames import chunks_of
 
 __all__ = [
     "RECOGNISED",
@@ -72,7 +73,7 @@ class ArrowKinds(TypedTranslation):
 
         if not isinstance(series.dtype, pd.ArrowDtype):
             return series
-        values = pa.chunked_array(series.array.__arrow_array__())
+        values = chunks_of(series)
         kind = values.type
         if pa.types.is_null(kind):
             return pd.Series(np.nan, index=series.index, name=series.name, dtype=np.float64)
