@@ -5,6 +5,7 @@ Sphinx itself is not needed here; ``.ci/run`` builds the site.
 
 import doctest
 import importlib
+import inspect
 import re
 import shlex
 import textwrap
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from made_snippets import ROOT, find_strangers, name_snippet, run_snippet
 
+import vaeaug
 from vaeaug.cli.main import _parser
 
 SITE = ROOT / "examples" / "site"
@@ -89,6 +91,28 @@ def test_what_the_reference_names_is_there():
             continue
         module, _, name = f"vaeaug.{written}".rpartition(".")
         assert hasattr(importlib.import_module(module), name), written
+
+
+def list_documented() -> list:
+    """Return the functions and classes of the reference, and the methods of the augmenter."""
+    found = {}
+    for written in re.findall(r"^    ([\w.]*\w)$", API.replace(":toctree: generated/", ""), re.MULTILINE):
+        module, _, name = f"vaeaug.{written}".rpartition(".")
+        if not (SITE / "api" / f"{written}.rst").exists():
+            found[written] = getattr(importlib.import_module(module), name)
+    methods = {
+        f"VAEAugmenter.{name}": each for name, each in vars(vaeaug.VAEAugmenter).items() if name[0] != "_"
+    }
+    return [
+        pytest.param(thing, id=name)
+        for name, thing in (found | methods).items()
+        if inspect.isclass(thing) or inspect.isfunction(thing)
+    ]
+
+
+@pytest.mark.parametrize("thing", list_documented())
+def test_every_public_name_has_an_example(thing):
+    assert ">>> " in inspect.getdoc(thing)
 
 
 def test_the_examples_of_the_reference_run():

@@ -329,6 +329,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.classes_.tolist(), augmenter.n_features_in_
+        (['no', 'yes'], 3)
         """
         with restore_on_failure(self):
             rows = self._learn(X, y, sample_weight)
@@ -397,6 +406,17 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         100 held-out images are was 0.3 and 0.5 % from the prior, 21 and 25 % interpolated, 48 and 37 % from
         ``"posterior"``, and with ``sharp`` all. So: the prior for images that nobody has seen,
         ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> X_new, y_new = augmenter.sample(4, y="yes")
+        >>> X_new.shape, y_new.tolist()
+        ((4, 3), ['yes', 'yes', 'yes', 'yes'])
+        >>> X_new, y_new = augmenter.sample(100)  # classes as often as in the training rows
         """
         options = SamplingOptions(method, temperature, sharp, where)
         return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
@@ -433,6 +453,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X_new : as X
         source_indices : ndarray of int64, shape (m,)
             Row number in X that each new row varies, −1 for draws from the prior.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> X_new, sources = augmenter.generate(["yes", "no"], X, y, method="posterior")
+        >>> [y[row] for row in sources]
+        ['yes', 'no']
         """
         options = SamplingOptions(method, temperature, sharp, where)
         return generate.generate(get_fitted(self), y_new, X, y, options, self._seed_from(random_state))
@@ -486,6 +516,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X_res, y_res : as X and y
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> X_res, y_res = augmenter.resample(X, y)
+        >>> bool((X_res[:60] == X).all()), (y_res == "yes").sum().item()
+        (True, 45)
         """
         options = SamplingOptions(method, sharp=sharp, where=where)
         seed = self._seed_from(random_state)
@@ -613,6 +653,21 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             columns other than those of the model.
         WorkerLostError
             As in :meth:`sample_to_parquet`.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np, pandas as pd
+        >>> from vaeaug import VAEAugmenter
+        >>> X = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=["a", "b"])
+        >>> labels = ["no"] * 40 + ["yes"] * 10
+        >>> folder = tempfile.mkdtemp()
+        >>> real, new = os.path.join(folder, "real.parquet"), os.path.join(folder, "new")
+        >>> X.assign(label=labels).to_parquet(real)
+        >>> augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X, labels)
+        >>> written = augmenter.resample_parquet(real, new, target="label", random_state=0)
+        >>> pd.read_parquet(new)["label"].value_counts().to_dict()
+        {'yes': 30}
         """
         options = self._shard_options(shard_size, method, temperature, n_jobs, verbose, random_state)
         return jobs.resample_parquet(self, path_in, path_out, target, sampling_strategy, options)
@@ -681,6 +736,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ------
         InputError
             For weights that do not add up to 1, unknown levels, and sources of different numbers of rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.blend(X[:5], X[5:10], weight=0.25).shape
+        (5, 3)
         """
         return self.apply("blend", *sources, y=y, y_each=y_each, weight=weight)
 
@@ -707,6 +771,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Without labels in fit or in the call.
         UnknownLabelError
             For labels that fit has not seen.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.transfer(X[:5], "no", "yes").shape
+        (5, 3)
         """
         return edit.transfer(get_fitted(self), X, y_from, y_to, pull)
 
@@ -731,6 +804,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ------
         InputError
             For attributes that do not fit the rows, or that are the same in all of them.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from vaeaug import VAEAugmenter
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X)
+        >>> directions = augmenter.find_directions(X, pd.DataFrame({"size": X.sum(axis=1), "first": X[:, 0]}))
+        >>> augmenter.edit(X[:5], attribute="size", amount=1.0, directions=directions).shape
+        (5, 3)
         """
         return edit.find_directions(get_fitted(self), X, attributes, y)
 
@@ -775,6 +858,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ------
         InputError
             For an attribute that was never given, and an amount or value that does not fit it.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from vaeaug import VAEAugmenter
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        >>> controls = pd.DataFrame({"dose": X.sum(axis=1), "ward": ["a", "b"] * 30})
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, controls)
+        >>> augmenter.edit(X[:5], controls[:5], attribute="dose", value=2.0).shape
+        (5, 3)
         """
         change = edit.Change(attribute, amount, value)
         return edit.edit(get_fitted(self), X, y, change, directions, attributes, pull)
@@ -808,6 +901,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         list of lists of X-likes
             ``found[i][j]`` are the rows at step j of the i-th dimension.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> found = augmenter.traverse(X[:2], dims=[0, 1], steps=5)
+        >>> len(found), len(found[0]), found[0][0].shape
+        (2, 5, (2, 3))
         """
         return self.apply("traverse", X, y=y, dims=dims, steps=steps, reach=reach, basis=basis)
 
@@ -833,6 +936,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         list of lists of X-likes
             ``found[i][j]`` are the rows at step i of the first and step j of the second dimension.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> found = augmenter.lattice(X[:2], steps=3)
+        >>> len(found), len(found[0]), found[0][0].shape
+        (3, 3, (2, 3))
         """
         return self.apply("lattice", X, y=y, dims=dims, steps=steps, reach=reach, basis=basis)
 
@@ -854,6 +967,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         list of ``steps`` X-likes
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> frames = augmenter.walk(X[:2], "no", steps=4, random_state=0)
+        >>> len(frames), frames[0].shape
+        (4, (2, 3))
         """
         return self.apply("walk", X, y=y, steps=steps, stride=stride, random_state=random_state)
 
@@ -887,6 +1010,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         X : as in fit, or lists of them
             A list for each axis that the operation adds in front of the rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.apply("blend", X[:5], X[5:10], weight=[0.5, 0.5]).shape
+        (5, 3)
         """
         fitted, seed = get_fitted(self), self._seed_from(random_state)
         return edit.apply(fitted, operation, sources, options, y, y_each, seed)
@@ -902,6 +1034,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         Z : ndarray of shape (n, D)
             float64 (float32 for float32 arrays).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.transform(X).shape
+        (60, 16)
         """
         return encode.transform(get_fitted(self), X)
 
@@ -917,6 +1058,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X : as in fit
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> codes = augmenter.transform(X[:5])
+        >>> augmenter.inverse_transform(codes, "no").shape
+        (5, 3)
         """
         return encode.inverse_transform(get_fitted(self), Z, y)
 
@@ -931,6 +1082,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X : as in fit, row by row
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.reconstruct(X[:5], "no").shape
+        (5, 3)
         """
         return self.vary(X, y, strength=0.0, sharp=False, random_state=0)
 
@@ -962,6 +1122,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X : as in fit, row by row
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.vary(X[:5], "no", strength=0.5, random_state=0).shape
+        (5, 3)
         """
         return encode.vary(get_fitted(self), X, y, strength, sharp, where, self._seed_from(random_state))
 
@@ -975,6 +1144,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         ndarray of shape (n,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> usual, odd = augmenter.score_samples([[0.0, 0.0, 0.0], [9.0, -9.0, 9.0]])
+        >>> bool(odd < usual)
+        True
         """
         return encode.score_samples(get_fitted(self), X, y, n_draws)
 
@@ -997,6 +1176,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         ndarray of shape (n,)
             0 or more; a plain autoencoder (``posterior="none"``) takes the narrow spread of its variations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> augmenter.uncertainty(X[:5]).shape
+        (5,)
         """
         return encode.measure_uncertainty(get_fitted(self), X, y, n_draws)
 
@@ -1010,6 +1198,16 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ------
         ArchiveError
             When the path cannot be written; what was there stays.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vaeaug import VAEAugmenter
+        >>> X, y = np.random.default_rng(0).normal(size=(60, 3)), ["no"] * 45 + ["yes"] * 15
+        >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> augmenter.save(path)
         """
         state.save(self, path)
 

@@ -30,6 +30,13 @@ class Span:
         - ``"pixels"``: an image; ``width`` counts channels × height × width.
     width : int
         Number of levels for ``"categorical"``, number of encoded columns otherwise.
+
+    Examples
+    --------
+    >>> from vaeaug.layout import Span
+    >>> job = Span("categorical", 5)
+    >>> job.columns, job.parameters
+    (1, 5)
     """
 
     kind: str
@@ -61,6 +68,14 @@ class Layout:
     spans : sequence of Span
     shape : tuple of int
         Shape of one encoded row: ``(width,)`` for tables, ``(C, H, W)`` for images.
+
+    Examples
+    --------
+    >>> from vaeaug.layout import Layout, Span
+    >>> Layout.row([Span("categorical", 5), Span("continuous", 1)]).shape
+    (2,)
+    >>> Layout.image(3, 32, 32).shape
+    (3, 32, 32)
     """
 
     spans: tuple[Span, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_args, overload
+from typing import TYPE_CHECKING, Any, Self, get_args, overload
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
-from vaeaug.filtering.label_filter import LabelFilter
 from vaeaug.utils.choices import Array, Auto, Frame, GenerateMethod, RandomState, Strategy
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.memory import open_memory
@@ -34,6 +33,9 @@ from vaeaug.utils.validation import (
     take_labels,
 )
 from vaeaug.utils.versions import find_versions
+
+if TYPE_CHECKING:
+    from vaeaug.filtering.label_filter import LabelFilter
 
 __all__ = ["VAEOverSampler"]
 

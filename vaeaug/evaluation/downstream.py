@@ -71,6 +71,18 @@ def train_synthetic_test_real(
     ----------
     Esteban, Hyland and Rätsch, *Real-valued (Medical) Time Series Generation with Recurrent
     Conditional GANs*, 2017 ("TSTR").
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from vaeaug.evaluation import train_synthetic_test_real
+    >>> table = load_iris(as_frame=True).frame.sample(frac=1, random_state=0)
+    >>> scores = train_synthetic_test_real(
+    ...     table[:50], table[100:], target="target", real=table[50:100], estimator=KNeighborsClassifier()
+    ... )
+    >>> sorted(scores.index)
+    ['real', 'synthetic']
     """
     named = {"test": test, "synthetic": synthetic} | ({} if real is None else {"real": real})
     tables = join_tables(named)
@@ -154,6 +166,24 @@ def image_train_synthetic_test_real(
     References
     ----------
     Ravuri and Vinyals, *Classification Accuracy Score for Conditional Generative Models*, NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from vaeaug.evaluation import image_train_synthetic_test_real
+    >>> images, labels = load_digits().images.astype("uint8"), load_digits().target
+    >>> def flatten(batch):
+    ...     return batch.reshape(len(batch), -1)
+    >>> model = make_pipeline(FunctionTransformer(flatten), KNeighborsClassifier())
+    >>> scores = image_train_synthetic_test_real(
+    ...     images[:300], labels[:300], images[900:], labels[900:],
+    ...     real=images[300:600], real_labels=labels[300:600], estimator=model,
+    ... )
+    >>> scores.round(2).to_dict()
+    {'synthetic': 0.91, 'real': 0.93}
     """
     if (real is None) != (real_labels is None):
         raise InputError("image_train_synthetic_test_real: give real and real_labels together, or neither.")

@@ -203,6 +203,18 @@ def two_sample_score(
     ----------
     Lopez-Paz and Oquab, *Revisiting Classifier Two-Sample Tests*, ICLR 2017; the scale is
     that of sdmetrics' ``LogisticDetection``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from vaeaug.evaluation import two_sample_score
+    >>> rng = np.random.default_rng(0)
+    >>> real, alike, other = (rng.normal(mean, size=(300, 2)) for mean in (0, 0, 3))
+    >>> two_sample_score(real, alike, estimator=LogisticRegression()) > 0.9
+    True
+    >>> two_sample_score(real, other, estimator=LogisticRegression()) < 0.1
+    True
     """
     areas = two_sample_areas(real, synthetic, estimator=estimator, cv=cv, random_state=random_state)
     return float(np.mean(1.0 - (2.0 * np.maximum(areas, 0.5) - 1.0)))
@@ -273,6 +285,15 @@ def rare_category_counts(
     ------
     InputError
         Tables that cannot be compared, or unknown ``columns``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.evaluation import rare_category_counts
+    >>> real = pd.DataFrame({"job": ["clerk"] * 995 + ["diver"] * 5})
+    >>> new = pd.DataFrame({"job": ["clerk"] * 200})
+    >>> rare_category_counts(real, new)[["expected", "observed"]].to_dict("records")
+    [{'expected': 1.0, 'observed': 0}]
     """
     tables = join_tables({"real": real, "synthetic": synthetic})
     if columns is not None:

@@ -207,6 +207,18 @@ def image_membership_inference(synthetic: Any, members: Any, non_members: Any) -
     -------
     Series
         ``auc``, ``low``, ``high``, ``tpr_at_fpr_01``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.evaluation import image_membership_inference
+    >>> rng = np.random.default_rng(0)
+    >>> members, others, new = (rng.normal(size=(200, 10)) for _ in range(3))
+    >>> honest = image_membership_inference(new, members, others)
+    >>> bool(honest["low"] < 0.5 < honest["high"])
+    True
+    >>> float(image_membership_inference(members, members, others)["auc"])
+    1.0
     """
     rows = [read_points(a, name) for a, name in _name(synthetic, members, non_members)]
     return attack_scores(*(-nearest(real, rows[0])[0] for real in rows[1:]))

@@ -163,6 +163,16 @@ def manifold_scores(
     ------
     InputError
         Tables that cannot be compared, or too few rows for ``k``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.evaluation import manifold_scores
+    >>> rng = np.random.default_rng(0)
+    >>> real, new = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    >>> scores = manifold_scores(real, new)
+    >>> bool(scores["precision"] > 0.8 and scores["coverage"] > 0.8)
+    True
     """
     tables = ScaledTables.join({"real": real, "synthetic": synthetic}, references=1)
     rng = numpy_generator(derive_seed(random_state))

@@ -200,6 +200,17 @@ def compare_images(
     ------
     InputError
         Images of different kinds, or neither a network nor labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from vaeaug.evaluation import compare_images
+    >>> images = load_digits().images.astype("uint8")
+    >>> def flatten(batch):
+    ...     return batch.reshape(len(batch), -1)
+    >>> found = compare_images(images[:100], images[100:200], holdout=images[200:300], network=flatten)
+    >>> sorted(found.columns)
+    ['best', 'group', 'held_out', 'meaning', 'value']
     """
     seed = derive_seed(random_state)
     sets = {"train": channels_first(train, "train"), "synthetic": channels_first(synthetic, "synthetic")}

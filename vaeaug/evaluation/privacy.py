@@ -120,6 +120,17 @@ def closest_share(
     ----------
     Platzer and Reutterer, *Holdout-Based Empirical Assessment of Mixed-Type Synthetic Data*,
     Frontiers in Big Data 2021; "DCR score" of Zhang et al., *TabSyn*, ICLR 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.evaluation import closest_share
+    >>> rng = np.random.default_rng(0)
+    >>> train, holdout, new = (rng.normal(size=(500, 3)) for _ in range(3))
+    >>> round(closest_share(new, train, holdout), 1)
+    0.5
+    >>> closest_share(train, train, holdout)
+    1.0
     """
     tables = _join(train, holdout, synthetic)
     rng = numpy_generator(derive_seed(random_state))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import get_spawning_popen
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from torch.utils.data import Dataset
 
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError
-from vaeaug.filtering.label_filter import LabelFilter
 from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
@@ -28,6 +27,9 @@ from vaeaug.integrations.shared_memory import is_worker, share_zeros
 from vaeaug.utils.choices import ItemMethod, RandomState, Strategy
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
+
+if TYPE_CHECKING:
+    from vaeaug.filtering.label_filter import LabelFilter
 
 __all__ = ["AugmentedDataset", "BatchAugment", "Provenance"]
 
@@ -49,6 +51,18 @@ class Provenance:
         ``random_state`` of the call of the augmenter that made it; −1 for a real item.
     position : int
         Row of the item in what that call returned; −1 for a real item.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import TensorDataset
+    >>> from vaeaug import AugmentedDataset, VAEAugmenter
+    >>> X, y = torch.randn(60, 4), torch.tensor([0] * 45 + [1] * 15)
+    >>> augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X.numpy(), y.numpy())
+    >>> data = AugmentedDataset(TensorDataset(X, y), augmenter, p=0.5, random_state=0)
+    >>> found = [data.provenance(i) for i in range(len(data))]
+    >>> sum(each.synthetic for each in found)
+    30
     """
 
     synthetic: bool

@@ -58,6 +58,14 @@ class Codes:
     z : ndarray of shape (..., n, D)
     c : ndarray of float32, shape (..., n, K)
         Broadcast against the axes in front of ``z``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug.latent.operations import Codes
+    >>> codes = Codes(np.zeros((3, 2)), np.eye(3, dtype=np.float32))
+    >>> codes.z.shape, codes.c.shape
+    ((3, 2), (3, 3))
     """
 
     z: np.ndarray
@@ -81,6 +89,20 @@ class Space:
         Contexts ``(n, K)`` to class numbers ``(n,)``; rows of unknown class share the number after the last.
     generator : callable
         Returns the random generator of this call; only what asks for it uses up randomness.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vaeaug import VAEAugmenter
+    >>> from vaeaug.latent.operations import OPERATIONS, Codes, Space
+    >>> def draw_to_mean(space: Space, source: Codes, *, share: float = 0.5) -> Codes:
+    ...     return Codes((1 - share) * source.z + share * space.known.z.mean(axis=0), source.c)
+    >>> OPERATIONS["draw_to_mean"] = draw_to_mean
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X)
+    >>> augmenter.apply("draw_to_mean", X[:3], share=1.0).shape
+    (3, 2)
+    >>> del OPERATIONS["draw_to_mean"]
     """
 
     known: Codes

@@ -31,6 +31,20 @@ class Setting:
         Shape of what critics are shown of a row: see ``losses.critic_views.make_views``.
     values : int
         Columns of a table, or values of an image: what a log-likelihood of a row sums over.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from vaeaug.losses.term import Setting
+    >>> from vaeaug.nn.vae import Pass
+    >>> class CodeSize:
+    ...     def __init__(self, setting: Setting) -> None:
+    ...         self.latent_dim = setting.latent_dim
+    ...
+    ...     def __call__(self, passed: Pass) -> torch.Tensor:
+    ...         return passed.z.square().sum(-1) / self.latent_dim
+    >>> CodeSize.__name__
+    'CodeSize'
     """
 
     vae: VAE

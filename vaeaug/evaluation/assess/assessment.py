@@ -99,6 +99,21 @@ class Assessment:
         The strategies that the verdict is about.
     facts : dict of str to str
         What was run.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from vaeaug import VAEAugmenter, VAEOverSampler, assess
+    >>> X, y = make_classification(n_samples=90, n_features=4, weights=[0.8], random_state=0)
+    >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=1), random_state=0)
+    >>> options = {"cv": 2, "n_repeats": 1, "ratios": [0.5], "random_state": 0}
+    >>> found = assess(KNeighborsClassifier(), X, y, sampler=sampler, **options)
+    >>> found.verdict in ("helps", "no evidence of help", "hurts")
+    True
+    >>> page = found.to_html()
+    >>> found.differences("roc_auc").columns.tolist()[:3]
+    ['difference', 'low', 'high']
     """
 
     def __init__(self, experiment: Experiment) -> None:

@@ -60,6 +60,18 @@ class Quality:
     findings : list of Finding
         What stands out, the worst first; each has ``text``, ``topic``, ``weight``, ``subject``.
     facts : dict of str to str
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from vaeaug.evaluation import report
+    >>> table = load_iris(as_frame=True).frame.sample(frac=1, random_state=0)
+    >>> found = report(table[:75], table[75:], "target")
+    >>> found.verdict in ("faithful", "faithful, with exceptions", "not faithful")
+    True
+    >>> sorted(found.table.index)[:2]
+    ['petal length (cm)', 'petal width (cm)']
+    >>> page = found.to_html()
     """
 
     def __init__(

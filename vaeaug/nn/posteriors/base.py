@@ -14,6 +14,14 @@ class Posterior(nn.Module):
     ----------
     features : int
         Width H of the encoder's output.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from vaeaug.nn.posteriors.gaussian import GaussianPosterior
+    >>> posterior = GaussianPosterior(features=8, latent_dim=2)
+    >>> posterior(torch.randn(5, 8), torch.zeros(5, 0)).rsample().shape
+    torch.Size([5, 2])
     """
 
     #: Given the features of a row, its codes are a diagonal Gaussian.

@@ -45,6 +45,15 @@ class Prior(nn.Module):
     pseudo_count : float
         κ: a class of n rows gets its own estimate with weight ``n / (n + κ)`` and the
         shared one with the rest, so that a class of one row borrows nearly everything.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from vaeaug.nn.priors.base import Sizes
+    >>> from vaeaug.nn.priors.gaussian import GaussianPrior
+    >>> prior = GaussianPrior(Sizes(latent_dim=2, context_width=3, class_block=(0, 3)))
+    >>> prior(torch.eye(3)).sample().shape
+    torch.Size([3, 2])
     """
 
     #: Trained together with the networks, in place of N(0, I).
