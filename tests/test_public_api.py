@@ -44,7 +44,7 @@ PARAMETERS = (
 #: name -> (positional-or-keyword, keyword-only) parameters of VAEAugmenter's methods.
 METHODS = {
     "fit": (["X", "y", "sample_weight"], []),
-    "sample": (["n_samples", "y"], ["method", "where", "temperature", "sharp", "random_state"]),
+    "sample": (["n_samples", "y"], ["method", "where", "given", "temperature", "sharp", "random_state"]),
     "generate": (["y_new", "X", "y"], ["method", "where", "temperature", "sharp", "random_state"]),
     "resample": (["X", "y"], ["sampling_strategy", "method", "where", "sharp", "random_state"]),
     "sample_to_parquet": (
@@ -67,6 +67,7 @@ METHODS = {
     "transform": (["X"], []),
     "inverse_transform": (["Z", "y"], []),
     "reconstruct": (["X", "y"], []),
+    "complete": (["X", "y"], ["draws", "random_state"]),
     "vary": (["X", "y"], ["strength", "sharp", "where", "random_state"]),
     "score_samples": (["X", "y"], ["n_draws"]),
     "save": (["path"], []),

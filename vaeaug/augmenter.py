@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from vaeaug.data.relations.objects import Relation
 from vaeaug.latent.directions import Directions
-from vaeaug.model import edit, encode, generate, state
+from vaeaug.model import complete, edit, encode, generate, state
 from vaeaug.model.builder import NETWORKS
 from vaeaug.model.fit import learn, warn_if_collapsed
 from vaeaug.model.fitted import FittedState, adopt, copy_features, get_fitted
@@ -364,6 +364,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         *,
         method: SampleMethod = "prior",
         where: Mapping[Any, Any] | None = None,
+        given: Any = None,
         temperature: float = 1.0,
         sharp: bool = False,
         random_state: RandomState = None,
@@ -385,6 +386,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             ``"!= 3"`` or ``">= 40 and < 60"``; a range ``(low, high)`` with both ends, either of them None
             for none; a list of values; None or ``"is missing"``; ``"is not missing"``. Labels that ``y``
             leaves open are drawn as often as such rows have them.
+        given : DataFrame, optional
+            Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
+            missing cells are drawn given these. So are labels that ``y`` leaves open.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse; 0 is deterministic but
             for the choice of mixture component or training row.
@@ -418,7 +422,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ((4, 3), ['yes', 'yes', 'yes', 'yes'])
         >>> X_new, y_new = augmenter.sample(100)  # classes as often as in the training rows
         """
-        options = SamplingOptions(method, temperature, sharp, where)
+        options = SamplingOptions(method, temperature, sharp, where, given)
         return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
 
     def generate(
@@ -1133,6 +1137,47 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (5, 3)
         """
         return encode.vary(get_fitted(self), X, y, strength, sharp, where, self._seed_from(random_state))
+
+    def complete(self, X: Any, y: Any = None, *, draws: int = 1, random_state: RandomState = None) -> Any:
+        """Return rows with their missing cells filled by draws given all the others.
+
+        Codes are drawn from the posterior of the filled row and cells given the code and all observed cells,
+        in turn (Gibbs sampling, with importance weights). What fills a cell varies as real values do: several
+        draws are multiple imputation, and their mean, or most frequent value, is the best guess.
+
+        Parameters
+        ----------
+        X : as in fit
+            Of tables; rows with missing cells. Columns may miss values that had none in fit.
+        y : label of all rows, or array-like of shape (n,), if known
+        draws : int, default=1
+            How many times each cell is drawn.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        X : as X, or list of ``draws`` of them
+            Observed cells, index and dtypes as they are. Identifiers, and columns without any value in fit,
+            stay missing. A table with nothing missing comes back as it is. Filled rows keep the rules, but
+            where no value was found that a rule allows beside the observed cells.
+
+        Raises
+        ------
+        InputError
+            For images, and for rows that do not fit those of fit.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from vaeaug import VAEAugmenter
+        >>> X = pd.DataFrame({"size": range(60), "kind": ["small"] * 30 + ["large"] * 30})
+        >>> augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X)
+        >>> holes = pd.DataFrame({"size": [5, None], "kind": [None, "large"]})
+        >>> found = augmenter.complete(holes, random_state=0)
+        >>> int(found.isna().sum().sum()), float(found["size"].iloc[0])
+        (0, 5.0)
+        """
+        return complete.complete(get_fitted(self), X, y, draws, self._seed_from(random_state))
 
     def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.

@@ -15,8 +15,11 @@ from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_im
 from vaeaug.data.images.datasets import Opened, holds_images, open_images
 from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.relations.relations import Relations
+from vaeaug.data.tables.access import get_column, replace_column
+from vaeaug.data.tables.cells import KnownCells, read_cells, read_given
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.conditions import TableConditions
+from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
@@ -73,6 +76,31 @@ class TableIntake:
     def condition(self, where: Mapping[Any, Any] | None) -> TableConditions | None:
         """Read conditions on columns; None for none."""
         return None if where is None else TableConditions(self.codec, where)
+
+    def read_cells(self, X: Any) -> KnownCells:
+        """Return which cells of rows are known, and what the model is given of them."""
+        return read_cells(self.codec, to_pandas(X))
+
+    def read_given(self, given: Any) -> KnownCells:
+        """Return the cells that a frame gives of new rows."""
+        return read_given(self.codec, to_pandas(given))
+
+    def contain(self, columns: list[pd.Series]) -> Any:
+        """Return columns in the container of fit."""
+        made = self.codec.contain(columns)
+        return made if self.home is None else self.home.wrap(made)
+
+    def fill(self, X: Any, columns: list[pd.Series]) -> Any:
+        """Return X with its missing cells taken from columns, in its dtypes."""
+        home, rows = Home.of(X), to_pandas(X)
+        for j, drawn in enumerate(columns):
+            series = get_column(rows, j)
+            missing = mask_of(series)
+            if missing.any() and not mask_of(drawn)[missing].all():
+                made = drawn.set_axis(series.index).astype(series.dtype)
+                rows = replace_column(rows, j, series.where(~missing, made))
+        rows = rows.copy()
+        return rows if home is None else home.wrap(rows)
 
     def open(self, X: Any, y: Any) -> Opened:
         """Return X and y; where y names a column of X that is no feature, that column is taken for it."""

@@ -14,6 +14,7 @@ from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
+from vaeaug.model.complete import sample_given
 from vaeaug.model.conditional import Candidates, Request, draw_where
 from vaeaug.model.fitted import Anchors, FittedState
 from vaeaug.utils.frames import to_pandas
@@ -50,12 +51,15 @@ class SamplingOptions:
     sharp : bool, default=False
     where : mapping, optional
         Conditions on columns.
+    given : DataFrame, optional
+        Cells of new rows.
     """
 
     method: str
     temperature: float = 1.0
     sharp: bool = False
     where: Mapping[Any, Any] | None = None
+    given: Any = None
 
     def check(self, methods: Iterable[str]) -> None:
         """Refuse a method that is not allowed, and a temperature below 0."""
@@ -75,6 +79,8 @@ def sample(
     """
     options.check(METHODS)
     check_number("n_samples", n_samples, low=1, integer=True)
+    if options.given is not None:
+        return _sample_given(fitted, n_samples, y, options, seed)
     if n_samples == 1 and y is not None and not fitted.is_one_label(y):
         n_samples = len(y)
     context = fitted.context
@@ -92,6 +98,20 @@ def sample(
         drawn = seed()
     x, _ = _make_rows(fitted, c, options, drawn, fitted.anchors, conditions)
     return fitted.intake.decode(x, conditions=conditions), context.hand_out(labels)
+
+
+def _sample_given(
+    fitted: FittedState, n: int, y: Any, options: SamplingOptions, seed: Callable[[], int]
+) -> tuple[Any, Any]:
+    """Make rows of which some cells are given."""
+    rows = len(options.given) if hasattr(options.given, "__len__") else n
+    if n not in (1, rows):
+        raise InputError(
+            f"given has {rows} rows, but {n} are to be made; leave n_samples out, or give as many rows."
+        )
+    if options.method != "prior" or options.temperature != 1.0:
+        raise InputError("given goes with method='prior' and temperature=1.0 only; leave these out.")
+    return sample_given(fitted, options.given, y, options.where, seed)
 
 
 def _sample_with_labels(

@@ -53,6 +53,7 @@ class Purpose(IntEnum):
     DRAWS = 15
     METHOD = 16
     CONDITIONS = 17
+    CELLS = 18
 
 
 def derive_seed(random_state: Any) -> int:

@@ -303,12 +303,16 @@ class TableCodec:
         found = [codec.decode(x[:, part]) for codec, part in zip(self.codecs_, self.slices, strict=True)]
         for j, series in self.relations_.backward(found).items():
             found[j] = series
+        return self.contain(found)
+
+    def contain(self, columns: Sequence[pd.Series]) -> Any:
+        """Return columns in the container of fit, with a fresh index."""
         if self.columns_ is None:
-            rows = np.empty((x.shape[0], self.n_features_), dtype=self.dtype_)
-            for j, series in enumerate(found):
+            rows = np.empty((len(columns[0]), self.n_features_), dtype=self.dtype_)
+            for j, series in enumerate(columns):
                 rows[:, j] = series.to_numpy()
             return rows
-        frame = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(x.shape[0]))
+        frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(len(columns[0])))
         frame.columns = self.columns_
         return frame
 

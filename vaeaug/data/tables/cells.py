@@ -1,0 +1,244 @@
+"""Rows some of whose cells are known: what the model is given of them, and how drawn cells are put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaeaug.data.relations.functions import Arithmetic, Function
+from vaeaug.data.relations.plans import Plan
+from vaeaug.data.tables.access import as_table, split_columns
+from vaeaug.data.tables.base import ColumnCodec
+from vaeaug.data.tables.categorical import CategoricalCodec
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.identifiers import IdCodec
+from vaeaug.data.tables.registry import TranslatedCodec
+from vaeaug.data.tables.stretches import find_stretches
+from vaeaug.errors import InputError
+from vaeaug.utils.validation import refuse_repeated_columns
+from vaeaug.utils.wording import list_names
+
+__all__ = ["KnownCells", "read_cells", "read_given"]
+
+
+class KnownCells:
+    """Known and unknown cells of rows.
+
+    Where a rule computes a column from others, and all of them but one are known, that one is computed too.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Fitted.
+    columns : mapping of int to Series
+        Columns in which some cells are known, by position.
+    rows : int
+
+    Attributes
+    ----------
+    known : ndarray of bool (n, d)
+        Whether a cell is known.
+    given : ndarray of float32 (n, W)
+        Encoded rows; tokens of what is to be drawn are −1.
+    is_open : ndarray of bool (n,)
+        Whether something is to be drawn.
+    """
+
+    def __init__(self, codec: TableCodec, columns: Mapping[int, pd.Series], rows: int) -> None:
+        self.codec = codec
+        self.rows = rows
+        self._plans = {plan.target: plan for plan in codec.relations_.plans}
+        width = len(codec.codecs_)
+        self.known = np.zeros((rows, width), dtype=bool)
+        for j, series in columns.items():
+            self.known[:, j] = ~mask_of(series)
+        #: Columns that are left as they are: names, and those without any value.
+        self.kept = [
+            j for j, one in enumerate(codec.codecs_) if isinstance(one, IdCodec) or one.is_all_missing
+        ]
+        self.observed = self.known.copy()
+        self.columns = {j: series.reset_index(drop=True) for j, series in columns.items()}
+        for plan in codec.relations_.plans:
+            self._solve(plan)
+        self.given = self._encode()
+        unknown = ~self.known
+        unknown[:, self.kept] = False
+        self.is_open: np.ndarray = unknown.any(1)
+
+    def list_sets(self) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """Yield the tokens that a drawn cell may have: number of the token column, levels, and stretches.
+
+        A filled cell is not missing.
+        """
+        tokens = self.codec.layout.columns("categorical").tolist()
+        for j, one in enumerate(self.codec.codecs_):
+            if not one.width or j in self.kept or self.known[:, j].all():
+                continue
+            found = find_stretches(one, partial(_is_filled, one))
+            levels = one.spans[0].width
+            if not found.is_empty and len(np.unique(found.token)) < levels:
+                number = tokens.index(self.codec.slices[j].start)
+                yield number, levels, (found.token, found.low, found.high)
+
+    def decode(self, x: np.ndarray, rows: np.ndarray) -> list[pd.Series]:
+        """Return the columns of drawn rows ``(m, W)``, known cells as they are."""
+        found = [
+            one.decode(x[:, part]) for one, part in zip(self.codec.codecs_, self.codec.slices, strict=True)
+        ]
+        changed = self.codec.relations_.changes
+        for j in self.columns:
+            if j not in changed:
+                found[j] = self._put(found[j], j, rows)
+        for j, series in self.codec.relations_.backward(found).items():
+            found[j] = series
+        for j in self.columns:
+            found[j] = self._put(found[j], j, rows)
+        return found
+
+    def keep_rules(self, columns: list[pd.Series]) -> np.ndarray:
+        """Return which rows are what the relations make of them, bool (m,)."""
+        relations = self.codec.relations_
+        kept = np.ones(len(columns[0]), dtype=bool)
+        if not relations.plans:
+            return kept
+        every = dict(enumerate(columns))
+        nothing = pd.Series(np.full(len(kept), np.nan))
+        seen = every | dict.fromkeys(relations.changes, nothing) | relations.forward(every)
+        for j, series in relations.backward([seen[j] for j in range(len(columns))]).items():
+            view = relations.views[j]
+            made, own = view.read(series), view.read(columns[j])
+            with np.errstate(invalid="ignore"):
+                same = np.abs(made - own) <= 1e-6 * np.maximum(1.0, np.abs(own))
+            kept &= same | (np.isnan(made) & np.isnan(own))
+        return kept
+
+    def _put(self, drawn: pd.Series, j: int, rows: np.ndarray) -> pd.Series:
+        """Return a drawn column with the known cells of these rows."""
+        is_known = self.known[rows, j]
+        if not is_known.any():
+            return drawn
+        own = self.columns[j].iloc[rows].reset_index(drop=True)
+        if is_known.all() and own.dtype == drawn.dtype:
+            return pd.Series(own.array, name=drawn.name)
+        own = own[is_known]
+        if isinstance(drawn.dtype, pd.CategoricalDtype):
+            own = own.astype(drawn.dtype)
+        drawn = drawn.copy()
+        drawn[is_known] = own.astype(drawn.dtype) if own.dtype != drawn.dtype else own
+        return drawn
+
+    def _encode(self) -> np.ndarray:
+        """Return the encoded known cells; other tokens are −1."""
+        codec = self.codec
+        given = np.zeros((self.rows, codec.layout.shape[0]), dtype=np.float32)
+        nothing = np.full(self.rows, np.nan)
+        relations = codec.relations_
+        every = {j: self.columns.get(j, pd.Series(nothing)) for j in range(len(codec.codecs_))}
+        numbers = {
+            j: view.read(every[j]) if j in self.columns else nothing for j, view in relations.views.items()
+        }
+        for j, (one, part) in enumerate(zip(codec.codecs_, codec.slices, strict=True)):
+            if not one.width:
+                continue
+            is_given = self.known[:, j].copy()
+            plan = relations.changes.get(j)
+            series = every[j]
+            if plan is not None:
+                is_given &= self.known[:, sorted(plan.sources)].all(1)
+                seen = pd.Series(plan.forward(numbers, relations.views[j].decimals), name=one.name)
+                is_whole = relations.views[j].is_time and plan.is_whole
+                series = seen.astype("Int64") if is_whole else seen
+                is_given &= ~mask_of(series)
+            if j in self.columns or plan is not None:
+                given[:, part] = one.encode(series)
+            given[~is_given, part.start] = -1
+        return given
+
+    def _solve(self, plan: Plan) -> None:
+        """Compute the one unknown source of a computed column from the others, where it is linear in it."""
+        step = plan.step
+        if step is None or not plan.is_computed or not isinstance(step.function, Arithmetic):
+            return
+        views, target = self.codec.relations_.views, plan.target
+        for source in step.function.sources:
+            others = [j for j in (target, *step.function.sources) if j != source]
+            rows = np.flatnonzero(~self.known[:, source] & self.known[:, others].all(1))
+            if not len(rows) or source not in self.columns:
+                continue
+            numbers = {j: views[j].read(self.columns[j].iloc[rows]) for j in others}
+            own = partial(_evaluate, step.function, numbers, source)
+            low, high = own(np.zeros(len(rows))), own(np.ones(len(rows)))
+            with np.errstate(all="ignore"):
+                value = (numbers[target] - low) / (high - low)
+                good = np.isfinite(value) & np.isclose(own(value), numbers[target])
+            if not good.any():
+                continue
+            series = self.columns[source].copy()
+            cells = views[source].write(np.where(good, value, 0.0))
+            series.iloc[rows[good]] = cells[good].to_numpy()
+            self.columns[source] = series
+            self.known[rows[good], source] = True
+
+
+def _evaluate(
+    function: Function, columns: Mapping[int, np.ndarray], source: int, values: np.ndarray
+) -> np.ndarray:
+    """Return what follows from columns, one of which has other values."""
+    return function.evaluate({**columns, source: values})
+
+
+def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
+    return ~mask_of(codec.decode(x))
+
+
+def read_cells(codec: TableCodec, X: Any) -> KnownCells:
+    """Return the known cells of a table in the columns of fit."""
+    table = as_table(X)
+    return KnownCells(codec, dict(enumerate(split_columns(table, codec.columns_))), len(table))
+
+
+def read_given(codec: TableCodec, given: Any) -> KnownCells:
+    """Return the cells that a frame gives, of some of the columns of fit in any order.
+
+    Raises
+    ------
+    InputError
+        For anything but a frame, columns and categories that fit has not seen, and cells of another type.
+    """
+    if not isinstance(given, pd.DataFrame):
+        raise InputError(
+            "given must be a DataFrame of some columns of X, one row for each new row; "
+            f"got {type(given).__name__}."
+        )
+    refuse_repeated_columns(given, "given")
+    columns: dict[int, pd.Series] = {}
+    for label in given.columns:
+        j = codec.find_column(label, "given")
+        columns[j] = given[label].reset_index(drop=True).rename(codec.codecs_[j].name)
+        _refuse_unseen(codec, j, columns[j])
+    return KnownCells(codec, dict(sorted(columns.items())), len(given))
+
+
+def _refuse_unseen(codec: TableCodec, j: int, series: pd.Series) -> None:
+    """Refuse categories that no training row has."""
+    own: Any = codec.codecs_[j]
+    if j in codec.relations_.changes:
+        own = codec.relations_.views[j].codec
+    plain = series
+    if isinstance(own, TranslatedCodec):
+        own, plain = own.codec_, own.translation_.forward(series)
+    if not isinstance(own, CategoricalCodec):
+        return
+    level, missing = own.find(plain)
+    unseen = series[(level < 0) & ~missing]
+    if len(unseen):
+        levels = own.take(np.arange(len(own.counts_)))
+        raise InputError(
+            f"given: no training row has {series.name!r} equal to {list_names(unseen.unique())}; "
+            f"it has {list_names(levels)}."
+        )

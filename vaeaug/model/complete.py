@@ -1,0 +1,164 @@
+"""Missing cells filled: codes and cells are drawn in turn, given all observed cells of the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from vaeaug.data.tables.cells import KnownCells
+from vaeaug.errors import InputError
+from vaeaug.model.fitted import FittedState
+from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, TokenSet, draw_given
+from vaeaug.utils.random import Purpose, hash_seed, isolate_torch, numpy_generator
+from vaeaug.utils.rows import select_rows
+from vaeaug.utils.validation import check_number
+
+__all__ = ["complete", "draw_cells", "sample_given"]
+
+#: Rounds of codes and cells, candidates for a row in each, and those in the first round.
+_ROUNDS, _EACH, _FIRST = 4, 8, 32
+#: Times that cells are drawn where a rule does not hold with the observed ones.
+_ATTEMPTS = 6
+_CHUNK = 4096
+
+
+def complete(fitted: FittedState, X: Any, y: Any, draws: int, seed: Callable[[], int]) -> Any:
+    """Return rows with their missing cells filled; see :meth:`vaeaug.VAEAugmenter.complete`."""
+    check_number("draws", draws, low=1, integer=True)
+    if fitted.is_image:
+        raise InputError("complete fills the cells of a table, and this model makes images.")
+    data = fitted.intake.open(X, y)
+    x = fitted.encode(data.X)
+    c = fitted.encode_labels(data.y, len(x))
+    intake: Any = fitted.intake
+    cells = intake.read_cells(data.X)
+    drawn = seed()
+    made = []
+    for i in range(int(draws)):
+        columns, _ = draw_cells(fitted, cells, c, hash_seed(drawn, Purpose.CELLS, i))
+        made.append(intake.fill(data.X, columns))
+    return made[0] if draws == 1 else made
+
+
+def sample_given(
+    fitted: FittedState, given: Any, y: Any, where: Mapping[Any, Any] | None, seed: Callable[[], int]
+) -> tuple[Any, Any]:
+    """Return new rows with given cells, and their labels; see :meth:`vaeaug.VAEAugmenter.sample`."""
+    if fitted.is_image:
+        raise InputError("given gives cells of the rows of a table, and this model makes images.")
+    intake: Any = fitted.intake
+    cells, context = intake.read_given(given), fitted.context
+    conditions = fitted.intake.condition(where)
+    rows = cells.rows
+    if conditions is not None:
+        raise InputError("sample takes where or given; put what where says of single values into given.")
+    labels = None if y is None else context.as_labels(y, rows)
+    drawn = seed()
+    if y is None:
+        # Each candidate of a row has a label of its own; the given cells choose among them.
+        labels = context.draw(rows * _FIRST, numpy_generator(drawn, Purpose.LABELS))
+        c = context.encode(labels, rows * _FIRST).reshape(rows, _FIRST, context.width)
+    else:
+        c = context.encode(labels, rows)
+    columns, chosen = draw_cells(fitted, cells, c, hash_seed(drawn, Purpose.CELLS))
+    if y is None and labels is not None:
+        labels = select_rows(labels, np.arange(rows) * _FIRST + chosen)
+    return intake.contain(columns), context.hand_out(labels)
+
+
+def draw_cells(
+    fitted: FittedState, cells: KnownCells, c: np.ndarray, seed: int
+) -> tuple[list[pd.Series], np.ndarray]:
+    """Return the columns of rows whose unknown cells are drawn given the known ones.
+
+    Parameters
+    ----------
+    c : ndarray of float32 (n, K) or (n, candidates, K)
+        Contexts of the rows, or of each of their candidates.
+
+    Returns
+    -------
+    list of Series of n cells
+    ndarray of int64 (n,)
+        Which candidate's context each row has; 0 where there is one.
+    """
+    x, chosen = cells.given.copy(), np.zeros(cells.rows, dtype=np.int64)
+    rows: np.ndarray = np.arange(cells.rows) if c.ndim == 3 else np.flatnonzero(cells.is_open)
+    for attempt in range(_ATTEMPTS):
+        if not len(rows):
+            break
+        x[rows], chosen[rows] = _draw(fitted, cells, rows, c[rows], hash_seed(seed, attempt))
+        is_kept = cells.keep_rules(cells.decode(x[rows], rows)) | ~cells.is_open[rows]
+        rows = rows[np.flatnonzero(~is_kept)]
+    return cells.decode(x, np.arange(len(x))), chosen
+
+
+def _draw(
+    fitted: FittedState, cells: KnownCells, rows: np.ndarray, c: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return encoded rows ``(m, W)`` whose unknown tokens are drawn, and the candidates chosen ``(m,)``."""
+    model = fitted.model
+    device = model.runtime.device
+    sets = {
+        token: TokenSet(levels, *(torch.from_numpy(a).to(device) for a in stretches))
+        for token, levels, stretches in cells.list_sets()
+    }
+    found = []
+    with model.runtime.session(), torch.no_grad():
+        for i, start in enumerate(range(0, len(rows), _CHUNK // _FIRST)):
+            part = slice(start, start + _CHUNK // _FIRST)
+            with isolate_torch(seed, i):
+                given = torch.from_numpy(cells.given[rows[part]]).to(device)
+                drawn = _run_rounds(model, given, torch.from_numpy(c[part]).to(device), sets)
+                found.append([a.cpu().numpy() for a in drawn])
+    x, chosen = zip(*found, strict=True)
+    return np.concatenate(x), np.concatenate(chosen)
+
+
+def _run_rounds(model: Any, given: Tensor, c: Tensor, sets: dict[int, TokenSet]) -> tuple[Tensor, Tensor]:
+    """Draw codes from the prior first and from the posterior of the filled row then, and the cells anew."""
+    rows, several = len(given), c.dim() == 3
+    contexts = c.flatten(0, 1) if several else c.repeat_interleave(_FIRST, 0)
+    z = model.vae.latent.sample(contexts, 1.0).to(c.dtype)
+    x, chosen = _choose(model, (z, contexts, None), given, sets, _FIRST)
+    chosen = chosen - _FIRST * torch.arange(rows, device=c.device)
+    own = c[torch.arange(rows, device=c.device), chosen] if several else c
+    for _ in range(_ROUNDS):
+        codes = _draw_codes(model.vae, x, own)
+        x, _ = _choose(model, codes, given, sets, _EACH)
+    return x, chosen if several else torch.zeros_like(chosen)
+
+
+def _choose(
+    model: Any,
+    codes: tuple[Tensor, Tensor, Tensor | None],
+    given: Tensor,
+    sets: dict[int, TokenSet],
+    each: int,
+) -> tuple[Tensor, Tensor]:
+    """Return a row for each given one and its candidate, of codes with contexts and weights."""
+    z, c, weights = codes
+    blocks = Blocks(*(torch.full((len(given),), size, device=given.device) for size in (each, 1)))
+    evidence = Evidence(sets, given.repeat_interleave(each, 0), weights)
+    drawn = draw_given(model.new_rows(z, c), evidence, blocks)
+    return drawn.x, drawn.candidates
+
+
+def _draw_codes(vae: Any, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw codes of rows ``(B · each, D)``; return them, their contexts, and their log-weights.
+
+    These are the prior's log-density less that of the posterior, from which codes are drawn.
+    """
+    posterior, prior = vae.encode(x, c), vae.latent.prior(c)
+    codes, weights = [], []
+    for _ in range(_EACH):
+        z, density = posterior.transport(posterior.noise())
+        codes.append(z)
+        weights.append((prior.log_prob(z) - density).double())
+    z = torch.stack(codes, 1).flatten(0, 1).to(c.dtype)
+    return z, c.repeat_interleave(_EACH, 0), torch.stack(weights, 1).flatten()
