@@ -1,6 +1,7 @@
 """What ``run.py imbalance`` measures on one half of an imbalanced set; the sets and the learners."""
 
 import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from _bench import run_worker, time_call
 from _datasets import read_table
+from _gain_prior import RESULTS, estimate_prior, read_gains
 from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -23,10 +25,12 @@ import vaeaug.assessing
 import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler, assess
 from vaeaug.classifier.selection import blend
+from vaeaug.evaluation.assess import expectation
 from vaeaug.evaluation.assess.comparison import default_ratios
-from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
+from vaeaug.evaluation.assess.cross_validation import cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
 from vaeaug.evaluation.assess.named_classifiers import learner
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, NoResampling, Resampled, Strategy
 from vaeaug.evaluation.privacy import distance_to_closest
@@ -80,6 +84,7 @@ class ImbalancedSet:
     X: pd.DataFrame
     y: np.ndarray
     rows: int
+    name: str = ""
 
     @property
     def ratio(self) -> float:
@@ -112,7 +117,7 @@ def load_set(name: str, most: int = MOST_ROWS) -> ImbalancedSet:
     kept = np.arange(len(X))
     if len(X) > most:
         kept = np.sort(train_test_split(kept, train_size=most, stratify=y, random_state=0)[0])
-    return ImbalancedSet(X.iloc[kept].reset_index(drop=True), y[kept], len(X))
+    return ImbalancedSet(X.iloc[kept].reset_index(drop=True), y[kept], len(X), name)
 
 
 def build_learner(name: str, X: pd.DataFrame, seed: int) -> Pipeline:
@@ -235,13 +240,18 @@ class Half:
         found = {}
         for name in LEARNERS:
             model, folds = build_learner(name, self.data.X, self.seed), min(5, int(y.sum()))
-            with mock.patch.object(vaeaug.assessing, "VAEOverSampler", _SharedOverSampler):
+            with (
+                mock.patch.object(vaeaug.assessing, "VAEOverSampler", _SharedOverSampler),
+                mock.patch.object(expectation, "_read_gains", _without(self.data.name)),
+            ):
                 judged = assess(model, X, y, cv=folds, n_repeats=repeats, random_state=self.seed)
             subject = judged._judgement.subject
-            found[name] = {"verdict": judged.verdict, "subject": subject}
+            found[name] = {"verdict": judged.verdict, "subject": subject, "probability": judged.probability}
             if subject is not None:
                 gain = judged.differences().loc[subject]
                 found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
+                found[name] |= {"inner_low": float(gain["low"]), "inner_high": float(gain["high"])}
+                found[name] |= {"measured": float(gain["measured"])}
                 found[name] |= self._measure_gain(model, subject)
         return {"results": found}
 
@@ -326,6 +336,16 @@ class Half:
             "outer_high": float(high),
             "outer_gain_auc": float(areas[1] - areas[0]),
         }
+
+
+def _without(name: str) -> Any:
+    """Return what reads the prior of assess, estimated without the table of a set: no table judges itself."""
+    table = SETS[name][0]
+    with RESULTS.open(encoding="utf-8") as lines:
+        records = map(json.loads, lines)
+        gains = read_gains(record for record in records if SETS[record["set"]][0] != table)
+    known = estimate_prior(gains)
+    return lambda: known
 
 
 def _name_alike(arm: str, strategies: list[Strategy]) -> str:

@@ -320,7 +320,7 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
         if "outer_gain" in each
     ]
     rows, right = [], 0
-    for word in ("helps", "no evidence of help", "hurts"):
+    for word in ("helps", "probably helps", "no evidence of help", "hurts"):
         own = [each for each in found if each["verdict"] == word]
         agreed = sum(map(_agrees, own))
         right += agreed

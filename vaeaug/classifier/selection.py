@@ -13,8 +13,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from vaeaug.classifier.calibration import Recalibration
 from vaeaug.evaluation.assess.comparison import default_ratios
-from vaeaug.evaluation.assess.cross_validation import Fold, Outcome, Problem, cross_validate
+from vaeaug.evaluation.assess.cross_validation import cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, measure
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import (
     Baseline,

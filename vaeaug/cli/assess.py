@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from contextlib import nullcontext
 
-from vaeaug.assessing import assess as judge
+from vaeaug.assessing import run_assessment as judge
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.cli.augment import column_options, note, open_table
+from vaeaug.evaluation.assess.comparison import Options
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.sampler import VAEOverSampler
-from vaeaug.utils.signals import interruptible
 from vaeaug.utils.wording import count
 
 __all__ = ["assess"]
@@ -40,20 +39,22 @@ def assess(options: Namespace) -> None:
     augmenter = VAEAugmenter(
         **column_options(options), max_fit_seconds=options.max_fit_seconds, device=options.device
     )
-    # Processes of their own for the folds cannot hear Ctrl-C as one process does; joblib ends them itself.
-    with interruptible() if options.jobs == 1 else nullcontext():
-        found = judge(
-            learner(options.estimator, X),
-            X,
-            y,
-            sampler=VAEOverSampler(augmenter),
+    found = judge(
+        learner(options.estimator, X),
+        X,
+        y,
+        VAEOverSampler(augmenter),
+        Options(
             scoring=options.scoring,
             cv=options.folds,
             n_repeats=options.repeats or "auto",
             n_jobs=options.jobs,
             random_state=options.seed,
             verbose=options.verbose or sys.stderr.isatty(),
-        )
+            max_seconds=options.max_seconds,
+            announce=note,
+        ),
+    )
     print("\n" + found.summary())
     if options.out:
         found.to_html(options.out)

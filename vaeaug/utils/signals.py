@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Terminated", "interruptible", "terminable"]
+from vaeaug.errors import VaeaugWarning
+
+__all__ = ["Terminated", "interruptible", "pass_interrupts", "terminable"]
+
+
+#: How the warning of a fit begins that was broken off by Ctrl-C.
+INTERRUPTED = "Training was interrupted"
 
 
 class Terminated(BaseException):
@@ -49,6 +56,22 @@ def terminable() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def pass_interrupts() -> Iterator[None]:
+    """Let Ctrl-C during a fit in the block raise KeyboardInterrupt; ``fit`` alone would warn and go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C comes to the main thread only
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=INTERRUPTED, category=VaeaugWarning)
+        try:
+            yield
+        except VaeaugWarning as warning:
+            if str(warning).startswith(INTERRUPTED):
+                raise KeyboardInterrupt from warning
+            raise
 
 
 @contextmanager

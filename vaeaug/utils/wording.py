@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "first_line", "list_names"]
+__all__ = ["count", "describe_seconds", "first_line", "list_names"]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -18,6 +18,20 @@ def count(number: int, noun: str, plural: str = "") -> str:
     ('1 row', '1,200 rows', '2 classes')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a duration as a reader takes it in.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import describe_seconds
+    >>> describe_seconds(34.4), describe_seconds(200), describe_seconds(9000)
+    ('34 seconds', '3 minutes', '2.5 hours')
+    """
+    if seconds < 100:
+        return count(round(seconds), "second")
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def list_names(names: Iterable[Any], most: int = 12) -> str:

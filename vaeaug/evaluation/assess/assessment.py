@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.assess.cross_validation import Outcome
+from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
+from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import Baseline
 from vaeaug.evaluation.assess.verdict import DECISIONS, LEVEL, Comparison, Verdict, judge
 from vaeaug.plotting.assessment import AssessmentDisplay
@@ -63,6 +64,10 @@ class Experiment:
         Baselines that could not be tried, and why.
     facts : mapping of str to str
         What was run.
+    evidence : Evidence, optional
+        From which intervals come, see :class:`Comparison`.
+    stopped : str
+        Why not every fold was tried, in a sentence; empty if all were.
     """
 
     outcomes: Sequence[Outcome]
@@ -74,6 +79,8 @@ class Experiment:
     names: tuple[str, str]
     skipped: Mapping[str, str]
     facts: Mapping[str, str]
+    evidence: Evidence | None = None
+    stopped: str = ""
 
 
 class Assessment:
@@ -99,6 +106,8 @@ class Assessment:
         The strategies that the verdict is about.
     facts : dict of str to str
         What was run.
+    stopped : str
+        Why not every fold was tried, in a sentence; empty if all were.
 
     Examples
     --------
@@ -109,7 +118,7 @@ class Assessment:
     >>> sampler = VAEOverSampler(VAEAugmenter(max_iter=1), random_state=0)
     >>> options = {"cv": 2, "n_repeats": 1, "ratios": [0.5], "random_state": 0}
     >>> found = assess(KNeighborsClassifier(), X, y, sampler=sampler, **options)
-    >>> found.verdict in ("helps", "no evidence of help", "hurts")
+    >>> found.verdict in ("helps", "probably helps", "no evidence of help", "hurts")
     True
     >>> page = found.to_html()
     >>> found.differences("roc_auc").columns.tolist()[:3]
@@ -122,6 +131,7 @@ class Assessment:
         self.subjects = tuple(experiment.subjects)
         self.skipped = dict(experiment.skipped)
         self.facts = dict(experiment.facts)
+        self.stopped = experiment.stopped
         self._metrics = METRICS | {metric.name: metric}
         self._strategies = list(experiment.strategies)
         self._names = experiment.names
@@ -130,7 +140,12 @@ class Assessment:
         index = pd.MultiIndex.from_tuples(list(rows), names=[LEVEL, "fold"])
         self.scores = pd.DataFrame(list(rows.values()), index=index)
         whole = [each for each in self._strategies if each not in self.failures and each not in self.skipped]
-        self._comparison = Comparison(self.scores.loc[whole], experiment.test_share, subjects=self.subjects)
+        self._comparison = Comparison(
+            self.scores.loc[whole],
+            experiment.test_share,
+            subjects=self.subjects,
+            evidence=experiment.evidence,
+        )
         self._slopes = _measure_slopes(outcomes, experiment.truths)
 
     def __repr__(self) -> str:
@@ -158,19 +173,19 @@ class Assessment:
         Returns
         -------
         DataFrame
-            Indexed by strategy (``arm``): ``difference`` (positive: the number rose), ``low`` and ``high``
-            of its 95 % interval, and ``p``. They are corrected for the overlap of training folds (Nadeau and
-            Bengio 2003) and, since the best strategy is looked for, for their number (Bonferroni): the
-            strategies that the verdict is about hold together, and so do all others. The sentence, the
-            table, the plot and the page show these same intervals.
+            Indexed by strategy (``arm``): ``difference`` (positive: the number rises) to be expected of new
+            rows, ``low`` and ``high`` of its 95 % interval, ``p``, the ``probability`` that it is better than
+            plain training, and the difference as ``measured``. The sentence, the table, the plot and the page
+            show these same intervals; see the notes of :func:`vaeaug.assess`.
         """
         name = self.metric(self.scoring if metric is None else metric).name
         moved: dict[str, list[float]] = {}
         for each in self._comparison.strategies:
             found = None if each == Baseline.NOTHING else self._comparison.difference(each, name)
             if found is not None:
-                moved[each] = [found.mean, found.low, found.high, found.p]
-        columns = ["difference", "low", "high", "p"]
+                better = found.probability if self._metrics[name].up else 1 - found.probability
+                moved[each] = [found.mean, found.low, found.high, found.p, better, found.measured]
+        columns = ["difference", "low", "high", "p", "probability", "measured"]
         index = pd.Index(list(moved), name=LEVEL)
         return pd.DataFrame(list(moved.values()), index=index, columns=columns, dtype=float)
 
@@ -179,7 +194,7 @@ class Assessment:
         """Means of every strategy, difference in the verdict's metric with interval, seconds, status."""
         metrics = [name for name in self._metrics if name in self.scores]
         means = self._comparison.scores[[*metrics, "seconds"]].groupby(level=LEVEL, sort=False).mean()
-        moved = self.differences()[["difference", "low", "high"]]
+        moved = self.differences()[["difference", "low", "high", "probability"]]
         frame = means[metrics].assign(calibration_slope=pd.Series(self._slopes, dtype=float))
         frame = frame.join(moved).join(means["seconds"])
         status = dict.fromkeys(self.failures, Status.FAILED) | dict.fromkeys(self.skipped, Status.SKIPPED)
@@ -195,8 +210,13 @@ class Assessment:
 
     @property
     def verdict(self) -> str:
-        """One of ``"helps"``, ``"no evidence of help"``, ``"hurts"``."""
+        """One of ``"helps"``, ``"probably helps"``, ``"no evidence of help"``, ``"hurts"``."""
         return self._judgement.answer.value
+
+    @property
+    def probability(self) -> float:
+        """Probability that the sampler helps the classifier on these data, NaN if it could not be judged."""
+        return self._judgement.probability
 
     @property
     def sentence(self) -> str:
@@ -212,13 +232,16 @@ class Assessment:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
         main = list(dict.fromkeys([self.scoring, *main]))
-        shown = self.table.loc[self.table["status"] == Status.OK, [*main[:5], "difference", "low", "high"]]
+        shown = self.table.loc[
+            self.table["status"] == Status.OK, [*main[:5], "difference", "low", "high", "probability"]
+        ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
-        heads |= {"roc_auc": "ROC AUC", "difference": "diff."}
-        lines = [self.verdict.upper(), _wrap(self.sentence), _wrap(self.advice), ""]
+        heads |= {"roc_auc": "ROC AUC", "difference": "diff.", "probability": "prob."}
+        lines = [self.verdict.upper(), _wrap(self.sentence), _wrap(self.advice)]
+        lines += [_wrap(self.stopped)] * bool(self.stopped) + [""]
         lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
         title = self._metrics[self.scoring].title
-        lines.append(_wrap(f"diff., low, high: {title}, compared with nothing. {self._how}"))
+        lines.append(_wrap(f"diff., low, high: {title} of new rows, compared with nothing. {self._how}"))
         return "\n".join([*lines, *(_wrap(line) for line in self._troubles())])
 
     def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> AssessmentDisplay:
@@ -250,7 +273,7 @@ class Assessment:
         """
         report = Report(
             f"Does augmentation help? {self.verdict.capitalize()}",
-            "\n".join(filter(None, [self.sentence, self.advice])),
+            "\n".join(filter(None, [self.sentence, self.advice, self.stopped])),
             self._sections(),
             {**self.facts, **library_versions()},
         )
@@ -278,14 +301,22 @@ class Assessment:
     @property
     def _how(self) -> str:
         """How intervals are made, in a sentence."""
-        ours = sum(each in self.subjects for each in self._comparison.strategies)
-        others = len(self._comparison.strategies) - 1 - ours
-        first = "the strategy in question" if ours == 1 else f"the {ours} strategies in question together"
-        second = "the other one" if others == 1 else f"the {others} others together"
-        groups = " and for ".join(text for text, size in ((first, ours), (second, others)) if size)
+        if not self._rows_tell:
+            return (
+                "Intervals (95%) are corrected for rows that folds share, and for their number (Bonferroni)."
+            )
         return (
-            f"Intervals hold at 95% for {groups} (Bonferroni); they are corrected for training rows that "
-            "folds share."
+            "Intervals (95%) are of the difference that new rows will show: predictions of the same rows are "
+            "compared, and drawn towards what 25 other tables showed. prob.: that it is better than nothing."
+        )
+
+    @property
+    def _rows_tell(self) -> bool:
+        """Whether intervals of the verdict's metric come from rows, not from means of folds."""
+        evidence = self._comparison.evidence
+        names = [each for each in self._comparison.strategies if each != Baseline.NOTHING]
+        return evidence is not None and any(
+            evidence.rows.error(each, self.scoring, Baseline.NOTHING) is not None for each in names
         )
 
     def _troubles(self) -> list[str]:
@@ -314,7 +345,9 @@ class Assessment:
         table = self.table.rename(columns=lambda name: name.replace("_", " "))
         columns = [str(name) for name in table.columns]
         decided, rest = columns[:6], columns[6:]
-        moved_too: list[str] = [name for name in rest if name in ("score", "difference", "low", "high")]
+        moved_too: list[str] = [
+            name for name in rest if name in ("score", "difference", "low", "high", "probability")
+        ]
         rest = [name for name in rest if name not in moved_too]
         sections.insert(1, Table("Ranking and decisions", table[decided + moved_too], note=_TABLE_NOTE))
         sections.insert(2, Table("Probabilities and cost", table[rest], note=_COST_NOTE))
@@ -323,8 +356,8 @@ class Assessment:
 
 
 _CHART_NOTE = (
-    "Dot: mean over the test folds. Line: interval of the mean (Nadeau and Bengio 2003), the same as in the "
-    "sentence above and in the table. Right of the middle line is better."
+    "Dot: the difference to expect. Line: its interval, the same as in the sentence above and in the table. "
+    "Right of the middle line is better."
 )
 _TABLE_NOTE = (
     "Means over test folds. f1: of the minority class. tuned: at a threshold chosen on the test rows of the "

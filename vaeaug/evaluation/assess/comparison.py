@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import RepeatedStratifiedKFold
+from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold
 from sklearn.utils.validation import check_consistent_length
 
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment, Experiment
-from vaeaug.evaluation.assess.cross_validation import Fold, Problem, cross_validate
+from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER, OtherClassifiers
+from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_within
+from vaeaug.evaluation.assess.expectation import Evidence, find_family
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.paired import PairedRows
+from vaeaug.evaluation.assess.problem import Fold, Problem
 from vaeaug.evaluation.assess.scorers import about_class
 from vaeaug.evaluation.assess.smote import Smote, smote_is_there
 from vaeaug.evaluation.assess.strategies import (
@@ -32,7 +36,7 @@ from vaeaug.evaluation.assess.strategies import (
 from vaeaug.evaluation.columns import as_array
 from vaeaug.utils.estimators import describe
 from vaeaug.utils.frames import to_pandas
-from vaeaug.utils.random import derive_seed
+from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
 
 __all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios"]
@@ -53,6 +57,9 @@ class Options:
     n_jobs: int | None = None
     random_state: Any = None
     verbose: int | bool = 0
+    groups: Any = None
+    max_seconds: float | None = None
+    announce: Callable[[str], None] | None = None
 
 
 def compare(
@@ -87,7 +94,7 @@ def compare(
     >>> from vaeaug.evaluation.assess.comparison import Options, compare
     >>> X, y = make_classification(n_samples=200, weights=[0.9], random_state=0)
     >>> found = compare(LogisticRegression(), X, y, Smote(), Options(cv=3, n_repeats=1, random_state=0))
-    >>> found.verdict in ("helps", "no evidence of help", "hurts")
+    >>> found.verdict in ("helps", "probably helps", "no evidence of help", "hurts")
     True
     """
     start = perf_counter()
@@ -95,15 +102,17 @@ def compare(
     labels = read_labels(as_column(y), "assess")
     X = check_rows(X)
     check_consistent_length(X, labels)
+    check_number("max_seconds", options.max_seconds, low=0, open_low=True, also=(None,))
     seed = derive_seed(options.random_state)
-    folds = _split(X, labels, options, seed)
+    groups = _read_groups(options.groups, len(labels))
+    folds = _split(X, labels, groups, options, seed)
     classes, counts = np.unique(labels, return_counts=True)
     minority = _find_minority(classes, counts, options.pos_label)
     metric, scorer = _find_metric(options.scoring, classes, minority)
     handed = [Resampled(name, each) for name, each in _name_samplers(sampler).items()]
-    baselines, skipped = _list_baselines(estimator, choose_ratios(options.ratios, labels))
+    baselines, skipped = _list_baselines(estimator, X, choose_ratios(options.ratios, labels))
     strategies = [*baselines, *([own] if own else []), *handed]
-    nothing, *names = [name for each in strategies for name in each.names]
+    nothing, *names = [name for each in strategies for name in (*each.names, *each.members)]
     if len({nothing, *names}) <= len(names):
         raise InputError(
             f"assess: strategies must have different names, got {[nothing, *names]}; rename the samplers."
@@ -112,21 +121,36 @@ def compare(
     if not subjects:
         raise InputError("assess: hand in a sampler; there is nothing to judge.")
     problem = Problem(estimator, X, labels, classes, minority, scorer)
-    verbose = bool(options.verbose)
-    outcomes = cross_validate(problem, strategies, folds, seed=seed, n_jobs=options.n_jobs, verbose=verbose)
-    facts = _describe_run(problem, counts, folds, seed, metric)
+    limits = Limits(options.n_jobs, options.max_seconds, bool(options.verbose), options.announce)
+    outcomes, stopped = cross_validate_within(problem, strategies, folds, seed, limits)
+    done = {outcome.fold for outcome in outcomes}
+    finished = [fold for fold in folds if fold.number in done]
+    facts = _describe_run(problem, counts, finished, seed, metric)
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
+    if stopped:
+        facts["Stopped"] = stopped
+    kinds = {name: each.kind(name, labels) for each in strategies for name in each.names}
+    kinds[Baseline.TUNED_THRESHOLD.value] = Baseline.TUNED_THRESHOLD.value
+    bare = replace(problem, estimator=None, X=None, scorer=None)
+    rare = float(np.mean([(labels[fold.train] == classes[minority]).sum() for fold in finished]))
     return Assessment(
         Experiment(
             outcomes,
-            {fold.number: labels[fold.test] == classes[minority] for fold in folds},
+            {fold.number: labels[fold.test] == classes[minority] for fold in finished},
             strategies=[nothing, Baseline.TUNED_THRESHOLD.value, *names],
             subjects=[name for each in subjects for name in each.names],
             metric=metric,
-            test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in folds])),
+            test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in finished])),
             names=(" or ".join(each.name for each in subjects), describe(estimator)),
             skipped=skipped,
             facts=facts,
+            evidence=Evidence(
+                PairedRows(bare, outcomes, finished, seed, groups),
+                kinds,
+                find_family(describe(estimator)),
+                rare,
+            ),
+            stopped=stopped,
         )
     )
 
@@ -201,13 +225,28 @@ def check_rows(X: Any) -> Any:
     return rows
 
 
-def _split(X: Any, labels: np.ndarray, options: Options, seed: int) -> list[Fold]:
+def _read_groups(groups: Any, rows: int) -> np.ndarray | None:
+    """Return the number of the group of each row (n,)."""
+    if groups is None:
+        return None
+    values = np.asarray(to_pandas(groups))
+    if values.shape != (rows,):
+        raise InputError(f"assess: groups must hold one value per row ({rows}), got shape {values.shape}.")
+    if pd.isna(values).any():
+        raise InputError(
+            f"assess: groups must name the group of every row; {int(pd.isna(values).sum())} are missing. "
+            "Give such rows groups of their own, or drop them."
+        )
+    return np.unique(values.astype(str), return_inverse=True)[1]
+
+
+def _split(X: Any, labels: np.ndarray, groups: np.ndarray | None, options: Options, seed: int) -> list[Fold]:
     cv, n_repeats = options.cv, options.n_repeats
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise InputError(f"assess: y must hold two classes or more, got {len(classes)}: {classes.tolist()}.")
     if hasattr(cv, "split"):
-        splits = list(cv.split(X, labels))
+        splits = list(cv.split(X, labels, groups))
     elif isinstance(cv, Integral) and not isinstance(cv, bool):
         check_number("cv", cv, low=2, integer=True)
         smallest = classes.tolist()[counts.argmin()]
@@ -225,8 +264,7 @@ def _split(X: Any, labels: np.ndarray, options: Options, seed: int) -> list[Fold
         if n_repeats == "auto":  # few rows make noisy folds, and cost little
             repeats = 3 if len(labels) <= 500 else 2 if len(labels) <= 1_000 else 1
         check_number("n_repeats", repeats, low=1, integer=True, also=["auto"])
-        splitter = RepeatedStratifiedKFold(n_splits=int(cv), n_repeats=int(repeats), random_state=seed)
-        splits = list(splitter.split(np.zeros(len(labels)), labels))
+        splits = _repeat_folds(labels, groups, int(cv), int(repeats), seed)
     else:
         splits = [(np.asarray(a), np.asarray(b)) for a, b in cv]
     if len(splits) < 2:
@@ -235,10 +273,36 @@ def _split(X: Any, labels: np.ndarray, options: Options, seed: int) -> list[Fold
         lost = np.setdiff1d(classes, labels[train])
         if len(lost) or not len(test):
             what = f"no row of class {lost.tolist()[0]!r} to train on" if len(lost) else "no row to test on"
-            raise InputError(f"assess: a split of cv has {what}; use stratified splits.")
+            way = (
+                "use stratified splits" if groups is None else "use fewer folds, or larger classes of groups"
+            )
+            raise InputError(f"assess: a split of cv has {what}; {way}.")
         if np.intersect1d(train, test).size:
             raise InputError("assess: a split of cv trains on rows it tests on; use disjoint ones.")
+        if groups is not None and np.intersect1d(groups[train], groups[test]).size:
+            raise InputError(
+                "assess: a split of cv has rows of one group on both sides; use a splitter that keeps groups "
+                "together, such as StratifiedGroupKFold, or an integer."
+            )
     return [Fold(i, np.asarray(train), np.asarray(test)) for i, (train, test) in enumerate(splits)]
+
+
+def _repeat_folds(
+    labels: np.ndarray, groups: np.ndarray | None, folds: int, repeats: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return stratified folds, as often as wanted; those of groups keep each of them together."""
+    rows = np.zeros(len(labels))
+    if groups is None:
+        splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+        return list(splitter.split(rows, labels))
+    if (found := len(np.unique(groups))) < folds:
+        raise InputError(f"assess: {found} group(s) cannot be shared among {folds} folds; set cv to fewer.")
+    splits = []
+    for repeat in range(repeats):
+        state = hash_seed(seed, repeat)
+        grouped = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=state)
+        splits += list(grouped.split(rows, labels, groups))
+    return splits
 
 
 def _find_minority(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> int:
@@ -294,7 +358,7 @@ def _name_samplers(sampler: Any) -> dict[str, Any]:
     return named
 
 
-def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Strategy], dict[str, str]]:
+def _list_baselines(estimator: Any, X: Any, ratios: Sequence[float]) -> tuple[list[Strategy], dict[str, str]]:
     """Return the strategies that are always tried, and those that cannot be, with the reason."""
     skipped: dict[str, str] = {}
     strategies: list[Strategy] = [NoResampling()]
@@ -308,6 +372,11 @@ def _list_baselines(estimator: Any, ratios: Sequence[float]) -> tuple[list[Strat
         strategies.append(Resampled(Baseline.SMOTE, Smote(), ratios))
     else:
         skipped[Baseline.SMOTE.value] = "imbalanced-learn is not installed"
+    obstacle = OtherClassifiers.obstacle(X)
+    if obstacle is None:
+        strategies.append(OtherClassifiers(X))
+    else:
+        skipped |= dict.fromkeys([*OTHER_CLASSIFIERS, TOGETHER], obstacle)
     return strategies, skipped
 
 

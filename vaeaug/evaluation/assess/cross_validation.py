@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, ClassifierMixin
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
-from sklearn.utils.metaestimators import available_if
 
 from vaeaug.evaluation.assess.metrics import (
+    Predictions,
     Thresholds,
-    apply_thresholds,
     best_thresholds,
-    decide_classes,
     measure,
-    measure_decisions,
 )
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.strategies import (
     Baseline,
     Strategy,
@@ -29,102 +28,43 @@ from vaeaug.evaluation.assess.strategies import (
     explain_failure,
     train,
 )
+from vaeaug.evaluation.assess.tuning import Replayed, tune, tune_across_folds
 from vaeaug.utils.memory import RecentResults
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
+from vaeaug.utils.signals import pass_interrupts
+from vaeaug.utils.wording import describe_seconds
 
-__all__ = ["Fold", "Outcome", "Problem", "cross_validate"]
+__all__ = ["Limits", "cross_validate", "cross_validate_within"]
 
-_FOLD, _INNER = 41, 42
+_INNER = 42
 _FEW_ROWS = 2_000
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What is to be judged: a classifier, rows, labels, and the class that counts.
+class Limits:
+    """How a cross-validation goes about its folds.
 
     Parameters
     ----------
-    estimator : classifier
-    X : rows
-    y : ndarray (n,)
-        Labels.
-    classes : ndarray (k,)
-        Sorted labels.
-    minority : int
-        Number of the class that F1 and thresholds are about.
-    scorer : callable, optional
-        ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
-    tune_thresholds : bool
-        Whether decision thresholds are chosen: on the test rows of the other folds, or, of a single fold, on
-        rows held out inside its training rows.
-    caller : str
-        Named in errors.
+    n_jobs : int or None
+        Folds tried at the same time, as joblib takes it.
+    max_seconds : float or None
+        No fold is begun that would end later, judged by those before; one is tried in any case.
+    verbose : bool
+        Whether to show a progress bar.
+    announce : callable, optional
+        Is told in a sentence about how long all will take, when the first fold is done.
     """
 
-    estimator: Any
-    X: Any
-    y: np.ndarray
-    classes: np.ndarray
-    minority: int
-    scorer: Callable[..., float] | None = None
-    tune_thresholds: bool = True
-    caller: str = "assess"
-
-    def codes(self, rows: np.ndarray) -> np.ndarray:
-        """Return labels of rows as numbers."""
-        return np.searchsorted(self.classes, self.y[rows])
+    n_jobs: Any = None
+    max_seconds: float | None = None
+    verbose: bool = False
+    announce: Callable[[str], None] | None = None
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Positions of the rows to train on and to test on, and a seed where the number does not give one."""
-
-    number: int
-    train: np.ndarray
-    test: np.ndarray
-    seed: int | None = None
-
-    def derive_seed(self, seed: int) -> int:
-        """Return the seed of this fold."""
-        if self.seed is not None:
-            return self.seed
-        return int(numpy_generator(seed, _FOLD, self.number).integers(2**31 - 1))
-
-
-@dataclass
-class Outcome:
-    """Scores and predictions of one strategy in one fold.
-
-    Parameters
-    ----------
-    strategy : str
-    fold : int
-    scores : dict of str to float
-        By metric; empty if it failed.
-    seconds : float
-        Making rows, fitting and predicting, the shared work counted in full.
-    minority : ndarray (n_test,) or None
-        Probability given to the minority class.
-    probabilities : ndarray (n_test, k) or None
-        Of all classes.
-    error : str
-        Why it failed; empty if it did not.
-    ranks : ndarray (n_test, k) or None
-        By which rows are ranked for each class: probabilities, or decision values.
-    decisions : dict of str to ndarray (n_test,)
-        Numbers of the classes decided for, by the metrics of decisions.
-    """
-
-    strategy: str
-    fold: int
-    scores: dict[str, float] = field(default_factory=dict)
-    seconds: float = np.nan
-    minority: np.ndarray | None = None
-    error: str = ""
-    probabilities: np.ndarray | None = None
-    ranks: np.ndarray | None = None
-    decisions: dict[str, np.ndarray] = field(default_factory=dict)
+#: Seconds from which on a user wants to know beforehand.
+_LONG = 10.0
 
 
 def cross_validate(
@@ -155,16 +95,87 @@ def cross_validate(
     list of Outcome
         By fold, then by strategy.
     """
+    outcomes, stopped = cross_validate_within(
+        problem, strategies, folds, seed, Limits(n_jobs, verbose=verbose)
+    )
+    if stopped:
+        raise KeyboardInterrupt
+    return outcomes
+
+
+def cross_validate_within(
+    problem: Problem, strategies: Sequence[Strategy], folds: Sequence[Fold], seed: int, limits: Limits
+) -> tuple[list[Outcome], str]:
+    """Try every strategy in as many folds as there is time for, or until Ctrl-C.
+
+    Returns
+    -------
+    list of Outcome
+        Those of whole folds.
+    str
+        Why not every fold was tried, in a sentence; empty if all were.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If there is no fold to tell of.
+    """
     several = len(folds) > 1
     each = replace(problem, tune_thresholds=problem.tune_thresholds and not several)
     work = (delayed(_try_fold)(each, strategies, fold, fold.derive_seed(seed)) for fold in folds)
-    parts: Iterable[list[Outcome]] = Parallel(n_jobs=n_jobs, return_as="generator")(work)
-    if verbose:
-        from tqdm.auto import tqdm
+    parts: Any = Parallel(n_jobs=limits.n_jobs, return_as="generator")(work)
+    outcomes: list[Outcome] = []
+    done, stopped, began = 0, "", perf_counter()
+    with _show_progress(limits.verbose, len(folds)) as advance:
+        try:
+            for part in parts:
+                outcomes += part
+                done += 1
+                advance()
+                spent = perf_counter() - began
+                if done == 1 and limits.announce is not None:
+                    _announce(spent, len(folds), limits)
+                late = limits.max_seconds is not None and spent * (done + 1) / done > limits.max_seconds
+                if late and done < len(folds):
+                    stopped = (
+                        f"Stopped after {done} of {len(folds)} folds by max_seconds={limits.max_seconds:g}; "
+                        f"all would take about {describe_seconds(spent * len(folds) / done)}."
+                    )
+                    break
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            stopped = f"Interrupted after {done} of {len(folds)} folds."
+        finally:
+            parts.close()
+    finished = folds[:done]
+    if several and problem.tune_thresholds:
+        outcomes = tune_across_folds(problem, outcomes, finished)
+    return outcomes, stopped
 
-        parts = tqdm(parts, total=len(folds), desc="folds", unit="fold")
-    outcomes = [outcome for part in parts for outcome in part]
-    return _tune_across_folds(problem, outcomes, folds) if several and problem.tune_thresholds else outcomes
+
+def _announce(spent: float, folds: int, limits: Limits) -> None:
+    """Say how long all folds will take, if that is long."""
+    jobs = effective_n_jobs(limits.n_jobs)
+    whole = spent * -(-folds // jobs)
+    bounded = limits.max_seconds is not None and limits.max_seconds < whole
+    if whole >= _LONG and limits.announce is not None and not bounded:
+        limits.announce(
+            f"{folds} folds will take about {describe_seconds(whole)}; max_seconds bounds the time, fewer "
+            "folds or ratios shorten it"
+        )
+
+
+@contextmanager
+def _show_progress(verbose: bool, folds: int) -> Iterator[Callable[[], object]]:
+    """Yield what moves a progress bar on, if one is wanted."""
+    if not verbose:
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=folds, desc="folds", unit="fold") as bar:
+        yield lambda: bar.update(1)
 
 
 def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
@@ -177,7 +188,8 @@ def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed
     found = []
     for strategy in strategies:
         try:
-            trainings = strategy.trainings(X, y, seed)
+            with pass_interrupts():
+                trainings = strategy.trainings(X, y, seed)
         except Exception as error:
             if strategy.is_reference:
                 raise
@@ -191,7 +203,34 @@ def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed
                 if strategy.is_reference:
                     raise
                 found.append(Outcome(name, fold.number, error=_describe_error(error)))
+        found += _join_votes(problem, strategy, fold, found)
     return found
+
+
+def _join_votes(
+    problem: Problem, strategy: Strategy, fold: Fold, outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """Return outcomes of the mean probabilities of several strategies, where all of them have some."""
+    ready = {each.strategy: each for each in outcomes if each.probabilities is not None}
+    joined = []
+    for name, members in strategy.members.items():
+        votes = [ready[each].probabilities for each in members if each in ready]
+        if len(votes) == len(members):
+            p = np.mean(np.asarray(votes), axis=0)
+            labels = p.argmax(axis=1)
+            scores = measure(problem.codes(fold.test), Predictions(labels, p, p), problem.minority, None)
+            outcome = Outcome(name, fold.number, scores, sum(ready[each].seconds for each in members))
+            outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
+            outcome.decisions = {"balanced_accuracy": labels, "f1": labels}
+            if problem.scorer is not None:
+                replayed = Replayed(problem.classes, outcome, None)
+                X_test = select_rows(problem.X, fold.test)
+                with _silence_scorers():
+                    scores["score"] = float(problem.scorer(replayed, X_test, problem.y[fold.test]))
+            joined.append(outcome)
+        else:
+            joined.append(Outcome(name, fold.number, error="one of them failed"))
+    return joined
 
 
 def _describe_error(error: Exception) -> str:
@@ -251,6 +290,14 @@ def _reuse(training: Training, X: Any, y: np.ndarray, rows: int) -> Training:
     )
 
 
+@contextmanager
+def _silence_scorers() -> Iterator[None]:
+    """Drop what scorers say of predictions without any positive, for classifiers that no user chose."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        yield
+
+
 def _judge(
     problem: Problem,
     name: str,
@@ -274,100 +321,13 @@ def _judge(
     p = predictions.probabilities
     minority = None if p is None else p[:, problem.minority]
     if problem.scorer is not None:
-        scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
+        with nullcontext() if training.estimator is None else _silence_scorers():
+            scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
     decisions = {"balanced_accuracy": predictions.labels, "f1": predictions.labels}
     outcome = Outcome(
         name, fold.number, scores, seconds, minority, "", p, ranks=predictions.scores, decisions=decisions
     )
-    return _tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
-
-
-def _tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequence[Fold]) -> list[Outcome]:
-    """Choose the thresholds of each fold on the test rows of all others, and add what they decide.
-
-    A threshold is one number chosen from many rows, none of which is a test row of the fold. The classifiers
-    that scored these rows have been trained without them, though with rows of the fold.
-    """
-    by_number = {fold.number: fold for fold in folds}
-    by_strategy: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        if not outcome.error:
-            by_strategy.setdefault(outcome.strategy, []).append(outcome)
-    tuned = []
-    for outcome in outcomes:
-        if outcome.error:
-            tuned.append(outcome)
-            continue
-        fold = by_number[outcome.fold]
-        truths, ranks = [], []
-        for other in by_strategy[outcome.strategy]:
-            rows = by_number[other.fold].test
-            new = ~np.isin(rows, fold.test)
-            if other.ranks is not None and new.any():
-                truths.append(problem.codes(rows[new]))
-                ranks.append(other.ranks[new])
-        thresholds = None
-        if truths:
-            thresholds = best_thresholds(np.concatenate(truths), np.concatenate(ranks), problem.minority)
-        tuned += _tune(problem, outcome, thresholds, fold)
-    return tuned
-
-
-def _tune(problem: Problem, outcome: Outcome, thresholds: Thresholds | None, fold: Fold) -> list[Outcome]:
-    """Add what thresholds decide; of plain training, that is a strategy of its own."""
-    is_plain = outcome.strategy == Baseline.NOTHING
-    name = Baseline.TUNED_THRESHOLD.value
-    if thresholds is None or outcome.ranks is None:
-        missing = Outcome(name, fold.number, error="too few rows to choose a threshold on")
-        return [outcome, missing] if is_plain else [outcome]
-    truth = problem.codes(fold.test)
-    moved = apply_thresholds(outcome.ranks, problem.minority, thresholds)
-    scores = outcome.scores | measure_decisions(truth, moved, problem.minority)
-    outcome = replace(outcome, scores=scores, decisions=outcome.decisions | moved)
-    if not is_plain:
-        return [outcome]
-    decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()} | moved
-    scores = scores | measure_decisions(truth, decisions, problem.minority)
-    if problem.scorer is not None:
-        replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
-        scores["score"] = float(
-            problem.scorer(replayed, select_rows(problem.X, fold.test), problem.y[fold.test])
-        )
-    return [outcome, replace(outcome, strategy=name, scores=scores, decisions=decisions)]
-
-
-class Replayed(ClassifierMixin, BaseEstimator):
-    """What a classifier said about the test rows of a fold, decided at another threshold."""
-
-    def __init__(self, classes: np.ndarray, outcome: Outcome, cut: tuple[int, float]) -> None:
-        self.classes = classes
-        self.outcome = outcome
-        self.cut = cut
-        self.classes_ = classes
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def fit(self, X: Any, y: Any) -> Replayed:
-        """Return itself; scorers only ask whether there is such a method."""
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return labels of the test rows."""
-        return self.classes_[decide_classes(self._ranks, *self.cut)]
-
-    @available_if(lambda self: self.outcome.probabilities is not None)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return probabilities of the test rows."""
-        return np.asarray(self.outcome.probabilities)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return decision values of the test rows."""
-        return self._ranks[:, 1] - self._ranks[:, 0] if self._ranks.shape[1] == 2 else self._ranks
-
-    @property
-    def _ranks(self) -> np.ndarray:
-        return np.asarray(self.outcome.ranks)
+    return tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
 
 
 def _choose_thresholds(

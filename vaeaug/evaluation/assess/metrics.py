@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 __all__ = [
+    "LEAST_PROBABILITY",
     "METRICS",
     "Metric",
     "Predictions",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 #: Probabilities are kept this far off 0 and 1 where a logarithm is taken of them.
-_EDGE = 1e-4
+LEAST_PROBABILITY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def measure(
     if predictions.probabilities is not None:
         p = predictions.probabilities
         own = p[np.arange(len(truth)), truth]
-        found["log_loss"] = float(-np.log(np.clip(own, _EDGE, 1)).mean())
+        found["log_loss"] = float(-np.log(np.clip(own, LEAST_PROBABILITY, 1)).mean())
         squares = ((p - np.eye(count)[truth]) ** 2).sum(axis=1)
         found["brier"] = float(squares.mean()) / (2 if count == 2 else 1)
     return found
@@ -215,7 +216,7 @@ def calibration_slope(minority: np.ndarray, probability: np.ndarray) -> float:
     >>> round(calibration_slope(truth, 1 / (1 + np.exp(-2 * odds))), 1)
     0.5
     """
-    p = np.clip(np.asarray(probability, dtype=np.float64), _EDGE, 1 - _EDGE)
+    p = np.clip(np.asarray(probability, dtype=np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     x = np.log(p / (1 - p))
     y = np.asarray(minority, dtype=np.float64)
     if y.min() == y.max() or np.ptp(x) == 0:

@@ -65,6 +65,8 @@ class Training:
         Whether every class is to weigh the same.
     seconds : float
         What making it took.
+    estimator : classifier, optional
+        Trained instead of the one in question.
     """
 
     X: Any
@@ -72,6 +74,7 @@ class Training:
     added: int | None = 0
     balanced: bool = False
     seconds: float = 0.0
+    estimator: Any = None
 
 
 class Strategy(ABC):
@@ -85,15 +88,22 @@ class Strategy(ABC):
         Whether the others are compared with it.
     reusable : bool
         Whether its new rows may serve, unchanged, on any part of the rows they were made from.
+    members : mapping of str to sequence of str
+        Strategies that are the mean vote of others.
     """
 
     names: Sequence[str]
     is_reference: bool = False
     reusable: bool = False
+    members: Mapping[str, Sequence[str]] = {}
 
     @abstractmethod
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return what to train on, by name; only the rows given may be used."""
+
+    def kind(self, name: str, y: np.ndarray) -> str | None:
+        """Return what tables of the benchmark call the strategy of a name; None if nothing is expected."""
+        return None
 
     def remember(self, memory: Any) -> Strategy:
         """Return a strategy that keeps what it fits in a memory, if it can."""
@@ -120,6 +130,10 @@ class ClassWeights(Strategy):
         """Return the rows, to be weighted."""
         return {self.names[0]: Training(X, y, balanced=True)}
 
+    def kind(self, name: str, y: np.ndarray) -> str | None:
+        """Return the name itself."""
+        return name
+
     @staticmethod
     def obstacle(estimator: Any) -> str | None:
         """Say why an estimator cannot be weighted; None if it can."""
@@ -140,6 +154,10 @@ class Duplicates(Strategy):
     def __init__(self, ratios: Sequence[float]) -> None:
         self.ratios = tuple(ratios)
         self.names = [ratio_name(Baseline.DUPLICATES, ratio) for ratio in self.ratios]
+
+    def kind(self, name: str, y: np.ndarray) -> str | None:
+        """Return the name without the ratio."""
+        return Baseline.DUPLICATES.value
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows followed by copies."""
@@ -177,6 +195,20 @@ class Resampled(Strategy):
         self.ratios = None if ratios is None else tuple(ratios)
         self.names = [name] if ratios is None else [ratio_name(name, ratio) for ratio in ratios]
         self.reusable = reusable
+
+    def kind(self, name: str, y: np.ndarray) -> str | None:
+        """Return which sampler of the benchmark this one is; of ``VAEOverSampler`` also how far it fills."""
+        kind = type(self.sampler).__name__
+        if "smote" in kind.lower():
+            return Baseline.SMOTE.value
+        if kind == "RandomOverSampler":
+            return Baseline.DUPLICATES.value
+        if not any(each.__name__ == "VAEOverSampler" for each in type(self.sampler).__mro__):
+            return "other"
+        counts = _counts(y).values()
+        start, ratios = min(counts) / max(counts), dict(zip(self.names, self.ratios or (), strict=False))
+        way = 1.0 if start == 1 else 1 - np.log(ratios.get(name, 1.0)) / np.log(start)
+        return f"VAEOverSampler {'1/3' if way < 0.5 else '2/3' if way < 5 / 6 else '1'}"
 
     def remember(self, memory: Any) -> Resampled:
         """Return the same with a sampler that shares fits with others through a memory, if it can."""
@@ -262,7 +294,7 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
     -------
     Trained
     """
-    model = clone_with_seed(estimator, seed)
+    model = clone_with_seed(estimator if training.estimator is None else training.estimator, seed)
     counts = np.array([(training.y == label).sum() for label in classes], dtype=np.float64)
     fit_with: dict[str, Any] = {}
     if training.balanced:

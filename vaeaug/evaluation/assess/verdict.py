@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER
+from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import Baseline
@@ -17,6 +19,8 @@ __all__ = ["DECISIONS", "LEVEL", "Answer", "Comparison", "Verdict", "judge"]
 
 #: Name of the index of all tables of scores, which 0.1 published.
 LEVEL = "arm"
+#: From this probability on something "probably" helps.
+PROBABLE = 0.8
 #: Metrics that a decision threshold can move.
 DECISIONS = ("balanced_accuracy", "f1", "score")
 
@@ -25,6 +29,7 @@ class Answer(StrEnum):
     """Whether a sampler helps."""
 
     HELPS = "helps"
+    PROBABLY = "probably helps"
     NO_EVIDENCE = "no evidence of help"
     HURTS = "hurts"
 
@@ -44,12 +49,16 @@ class Comparison:
     subjects : sequence of str
         The strategies in question. Since the best of them is looked for, their intervals hold together
         (Bonferroni), and so do those of all others: one interval for each strategy, wherever it is shown.
+    evidence : Evidence, optional
+        Predictions of rows and what other tables showed: intervals then come from these. What is
+        expected is drawn towards other tables, by which the best of several is judged fairly.
     """
 
     scores: pd.DataFrame
     test_share: float
     level: float = 0.95
     subjects: Sequence[str] = ()
+    evidence: Evidence | None = None
 
     @property
     def strategies(self) -> list[str]:
@@ -73,6 +82,12 @@ class Comparison:
         moved = self._folds(strategy, metric) - self._folds(than, metric)
         if np.isnan(moved).all():
             return None
+        if self.evidence is not None and not np.isnan(moved).any():
+            found = self.evidence.judge(
+                strategy, metric, float(moved.mean()), than=than, plain=Baseline.NOTHING, level=self.level
+            )
+            if found is not None:
+                return found
         comparisons = self.comparisons(strategy) if than == Baseline.NOTHING else 1
         return estimate_difference(moved, self.test_share, level=self.level, comparisons=comparisons)
 
@@ -83,7 +98,9 @@ class Comparison:
             return Difference(np.nan, np.nan, np.nan, np.nan, np.nan)
         if metric.up:
             return found
-        return Difference(-found.mean, -found.high, -found.low, found.p, found.error)
+        return Difference(
+            -found.mean, -found.high, -found.low, found.p, found.error, 1 - found.probability, -found.measured
+        )
 
 
 @dataclass(frozen=True)
@@ -99,19 +116,23 @@ class Verdict:
         What to use.
     subject : str or None
         The strategy that it is about; None if none of them ran.
+    probability : float
+        That it helps; NaN where nothing is known.
     """
 
     answer: Answer
     sentence: str
     advice: str
     subject: str | None
+    probability: float = np.nan
 
 
 def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) -> Verdict:
     """Say whether the best of some strategies helps, and what to use instead.
 
-    The best is the one with the largest mean. If its interval lies above 0 it helps, if below 0 it
-    hurts, and otherwise there is no evidence.
+    The best is the one with the largest gain. If its interval lies above 0 it helps, if below 0 it
+    hurts. Otherwise it probably helps if the probability that it does is 80 % or more; else there is no
+    evidence.
 
     Parameters
     ----------
@@ -131,17 +152,21 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     best = max(tried, key=lambda each: _rank(comparison, each, metric))
     gain = comparison.gain(best, metric)
     answer = Answer.HELPS if gain.low > 0 else Answer.HURTS if gain.high < 0 else Answer.NO_EVIDENCE
+    if answer == Answer.NO_EVIDENCE and gain.probability >= PROBABLE:
+        answer = Answer.PROBABLY
     change = _change(comparison, best, metric, gain)
     best_of = f"{best}, the best of {len(tried)} ratios," if len(tried) > 1 else best
     sentence = {
         Answer.HELPS: f"{best} helps {estimator} here: {change}.",
+        Answer.PROBABLY: f"{best} probably helps {estimator} here: {change}.",
         Answer.HURTS: f"{best_of} hurts {estimator} here: {change}.",
         Answer.NO_EVIDENCE: f"There is no evidence that {name} helps {estimator} here: "
         f"with {best}, {change}.",
     }[answer]
-    helps = answer == Answer.HELPS
+    helps = answer in (Answer.HELPS, Answer.PROBABLY)
     advice = _alternative(comparison, best, metric) if helps else _instead(comparison, metric)
-    return Verdict(answer, sentence, f"{advice} {_decisions(comparison, best, metric)}".rstrip(), best)
+    remarks = [advice, _compare_classifiers(comparison, best, metric), _decisions(comparison, best, metric)]
+    return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability)
 
 
 def _rank(comparison: Comparison, strategy: str, metric: Metric) -> float:
@@ -155,15 +180,28 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
     sign = 1 if metric.up else -1
     ends = sorted((sign * gain.low, sign * gain.high))
     verb = "rises" if after > before else "falls" if after < before else "stays"
+    interval = f"{comparison.level:.0%} interval {ends[0]:+.3f} to {ends[1]:+.3f}"
+    if comparison.evidence is None or np.isnan(gain.probability):
+        return (
+            f"{metric.title} {verb} from {before:.3f} to {after:.3f} (difference {after - before:+.3f}, "
+            f"{interval})"
+        )
     return (
-        f"{metric.title} {verb} from {before:.3f} to {after:.3f} (difference {after - before:+.3f}, "
-        f"{comparison.level:.0%} interval {ends[0]:+.3f} to {ends[1]:+.3f})"
+        f"{metric.title} {verb} from {before:.3f} to {after:.3f}; on new rows expect {sign * gain.mean:+.3f} "
+        f"({interval}), a gain with a probability of {_say_share(gain.probability)}"
     )
+
+
+def _say_share(probability: float) -> str:
+    """Return a probability as text that is never certain."""
+    if probability >= 0.995:
+        return "over 99 %"
+    return "below 1 %" if probability < 0.005 else f"{100 * probability:.0f} %"
 
 
 def _list_alternatives(comparison: Comparison, metric: Metric) -> list[str]:
     """Return the strategies that one might use instead and that can move the metric, cheap ones first."""
-    left_out = {*comparison.subjects, Baseline.NOTHING}
+    left_out = {*comparison.subjects, Baseline.NOTHING, *OTHER_CLASSIFIERS, TOGETHER}
     if metric.name not in DECISIONS:
         left_out.add(Baseline.TUNED_THRESHOLD)
     return [each for each in comparison.strategies if each not in left_out]
@@ -187,6 +225,22 @@ def _alternative(comparison: Comparison, best: str, metric: Metric) -> str:
     return (
         f"Nothing simpler does as well; the next best is {second} with "
         f"{comparison.mean(second, metric.name):.3f}. Use {best}."
+    )
+
+
+def _compare_classifiers(comparison: Comparison, best: str, metric: Metric) -> str:
+    """Say what a better classifier brings, if one probably does."""
+    others = [each for each in (*OTHER_CLASSIFIERS, TOGETHER) if each in comparison.strategies]
+    gains = {each: comparison.gain(each, metric) for each in others}
+    better = [each for each, gain in gains.items() if gain.mean > 0 and gain.probability >= PROBABLE]
+    if not better:
+        return ""
+    first = max(better, key=lambda each: gains[each].mean)
+    sign, ours = 1 if metric.up else -1, comparison.gain(best, metric).mean
+    verb = "brings" if first in ("random forest", "logistic regression") else "bring"
+    return (
+        f"Rows bring {sign * ours:+.3f}; {first}, on the rows as they are, {verb} "
+        f"{sign * gains[first].mean:+.3f} ({_say_share(gains[first].probability)} sure)."
     )
 
 

@@ -1,0 +1,130 @@
+"""What strategies gain on the tables of the imbalance benchmark: the prior of assess, as a file.
+
+``python benchmarks/_gain_prior.py`` writes vaeaug/evaluation/assess/gains.json from results/imbalance.jsonl.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RESULTS = Path(__file__).parent / "results" / "imbalance.jsonl"
+TARGET = Path(__file__).parent.parent / "vaeaug" / "evaluation" / "assess" / "gains.json"
+METRICS = (
+    "average_precision",
+    "roc_auc",
+    "balanced_accuracy",
+    "f1",
+    "tuned_balanced_accuracy",
+    "tuned_f1",
+    "log_loss",
+    "brier",
+)
+#: What the package calls the strategies of the benchmark.
+KINDS = {
+    "tuned threshold": "tuned threshold",
+    "class weights": "class weights",
+    "duplicates (ratio 1)": "duplicates",
+    "SMOTE (ratio 1)": "SMOTE",
+    "VAEOverSampler, third of the way": "VAEOverSampler 1/3",
+    "VAEOverSampler, two thirds of the way": "VAEOverSampler 2/3",
+    "VAEOverSampler (ratio 1)": "VAEOverSampler 1",
+}
+LEARNERS = {
+    "logistic regression": "linear",
+    "5-NN": "neighbours",
+    "random forest": "forest",
+    "HistGradientBoosting": "boosting",
+}
+#: Minority rows at which the means are stated.
+CENTRE = 100.0
+#: A spread between tables is at least this share of what the means of cells show.
+_LEAST = 0.5
+
+
+def read_gains(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Return a row for each set, learner, strategy and half: what every metric gained over plain training."""
+    numbers: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in records:
+        if record.get("part") in ("simple", "vaeaug") and "results" in record:
+            rare = record["rows"] / (1 + record["ratio"]) / 2
+            for learner, found in record["results"].items():
+                for name in set(found) & set(KINDS):
+                    if "error" not in found[name] and "error" not in found["nothing"]:
+                        key = record["set"], rare, LEARNERS[learner], KINDS[name]
+                        moved = {m: _subtract(found[name].get(m), found["nothing"].get(m)) for m in METRICS}
+                        numbers[*key, record["repeat"], record["fold"]] = moved
+    names = ["set", "rare", "learner", "kind", "repeat", "fold"]
+    return pd.DataFrame(
+        list(numbers.values()), index=pd.MultiIndex.from_tuples(list(numbers), names=names), dtype=float
+    )
+
+
+def estimate_prior(gains: pd.DataFrame) -> dict[str, Any]:
+    """Return mean, slope by the logarithm of the minority rows, and spread between tables.
+
+    The slope is that of all learners together. The spread is what is left when the noise of the halves, of
+    which each cell has several, is taken away.
+    """
+    found: dict[str, Any] = {}
+    for kind, own in gains.groupby("kind"):
+        for metric in METRICS:
+            cells = own[metric].dropna().groupby(["set", "rare", "learner"]).agg(["mean", "var", "count"])
+            if not cells.empty:
+                found.setdefault(str(kind), {})[metric] = _fit(cells.reset_index())
+    return found
+
+
+def _fit(cells: pd.DataFrame) -> dict[str, list[float]]:
+    x = np.log10(cells["rare"].to_numpy() / CENTRE)
+    learners = sorted(cells["learner"].unique())
+    member = (cells["learner"].to_numpy()[:, None] == np.array(learners)).astype(float)
+    # Values far out are real, and would decide alone: they count as far as three spreads.
+    y = cells["mean"].to_numpy()
+    middle = np.median(y)
+    reach = 3 * 1.4826 * np.median(np.abs(y - middle)) + 1e-6
+    y = np.clip(y, middle - reach, middle + reach)
+    weights, *_ = np.linalg.lstsq(np.column_stack([member, x]), y, rcond=None)
+    left = cells["mean"].to_numpy() - np.column_stack([member, x]) @ weights
+    noise = (cells["var"] / cells["count"]).fillna(0).to_numpy()
+    found = {}
+    for number, name in enumerate(learners):
+        rows = member[:, number] == 1
+        found[name] = [weights[number], weights[-1], _spread(left[rows], noise[rows])]
+    means = np.array([each[0] for each in found.values()])
+    spread = np.sqrt(np.mean([each[2] ** 2 for each in found.values()]) + means.var())
+    found["any"] = [float(means.mean()), weights[-1], float(spread)]
+    return {name: [round(float(value), 5) for value in each] for name, each in found.items()}
+
+
+def _spread(left: np.ndarray, noise: np.ndarray) -> float:
+    whole = float(np.mean(left**2))
+    return float(np.sqrt(max(whole - float(noise.mean()), _LEAST**2 * whole)))
+
+
+def _subtract(after: float | None, before: float | None) -> float:
+    return np.nan if after is None or before is None else after - before
+
+
+def main() -> None:
+    with RESULTS.open(encoding="utf-8") as lines:
+        gains = read_gains(map(json.loads, lines))
+    content = {
+        "source": "benchmarks/results/imbalance.jsonl: halves of "
+        f"{gains.index.unique('set').size} tables with two classes, four classifiers; "
+        "written by benchmarks/_gain_prior.py",
+        "numbers": "mean gain over plain training at 100 minority rows, change for ten times as many, spread",
+        "gains": estimate_prior(gains),
+    }
+    text = json.dumps(content, indent=1)
+    # Three numbers a line.
+    text = re.sub(r"\[\s+([^\[\]]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    TARGET.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

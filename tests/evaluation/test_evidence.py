@@ -1,0 +1,359 @@
+"""Probabilities of a verdict: rows compared with and without, and what other tables showed."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+)
+
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.evaluation.assess import better, cross_validation, expectation
+from vaeaug.evaluation.assess.comparison import Options, compare
+from vaeaug.evaluation.assess.expectation import Evidence, Expectation, combine, find_family, look_up
+from vaeaug.evaluation.assess.metrics import METRICS
+from vaeaug.evaluation.assess.paired import _MEASURES, PairedRows
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
+from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
+from vaeaug.utils.signals import pass_interrupts
+
+QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch):
+    monkeypatch.setattr(better, "_TREES", 5)
+
+
+@pytest.fixture(scope="module")
+def rare():
+    return make_classification(n_samples=150, n_features=4, weights=[0.8], flip_y=0.05, random_state=0)
+
+
+class Doubles(BaseEstimator):
+    """Doubles the rare rows; breaks off in one of its fits."""
+
+    fits = 0
+    ends = 0
+
+    def fit_resample(self, X, y):
+        type(self).fits += 1
+        if type(self).fits == type(self).ends:
+            raise KeyboardInterrupt
+        rows = np.concatenate([np.arange(len(y)), np.flatnonzero(y == 1)])
+        return X[rows], y[rows]
+
+
+@pytest.fixture(autouse=True)
+def never_broken_off():
+    Doubles.fits = Doubles.ends = 0
+
+
+# --- rows --------------------------------------------------------------------------------
+
+
+def make_outcome(name, fold, p):
+    labels = (p >= 0.5).astype(int)
+    both = np.column_stack([1 - p, p])
+    decisions = dict.fromkeys(("balanced_accuracy", "f1", "tuned_balanced_accuracy", "tuned_f1"), labels)
+    return Outcome(name, fold, {}, probabilities=both, ranks=both, decisions=decisions)
+
+
+SCORES = {
+    "average_precision": average_precision_score,
+    "roc_auc": roc_auc_score,
+    "balanced_accuracy": lambda y, p, **w: balanced_accuracy_score(y, p >= 0.5, **w),
+    "f1": lambda y, p, **w: f1_score(y, p >= 0.5, **w),
+    "log_loss": lambda y, p, **w: log_loss(y, np.clip(p, 1e-4, 1 - 1e-4), **w),
+    "brier": brier_score_loss,
+}
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_metrics_of_weighted_rows_are_those_of_scikit_learn(metric):
+    rng = np.random.default_rng(0)
+    y = (rng.random(60) < 0.3).astype(int)
+    p = np.clip(np.round(0.4 * y + 0.6 * rng.random(60), 1), 0.1, 0.9)  # many ties
+    weights = rng.exponential(size=(3, 60))
+    found = _MEASURES[metric](y, make_outcome("a", 0, p), 1, weights)
+    np.testing.assert_allclose(found, [SCORES[metric](y, p, sample_weight=w) for w in weights], rtol=1e-5)
+
+
+def test_every_metric_has_one():
+    assert set(_MEASURES) == set(METRICS)
+
+
+def draw_pair(seed, rows=300, repeats=1):
+    """Two classifiers of one set of rows, the second a little better."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(rows) < 0.25).astype(int)
+    common = rng.normal(size=rows)
+    first, second = (
+        1 / (1 + np.exp(-(gain * y + common + 0.5 * rng.normal(size=rows)))) for gain in (1.0, 1.3)
+    )
+    y, first, second = (np.tile(each, repeats) for each in (y, first, second))
+    fold = Fold(0, np.arange(0), np.arange(len(y)))
+    outcomes = [make_outcome("nothing", 0, first), make_outcome("ours", 0, second)]
+    problem = Problem(None, None, y, np.array([0, 1]), 1)
+    return problem, outcomes, [fold], roc_auc_score(y, second) - roc_auc_score(y, first)
+
+
+def test_the_error_is_what_differences_of_other_rows_spread_by():
+    errors, gains = [], []
+    for seed in range(60):
+        problem, outcomes, folds, gain = draw_pair(seed)
+        errors.append(PairedRows(problem, outcomes, folds, 0).error("ours", "roc_auc", "nothing"))
+        gains.append(gain)
+    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.25)  # a spread of 60 is known to 10 %
+
+
+def test_rows_of_one_group_count_once():
+    problem, outcomes, folds, _ = draw_pair(0, repeats=4)
+    once = PairedRows(*draw_pair(0)[:3], 0).error("ours", "roc_auc", "nothing")
+    groups = np.arange(len(problem.y)) % 300
+    together = PairedRows(problem, outcomes, folds, 0, groups).error("ours", "roc_auc", "nothing")
+    apart = PairedRows(problem, outcomes, folds, 0).error("ours", "roc_auc", "nothing")
+    assert together == pytest.approx(once, rel=1e-4)
+    assert apart == pytest.approx(once / 2, rel=0.15)
+
+
+def test_what_trainings_differ_by_is_added():
+    problem, outcomes, _, _ = draw_pair(0)
+    ranks = {each.strategy: each.ranks[:, 1] for each in outcomes}
+    folds = [Fold(k, np.arange(300)[np.arange(300) % 3 != k], np.arange(k, 300, 3)) for k in range(3)]
+
+    def error(bad_fold):
+        parts = [
+            make_outcome(name, fold.number, p[fold.test] if fold.number or not bad_fold else 1 - p[fold.test])
+            for name, p in ranks.items()
+            for fold in folds
+        ]
+        spoilt = [each for each in parts if not (bad_fold and each.strategy == "nothing" and each.fold == 0)]
+        whole = [*spoilt, *([make_outcome("nothing", 0, ranks["nothing"][folds[0].test])] * bad_fold)]
+        return PairedRows(problem, whole, folds, 0).error("ours", "roc_auc", "nothing")
+
+    assert error(bad_fold=True) > 3 * error(bad_fold=False)
+
+
+def test_scores_of_a_scorer_have_no_rows():
+    assert PairedRows(*draw_pair(0)[:3], 0).error("ours", "score", "nothing") is None
+
+
+# --- what other tables showed ----------------------------------------------------------------
+
+
+def test_a_vague_measurement_is_drawn_towards_what_was_expected():
+    before = Expectation(0.01, 0.02)
+    sure, vague = (combine(0.05, error, before, 0.95) for error in (1e-4, 1.0))
+    assert sure.mean == pytest.approx(0.05, abs=1e-3)
+    assert vague.mean == pytest.approx(0.01, abs=1e-3)
+    assert vague.high - vague.low == pytest.approx(2 * 1.96 * 0.02, rel=1e-2)
+    assert sure.measured == vague.measured == 0.05
+
+
+def test_without_expectation_the_measurement_stands():
+    found = combine(0.02, 0.01, None, 0.95)
+    assert found.mean == 0.02
+    assert found.probability == pytest.approx(0.977, abs=1e-3)
+
+
+def test_no_change_and_no_error_is_no_gain():
+    assert combine(0.0, 0.0, None, 0.95).probability == 0.5
+
+
+def test_gains_of_tables_are_there_for_all_strategies_and_metrics():
+    kinds = [
+        "class weights",
+        "duplicates",
+        "SMOTE",
+        *(f"VAEOverSampler {way}" for way in ("1/3", "2/3", "1")),
+    ]
+    for kind in kinds:
+        for metric in METRICS:
+            for family in ("linear", "boosting", "forest", "neighbours", "any"):
+                found = look_up(kind, metric, family, 100)
+                assert abs(found.mean) < 0.3
+                assert 0 <= found.spread < 0.5
+    assert look_up("VAEOverSampler 1", "score", "linear", 100) is None
+    assert look_up(None, "roc_auc", "linear", 100) is None
+
+
+def test_of_an_unknown_sampler_nothing_is_expected_but_a_spread():
+    found = look_up("other", "average_precision", "boosting", 50)
+    assert found.mean == 0
+    assert 0.01 < found.spread < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("RandomForestClassifier", "forest"),
+        ("XGBClassifier", "boosting"),
+        ("KNeighborsClassifier", "neighbours"),
+    ],
+)
+def test_families(name, family):
+    assert find_family(name) == family
+
+
+# --- verdicts ------------------------------------------------------------------------------------
+
+
+def judged(gain, error, **others):
+    """Judge strategies of a given gain in average precision and standard error."""
+
+    class Rows:
+        def error(self, strategy, metric, than):
+            return error
+
+    names = {
+        "nothing": 0.0,
+        "ours": gain,
+        **{name.replace("_", " "): value for name, value in others.items()},
+    }
+    index = pd.MultiIndex.from_product([list(names), range(2)], names=["arm", "fold"])
+    scores = pd.DataFrame(
+        {"average_precision": np.repeat([0.5 + value for value in names.values()], 2)}, index
+    )
+    evidence = Evidence(Rows(), {"ours": None}, "any", 100.0)
+    found = Comparison(scores, 0.25, subjects=("ours",), evidence=evidence)
+    return judge(found, METRICS["average_precision"], name="Ours", estimator="a tree")
+
+
+@pytest.mark.parametrize(
+    ("gain", "answer"),
+    [(0.03, Answer.HELPS), (0.012, Answer.PROBABLY), (0.005, Answer.NO_EVIDENCE), (-0.03, Answer.HURTS)],
+)
+def test_the_answer_follows_interval_and_probability(gain, answer):
+    found = judged(gain, 0.01)
+    assert found.answer == answer
+    assert (found.probability >= 0.8) == (answer in (Answer.HELPS, Answer.PROBABLY))
+    assert f"{gain:+.3f}" in found.sentence
+
+
+def test_a_better_classifier_is_named_in_one_line():
+    found = judged(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
+    assert "Rows bring +0.030; boosted trees, on the rows as they are, bring +0.090" in found.advice
+    assert "on the rows as they are" not in judged(0.03, 0.01, boosted_trees=-0.02).advice
+
+
+def test_no_classifier_is_taken_for_a_simpler_way():
+    assert "Nothing simpler was there" in judged(0.03, 0.01, boosted_trees=0.09).advice
+
+
+def test_an_assessment_has_a_probability(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
+    moved = found.differences().loc["Doubles"]
+    assert 0 <= found.probability <= 1
+    assert found.probability == moved["probability"] == found.table.loc["Doubles", "probability"]
+    assert moved["low"] < moved["difference"] < moved["high"]
+    means = found.table["average_precision"]
+    assert moved["measured"] == pytest.approx(means["Doubles"] - means["nothing"])
+
+
+def test_losses_that_fall_are_gains(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
+    moved = found.differences("log_loss")
+    assert (moved["probability"] > 0.5).equals(moved["difference"] < 0)
+
+
+# --- groups ------------------------------------------------------------------------------------------
+
+
+def test_groups_stay_on_one_side(rare, monkeypatch):
+    X, y = rare
+    groups = np.repeat(np.arange(50), 3)
+    seen = []
+
+    class Watching(Doubles):
+        def fit_resample(self, X, y):
+            seen.append({int(value) for value in X[:, 4]})
+            return X, y
+
+    with_group = np.column_stack([X, groups])
+    found = compare(LogisticRegression(), with_group, y, Watching(), Options(**QUICK, groups=groups))
+    assert len(seen) == 3
+    assert all(len(part) < 50 for part in seen)
+    assert sum(50 - len(part) for part in seen) == 50  # each group is left out whole, once
+    assert found.table.loc["Watching", "status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("groups", "cv", "says"),
+    [
+        (np.arange(10), 3, r"one value per row \(150\)"),
+        (np.where(np.arange(150) < 3, np.nan, 1), 3, "3 are missing"),
+        (np.arange(150) % 2, 3, r"2 group\(s\) cannot be shared among 3 folds"),
+        (
+            np.zeros(150),
+            [(np.arange(75), np.arange(75, 150)), (np.arange(75, 150), np.arange(75))],
+            "both sides",
+        ),
+    ],
+)
+def test_groups_that_cannot_be_kept_are_refused(rare, groups, cv, says):
+    with pytest.raises(InputError, match=says):
+        compare(LogisticRegression(), *rare, Doubles(), Options(**{**QUICK, "cv": cv}, groups=groups))
+
+
+# --- time --------------------------------------------------------------------------------------------------
+
+
+def test_time_that_is_up_leaves_what_was_measured(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, max_seconds=1e-6))
+    assert "Stopped after 1 of 3 folds" in found.stopped
+    assert "all would take about" in found.summary()
+    assert "Stopped after 1 of 3 folds" in found.to_html()
+    assert found.verdict in ("helps", "probably helps", "no evidence of help", "hurts")
+    assert len(found.scores.xs("Doubles", level="arm")) == 1
+
+
+def test_ctrl_c_leaves_what_was_measured(rare):
+    Doubles.ends = 3
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
+    assert found.stopped == "Interrupted after 2 of 3 folds."
+    assert np.isfinite(found.probability)
+
+
+def test_ctrl_c_in_the_first_fold_is_ctrl_c(rare):
+    Doubles.ends = 1
+    with pytest.raises(KeyboardInterrupt):
+        compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
+
+
+def test_a_fit_that_ctrl_c_broke_off_is_not_judged():
+    said = "Training was interrupted after 2 of 9 epochs; the weights are kept."
+    with pytest.raises(KeyboardInterrupt), pass_interrupts():
+        warnings.warn(said, VaeaugWarning, stacklevel=1)
+
+
+def test_long_work_is_announced_after_the_first_fold(rare, monkeypatch):
+    said = []
+    compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, announce=said.append))
+    assert not said
+    monkeypatch.setattr(cross_validation, "_LONG", 0.0)
+    compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, announce=said.append))
+    assert len(said) == 1
+    assert said[0].startswith("3 folds will take about ")
+    assert "max_seconds" in said[0]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "soon"])
+def test_a_bound_that_is_none_is_refused(rare, seconds):
+    with pytest.raises(InputError, match="max_seconds must be"):
+        compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, max_seconds=seconds))
+
+
+def test_the_file_of_gains_names_its_source():
+    text = expectation.files("vaeaug.evaluation.assess").joinpath("gains.json").read_text(encoding="utf-8")
+    assert "imbalance.jsonl" in text

@@ -1,0 +1,156 @@
+"""What is to be expected of a strategy: what other tables showed, and what the rows at hand show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from vaeaug.evaluation.assess.paired import PairedRows
+from vaeaug.evaluation.assess.statistics import Difference
+
+__all__ = ["Evidence", "Expectation", "combine", "find_family", "look_up"]
+
+#: Strategies of which nothing is known beforehand are expected to change nothing, give or take this kind's.
+_UNKNOWN, _LIKE = "other", "VAEOverSampler 1"
+#: Minority rows of the tables that the numbers come from, and at which the means are stated.
+_RANGE, _CENTRE = (15.0, 2000.0), 100.0
+_FAMILIES = {
+    "boosting": ("Boost", "XGB", "LGBM"),
+    "forest": ("Forest", "Trees", "DecisionTree", "Bagging"),
+    "neighbours": ("Neighbors",),
+    "linear": ("Logistic", "Linear", "Ridge", "SGD", "Perceptron"),
+}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How far a metric will move, as a normal distribution.
+
+    Parameters
+    ----------
+    mean, spread : float
+    """
+
+    mean: float
+    spread: float
+
+
+def find_family(name: str) -> str:
+    """Return which classifiers of the benchmark a classifier is most like, ``"any"`` where it is unknown.
+
+    Examples
+    --------
+    >>> from vaeaug.evaluation.assess.expectation import find_family
+    >>> find_family("HistGradientBoostingClassifier"), find_family("SVC")
+    ('boosting', 'any')
+    """
+    found = [family for family, parts in _FAMILIES.items() if any(part in name for part in parts)]
+    return found[0] if found else "any"
+
+
+@cache
+def _read_gains() -> dict[str, Any]:
+    text = files("vaeaug.evaluation.assess").joinpath("gains.json").read_text(encoding="utf-8")
+    gains: dict[str, Any] = json.loads(text)["gains"]
+    return gains
+
+
+def look_up(
+    kind: str | None, metric: str, family: str, rare: float, gains: Mapping[str, Any] | None = None
+) -> Expectation | None:
+    """Return how far a strategy moved a metric on the tables of the benchmark.
+
+    Parameters
+    ----------
+    kind : str or None
+        Of the strategy; ``"other"`` for those that the benchmark does not know. Of None nothing is expected.
+    metric : str
+    family : str
+        Of the classifier, see :func:`find_family`.
+    rare : float
+        Rows of the minority class that are trained on.
+    gains : mapping, optional
+        Other numbers than those of the package.
+
+    Returns
+    -------
+    Expectation or None
+        None where nothing is known of the metric.
+    """
+    known = _read_gains() if gains is None else gains
+    about = known.get(_LIKE if kind == _UNKNOWN else str(kind), {}).get(metric)
+    if about is None:
+        return None
+    mean, slope, spread = about.get(family, about["any"])
+    if kind == _UNKNOWN:
+        return Expectation(0.0, float(np.hypot(about["any"][0], about["any"][2])))
+    size = np.log10(np.clip(rare, *_RANGE) / _CENTRE)
+    return Expectation(mean + slope * size, spread)
+
+
+def combine(mean: float, error: float, before: Expectation | None, level: float) -> Difference:
+    """Return what to expect after a measurement: the mean of a normal distribution with a normal prior.
+
+    Examples
+    --------
+    >>> from vaeaug.evaluation.assess.expectation import Expectation, combine
+    >>> found = combine(0.04, 0.02, Expectation(0.0, 0.02), 0.95)
+    >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3), round(found.probability, 2)
+    (0.02, -0.008, 0.048, 0.92)
+    """
+    spread = error
+    expected = mean
+    if before is not None:
+        trust = before.spread**2 / max(before.spread**2 + error**2, 1e-300)
+        expected = trust * mean + (1 - trust) * before.mean
+        spread = float(np.sqrt(trust)) * error
+    if spread <= 0:
+        p = 1.0 if expected == 0 else 0.0
+        return Difference(expected, expected, expected, p, 0.0, float(np.sign(expected) + 1) / 2, mean)
+    reach = float(ndtri(0.5 + level / 2)) * spread
+    rises = float(ndtr(expected / spread))
+    p = 2 * min(rises, 1 - rises)
+    return Difference(expected, expected - reach, expected + reach, p, spread, rises, mean)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the strategies: paired predictions, and what other tables showed.
+
+    Parameters
+    ----------
+    rows : PairedRows
+    kinds : mapping of str to str or None
+        Of each strategy, see :func:`look_up`.
+    family : str
+        Of the classifier.
+    rare : float
+        Rows of the minority class that are trained on.
+    gains : mapping, optional
+        See :func:`look_up`.
+    """
+
+    rows: PairedRows
+    kinds: Mapping[str, str | None]
+    family: str
+    rare: float
+    gains: Mapping[str, Any] | None = None
+
+    def judge(
+        self, strategy: str, metric: str, mean: float, *, than: str, plain: str, level: float
+    ) -> Difference | None:
+        """Return what to expect of a strategy, given what it gained; None where rows do not tell."""
+        error = self.rows.error(strategy, metric, than)
+        if error is None:
+            return None
+        before = None
+        if than == plain:
+            before = look_up(self.kinds.get(strategy), metric, self.family, self.rare, self.gains)
+        return combine(mean, error, before, level)

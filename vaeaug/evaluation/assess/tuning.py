@@ -1,0 +1,114 @@
+"""Decision thresholds chosen on other rows, and what they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+
+from vaeaug.evaluation.assess.metrics import (
+    Thresholds,
+    apply_thresholds,
+    best_thresholds,
+    decide_classes,
+    measure_decisions,
+)
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
+from vaeaug.evaluation.assess.strategies import Baseline
+from vaeaug.utils.rows import select_rows
+
+__all__ = ["Replayed", "tune", "tune_across_folds"]
+
+
+def tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequence[Fold]) -> list[Outcome]:
+    """Choose the thresholds of each fold on the test rows of all others, and add what they decide.
+
+    A threshold is one number chosen from many rows, none of which is a test row of the fold. The classifiers
+    that scored these rows have been trained without them, though with rows of the fold.
+    """
+    by_number = {fold.number: fold for fold in folds}
+    by_strategy: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if not outcome.error:
+            by_strategy.setdefault(outcome.strategy, []).append(outcome)
+    tuned = []
+    for outcome in outcomes:
+        if outcome.error:
+            tuned.append(outcome)
+            continue
+        fold = by_number[outcome.fold]
+        truths, ranks = [], []
+        for other in by_strategy[outcome.strategy]:
+            rows = by_number[other.fold].test
+            new = ~np.isin(rows, fold.test)
+            if other.ranks is not None and new.any():
+                truths.append(problem.codes(rows[new]))
+                ranks.append(other.ranks[new])
+        thresholds = None
+        if truths:
+            thresholds = best_thresholds(np.concatenate(truths), np.concatenate(ranks), problem.minority)
+        tuned += tune(problem, outcome, thresholds, fold)
+    return tuned
+
+
+def tune(problem: Problem, outcome: Outcome, thresholds: Thresholds | None, fold: Fold) -> list[Outcome]:
+    """Add what thresholds decide; of plain training, that is a strategy of its own."""
+    is_plain = outcome.strategy == Baseline.NOTHING
+    name = Baseline.TUNED_THRESHOLD.value
+    if thresholds is None or outcome.ranks is None:
+        missing = Outcome(name, fold.number, error="too few rows to choose a threshold on")
+        return [outcome, missing] if is_plain else [outcome]
+    truth = problem.codes(fold.test)
+    moved = apply_thresholds(outcome.ranks, problem.minority, thresholds)
+    scores = outcome.scores | measure_decisions(truth, moved, problem.minority)
+    outcome = replace(outcome, scores=scores, decisions=outcome.decisions | moved)
+    if not is_plain:
+        return [outcome]
+    decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()} | moved
+    scores = scores | measure_decisions(truth, decisions, problem.minority)
+    if problem.scorer is not None:
+        replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
+        scores["score"] = float(
+            problem.scorer(replayed, select_rows(problem.X, fold.test), problem.y[fold.test])
+        )
+    return [outcome, replace(outcome, strategy=name, scores=scores, decisions=decisions)]
+
+
+class Replayed(ClassifierMixin, BaseEstimator):
+    """What a classifier said about the test rows of a fold, decided at another threshold."""
+
+    def __init__(self, classes: np.ndarray, outcome: Outcome, cut: tuple[int, float] | None) -> None:
+        self.classes = classes
+        self.outcome = outcome
+        self.cut = cut
+        self.classes_ = classes
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X: Any, y: Any) -> Replayed:
+        """Return itself; scorers only ask whether there is such a method."""
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return labels of the test rows."""
+        if self.cut is None:
+            return self.classes_[self._ranks.argmax(axis=1)]
+        return self.classes_[decide_classes(self._ranks, *self.cut)]
+
+    @available_if(lambda self: self.outcome.probabilities is not None)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities of the test rows."""
+        return np.asarray(self.outcome.probabilities)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return decision values of the test rows."""
+        return self._ranks[:, 1] - self._ranks[:, 0] if self._ranks.shape[1] == 2 else self._ranks
+
+    @property
+    def _ranks(self) -> np.ndarray:
+        return np.asarray(self.outcome.ranks)
