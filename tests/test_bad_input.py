@@ -117,9 +117,9 @@ BAD_DATA = {
     ),
     "missing labels": (
         FRAME,
-        LABELS.mask(LABELS == "mid"),
+        LABELS.mask(LABELS == LABELS),
         InputError,
-        ["y contains NaN", "25 of 80 labels are missing", "Drop these rows"],
+        ["y has no label", "all 80 are missing", "Leave y out"],
     ),
     "infinite targets": (
         NUMBERS,

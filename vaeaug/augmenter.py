@@ -299,7 +299,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             A table larger than memory is the path of a Parquet file or of a folder of them, a
             ``pyarrow.dataset.Dataset``, or an iterable of frames that can be iterated over again and again.
         y : array-like of shape (n,), DataFrame or None
-            Class labels, a continuous target, or a frame of control variables. None for a
+            Class labels, a continuous target, or a frame of control variables; some of them may be missing
+            (None, NaN, NA): such rows teach what rows look like, and nothing about classes. None for a
             Dataset takes its labels. For a table that is read piece by piece the name of its column
             of labels, or a list of names.
         sample_weight : array-like of shape (n,), optional

@@ -124,9 +124,27 @@ def test_text_longer_than_in_fit_is_not_cut_into_a_known_label():
 
 
 @pytest.mark.parametrize("y", [["a", None, "b"], [1.5, np.nan, 2.5], pd.Series([1, None, 2], dtype="Int64")])
-def test_missing_labels_are_counted(y):
-    with pytest.raises(InputError, match="1 of 3 labels are missing"):
+def test_missing_labels_are_unknown_and_others_are_learned(y):
+    codec = ContextCodec().fit(y)
+    c = codec.encode(y)
+    assert not c[1].any()
+    assert c[0].any()
+    assert c[2].any()
+    if codec.classes_ is not None:
+        assert codec.groups(y).tolist() == [0, -1, 1]
+        assert codec.counts_.tolist() == [1, 1]
+    assert not pd.isna(codec.draw(20, np.random.default_rng(0))).any()
+
+
+@pytest.mark.parametrize("y", [[None, None], [np.nan] * 3, pd.Series([pd.NA, pd.NA], dtype="Int64")])
+def test_labels_that_are_all_missing_are_refused(y):
+    with pytest.raises(InputError, match="all [23] are missing"):
         ContextCodec().fit(y)
+
+
+def test_labels_to_make_are_not_missing():
+    with pytest.raises(InputError, match="1 of 2 labels are missing"):
+        ContextCodec().fit(["a", "b"]).as_labels(["a", None], 2)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +255,7 @@ def test_unusable_frame_labels_are_explained(controls, y, pattern):
 
 @pytest.mark.parametrize("labels", [["a", float("nan"), "b"], ["a", None, "b"]])
 def test_missing_labels_in_a_list_are_not_taken_for_text(labels):
-    with pytest.raises(InputError, match="1 of 3 labels are missing"):
-        ContextCodec().fit(labels)
+    assert ContextCodec().fit(labels).classes_.tolist() == ["a", "b"]
 
 
 def test_a_list_of_text_and_numbers_is_refused():

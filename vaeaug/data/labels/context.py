@@ -42,6 +42,8 @@ class ContextCodec:
     Each variable is one block of context columns: one-hot for a class, ``(rank-Gaussianised value, 1)`` for a
     number. A block of zeros means "unknown", so dropping a label is zeroing its block.
 
+    Labels may be missing for some rows; their blocks are zeros.
+
     Numbers are classes when all of them are integers and at most 256 differ; otherwise they are continuous.
 
     Attributes
@@ -82,8 +84,8 @@ class ContextCodec:
         Raises
         ------
         InputError
-            For missing labels (a frame may have them), infinite values, mixed types, no rows, and shapes
-            other than those above.
+            When all labels are missing, and for infinite values, mixed types, no rows, and shapes other than
+            those above.
         """
         self.columns_: pd.Index | None = None
         self.dtype_: Any = None
@@ -103,7 +105,9 @@ class ContextCodec:
             self.name_ = y.name if isinstance(y, pd.Series) else None
             series, counts = (_as_series(y), None) if parts is None else parts[0]
             with _errors_of_y(series.name, "y"):
-                self.blocks_ = [fit_block(_complete(series), counts)]
+                # Rows without a label are learned from too; of streams, none may lack it.
+                known = _complete(series) if counts is not None else _drop_missing(series)
+                self.blocks_ = [fit_block(known, counts)]
         self._describe()
         return self
 
@@ -122,7 +126,7 @@ class ContextCodec:
         UnknownLabelError
             For labels that fit has not seen.
         InputError
-            For missing labels (outside frames) and other shapes or columns.
+            For other shapes or columns.
         """
         if y is None:
             return np.zeros((int(n or 0), self.width), dtype=np.float32)
@@ -157,9 +161,9 @@ class ContextCodec:
         return self.draw(16, np.random.default_rng(0))
 
     def groups(self, y: Any) -> np.ndarray | None:
-        """Return the class number of each row, int64 (n,), or None without a class variable.
+        """Return the class number of each row, int64 (n,), −1 where it is missing; None without classes.
 
-        For a frame, its first class column counts; −1 where that is missing.
+        Of a frame, its first class column counts.
         """
         if self._class_block is None:
             return None
@@ -190,6 +194,8 @@ class ContextCodec:
         elif self.container != "frame" and np.ndim(y) == 0:
             y = _single(y)
         parts = self._parts(y)
+        if self.container != "frame":
+            _complete(parts[0])
         if len(parts[0]) != n and len(parts[0]) != 1:
             raise InputError(
                 f"y has {len(parts[0])} labels, but {n} rows are to be made; pass one label, or {n} of them."
@@ -305,7 +311,7 @@ class ContextCodec:
                         "columns; pass one column."
                     )
                 y = y.iloc[:, 0]
-            return [_complete(_as_series(y))]
+            return [_check_finite(_as_series(y))]
         if not isinstance(y, pd.DataFrame):
             raise InputError(
                 f"y: the model was fitted with a DataFrame of {self._labels}, got {type(y).__name__}; pass a "
@@ -430,6 +436,24 @@ def _complete(series: pd.Series) -> pd.Series:
             f"Input y contains NaN: {missing} of {len(series)} labels are missing; every row needs one. "
             "Drop these rows, or give them a label of their own."
         )
+    return _check_finite(series)
+
+
+def _drop_missing(series: pd.Series) -> pd.Series:
+    """Return the labels that there are; raise when there are none."""
+    if not len(series):
+        raise InputError("y has no rows; pass one label per row of X.")
+    missing = mask_of(series)
+    if missing.all():
+        raise InputError(
+            f"y has no label: all {len(series)} are missing. Leave y out to learn rows without labels, or "
+            "label some of them."
+        )
+    return _check_finite(series[~missing].reset_index(drop=True) if missing.any() else series)
+
+
+def _check_finite(series: pd.Series) -> pd.Series:
+    """Return the labels as they are; raise for infinite ones."""
     endless = _count_infinite(series)
     if endless:
         raise InputError(
@@ -442,8 +466,7 @@ def _complete(series: pd.Series) -> pd.Series:
 def _count_infinite(series: pd.Series) -> int:
     if series.dtype == np.dtype(object):
         return sum(
-            isinstance(value, (numbers.Real, Decimal)) and not math.isfinite(value)
-            for value in series.tolist()
+            isinstance(value, (numbers.Real, Decimal)) and math.isinf(value) for value in series.tolist()
         )
     if not pd.api.types.is_float_dtype(series.dtype):
         return 0

@@ -68,7 +68,7 @@ class KnownCells:
         self.given = self._encode()
         unknown = ~self.known
         unknown[:, self.kept] = False
-        self.is_open: np.ndarray = unknown.any(1)
+        self.is_open = np.asarray(unknown.any(1))
 
     def list_sets(self) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         """Yield the tokens that a drawn cell may have: number of the token column, levels, and stretches.
