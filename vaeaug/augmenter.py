@@ -128,7 +128,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar, and says about how long a fit of more than ten seconds will take.
     checkpoint_dir : path-like, optional
         Folder in which ``fit`` keeps the state of training after every epoch, from which the same call on the
         same data goes on; on a CPU it ends with the weights of an unbroken run. The folder of another fit is

@@ -103,6 +103,17 @@ def test_progress_is_shown_on_a_terminal(
     assert "epoch" in capsys.readouterr().err
 
 
+def test_long_training_is_announced_without_a_terminal(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaeaug.training.callbacks._TELLING", 0.0)
+    monkeypatch.setattr("vaeaug.training.callbacks._LONG", 0.0)
+    assert _augment(table) == 0
+    said = capsys.readouterr().err
+    assert said.count("vaeaug: note: Training will take up to about") == 1
+    assert "--max-fit-seconds bounds it" in said
+
+
 @pytest.fixture
 def rules_table(table: Path) -> Path:
     """The table with two sums, of which the second has an exception; its names have spaces."""

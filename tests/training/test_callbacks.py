@@ -2,7 +2,7 @@
 
 import io
 
-from vaeaug.training.callbacks import Callback, EpochState, ProgressBar
+from vaeaug.training.callbacks import Callback, DurationNote, EpochState, ProgressBar
 
 
 def state(epoch):
@@ -31,3 +31,26 @@ def test_a_bar_that_saw_nothing_shows_nothing():
 
 def test_the_bar_is_a_callback():
     assert isinstance(ProgressBar(), Callback)
+
+
+def tell(*epochs):
+    """Return what is said after epochs of (seconds, progress)."""
+    said = []
+    note = DurationNote(said.append)
+    for number, (seconds, progress) in enumerate(epochs, 1):
+        note.on_epoch_end(EpochState(number, 100, progress, {"epoch": number, "seconds": seconds}))
+    return said
+
+
+def test_long_training_is_announced_once():
+    said = tell((0.5, 0.01), (1.5, 0.03), (3.0, 0.06))
+    assert len(said) == 1
+    assert said[0].startswith("Training will take up to about 50 seconds; max_fit_seconds bounds it")
+
+
+def test_short_training_is_not_announced():
+    assert not tell((1.5, 0.5), (3.0, 1.0))
+
+
+def test_nothing_is_said_before_it_can_be_known():
+    assert not tell((0.5, 0.001))

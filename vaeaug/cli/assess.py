@@ -52,7 +52,7 @@ def assess(options: Namespace) -> None:
             random_state=options.seed,
             verbose=options.verbose or sys.stderr.isatty(),
             max_seconds=options.max_seconds,
-            announce=note,
+            announce=lambda text: note(text.replace("max_seconds", "--max-seconds")),
         ),
     )
     print("\n" + found.summary())

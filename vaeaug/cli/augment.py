@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -62,7 +63,7 @@ def augment(options: Namespace) -> None:
         random_state=options.seed,
         verbose=int(options.verbose or sys.stderr.isatty()),
     )
-    with interruptible():
+    with interruptible(), _listen(augmenter):
         start = perf_counter()
         augmenter.fit(X, y)
         print(f"Learned it in {perf_counter() - start:.1f} s")
@@ -79,6 +80,32 @@ def augment(options: Namespace) -> None:
     print(f"Wrote {options.out}: {real}, then {made} ({added})" if added else f"Wrote {options.out}: {real}")
     if not added:
         note("no class lacks rows by this strategy, so there are no synthetic ones")
+
+
+class _Notes(logging.Handler):
+    """Print what is logged as remarks beside the results."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        note(record.getMessage().replace("max_fit_seconds", "--max-fit-seconds"))
+
+
+@contextmanager
+def _listen(augmenter: VAEAugmenter) -> Iterator[None]:
+    """Note what fit says of its duration, unless it says so beside a progress bar."""
+    if augmenter.verbose:
+        yield
+        return
+    handler = _Notes()
+    log = logging.getLogger("vaeaug.fit")
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -36,7 +38,7 @@ from vaeaug.model.training_data import Session, TrainingData
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
-from vaeaug.training.callbacks import ProgressBar
+from vaeaug.training.callbacks import DurationNote, ProgressBar
 from vaeaug.training.distributed import Team
 from vaeaug.training.options import Options
 from vaeaug.training.run import Conditions
@@ -45,6 +47,8 @@ from vaeaug.utils.random import Purpose, numpy_generator
 
 __all__ = ["Learned", "learn", "warn_if_collapsed"]
 
+#: What the command line listens to, with or without a progress bar.
+_LOG = logging.getLogger("vaeaug.fit")
 _FEWEST_ANCHORS, _MOST_ANCHORS = 1_000, 20_000
 #: Pixels kept beside the codes, at most, so that a saved model stays of a size that can be sent around.
 _MOST_ANCHOR_VALUES = 1 << 25
@@ -146,6 +150,7 @@ def _train(
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
     conditions = Conditions(seed, model.runtime, team=team)
+    told = [] if parameters.max_fit_seconds or not team.is_first else [DurationNote(_tell(verbose))]
     with _progress(verbose, "networks") as bars:
         options = Options(
             max_iter=plan.max_iter,
@@ -162,7 +167,7 @@ def _train(
             rows,
             held_out,
             options,
-            replace(conditions, callbacks=bars, keeper=keepers["network"]),
+            replace(conditions, callbacks=[*bars, *told], keeper=keepers["network"]),
             stream=None if stream is None else stream.training_rows(held_out),
         )
     stages = [pd.DataFrame(result.history).assign(stage="network")]
@@ -209,6 +214,17 @@ def _choose_anchors(groups: np.ndarray, most: int, seed: int) -> np.ndarray:
     # Small classes are kept whole: order rows by their rank within the class.
     rank = pd.Series(groups[order]).groupby(groups[order]).cumcount().to_numpy()
     return np.sort(order[np.argsort(rank, kind="stable")[:most]])
+
+
+def _tell(verbose: int | bool) -> Callable[[str], object]:
+    """Return what says a sentence about a fit: to the log, and beside the progress bar where there is one."""
+
+    def say(text: str) -> None:
+        _LOG.info(text)
+        if verbose:
+            print(text, file=sys.stderr)
+
+    return say
 
 
 @contextmanager

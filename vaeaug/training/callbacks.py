@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vaeaug.utils.wording import describe_seconds
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["Callback", "EpochState", "ProgressBar"]
+__all__ = ["Callback", "DurationNote", "EpochState", "ProgressBar"]
+
+#: Seconds of training after which its duration can be told, and from which on it is worth telling.
+_TELLING, _LONG = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,33 @@ class Callback(Protocol):
 
     def on_epoch_end(self, state: EpochState) -> bool | None:
         """Look at an epoch; return True to stop."""
+
+
+class DurationNote:
+    """Say once, after the first epochs, about how long training will take, if that is long.
+
+    Parameters
+    ----------
+    say : callable
+        Is given a sentence.
+    """
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self.say = say
+        self._told = False
+
+    def on_epoch_end(self, state: EpochState) -> None:
+        """Reckon from the epochs so far."""
+        seconds = state.record["seconds"]
+        if self._told or seconds < _TELLING or state.progress <= 0:
+            return
+        self._told = True
+        whole = seconds / min(state.progress, 1.0)
+        if whole >= _LONG:
+            self.say(
+                f"Training will take up to about {describe_seconds(whole)}; max_fit_seconds bounds it, at "
+                "some cost in quality"
+            )
 
 
 class ProgressBar:
