@@ -237,6 +237,23 @@ def test_a_saved_model_makes_more_rows(table: Path, capsys: pytest.CaptureFixtur
     assert "7 synthetic rows of yes" in capsys.readouterr().out
 
 
+def test_rows_of_a_saved_model_meet_conditions(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out = table.with_name("m.safetensors"), table.with_name("out.csv")
+    X = pd.read_csv(table, usecols=["size", "colour"])
+    QUICK(random_state=0).fit(X).save(model)
+    conditions = ["--where", "size >= -0.5", "--where", "size < 0.5", "--where", "colour in red, green"]
+    assert main(["sample", str(model), "-n", "9", *conditions, "-o", str(out)]) == 0
+    frame = pd.read_csv(out)
+    assert frame["size"].between(-0.5, 0.5).all()
+    assert set(frame["colour"]) <= {"red", "green"}
+    assert main(["sample", str(model), "--where", "colour == blue", "-o", str(out)]) == 1
+    assert "no training row has 'colour' equal to 'blue'" in capsys.readouterr().err
+    assert main(["sample", str(model), "--where", "weight > 2", "-o", str(out)]) == 1
+    assert "is no condition on a column of the model" in capsys.readouterr().err
+    assert main(["sample", str(model), "--where", "size > 0", "-o", str(table.with_name("rows"))]) == 1
+    assert "--where goes with one file" in capsys.readouterr().err
+
+
 def test_a_model_of_an_array_without_labels_can_be_sampled(tmp_path: Path) -> None:
     model, out = tmp_path / "m.safetensors", tmp_path / "out.csv"
     QUICK(random_state=0).fit(np.random.default_rng(0).normal(size=(30, 2))).save(model)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
-from vaeaug.cli.options import check_columns
+from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.relations.declared import parse_relations
@@ -183,8 +183,11 @@ def sample(options: Namespace) -> None:
     of_class = "" if label is None else f" of {label}"
     how = {"method": options.method, "temperature": options.temperature, "random_state": options.seed}
     made = f"{count(options.rows, 'synthetic row')}{of_class}"
+    if options.where and options.is_folder:
+        raise InputError("--where goes with one file, not with a folder; write to .csv, .tsv or .parquet.")
+    where = read_conditions(options.where, getattr(augmenter, "feature_names_in_", []))
     if not options.is_folder:
-        frame = with_labels(*augmenter.sample(options.rows, label, **how))
+        frame = with_labels(*augmenter.sample(options.rows, label, where=where, **how))
         for remark in _formula_notes(options.out, frame):
             note(remark)
         write_frame(options.out, frame)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 from vaeaug.errors import InputError
 from vaeaug.io.csv import read_names
 from vaeaug.utils.files import SEPARATORS, check_format, check_outputs, check_readable
 from vaeaug.utils.wording import list_names
 
-__all__ = ["check_columns", "check_table"]
+__all__ = ["check_columns", "check_table", "read_conditions"]
+
+_CONDITION = re.compile(r"(==|!=|<=|>=|<|>)\s*\S.*|is (not )?missing|in\s+(?P<listed>\S.*)", re.DOTALL)
 
 
 def check_table(options: Namespace, *written: str | None) -> None:
@@ -70,3 +74,47 @@ def _hint(options: Namespace, names: Sequence[str]) -> str:
         shown = "\\t" if found == "\t" else found
         return f' If these are several names in one, set --sep "{shown}".'
     return ""
+
+
+def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any] | None:
+    """Return conditions on columns as :meth:`vaeaug.VAEAugmenter.sample` takes them; None for none.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        ``"age >= 40"``, ``"city == Paris"``, ``"job in nurse, clerk"``, ``"fee is missing"``.
+    names : sequence of str
+        Columns of the model.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from vaeaug.cli.options import read_conditions
+    >>> read_conditions(["age >= 40", "age < 60", "job in nurse, clerk"], ["age", "job"])
+    {'age': '>= 40 and < 60', 'job': ['nurse', 'clerk']}
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        # A name may hold signs and spaces: the longest that fits is meant.
+        fitting = [name for name in names if text.strip().startswith(name)]
+        name = max(fitting, key=len, default="")
+        rest = text.strip()[len(name) :].strip()
+        form = _CONDITION.fullmatch(rest)
+        if not fitting or form is None:
+            raise InputError(
+                f"--where {text!r} is no condition on a column of the model, such as 'age >= 40', "
+                "'city == Paris', 'job in nurse, clerk' or 'fee is missing'; "
+                f"the columns are {list_names(names)}."
+            )
+        value: Any = rest
+        if form["listed"] is not None:
+            value = [one.strip(" '\"") for one in form["listed"].strip(" ()").split(",")]
+        if name in found:
+            if not isinstance(value, str) or not isinstance(found[name], str) or rest.startswith("is"):
+                raise InputError(f"--where has two conditions on {name!r} that do not go together: {text!r}.")
+            value = f"{found[name]} and {value}"
+        found[name] = value
+    return found or None

@@ -212,6 +212,7 @@ def _add_sample(commands: Any) -> None:
         description="Write rows from a model of 'vaeaug augment --model-out' or VAEAugmenter.save.",
         examples=[
             "sample model.safetensors -n 1000 --label yes -o new.csv",
+            "sample model.safetensors --where 'age >= 40' -o new.csv",
             "sample model.safetensors -n 1e9 -o rows/ --jobs 2",
         ],
     )
@@ -221,6 +222,13 @@ def _add_sample(commands: Any) -> None:
     add("-n", "--rows", metavar="N", type=parse_count, default=1000, help="how many (default: 1000)")
     add("--label", metavar="CLASS", help="the class of all rows (default: as in training)")
     add("--method", metavar="M", choices=_METHODS[1:], default="prior", help=f"{', '.join(_METHODS[1:])}")
+    add(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="what rows meet: 'age >= 40', 'job in nurse, clerk', 'fee is missing'",
+    )
     add(
         "--temperature",
         metavar="T",
