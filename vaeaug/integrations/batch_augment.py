@@ -15,7 +15,8 @@ from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.shared_memory import explain_forked_cuda
-from vaeaug.integrations.tensors import TensorImages, replace_rows, works_on_tensors
+from vaeaug.integrations.tensor_rows import replace_rows, take_rows
+from vaeaug.integrations.tensors import TensorImages, works_on_tensors
 from vaeaug.utils.choices import ItemMethod, RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
@@ -152,10 +153,10 @@ class BatchAugment(nn.Module):
             contexts = self._contexts(images, y, raw.device)[rows]
             if prior:
                 return images.sample(contexts, temperature=self.temperature, seed=seed)
-            return images.vary(raw[rows], contexts, strength=self.temperature, seed=seed)
+            return images.vary(take_rows(raw, rows), contexts, strength=self.temperature, seed=seed)
         labels = as_array(y, _WHO) if isinstance(y, Tensor) else y
         labels = labels[rows.cpu().numpy()]
-        taken = None if prior else as_array(raw[rows], _WHO)
+        taken = None if prior else as_array(take_rows(raw, rows), _WHO)
         made = exchange.draw(augmenter, labels, taken, spread=self.temperature, seed=seed)
         return made.to(raw.device)
 

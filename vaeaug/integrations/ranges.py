@@ -11,6 +11,7 @@ import torch
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.data.images.codec import USUAL_RANGES
 from vaeaug.errors import InputError
+from vaeaug.integrations.tensor_rows import take_rows
 from vaeaug.model.fitted import FittedState, get_fitted
 
 __all__ = ["Images", "Others", "Ranges", "find_range"]
@@ -281,4 +282,4 @@ def _on_grid(images: Images, rows: np.ndarray) -> bool:
 
 def _some(images: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
     """Return some images as (m, values), where they are."""
-    return images.detach()[torch.from_numpy(rows).to(images.device)].flatten(1).float()
+    return take_rows(images.detach(), torch.from_numpy(rows).to(images.device)).flatten(1).float()

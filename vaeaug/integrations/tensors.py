@@ -13,20 +13,7 @@ from vaeaug.integrations.exchange import Exchange
 from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.random import Purpose, derive_seed, neutral_torch, numpy_generator
 
-__all__ = ["TensorImages", "replace_rows", "works_on_tensors"]
-
-#: Dtypes of tensors that cannot be copied into by number, and those of the same size that can.
-_VIEWED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
-
-
-def replace_rows(images: Tensor, rows: Tensor, new: Tensor) -> Tensor:
-    """Return images with some replaced, of their class and memory format; gradients reach the others."""
-    out = images.clone()
-    plain, viewed = out.as_subclass(Tensor), _VIEWED.get(images.dtype)
-    if viewed is not None:
-        plain, new = plain.view(viewed), new.view(viewed)
-    plain.index_copy_(0, rows, new)
-    return out
+__all__ = ["TensorImages", "works_on_tensors"]
 
 
 def works_on_tensors(augmenter: Any) -> bool:

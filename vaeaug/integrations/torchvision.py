@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind
-from vaeaug.integrations.tensors import replace_rows
+from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
 from vaeaug.utils.choices import RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
@@ -146,7 +146,7 @@ class _Once(v2.Transform):
             return kind.items(torch.from_numpy(vary(kind.stack([inpt], _WHO), y, seed)))[0]
         flat = _plain(inpt, count)
         places = torch.from_numpy(rows).to(flat.device)
-        taken = flat[places]
+        taken = take_rows(flat, places)
         if isinstance(inpt, tv_tensors.Video):
             # One frame a call, with one seed: all of them change in the same way.
             made = torch.stack([vary(frame, y, seed) for frame in taken.unbind(1)], 1)
