@@ -3,8 +3,10 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -258,9 +260,11 @@ def test_what_needs_no_model_brings_no_torch():
     assert not loaded_by(statement) & {"torch", "torchvision", "albumentations", "matplotlib"}
 
 
-def test_the_version_is_that_of_the_package():
-    content = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'version = "{vaeaug.__version__}"' in content
+def test_the_version_is_written_in_one_place():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["path"] == "vaeaug/__init__.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", vaeaug.__version__)
 
 
 def test_types_are_marked():
