@@ -1171,7 +1171,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         --------
         >>> import numpy as np, pandas as pd
         >>> from vaeaug import VAEAugmenter
-        >>> X = pd.DataFrame({"size": range(60), "kind": ["small"] * 30 + ["large"] * 30})
+        >>> X = pd.DataFrame({"size": np.arange(60) / 4, "kind": ["small"] * 30 + ["large"] * 30})
         >>> augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X)
         >>> holes = pd.DataFrame({"size": [5, None], "kind": [None, "large"]})
         >>> found = augmenter.complete(holes, random_state=0)

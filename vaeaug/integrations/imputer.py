@@ -46,10 +46,10 @@ class VAEImputer(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> import pandas as pd
+    >>> import numpy as np, pandas as pd
     >>> from vaeaug import VAEAugmenter
     >>> from vaeaug.integrations.imputer import VAEImputer
-    >>> X = pd.DataFrame({"size": [*range(59), None], "kind": ["small"] * 30 + ["large"] * 30})
+    >>> X = pd.DataFrame({"size": [*np.arange(59) / 4, None], "kind": ["small"] * 30 + ["large"] * 30})
     >>> imputer = VAEImputer(VAEAugmenter(max_iter=2), add_indicator=True, random_state=0)
     >>> found = imputer.fit_transform(X)
     >>> found.columns.tolist(), int(found.isna().sum().sum())
