@@ -1,5 +1,6 @@
 """Probabilities of a verdict: rows compared with and without, and what other tables showed."""
 
+import html
 import warnings
 
 import numpy as np
@@ -17,11 +18,13 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from vaeaug import VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import better, cross_validation, expectation
 from vaeaug.evaluation.assess.comparison import Options, compare
 from vaeaug.evaluation.assess.expectation import Evidence, Expectation, combine, find_family, look_up
 from vaeaug.evaluation.assess.metrics import METRICS
+from vaeaug.evaluation.assess.next_step import write_next_step
 from vaeaug.evaluation.assess.paired import _MEASURES, PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
@@ -209,24 +212,25 @@ def test_families(name, family):
 # --- verdicts ------------------------------------------------------------------------------------
 
 
-def judged(gain, error, **others):
-    """Judge strategies of a given gain in average precision and standard error."""
+def compare_made_up(gains, subject, error=0.01):
+    """Compare strategies of given gains in average precision, all of one standard error."""
 
     class Rows:
         def error(self, strategy, metric, than):
             return error
 
-    names = {
-        "nothing": 0.0,
-        "ours": gain,
-        **{name.replace("_", " "): value for name, value in others.items()},
-    }
+    names = {"nothing": 0.0} | gains
     index = pd.MultiIndex.from_product([list(names), range(2)], names=["arm", "fold"])
-    scores = pd.DataFrame(
-        {"average_precision": np.repeat([0.5 + value for value in names.values()], 2)}, index
-    )
-    evidence = Evidence(Rows(), {"ours": None}, "any", 100.0)
-    found = Comparison(scores, 0.25, subjects=("ours",), evidence=evidence)
+    reached = np.repeat([0.5 + value for value in names.values()], 2)
+    scores = pd.DataFrame({"average_precision": reached}, index)
+    evidence = Evidence(Rows(), {subject: None}, "any", 100.0)
+    return Comparison(scores, 0.25, subjects=(subject,), evidence=evidence)
+
+
+def judged(gain, error, **others):
+    """Judge a strategy of a given gain in average precision and standard error, beside others."""
+    gains = {"ours": gain} | {name.replace("_", " "): value for name, value in others.items()}
+    found = compare_made_up(gains, "ours", error)
     return judge(found, METRICS["average_precision"], name="Ours", estimator="a tree")
 
 
@@ -243,7 +247,7 @@ def test_the_answer_follows_interval_and_probability(gain, answer):
 
 def test_a_better_classifier_is_named_in_one_line():
     found = judged(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
-    assert "Rows bring +0.030; boosted trees, on the rows as they are, bring +0.090" in found.advice
+    assert "New rows bring +0.030; boosted trees, on the rows as they are, bring +0.090" in found.advice
     assert "on the rows as they are" not in judged(0.03, 0.01, boosted_trees=-0.02).advice
 
 
@@ -265,6 +269,60 @@ def test_losses_that_fall_are_gains(rare):
     found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
     moved = found.differences("log_loss")
     assert (moved["probability"] > 0.5).equals(moved["difference"] < 0)
+
+
+# --- what to do next ------------------------------------------------------------------------------
+
+
+class Shifted(BaseEstimator):
+    """Makes rows that are real ones of the class."""
+
+    def fit(self, X, y):
+        return self
+
+    def generate(self, y_new, X, y, *, method="auto", random_state=None):
+        rows = [int(np.flatnonzero(np.asarray(y) == label)[0]) for label in y_new]
+        return X.iloc[rows].reset_index(drop=True), np.array(rows)
+
+
+OURS = "VAEOverSampler (ratio 0.5)"
+
+
+@pytest.mark.parametrize(
+    ("gains", "does"),
+    [
+        ({OURS: 0.03}, "VAEOverSampler(sampling_strategy=0.5)"),
+        ({OURS: 0.03, "boosted trees": 0.09}, 'learner("hgb", X)'),
+        ({OURS: 0.03, "the three together": 0.09}, "VotingClassifier(members"),
+        ({OURS: 0.03, "boosted trees": 0.01}, "VAEOverSampler(sampling_strategy=0.5)"),
+        ({OURS: 0.0}, "model = classifier.fit(X, y)"),
+    ],
+)
+def test_the_lines_to_paste_train_what_did_best(rare, gains, does):
+    found, metric = compare_made_up(gains, OURS), METRICS["average_precision"]
+    code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, rare[1])
+    assert does in code
+    quick = {"VAEOverSampler": lambda **options: VAEOverSampler(Shifted(), label_filter=None, **options)}
+    scope = {"X": pd.DataFrame(rare[0]), "y": rare[1], "classifier": LogisticRegression()} | quick
+    exec(code.replace("AugmentedClassifier, VAEOverSampler", "AugmentedClassifier"), scope)
+    assert scope["model"].predict(scope["X"]).shape == rare[1].shape
+
+
+def test_of_three_classes_the_lines_count_rows():
+    y = np.repeat(["a", "b", "c"], [40, 20, 5])
+    name, metric = "VAEOverSampler (ratio 0.6)", METRICS["average_precision"]
+    found = compare_made_up({name: 0.05}, name)
+    code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, y)
+    assert "sampling_strategy={'b': 24, 'c': 24}" in code
+
+
+def test_the_page_answers_on_top(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
+    page = found.to_html()
+    top = page[: page.index("difference to plain training")]
+    assert "Probability that rows help" in top
+    assert "What to do next" in top
+    assert found.code in html.unescape(top)
 
 
 # --- groups ------------------------------------------------------------------------------------------

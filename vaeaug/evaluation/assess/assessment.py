@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,20 @@ import pandas as pd
 
 from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
+from vaeaug.evaluation.assess.next_step import write_next_step
 from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import Baseline
-from vaeaug.evaluation.assess.verdict import DECISIONS, LEVEL, Comparison, Verdict, judge
+from vaeaug.evaluation.assess.verdict import (
+    DECISIONS,
+    LEVEL,
+    Comparison,
+    Verdict,
+    find_better_classifier,
+    judge,
+    say_share,
+)
 from vaeaug.plotting.assessment import AssessmentDisplay
+from vaeaug.reports.answer import Answer, Figure
 from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions
 from vaeaug.utils.files import replace_file
@@ -228,6 +238,13 @@ class Assessment:
         """What to use."""
         return self._judgement.advice
 
+    @property
+    def code(self) -> str:
+        """What to do next: lines of Python that train what did best on ``classifier``, ``X`` and ``y``."""
+        evidence = self._comparison.evidence
+        y = None if evidence is None else evidence.rows.problem.y
+        return write_next_step(self._judgement, self._comparison, self._metrics[self.scoring], y)
+
     def summary(self) -> str:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
@@ -323,6 +340,25 @@ class Assessment:
         skipped = [f"{name} was not tried: {why}." for name, why in self.skipped.items()]
         return skipped + [f"{name} failed {why}" for name, why in self.failures.items()]
 
+    def _answer(self) -> Answer:
+        """Return the figures that are read first, and what to do next."""
+        metric, subject = self._metrics[self.scoring], self._judgement.subject
+        figures = []
+        if subject is not None and np.isfinite(self.probability):
+            moved = self.differences().loc[subject]
+            interval = f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; {subject}"
+            figures.append(Figure("Probability that rows help", say_share(self.probability)))
+            figures.append(
+                Figure(f"Change of {metric.title} to expect", f"{moved['difference']:+.3f}", interval)
+            )
+        other = find_better_classifier(self._comparison, metric)
+        if other is not None:
+            change = float(self.differences()["difference"][other])
+            remark = f"{other}, on the rows as they are"
+            figures.append(Figure("A better classifier", f"{change:+.3f}", remark))
+        figures = [replace(each, value=each.value.replace("-", "−")) for each in figures]
+        return Answer(figures, self.code)
+
     def _sections(self) -> list[Any]:
         sections: list[Any] = []
         for name in dict.fromkeys([self.scoring, *_SHOWN]):
@@ -349,8 +385,9 @@ class Assessment:
             name for name in rest if name in ("score", "difference", "low", "high", "probability")
         ]
         rest = [name for name in rest if name not in moved_too]
-        sections.insert(1, Table("Ranking and decisions", table[decided + moved_too], note=_TABLE_NOTE))
-        sections.insert(2, Table("Probabilities and cost", table[rest], note=_COST_NOTE))
+        sections.insert(0, self._answer())
+        sections.insert(2, Table("Ranking and decisions", table[decided + moved_too], note=_TABLE_NOTE))
+        sections.insert(3, Table("Probabilities and cost", table[rest], note=_COST_NOTE))
         troubles = self._troubles()
         return sections + ([Text("What did not run", troubles)] if troubles else [])
 

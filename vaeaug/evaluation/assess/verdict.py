@@ -15,7 +15,16 @@ from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import Baseline
 
-__all__ = ["DECISIONS", "LEVEL", "Answer", "Comparison", "Verdict", "judge"]
+__all__ = [
+    "DECISIONS",
+    "LEVEL",
+    "Answer",
+    "Comparison",
+    "Verdict",
+    "find_better_classifier",
+    "judge",
+    "say_share",
+]
 
 #: Name of the index of all tables of scores, which 0.1 published.
 LEVEL = "arm"
@@ -188,11 +197,11 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
         )
     return (
         f"{metric.title} {verb} from {before:.3f} to {after:.3f}; on new rows expect {sign * gain.mean:+.3f} "
-        f"({interval}), a gain with a probability of {_say_share(gain.probability)}"
+        f"({interval}), a gain with a probability of {say_share(gain.probability)}"
     )
 
 
-def _say_share(probability: float) -> str:
+def say_share(probability: float) -> str:
     """Return a probability as text that is never certain."""
     if probability >= 0.995:
         return "over 99 %"
@@ -228,19 +237,25 @@ def _alternative(comparison: Comparison, best: str, metric: Metric) -> str:
     )
 
 
-def _compare_classifiers(comparison: Comparison, best: str, metric: Metric) -> str:
-    """Say what a better classifier brings, if one probably does."""
+def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None:
+    """Return the other classifier that gains most on the rows as they are, if one probably does."""
     others = [each for each in (*OTHER_CLASSIFIERS, TOGETHER) if each in comparison.strategies]
     gains = {each: comparison.gain(each, metric) for each in others}
     better = [each for each, gain in gains.items() if gain.mean > 0 and gain.probability >= PROBABLE]
-    if not better:
+    return max(better, key=lambda each: gains[each].mean) if better else None
+
+
+def _compare_classifiers(comparison: Comparison, best: str, metric: Metric) -> str:
+    """Say what a better classifier brings, if one probably does."""
+    first = find_better_classifier(comparison, metric)
+    if first is None:
         return ""
-    first = max(better, key=lambda each: gains[each].mean)
+    gain = comparison.gain(first, metric)
     sign, ours = 1 if metric.up else -1, comparison.gain(best, metric).mean
     verb = "brings" if first in ("random forest", "logistic regression") else "bring"
     return (
-        f"Rows bring {sign * ours:+.3f}; {first}, on the rows as they are, {verb} "
-        f"{sign * gains[first].mean:+.3f} ({_say_share(gains[first].probability)} sure)."
+        f"New rows bring {sign * ours:+.3f}; {first}, on the rows as they are, {verb} "
+        f"{sign * gain.mean:+.3f} ({say_share(gain.probability)} sure)."
     )
 
 

@@ -1,0 +1,92 @@
+"""What to do after a verdict, as lines of Python to paste."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER
+from vaeaug.evaluation.assess.metrics import Metric
+from vaeaug.evaluation.assess.strategies import Baseline, fill_up
+from vaeaug.evaluation.assess.verdict import (
+    DECISIONS,
+    Answer,
+    Comparison,
+    Verdict,
+    find_better_classifier,
+)
+
+__all__ = ["write_next_step"]
+
+
+def write_next_step(verdict: Verdict, comparison: Comparison, metric: Metric, y: np.ndarray | None) -> str:
+    """Return three lines that train what did best; ``classifier``, X and y are the user's.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    comparison : Comparison
+    metric : Metric
+    y : ndarray (n,) or None
+        Labels, for the number of rows that each class gets.
+    """
+    other = find_better_classifier(comparison, metric)
+    helps = verdict.subject is not None and verdict.answer in (Answer.HELPS, Answer.PROBABLY)
+    ours = comparison.gain(verdict.subject, metric).mean if helps and verdict.subject else -np.inf
+    if other is not None and comparison.gain(other, metric).mean > max(ours, 0.0):
+        return _train_other(other)
+    if helps and verdict.subject is not None:
+        return _train_resampled(verdict.subject, y)
+    tuned = Baseline.TUNED_THRESHOLD.value
+    if metric.name in DECISIONS and tuned in comparison.strategies and comparison.gain(tuned, metric).low > 0:
+        return (
+            "from sklearn.model_selection import TunedThresholdClassifierCV\n"
+            'model = TunedThresholdClassifierCV(classifier, scoring="balanced_accuracy")\n'
+            "model.fit(X, y)"
+        )
+    return "model = classifier.fit(X, y)"
+
+
+def _train_other(name: str) -> str:
+    if name != TOGETHER:
+        return (
+            "from vaeaug.evaluation.assess.named_classifiers import learner\n"
+            f'model = learner("{OTHER_CLASSIFIERS[name]}", X)\n'
+            "model.fit(X, y)"
+        )
+    names = ", ".join(f'"{short}"' for short in OTHER_CLASSIFIERS.values())
+    return (
+        "from sklearn.ensemble import VotingClassifier\n"
+        "from vaeaug.evaluation.assess.named_classifiers import learner\n"
+        f"members = [(name, learner(name, X)) for name in ({names})]\n"
+        'model = VotingClassifier(members, voting="soft").fit(X, y)'
+    )
+
+
+def _train_resampled(subject: str, y: np.ndarray | None) -> str:
+    if not subject.startswith("VAEOverSampler"):
+        return (
+            "from vaeaug import AugmentedClassifier\n"
+            "model = AugmentedClassifier(classifier, sampler)\n"
+            "model.fit(X, y)"
+        )
+    strategy = _describe_strategy(subject, y)
+    return (
+        "from vaeaug import AugmentedClassifier, VAEOverSampler\n"
+        f"model = AugmentedClassifier(classifier, VAEOverSampler({strategy}))\n"
+        "model.fit(X, y)"
+    )
+
+
+def _describe_strategy(subject: str, y: np.ndarray | None) -> str:
+    """Return the sampling strategy of a ratio; of several classes, and above balance, row by row."""
+    ratio = float(subject.rsplit(" ", 1)[1].rstrip(")")) if subject.endswith(")") else 1.0
+    if ratio == 1.0 or y is None:
+        return ""
+    classes, counts = np.unique(y, return_counts=True)
+    if len(classes) == 2 and ratio < 1:
+        return f"sampling_strategy={ratio:g}"
+    have: dict[Any, int] = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+    total = {label: have[label] + more for label, more in fill_up(y, ratio).items() if more}
+    return f"sampling_strategy={total!r}"
