@@ -69,9 +69,10 @@ def every_row(likelihood, place=0.3):
     return x
 
 
-@pytest.fixture(params=list(LAYOUTS))
+@pytest.fixture(params=list(itertools.product(LAYOUTS, (0, 3))), ids=lambda p: f"{p[0]}, {p[1]} own units")
 def likelihood(request):
-    return built(request.param)
+    name, own = request.param
+    return built(name, own=own)
 
 
 @pytest.fixture
@@ -355,6 +356,6 @@ def test_rows_do_not_touch_each_other(likelihood, params, x):
 
 
 def test_state_round_trip_into_a_fresh_likelihood(likelihood, params, x):
-    fresh = stirred(type(likelihood)(likelihood.layout), seed=9).eval()
+    fresh = stirred(type(likelihood)(likelihood.layout, own=likelihood.own), seed=9).eval()
     fresh.load_state_dict(copy.deepcopy(likelihood.state_dict()))
     torch.testing.assert_close(fresh(params).log_prob(x), likelihood(params).log_prob(x), rtol=0, atol=0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from made_tables import made_table
 
-from vaeaug import VAEAugmenter
+from vaeaug import Recipe, VAEAugmenter
 from vaeaug.training import run as run_module
 from vaeaug.training import runtime as runtime_module
 from vaeaug.training.threads import ThreadChoice, compute_alike
@@ -124,12 +124,13 @@ def fit_with(threads, monkeypatch, **options):
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_fit_is_the_same_however_many_threads_it_takes(monkeypatch):
-    changes = iter([1, 2, 2, 1] * 1000)
-    one, _ = fit_with(1, monkeypatch)
-    two, _ = fit_with(2, monkeypatch)
+@pytest.mark.parametrize("own", [0, 16])
+def test_a_fit_is_the_same_however_many_threads_it_takes(own, monkeypatch):
+    changes, network = iter([1, 2, 2, 1] * 1000), Recipe("residual", dependence=128, own=own)
+    one, _ = fit_with(1, monkeypatch, network=network)
+    two, _ = fit_with(2, monkeypatch, network=network)
     monkeypatch.setattr(ThreadChoice, "end", lambda self: torch.set_num_threads(next(changes)))
-    mixed, told = fit_with(2, monkeypatch)
+    mixed, told = fit_with(2, monkeypatch, network=network)
     assert {1, 2} <= set(told[5:])
     # Codes to their last digits: rows that are drawn would hide a difference.
     assert np.array_equal(one, two)

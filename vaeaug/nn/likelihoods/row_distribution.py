@@ -101,7 +101,11 @@ class RowDistribution(LikelihoodDistribution):
         read, hint_read, write = model.weights()
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
-        logits = torch.addmm(model.bias, silu(hidden), write.T)
+        shared, *own = silu(hidden).split([model.shared, *[model.own] * len(model.levels)], 1)
+        logits = torch.addmm(model.bias, shared, write.T)
+        if model.own:
+            blocks = model.own_weights().split(model.levels)
+            logits = logits + torch.cat([a @ b.T for a, b in zip(own, blocks, strict=True)], 1)
         return _bound_logits(logits if self.c is None else logits + model.tilts(self.c))
 
     def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,22 +210,25 @@ class RowPath:
     def __init__(self, model: RowWeights, hidden: Tensor, c: Tensor | None) -> None:
         self.model, self.hidden, self.c = model, hidden, c
         self.columns = model.cut_weights()
-        self.active = torch.empty_like(hidden)
+        self.active = torch.empty_like(hidden[:, : model.shared])
 
     def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
         """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
         model = self.model
-        a, b = model.boundaries[j], model.boundaries[j + 1]
+        ready, own = model.units(j)
         column = self.columns[j]
-        if b > a:
+        active = self.active[:, : ready.stop]
+        if column.read.shape[1]:
             # Units of degree j have now seen all the columns they may read.
-            unit = self.hidden[:, a:b]
+            unit = torch.cat([self.hidden[:, ready], self.hidden[:, own]], 1)
             if j:
                 index = codes[:, :j] + model.offsets[:j]
-                unit = unit + F.embedding_bag(index, column.read, mode="sum")
+                unit += F.embedding_bag(index, column.read, mode="sum")
                 unit.addmm_(hints, column.hint_read)
-            self.active[:, a:b] = F.silu(unit)
-        written = self.active[:, :b] @ column.write
+            unit = F.silu(unit)
+            self.active[:, ready] = unit[:, : ready.stop - ready.start]
+            active = torch.cat([active, unit[:, ready.stop - ready.start :]], 1) if model.own else active
+        written = active @ column.write
         if self.c is not None and j in model.tilts.columns:
             written += model.tilts(self.c, j)
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)

@@ -26,7 +26,8 @@ class RowLikelihood(RowWeights):
     A masked one-layer autoregressive network (Germain et al. 2015, *MADE*) whose
     pre-activations u are the decoder's output for the code and the context. Each hidden
     unit has a degree i: it reads the tokens of columns before i and feeds columns from i
-    on; a quarter of the units has degree 0 and reads the code and the context alone. What
+    on; a quarter of the units has degree 0 and reads the code and the context alone. Units of
+    a column's own read all columns before it and feed it alone. What
     the code does not explain (two columns that almost determine each other, say) is so
     still modelled, and the code is free to stay small. With ``autoregressive=False`` all
     units have degree 0 and the columns are independent given the code, as in a plain VAE.
