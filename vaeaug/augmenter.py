@@ -74,9 +74,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     latent : {"flat", "ladder", "vlae"} or Recipe, default="flat"
         One flat code, or levels from fine to coarse.
     network : "auto" or Recipe, default="auto"
-        ``Recipe("residual", width=128, depth=2, dependence="auto")``: width and depth of
-        encoder and decoder, and hidden units of the part of the decoder that models each
-        column given the columns before it (0 makes columns independent given the code). For
+        ``Recipe("residual", width=128, depth=2, dependence="auto", own=0)``: width and depth of
+        encoder and decoder, hidden units of the part of the decoder that models each
+        column given the columns before it (0 makes columns independent given the code), and
+        units that each column has beside them; ``"auto"`` takes up to 64 from 3,000 rows on. For
         images ``Recipe("convolutional", width=32, depth=1)``.
     losses : dict of str to float or Recipe, optional
         Terms that replace the default ``{"reconstruction": 1, "kl": beta}``; add
@@ -115,8 +116,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     learning_rate_init : float or "auto", default="auto"
         Peak learning rate; ``"auto"`` is 0.005 for tables of 8,000 rows or
         more, down to 0.003 for smaller ones, and 0.002 for images.
-    early_stopping : bool, default=True
-        Hold out rows, and keep the weights that were best on them.
+    early_stopping : bool or "auto", default="auto"
+        Hold out rows, and keep the weights that were best on them; ``"auto"`` does so with images, with
+        tables of fewer than 3,000 rows, and where ``max_iter`` is a number.
     validation_fraction : float, default=0.1
         Share of rows held out, at most 5,000 rows, none of a class with fewer than 10.
     n_iter_no_change : int, default=10
@@ -213,7 +215,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "max_fit_seconds": [Interval(Real, 0, None, closed="neither"), None],
@@ -239,7 +241,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         max_iter: int | Auto = "auto",
         batch_size: int | Auto = "auto",
         learning_rate_init: float | Auto = "auto",
-        early_stopping: bool = True,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_fit_seconds: float | None = None,

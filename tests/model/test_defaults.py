@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.tables.quantiles import bins_for
-from vaeaug.model.defaults import choose_backoff, choose_prior, hold_out, resolve
+from vaeaug.model.defaults import choose_backoff, choose_prior, choose_units, hold_out, resolve
 from vaeaug.recipe import Recipe
 
 AUTO = {
@@ -127,6 +127,23 @@ def test_what_the_user_chose_is_kept(name, value):
 def test_nothing_is_held_out_without_early_stopping():
     assert plan(1000, early_stopping=False).held_out == 0
     assert plan(1000).held_out == 100
+
+
+def test_nothing_is_held_out_by_default_of_tables_with_rows_enough():
+    auto = {"early_stopping": "auto"}
+    assert plan(3_000, **auto).held_out == 0
+    assert plan(2_999, **auto).held_out == 300
+    assert plan(3_000, max_iter=20, **auto).held_out == 300
+    assert plan(3_000, shape=(1, 8, 8), **auto).held_out == 300
+
+
+def test_columns_have_units_of_their_own_where_rows_allow_it():
+    assert choose_units(2_999, 10)[1] == 0
+    assert choose_units(3_000, 10) == (128, 64)
+    # Wide tables: a fit must not take longer than with shared units alone.
+    shared, own = choose_units(3_000, 60)
+    assert shared + 60 * own <= 128 + 2 * choose_units(2_999, 60)[0]
+    assert choose_units(3_000, 300)[1] == 0
 
 
 def test_few_rows_are_all_trained_on():

@@ -117,7 +117,8 @@ def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> B
         usual if parameters.network == "auto" else parameters.network, NETWORKS, "network"
     )
     if parameters.network == "auto" and not layout.is_image:
-        network = network.replace(dependence=choose_units(data.rows, len(layout.levels)))
+        shared, own = choose_units(data.rows, len(layout.levels))
+        network = network.replace(dependence=shared, own=own)
     posterior = choose_recipe(parameters.posterior, POSTERIORS, "posterior")
     start, stop = context.class_block
     prior = choose_prior(parameters.prior, layout.shape, data.rows, labelled=stop > start)
@@ -157,7 +158,7 @@ def _train(
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
             weight_decay=plan.weight_decay,
-            early_stopping=parameters.early_stopping,
+            early_stopping=plan.held_out > 0,
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
             free_threads=is_steady(model.blueprint),
