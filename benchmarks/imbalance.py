@@ -78,9 +78,11 @@ DISTANCE_NOTE = (
     "Medians over rows, divided by SMOTE's; holes are filled alike. ∞: half of SMOTE's rows are copies. Sets "
     "where half of both are copies are left out."
 )
+#: Bins of the probability that new rows help.
+_BINS = 5
 VERDICT_NOTE = (
-    "Right is: after *helps* average precision rose on the other half; after *hurts* it fell; after *no "
-    "evidence of help* its 95 % bootstrap interval there does not lie above 0."
+    "Right is: after *helps* and *probably helps* average precision rose on the other half; after *hurts* it "
+    "fell; after *no evidence of help* its 95 % bootstrap interval there does not lie above 0."
 )
 
 
@@ -331,10 +333,27 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
     if not table:
         return ""
     share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells."
-    return f"{table}\n\n{share} {VERDICT_NOTE}"
+    return "\n\n".join(filter(None, [table, f"{share} {VERDICT_NOTE}", _tabulate_probabilities(found)]))
 
 
 def _agrees(each: dict[str, Any]) -> bool:
     if each["verdict"] == "no evidence of help":
         return not each["outer_low"] > 0
-    return bool(each["outer_gain"] > 0 if each["verdict"] == "helps" else each["outer_gain"] < 0)
+    return bool(each["outer_gain"] < 0 if each["verdict"] == "hurts" else each["outer_gain"] > 0)
+
+
+def _tabulate_probabilities(found: list[dict[str, Any]]) -> str:
+    """Return how often new rows helped on the other half, by the probability that was said."""
+    cells = pd.DataFrame([each for each in found if each.get("probability") is not None])
+    if cells.empty:
+        return ""
+    ends = np.linspace(0, 1, _BINS + 1)
+    bins = pd.cut(cells["probability"], ends, include_lowest=True)
+    rows, error = [], 0.0
+    for part, own in cells.groupby(bins, observed=True):
+        said, helped = own["probability"].mean(), (own["outer_gain"] > 0).mean()
+        error += len(own) / len(cells) * abs(said - helped)
+        span = f"{100 * max(part.left, 0):.0f} to {100 * part.right:.0f} %"
+        rows.append([span, str(len(own)), f"{100 * said:.0f} %", f"{100 * helped:.0f} %"])
+    table = bench.markdown_table(["probability of help", "cells", "mean", "helped there"], rows)
+    return f"{table}\n\nCalibration error: {error:.3f}. The prior of a cell is estimated without its table."

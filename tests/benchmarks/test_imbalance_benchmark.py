@@ -207,3 +207,22 @@ def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
     assert auto["5-NN"]["auto"]["choice"] in auto["5-NN"]["auto"]["table"]
     assert 3 <= Jitter.fits <= 3 + 3  # inner folds once, and at most one fit for each ratio chosen
     json.dumps(auto)
+
+
+def test_probabilities_are_held_against_what_came_of_them(monkeypatch):
+    imbalance = load("imbalance", monkeypatch)
+    said = [
+        {"probability": p, "outer_gain": gain}
+        for p, gain in [(0.9, 0.1), (0.9, 0.1), (0.1, 0.1), (0.1, -0.1)]
+    ]
+    text = imbalance._tabulate_probabilities(said)
+    assert "| 80 to 100 % | 2 | 90 % | 100 % |" in text
+    assert "| 0 to 20 % | 2 | 10 % | 50 % |" in text
+    assert "Calibration error: 0.250." in text
+    assert imbalance._tabulate_probabilities([{"outer_gain": 0.1}]) == ""
+
+
+@pytest.mark.parametrize(("verdict", "gain", "right"), [("probably helps", 0.1, True), ("hurts", 0.1, False)])
+def test_a_verdict_agrees_with_what_came_of_it(verdict, gain, right, monkeypatch):
+    imbalance = load("imbalance", monkeypatch)
+    assert imbalance._agrees({"verdict": verdict, "outer_gain": gain}) is right
