@@ -9,6 +9,7 @@ import inspect
 import re
 import shlex
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,14 @@ def test_the_examples_of_the_reference_run():
     failed, tried = doctest.testfile(str(SITE / "api" / "library.rst"), module_relative=False)
     assert tried
     assert not failed
+
+
+def test_the_licence_of_every_dependency_is_listed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (SITE / "licences.rst").read_text(encoding="utf-8")
+    listed = re.findall(r"^    \* - ([\w-]+)", page, re.MULTILINE)[1:]
+    needed = project["dependencies"] + project["optional-dependencies"]["parquet"]
+    assert sorted(listed) == sorted(re.match(r"[\w-]+", each)[0] for each in needed)
 
 
 def test_every_example_has_a_title():
