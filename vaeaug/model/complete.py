@@ -106,7 +106,7 @@ def _draw(
     device = model.runtime.device
     sets = {
         token: TokenSet(levels, *(torch.from_numpy(a).to(device) for a in stretches))
-        for token, levels, stretches in cells.list_sets()
+        for token, levels, stretches in cells.sets
     }
     found = []
     with model.runtime.session(), torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,15 @@ class KnownCells:
         unknown[:, self.kept] = False
         self.is_open = np.asarray(unknown.any(1))
 
-    def list_sets(self) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-        """Yield the tokens that a drawn cell may have: number of the token column, levels, and stretches.
+    @cached_property
+    def sets(self) -> list[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """Tokens that a drawn cell may have: number of the token column, levels, and stretches.
 
         A filled cell is not missing.
         """
+        return list(self._list_sets())
+
+    def _list_sets(self) -> Iterator[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         tokens = self.codec.layout.columns("categorical").tolist()
         for j, one in enumerate(self.codec.codecs_):
             if not one.width or j in self.kept or self.known[:, j].all():
