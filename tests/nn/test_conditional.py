@@ -16,7 +16,7 @@ ROWS = 40_000
 @pytest.fixture(scope="module")
 def distribution():
     """Return the distribution of many rows of one code, in which the second column follows the first."""
-    torch.manual_seed(0)
+    torch.manual_seed(2)  # of this seed both columns vary, and depend on each other
     likelihood = RowLikelihood(LAYOUT, hidden=32).eval()
     with torch.no_grad():
         for weights in (likelihood.read, likelihood.write, likelihood.bias):
