@@ -68,6 +68,7 @@ def test_positions_lie_in_the_stretches_evenly(distribution):
     assert ((first <= 0.1) | ((first >= 0.5) & (first <= 0.8))).all()
     assert ((place[token == 3] >= 0.2) & (place[token == 3] <= 0.3)).all()
     assert (first <= 0.1).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert first[first >= 0.5].mean().item() == pytest.approx(0.65, abs=0.02)
 
 
 def test_given_cells_are_kept_and_the_others_follow_from_them(distribution):
