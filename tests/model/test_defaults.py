@@ -233,3 +233,8 @@ def test_small_tables_get_steps_enough():
 def test_a_prior_keeps_its_rate_unless_one_is_given():
     assert plan(8_000).prior_learning_rate < plan(8_000).learning_rate
     assert plan(8_000, learning_rate_init=0.01).prior_learning_rate == 0.01
+
+
+def test_codes_of_small_tables_are_held_back_less():
+    betas = [plan(rows).beta for rows in (100, 4_000, 10_000, 32_000, 1_000_000)]
+    assert betas[0] == betas[1] < betas[2] < betas[3] == betas[4]

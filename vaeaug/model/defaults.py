@@ -30,6 +30,8 @@ _FEWEST_STEPS = 400
 _BATCH_GROWTH = 1.4
 #: Peak learning rates: of the networks of tables, and of a prior that is trained.
 _RATE, _PRIOR_RATE = 5e-3, 2e-3
+#: Weights of the KL of tables: up to 4,000 rows, and from 32,000 on.
+_LEAST_BETA, _MOST_BETA = 0.65, 0.8
 _MOST_HELD_OUT = 5_000
 #: From so many rows on a table is trained to the end of its epochs, and columns have units of their own.
 #: Fewer rows are seen so often that they are learned by heart.
@@ -111,7 +113,9 @@ def resolve(parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> P
     Tables: batches grow with the square root of the rows (64 at 1,000, 128 at 8,000, 256 at 32,000; 32 to
     1,024), and there are fewer epochs of more rows (10 at 8,000, 7 at 32,000; 4 to 100, and 400 steps if
     100 epochs have them). A high learning rate that comes down to 0 within so few epochs reaches in a third
-    of the time what 0.002 did in 28 epochs of 32,000 rows, in batches of 1,024.
+    of the time what 0.002 did in 28 epochs of 32,000 rows, in batches of 1,024. The weight of the KL is 0.65 up
+    to 4,000 rows, and 0.8 from 32,000 on: fewer steps put less into the codes, and rows look more like the
+    training rows with more weight.
 
     Images (a ``shape`` of channels, height and width): batches hold a 32nd of the rows, 32
     to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
@@ -167,7 +171,7 @@ def _choose_for_tables(rows: int) -> dict[str, float]:
         "batch_size": batch,
         # At the full rate small tables are best before it comes down, and fuzzier than they can be.
         "learning_rate_init": _RATE * min(1.0, max(0.6, (rows / _REFERENCE_ROWS) ** 0.25)),
-        "beta": 0.65,
+        "beta": min(_MOST_BETA, _LEAST_BETA + 0.05 * max(0.0, np.log2(rows / 4_000))),
     }
 
 
