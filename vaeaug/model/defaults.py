@@ -113,9 +113,9 @@ def resolve(parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> P
     Tables: batches grow with the square root of the rows (64 at 1,000, 128 at 8,000, 256 at 32,000; 32 to
     1,024), and there are fewer epochs of more rows (10 at 8,000, 7 at 32,000; 4 to 100, and 400 steps if
     100 epochs have them). A high learning rate that comes down to 0 within so few epochs reaches in a third
-    of the time what 0.002 did in 28 epochs of 32,000 rows, in batches of 1,024. The weight of the KL is 0.65 up
-    to 4,000 rows, and 0.8 from 32,000 on: fewer steps put less into the codes, and rows look more like the
-    training rows with more weight.
+    of the time what 0.002 did in 28 epochs of 32,000 rows, in batches of 1,024. The weight of the KL is
+    0.65 up to 4,000 rows, and 0.8 from 32,000 on: fewer steps put less into the codes, and rows look more
+    like the training rows with more weight.
 
     Images (a ``shape`` of channels, height and width): batches hold a 32nd of the rows, 32
     to 128. There are as many epochs as show the network 400,000 images of 28×28 pixels,
