@@ -35,9 +35,9 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
     holes = test.astype(dict.fromkeys(numbers, "float64")).mask(hidden)
     ways: dict[str, Callable[[], Any]] = {
         "mean, mode": lambda: [fill_plain(train, holes, numbers)],
-        "KNNImputer": lambda: [fill_encoded(train, holes, numbers, "knn")],
-        "IterativeImputer": lambda: [fill_encoded(train, holes, numbers, "iterative")],
-        "HistGradientBoosting": lambda: [fill_boosted(train, holes, numbers)],
+        "KNNImputer": lambda: [fill_by_codes(train, holes, numbers, "knn")],
+        "IterativeImputer": lambda: [fill_by_codes(train, holes, numbers, "iterative")],
+        "HistGradientBoosting": lambda: [fill_by_boosting(train, holes, numbers)],
         "vaeaug": lambda: fill_vae(train, holes, cell["seed"], options),
     }
     results = {}
@@ -87,7 +87,7 @@ def fill_plain(train: pd.DataFrame, holes: pd.DataFrame, numbers: list[str]) -> 
     return holes.fillna({c: train[c].mean() if c in numbers else train[c].mode()[0] for c in train})
 
 
-def fill_encoded(train: pd.DataFrame, holes: pd.DataFrame, numbers: list[str], kind: str) -> pd.DataFrame:
+def fill_by_codes(train: pd.DataFrame, holes: pd.DataFrame, numbers: list[str], kind: str) -> pd.DataFrame:
     """Return rows filled by an imputer of scikit-learn on standardised numbers and 0/1 columns."""
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer, KNNImputer
@@ -129,7 +129,7 @@ def _iterate(
     return np.asarray(imputer.fit_transform(both))[len(train) :]
 
 
-def fill_boosted(train: pd.DataFrame, holes: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
+def fill_by_boosting(train: pd.DataFrame, holes: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
     """Return rows filled column by column by boosted trees of all other columns, which may be missing."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 

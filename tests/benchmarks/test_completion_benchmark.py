@@ -52,13 +52,13 @@ def test_true_cells_are_without_error(completion, rows):
     assert found == {"rmse": 0.0, "accuracy": 1.0}
 
 
-@pytest.mark.parametrize("way", ["fill_plain", "fill_boosted", "knn", "iterative"])
+@pytest.mark.parametrize("way", ["fill_plain", "fill_by_boosting", "knn", "iterative"])
 def test_every_baseline_fills_every_cell(completion, rows, way):
     holes = rows[:100].copy()
     holes.loc[:40, "twice"] = np.nan
     holes.loc[50:, "kind"] = None
     if way in ("knn", "iterative"):
-        found = completion.fill_encoded(rows[100:400].reset_index(drop=True), holes, ["size", "twice"], way)
+        found = completion.fill_by_codes(rows[100:400].reset_index(drop=True), holes, ["size", "twice"], way)
     else:
         found = getattr(completion, way)(rows[100:400].reset_index(drop=True), holes, ["size", "twice"])
     assert not found.isna().to_numpy().any()

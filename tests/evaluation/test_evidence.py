@@ -212,7 +212,7 @@ def test_families(name, family):
 # --- verdicts ------------------------------------------------------------------------------------
 
 
-def compare_made_up(gains, subject, error=0.01):
+def compare_gains(gains, subject, error=0.01):
     """Compare strategies of given gains in average precision, all of one standard error."""
 
     class Rows:
@@ -227,10 +227,10 @@ def compare_made_up(gains, subject, error=0.01):
     return Comparison(scores, 0.25, subjects=(subject,), evidence=evidence)
 
 
-def judged(gain, error, **others):
+def judge_gain(gain, error, **others):
     """Judge a strategy of a given gain in average precision and standard error, beside others."""
     gains = {"ours": gain} | {name.replace("_", " "): value for name, value in others.items()}
-    found = compare_made_up(gains, "ours", error)
+    found = compare_gains(gains, "ours", error)
     return judge(found, METRICS["average_precision"], name="Ours", estimator="a tree")
 
 
@@ -239,20 +239,20 @@ def judged(gain, error, **others):
     [(0.03, Answer.HELPS), (0.012, Answer.PROBABLY), (0.005, Answer.NO_EVIDENCE), (-0.03, Answer.HURTS)],
 )
 def test_the_answer_follows_interval_and_probability(gain, answer):
-    found = judged(gain, 0.01)
+    found = judge_gain(gain, 0.01)
     assert found.answer == answer
     assert (found.probability >= 0.8) == (answer in (Answer.HELPS, Answer.PROBABLY))
     assert f"{gain:+.3f}" in found.sentence
 
 
 def test_a_better_classifier_is_named_in_one_line():
-    found = judged(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
+    found = judge_gain(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
     assert "New rows bring +0.030; boosted trees, on the rows as they are, bring +0.090" in found.advice
-    assert "on the rows as they are" not in judged(0.03, 0.01, boosted_trees=-0.02).advice
+    assert "on the rows as they are" not in judge_gain(0.03, 0.01, boosted_trees=-0.02).advice
 
 
 def test_no_classifier_is_taken_for_a_simpler_way():
-    assert "Nothing simpler was there" in judged(0.03, 0.01, boosted_trees=0.09).advice
+    assert "Nothing simpler was there" in judge_gain(0.03, 0.01, boosted_trees=0.09).advice
 
 
 def test_an_assessment_has_a_probability(rare):
@@ -299,7 +299,7 @@ OURS = "VAEOverSampler (ratio 0.5)"
     ],
 )
 def test_the_lines_to_paste_train_what_did_best(rare, gains, does):
-    found, metric = compare_made_up(gains, OURS), METRICS["average_precision"]
+    found, metric = compare_gains(gains, OURS), METRICS["average_precision"]
     code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, rare[1])
     assert does in code
     quick = {"VAEOverSampler": lambda **options: VAEOverSampler(Shifted(), label_filter=None, **options)}
@@ -311,7 +311,7 @@ def test_the_lines_to_paste_train_what_did_best(rare, gains, does):
 def test_of_three_classes_the_lines_count_rows():
     y = np.repeat(["a", "b", "c"], [40, 20, 5])
     name, metric = "VAEOverSampler (ratio 0.6)", METRICS["average_precision"]
-    found = compare_made_up({name: 0.05}, name)
+    found = compare_gains({name: 0.05}, name)
     code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, y)
     assert "sampling_strategy={'b': 24, 'c': 24}" in code
 

@@ -251,8 +251,9 @@ def _look_for_rows(
         x, tags = _repeat_rows(fitted, conditions, request, (x, tags, c), missing, seed)
         warnings.warn(
             f"where: {met:,} of {looked_at:,} new rows meet {conditions.describe()}, and {n:,} are asked "
-            f"for: some share their values of {_list_columns(fitted, conditions.involved)}, and differ "
-            "elsewhere. Ask for fewer rows, or loosen the conditions.",
+            "for: some share their values of "
+            f"{_list_columns(fitted, conditions.deciding_columns)}, and differ elsewhere. "
+            "Ask for fewer rows, or loosen the conditions.",
             VaeaugWarning,
             stacklevel=5,
         )
@@ -291,7 +292,7 @@ def _repeat_rows(
     high = np.searchsorted(request.groups[order], request.groups[missing], side="right")
     source = order[low + (rng.random(len(missing)) * (high - low)).astype(np.int64)]
     given = x[source].copy()
-    free = [j for j in range(len(fitted.codec.codecs_)) if j not in conditions.involved]
+    free = [j for j in range(len(fitted.codec.codecs_)) if j not in conditions.deciding_columns]
     for j in free:
         part = fitted.codec.slices[j]
         given[:, part.start : part.stop][:, :1] = -1

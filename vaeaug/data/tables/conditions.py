@@ -105,7 +105,7 @@ class TableConditions:
         return x
 
     @property
-    def involved(self) -> list[int]:
+    def deciding_columns(self) -> list[int]:
         """Columns that decide whether rows meet the conditions that can only be looked at."""
         open_columns, found = list(self.checked), set()
         while open_columns:
