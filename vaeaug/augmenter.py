@@ -26,7 +26,7 @@ from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import jobs
-from vaeaug.sharding.jobs import ShardOptions
+from vaeaug.sharding.plans import ShardOptions
 from vaeaug.utils.choices import (
     Auto,
     Basis,

@@ -102,10 +102,10 @@ def test_a_large_shard_is_made_in_pieces(
 
 
 def test_nothing_grows_with_the_number_of_rows() -> None:
-    folder = ShardFolder(Path("rows"), 10**15, 1)
+    folder = ShardFolder(10**15, 1, Path("rows"))
     assert folder.count == 10**15
     assert folder.file(10**15 - 1).name == f"part-{10**15 - 1}.parquet"
-    assert ShardFolder(Path("rows"), 0, 5).count == 0
+    assert ShardFolder(0, 5, Path("rows")).count == 0
 
 
 @pytest.fixture
@@ -359,13 +359,14 @@ def test_a_changed_model_file_is_not_used(model: VAEAugmenter, tmp_path: Path) -
         VAEAugmenter,
         manifest["model"],
         "cpu",
-        ShardFolder(folder, 20, 10),
+        ShardFolder(20, 10, folder),
         manifest["seed"],
         "prior",
         1.0,
         pq.read_schema(folder / "part-00000.parquet"),
+        folder / MODEL,
     )
-    with pytest.raises(InputError, match="is not the model that this folder was begun with"):
+    with pytest.raises(InputError, match="is not the model that this call was begun with"):
         vaeaug.sharding.worker.write_shard(job, 1, None)
 
 

@@ -14,14 +14,15 @@ from vaeaug.io.parquet import is_whole
 from vaeaug.utils.files import clear_temporaries, is_temporary, make_folder, replace_file
 from vaeaug.utils.versions import find_versions
 
-__all__ = ["FORMAT", "MANIFEST", "MODEL", "ShardFolder"]
+__all__ = ["FORMAT", "LIBRARIES", "MANIFEST", "MODEL", "ShardFolder", "Shards"]
 
 FORMAT = 1
 #: Readers of Parquet folders pass over names that begin with an underscore or a dot.
 MANIFEST = "_vaeaug.json"
 MODEL = "_model.safetensors"
 
-_LIBRARIES = ("vaeaug", "pyarrow", "numpy", "pandas", "torch")
+#: Their versions decide the bytes.
+LIBRARIES = ("vaeaug", "pyarrow", "numpy", "pandas", "torch")
 #: What a sentence calls an entry of the manifest.
 _WORDS = {
     "made_by": "another method",
@@ -37,31 +38,24 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class ShardFolder:
-    """Rows spread over numbered files of equal size, the last one shorter.
-
-    Nothing in here grows with the number of rows.
+class Shards:
+    """Rows cut into numbered parts of equal size, the last one shorter.
 
     Parameters
     ----------
-    path : Path
     n_samples : int
         Rows in all; 0 or more.
     shard_size : int
-        Rows per file.
+        Rows per shard.
 
     Examples
     --------
-    >>> from pathlib import Path
-    >>> from vaeaug.sharding.folder import ShardFolder
-    >>> folder = ShardFolder(Path("out"), 1_000_000_000, 300_000)
-    >>> folder.count, folder.rows(0), folder.rows(3333)
+    >>> from vaeaug.sharding.folder import Shards
+    >>> shards = Shards(1_000_000_000, 300_000)
+    >>> shards.count, shards.rows(0), shards.rows(3333)
     (3334, 300000, 100000)
-    >>> folder.file(7).name
-    'part-00007.parquet'
     """
 
-    path: Path
     n_samples: int
     shard_size: int
 
@@ -77,6 +71,30 @@ class ShardFolder:
     def rows(self, shard: int) -> int:
         """Return how many rows a shard has."""
         return min(self.shard_size, self.n_samples - self.start(shard))
+
+
+@dataclass(frozen=True)
+class ShardFolder(Shards):
+    """Shards as files of a folder.
+
+    Nothing in here grows with the number of rows.
+
+    Parameters
+    ----------
+    n_samples, shard_size : int
+        As of :class:`Shards`.
+    path : Path
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from vaeaug.sharding.folder import ShardFolder
+    >>> folder = ShardFolder(1_000_000_000, 300_000, Path("out"))
+    >>> folder.file(7).name
+    'part-00007.parquet'
+    """
+
+    path: Path
 
     def file(self, shard: int) -> Path:
         """Return the path of a shard; sorted by name, shards come in order."""
@@ -137,7 +155,7 @@ class ShardFolder:
         found = self.read_manifest()
         if found is None:
             make_folder(self.path)
-            content = {"format": FORMAT, **plan, "versions": find_versions(_LIBRARIES, absent="unknown")}
+            content = {"format": FORMAT, **plan, "versions": find_versions(LIBRARIES, absent="unknown")}
             with replace_file(self.path / MANIFEST) as temporary:
                 temporary.write_text(
                     json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,18 +20,31 @@ from vaeaug.io.parquet import write_parquet
 from vaeaug.model.fitted import FittedState, get_fitted
 from vaeaug.model.generate import SamplingOptions, sample
 from vaeaug.model.state import from_state, to_state
-from vaeaug.sharding.folder import MODEL, ShardFolder
+from vaeaug.sharding.folder import LIBRARIES, ShardFolder, Shards
 from vaeaug.training.runtime import Runtime, limit_threads
 from vaeaug.utils.frames import as_arrow, to_pandas
 from vaeaug.utils.random import derive_seed
+from vaeaug.utils.versions import check_same_versions, find_versions
 
-__all__ = ["Job", "examples", "fingerprint", "forget", "remember", "with_labels", "write_shard"]
+__all__ = [
+    "Job",
+    "examples",
+    "fingerprint",
+    "forget",
+    "make_pieces",
+    "remember",
+    "with_labels",
+    "write_shard",
+]
 
 #: Entries of a saved model that change no row: how it was trained, and how long that took.
 _IRRELEVANT = {"parameters", "history", "seed"}
 _MOST_MODELS = 2
 #: Cells that are made at a time, a row group each; a worker then needs 100 MB beside what it has imported.
 _CELLS, _LEAST_ROWS = 250_000, 500
+
+#: The file of a model, or what it would hold.
+ModelSource = Path | tuple[dict[str, Any], dict[str, np.ndarray]]
 
 # A process keeps the models it has met, so that each is loaded once.
 _models: OrderedDict[str, FittedState] = OrderedDict()
@@ -39,7 +54,7 @@ _turn = threading.RLock()
 
 @dataclass(frozen=True)
 class Job:
-    """All that decides the shards of a folder, small enough to be sent with each of them.
+    """All that decides some shards; of a folder, small enough to be sent with each of them.
 
     Parameters
     ----------
@@ -49,25 +64,32 @@ class Job:
         Of the model, see :func:`fingerprint`.
     device : str
         Where workers run the model.
-    folder : ShardFolder
+    shards : Shards
+        A :class:`ShardFolder` where they are files.
     seed : int
     method : str
     temperature : float
     schema : pyarrow.Schema
         Columns and types of the files.
+    model : Path or (dict, dict of ndarray)
+        The file of the model, or what it would hold.
     target : str or None
         Name of the label column, if it is not to be that of fit.
+    versions : mapping of str to str
+        Libraries that the workers must have, in these versions.
     """
 
     kind: type
     fingerprint: str
     device: str
-    folder: ShardFolder
+    shards: Shards
     seed: int
     method: str
     temperature: float
     schema: Any
+    model: ModelSource
     target: str | None = None
+    versions: Mapping[str, str] = field(default_factory=lambda: find_versions(LIBRARIES, absent="unknown"))
 
 
 def write_shard(job: Job, shard: int, y: Any) -> int:
@@ -88,19 +110,28 @@ def write_shard(job: Job, shard: int, y: Any) -> int:
     InputError
         If the file cannot be written; the shards written before stay valid.
     """
+    folder = cast(ShardFolder, job.shards)
+    with _turn:
+        # Fails in a process that does not see the folder, before anything is made.
+        _load_model(job)
     try:
-        write_parquet(job.folder.file(shard), _pieces(job, shard, y), job.schema)
+        write_parquet(folder.file(shard), make_pieces(job, shard, y), job.schema)
     except (InputError, OSError) as error:
         raise InputError(
-            f"{str(error).rstrip('.')}. The shards already in {job.folder.path} are whole and stay valid; "
+            f"{str(error).rstrip('.')}. The shards already in {folder.path} are whole and stay valid; "
             "make room or mend what is wrong, then do the same call again: it goes on with the missing ones."
         ) from error
-    return job.folder.rows(shard)
+    return folder.rows(shard)
 
 
-def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
-    """Yield the rows of a shard as Arrow tables, each so small that memory does not grow with the shard."""
-    rows = job.folder.rows(shard)
+def make_pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
+    """Yield the rows of a shard as Arrow tables, each so small that memory does not grow with the shard.
+
+    Parameters
+    ----------
+    job, shard, y : as of :func:`write_shard`
+    """
+    rows = job.shards.rows(shard)
     size = max(_LEAST_ROWS, _CELLS // len(job.schema))
     for piece, start in enumerate(range(0, rows, size)):
         n = min(size, rows - start)
@@ -111,7 +142,7 @@ def _pieces(job: Job, shard: int, y: Any) -> Iterator[Any]:
             fitted = _load_model(job)
             options = SamplingOptions(job.method, job.temperature)
             X, made = sample(fitted, n, labels, options, partial(derive_seed, seed))
-        X = fitted.intake.rename(X, job.folder.start(shard) + start)
+        X = fitted.intake.rename(X, job.shards.start(shard) + start)
         yield as_arrow(with_labels(X, made, job.target), job.schema)
 
 
@@ -141,16 +172,29 @@ def forget(key: str) -> None:
 
 
 def _load_model(job: Job) -> FittedState:
-    """Return the model of a job, from the file in its folder the first time."""
+    """Return the model of a job; the first time in a process it is read, and the versions are compared."""
     found = _models.get(job.fingerprint)
     if found is None:
-        path = job.folder.path / MODEL
-        manifest, arrays = archive.read(path)
-        if _fingerprint(manifest, arrays) != job.fingerprint:
-            raise InputError(f"{path} is not the model that this folder was begun with; give another folder.")
+        check_same_versions(job.versions)
+        manifest, arrays = _read_model(job)
         found = get_fitted(from_state(job.kind, manifest, arrays, job.device, Runtime(job.device)))
         remember(job.fingerprint, found)
     return found
+
+
+def _read_model(job: Job) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the state of the model of a job, from its file if it is in one."""
+    if isinstance(job.model, tuple):
+        return job.model
+    path = job.model
+    if not path.exists():
+        raise InputError(
+            f"The worker on {socket.gethostname()} does not see {path}; give a folder that all workers share."
+        )
+    manifest, arrays = archive.read(path)
+    if _fingerprint(manifest, arrays) != job.fingerprint:
+        raise InputError(f"{path} is not the model that this call was begun with; give another folder.")
+    return manifest, arrays
 
 
 def with_labels(X: Any, y: Any, target: str | None = None) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from vaeaug.errors import VaeaugError, WorkerLostError
 from vaeaug.training.runtime import inside_worker
 from vaeaug.utils.wording import first_line
 
-__all__ = ["SharedClock", "Team", "current_team"]
+__all__ = ["SharedClock", "Team", "current_team", "join_team"]
 
 T = TypeVar("T")
 
@@ -159,6 +159,40 @@ class SharedClock:
 _beside: list[tuple[Any, Any]] = []
 
 
+#: Ranks that :func:`join_team` has given this process.
+_joined: list[int] = []
+
+
+@contextmanager
+def join_team(address: str, rank: int, size: int) -> Iterator[None]:
+    """Make this process one of several that train together in the block, also inside a worker.
+
+    Parameters
+    ----------
+    address : str
+        Where the process of rank 0 can be reached, such as ``"tcp://10.0.0.7:29400"``.
+    rank, size : int
+
+    Raises
+    ------
+    WorkerLostError
+        If the others do not come, or this process trains in a team already.
+    """
+    patience = timedelta(seconds=_PATIENCE)
+    try:
+        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=size, timeout=patience)
+    except (RuntimeError, ValueError) as error:
+        raise WorkerLostError(
+            f"Process {rank} of {size} did not meet the others at {address}: {first_line(error)}"
+        ) from error
+    _joined.append(rank)
+    try:
+        yield
+    finally:
+        _joined.pop()
+        _leave()
+
+
 def current_team() -> Team:
     """Return the processes that this one was started with, by ``torchrun`` or what sets the same variables.
 
@@ -171,8 +205,8 @@ def current_team() -> Team:
     WorkerLostError
         If the other processes do not come.
     """
-    alone = bool(os.environ.get("VAEAUG_ALONE")) or inside_worker() or not dist.is_available()
-    if alone or not (dist.is_initialized() or _is_launched()):
+    alone = bool(os.environ.get("VAEAUG_ALONE")) or (inside_worker() and not _joined)
+    if alone or not dist.is_available() or not (dist.is_initialized() or _is_launched()):
         return Team()
     patience = timedelta(seconds=_PATIENCE)
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from vaeaug.errors import InputError
 
-__all__ = ["check_pyarrow", "find_versions"]
+__all__ = ["check_installed", "check_pyarrow", "check_same_versions", "find_versions"]
 
 
 def find_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
@@ -45,3 +46,50 @@ def check_pyarrow(who: str) -> None:
     """
     if find_spec("pyarrow") is None:
         raise InputError(f"{who} needs pyarrow, which is not installed; run: pip install vaeaug[parquet]")
+
+
+def check_installed(module: str, package: str, extra: str) -> None:
+    """Raise a sentence with the remedy where an optional package is not installed.
+
+    Parameters
+    ----------
+    module : str
+        What is imported of it, such as ``"dask"``.
+    package : str
+        What messages call it.
+    extra : str
+        Of vaeaug, which installs it.
+
+    Raises
+    ------
+    InputError
+    """
+    if find_spec(module) is None:
+        raise InputError(f"{package} is not installed; run: pip install vaeaug[{extra}]")
+
+
+def check_same_versions(expected: Mapping[str, str]) -> None:
+    """Refuse to work beside a process that has other versions of some libraries.
+
+    What follows a ``+``, such as the CUDA that torch was built for, is not compared.
+
+    Parameters
+    ----------
+    expected : mapping of str to str
+        Package to its version in the process that asks for the work.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from vaeaug.utils.versions import check_same_versions, find_versions
+    >>> check_same_versions(find_versions(["numpy"], absent="unknown"))
+    """
+    for name, found in find_versions(expected, absent="unknown").items():
+        if found.partition("+")[0] != expected[name].partition("+")[0]:
+            raise InputError(
+                f"The worker on {socket.gethostname()} has {name} {found}, and the process that asks for the "
+                f"work has {expected[name]}: rows could differ. Install the same version everywhere."
+            )

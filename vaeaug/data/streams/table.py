@@ -30,7 +30,7 @@ from vaeaug.training.distributed import Team
 from vaeaug.training.rows import Block
 from vaeaug.utils.random import hash_seed, numpy_generator
 
-__all__ = ["StreamedTable", "Survey", "survey"]
+__all__ = ["StreamedTable", "Survey", "find_targets", "survey"]
 
 _RESERVOIR, _SURVEY_ORDER, _EPOCH_ORDER = 20, 21, 22
 #: Cells of the rows drawn in the first pass, and how many rows these are at least and at most.
@@ -161,7 +161,7 @@ class StreamedTable:
 
     def __init__(self, estimator: Any, X: Any, y: Any, seed: int, team: Team) -> None:
         self._stream, self._seed = open_stream(X), seed
-        self._targets, self._is_single = _targets(y, self._stream), not isinstance(y, (list, tuple))
+        self._targets, self._is_single = find_targets(y, self._stream), not isinstance(y, (list, tuple))
         self._features = [name for name in self._stream.names if name not in self._targets]
         budget = estimator.max_fit_seconds
         found = survey(
@@ -341,8 +341,14 @@ def _interleave(sources: list[Iterator[Block]]) -> Iterator[Block]:
             yield piece
 
 
-def _targets(y: Any, stream: TableStream) -> list[Any]:
-    """Return the columns of labels."""
+def find_targets(y: Any, stream: TableStream) -> list[Any]:
+    """Return the columns of labels.
+
+    Raises
+    ------
+    InputError
+        If y does not name columns of the stream, or names all of them.
+    """
     if y is None:
         return []
     named = list(y) if isinstance(y, (list, tuple)) else [y]
