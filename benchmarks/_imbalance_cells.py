@@ -239,12 +239,8 @@ class Half:
         X, y = self._take(self.fold.train)
         found = {}
         for name in LEARNERS:
-            model, folds = build_learner(name, self.data.X, self.seed), min(5, int(y.sum()))
-            with (
-                mock.patch.object(vaeaug.assessing, "VAEOverSampler", _SharedOverSampler),
-                mock.patch.object(expectation, "_read_gains", _without(self.data.name)),
-            ):
-                judged = assess(model, X, y, cv=folds, n_repeats=repeats, random_state=self.seed)
+            model = build_learner(name, self.data.X, self.seed)
+            judged = self._judge(model, X, y, _SharedOverSampler, repeats)
             subject = judged._judgement.subject
             found[name] = {"verdict": judged.verdict, "subject": subject, "probability": judged.probability}
             if subject is not None:
@@ -254,6 +250,32 @@ class Half:
                 found[name] |= {"measured": float(gain["measured"])}
                 found[name] |= self._measure_gain(model, subject)
         return {"results": found}
+
+    def verdict_copies(self) -> dict[str, Any]:
+        """Judge copies that pass for rows of VAEOverSampler."""
+        return self._judge_without_help(*self._take(self.fold.train), _CopyingOverSampler)
+
+    def verdict_shuffled(self) -> dict[str, Any]:
+        """Judge rows made for labels that are shuffled, so that nothing can help."""
+        X, y = self._take(self.fold.train)
+        return self._judge_without_help(
+            X, np.random.default_rng(self.seed).permutation(y), _SharedOverSampler
+        )
+
+    def _judge_without_help(self, X: pd.DataFrame, y: np.ndarray, sampler: type) -> dict[str, Any]:
+        found = {}
+        for name in LEARNERS:
+            judged = self._judge(build_learner(name, self.data.X, self.seed), X, y, sampler)
+            found[name] = {"verdict": judged.verdict, "probability": judged.probability}
+        return {"results": found}
+
+    def _judge(self, model: Any, X: pd.DataFrame, y: np.ndarray, sampler: type, repeats: Any = 1) -> Any:
+        """Assess with a sampler in the place of the default, and a prior without the table at hand."""
+        with (
+            mock.patch.object(vaeaug.assessing, "VAEOverSampler", sampler),
+            mock.patch.object(expectation, "_read_gains", _without(self.data.name)),
+        ):
+            return assess(model, X, y, cv=min(5, int(y.sum())), n_repeats=repeats, random_state=self.seed)
 
     def verdict_repeated(self) -> dict[str, Any]:
         """Judge with as many repeats as ``assess`` takes by itself."""
@@ -365,6 +387,18 @@ class _SharedOverSampler(VAEOverSampler):
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return SharedSampler(VAEOverSampler(), self.sampling_strategy, self.random_state).fit_resample(X, y)
+
+
+class _CopyingOverSampler(VAEOverSampler):
+    """A sampler of copies that passes for VAEOverSampler."""
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        rng, picked = np.random.default_rng(self.random_state), [np.arange(len(y))]
+        for label, count in self.sampling_strategy.items():
+            own = np.flatnonzero(y == label)
+            picked.append(rng.choice(own, count - len(own)))
+        rows = np.concatenate(picked)
+        return X.iloc[rows].reset_index(drop=True), y[rows]
 
 
 def _round(numbers: Any) -> dict[str, Any]:

@@ -15,7 +15,17 @@ from _bench import Record
 from scipy import stats
 
 KEY = ("set", "repeat", "fold", "part")
-PARTS = ("simple", "vaeaug", "auto", "distances", "tvae", "verdict", "verdict_repeated")
+PARTS = (
+    "simple",
+    "vaeaug",
+    "auto",
+    "distances",
+    "tvae",
+    "verdict",
+    "verdict_repeated",
+    "verdict_copies",
+    "verdict_shuffled",
+)
 #: Sets on which (repeat 0) the defaults for small classes were chosen.
 CHOSEN_ON = (
     "abalone_19",
@@ -69,6 +79,12 @@ VERDICTS = {
     "verdict": "five folds, once",
     "verdict_repeated": "five folds, as often as assess repeats them",
 }
+WORDS = ("helps", "probably helps", "no evidence of help", "hurts")
+#: Cells in which new rows cannot help.
+NULLS = {
+    "verdict_copies": "copies in the place of new rows",
+    "verdict_shuffled": "labels shuffled",
+}
 METRICS = {"roc_auc": "ROC AUC", "average_precision": "Average precision"}
 OVERVIEW_NOTE = (
     "Folds are averaged for each cell, a set and a learner, and cells for the table. A difference is taken "
@@ -107,6 +123,7 @@ def render(records: list[Record]) -> str:
     }
     for part, title in VERDICTS.items():
         sections[f"The verdict, and what came of it: {title}"] = _judge_verdicts(measured, part)
+    sections["The verdict where nothing can help"] = _count_nulls(measured)
     sections["Strategies that failed"] = _count_failures(measured)
     sections["Not measured"] = bench.list_failures(records, ("set", "part"))
     return bench.join_sections(sections)
@@ -119,7 +136,7 @@ def read_frame(records: list[Record]) -> pd.DataFrame:
             k: v for k, v in numbers.items() if not isinstance(v, dict)
         }
         for record in records
-        if record.get("part") not in (*VERDICTS, "distances")
+        if record.get("part") not in (*VERDICTS, *NULLS, "distances")
         for learner, found in record.get("results", {}).items()
         for name, numbers in found.items()
         if "error" not in numbers
@@ -322,7 +339,7 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
         if "outer_gain" in each
     ]
     rows, right = [], 0
-    for word in ("helps", "probably helps", "no evidence of help", "hurts"):
+    for word in WORDS:
         own = [each for each in found if each["verdict"] == word]
         agreed = sum(map(_agrees, own))
         right += agreed
@@ -334,6 +351,16 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
         return ""
     share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells."
     return "\n\n".join(filter(None, [table, f"{share} {VERDICT_NOTE}", _tabulate_probabilities(found)]))
+
+
+def _count_nulls(records: list[Record]) -> str:
+    """Return how often each verdict was given where new rows cannot help."""
+    rows = []
+    for part, title in NULLS.items():
+        said = [each["verdict"] for r in records if r.get("part") == part for each in r["results"].values()]
+        words = [f"{100 * said.count(word) / len(said):.0f} %" for word in WORDS] if said else []
+        rows += [[title, str(len(said)), *words]] if said else []
+    return bench.markdown_table(["", "cells", *WORDS], rows)
 
 
 def _agrees(each: dict[str, Any]) -> bool:
