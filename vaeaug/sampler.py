@@ -23,7 +23,7 @@ from vaeaug.utils.choices import Array, Auto, Frame, GenerateMethod, RandomState
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.memory import open_memory
 from vaeaug.utils.random import derive_seed, hash_seed
-from vaeaug.utils.rows import append_rows, extend_labels, select_rows
+from vaeaug.utils.rows import append_rows, drop_columns, extend_labels, select_rows
 from vaeaug.utils.validation import (
     as_array,
     check_option,
@@ -250,12 +250,12 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         judge = clone(self.label_filter)
         if judge.get_params(deep=False).get("random_state", 0) is None:
             judge.set_params(random_state=seed)
-        judge.fit(_without(X_fit, self._ids), y_fit)
+        judge.fit(drop_columns(X_fit, self._ids), y_fit)
         self.dropped_ = judge.no_counts()
         found, kept, missing = [], [], positions
         for attempt in range(_ATTEMPTS):
             new, sources = self._make(X_fit, y_fit, missing, hash_seed(seed, attempt))
-            verdict = judge.judge(_without(new, self._ids), select_rows(y_fit, missing))
+            verdict = judge.judge(drop_columns(new, self._ids), select_rows(y_fit, missing))
             self.dropped_ = self.dropped_ + verdict.counts
             chosen = self._rename(
                 select_rows(new, np.flatnonzero(verdict.keep)), X_fit, len(positions) - len(missing)
@@ -367,19 +367,12 @@ class _Jury(Committee):
 
     def fit(self, X: Any, y: Any) -> _Jury:
         """Learn from real rows what their classes look like."""
-        super().fit(_without(X, self.ignored), y)
+        super().fit(drop_columns(X, self.ignored), y)
         return self
 
     def rate(self, X_new: Any, y_new: Any) -> np.ndarray:
         """Return how far new rows lie above the mark of their class."""
-        return super().rate(_without(X_new, self.ignored), y_new)
-
-
-def _without(rows: Any, columns: list[Any]) -> Any:
-    """Return rows without some of their columns."""
-    if not columns:
-        return rows
-    return rows.drop(columns=columns) if isinstance(rows, pd.DataFrame) else np.delete(rows, columns, axis=1)
+        return super().rate(drop_columns(X_new, self.ignored), y_new)
 
 
 @dataclass

@@ -120,8 +120,9 @@ def test_candidates(rare):
     table = choose(LogisticRegression(), *rare, cv=3, seed=0).table
     names = list(table.index)
     assert names[:2] == ["nothing", "class weights"]
-    assert len([name for name in names if name.startswith("synthetic")]) == 6
-    assert len([name for name in names if name.endswith("blended")]) == 3
+    assert len([name for name in names if name.startswith("synthetic")]) == 9
+    assert len([name for name in names if name.endswith("blended")]) == 6
+    assert len([name for name in names if name.endswith("soft labels, blended")]) == 3
     assert (table["status"] != "").all()
     assert table["status"].str.startswith("chosen").sum() == 1
 
@@ -176,7 +177,15 @@ def test_where_nothing_is_chosen_it_is_the_plain_classifier(rare, monkeypatch):
     np.testing.assert_array_equal(model.predict(rare[0]), plain.predict(rare[0]))
 
 
-@pytest.mark.parametrize("name", ["class weights", "synthetic (ratio 0.48)", "synthetic (ratio 1), blended"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "class weights",
+        "synthetic (ratio 0.48)",
+        "synthetic (ratio 1), blended",
+        "synthetic (ratio 0.48), soft labels, blended",
+    ],
+)
 def test_every_choice_can_be_trained_and_stays_calibrated(rare, monkeypatch, name):
     X, X_test, y, y_test = train_test_split(*rare, stratify=rare[1], random_state=0)
     table = pd.DataFrame({"status": ["chosen"]}, index=[name])

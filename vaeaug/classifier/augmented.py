@@ -91,7 +91,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Only with ``sampler="auto"``: ``"nothing"``, ``"class weights"``, or ``"synthetic (ratio …)"``, where
         the ratio is the size of a class after resampling as a share of the largest, and
         ``", blended"`` at its end says that a second classifier, trained on the rows as they are, has an
-        equal say.
+        equal say, and ``", soft labels, blended"`` that a third has one, trained on soft labels.
     choice_table_ : DataFrame
         Only with ``sampler="auto"``: a row per candidate, with its ROC AUC and average precision on the inner
         folds, the mean ``gain`` of both over plain training, its standard ``error``, and why it was
@@ -128,7 +128,10 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     *What "auto" chooses.* Candidates are the rows as they are, class weights (where the estimator takes
     them), synthetic rows up to three ratios, and blends: the normalised geometric mean of the probabilities
-    of two classifiers, trained without and with the synthetic rows. Of ROC AUC and average precision on
+    of two classifiers, trained without and with the synthetic rows, or of three. The third is trained on
+    *soft labels*: three times as many synthetic rows of all classes, each with the probabilities that a
+    random forest and a logistic regression give to the classes (Hinton, Vinyals and Dean 2015,
+    "Distilling the knowledge in a neural network"). Of ROC AUC and average precision on
     the inner folds, neither may fall, and the candidate with the largest gain is taken. Since few folds
     of few rows say little, the changes are drawn towards those to be expected: a small gain for blends,
     which are therefore taken unless the folds speak against them; none for the others, which must
@@ -277,7 +280,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         choice = choose(self.estimator, X, labels, cv=self.cv, seed=seed, memory=self.memory)
         self.choice_, self.choice_table_ = choice.name, choice.table
         self.recalibration_ = choice.recalibration
-        trained, plain, resampled = train_choice(
+        trained, members, resampled = train_choice(
             choice.name, self.estimator, X, labels, seed=seed, memory=self.memory
         )
         self.sampler_ = None if resampled is None else resampled.fitted_
@@ -285,8 +288,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.class_prior_ = _shares(labels, np.ones(len(labels)), self.classes_)
         self.training_prior_ = self.class_prior_ / trained.shift
         self.estimator_, self._empty = trained.model, np.array(trained.empty, dtype=np.int64)
-        if plain is not None:
-            self.estimator_ = Blend(plain, trained, corrected=self.prior_correction)
+        if members:
+            self.estimator_ = Blend(members, corrected=self.prior_correction)
             self.training_prior_ = self.class_prior_
         return self
 

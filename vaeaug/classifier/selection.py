@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 
 from vaeaug.classifier.calibration import Recalibration
+from vaeaug.classifier.soft_labels import SOFT_LABELS, SoftLabels
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, measure
@@ -24,6 +25,7 @@ from vaeaug.evaluation.assess.strategies import (
     Resampled,
     Strategy,
     Trained,
+    ratio_name,
     train,
 )
 from vaeaug.sampler import VAEOverSampler
@@ -36,12 +38,16 @@ SYNTHETIC = "synthetic"
 PLAIN = Baseline.NOTHING.value
 #: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
 BLENDED = ", blended"
+#: End of the name of one that shares its vote with a classifier trained on soft labels, too.
+SOFTLY_BLENDED = f", {SOFT_LABELS}{BLENDED}"
 _MEASURES = ("roc_auc", "average_precision")
 #: Standard errors by which a candidate other than a blend must beat plain training.
 CAUTION = 0.5
 #: What blends gain over plain training before one has looked: their means over halves of ten small tables
 #: and four classifiers (benchmarks/imbalance.py). Gains of single cells spread about twice as far.
 EXPECTED = {"roc_auc": 0.01, "average_precision": 0.02}
+#: The same for blends with soft labels: means over halves of eight tables that chose other defaults too.
+EXPECTED_SOFT = {"roc_auc": 0.014, "average_precision": 0.03}
 _SPREAD = 2.0
 _FOLD, _FINAL = 51, 52
 
@@ -68,25 +74,26 @@ class Choice:
 
 
 class Blend(ClassifierMixin, BaseEstimator):
-    """Two fitted classifiers, one trained on the rows as they are, one with synthetic rows, of equal say.
+    """Fitted classifiers of equal say: one trained on the rows as they are, the others with synthetic rows.
 
-    Probabilities are multiplied (log-odds averaged), those of the second corrected for its class
-    shares. Decisions take the second as it is, and so find more minority rows than the first alone.
+    Probabilities are multiplied (log-odds averaged), all for the class shares of the data. Decisions take
+    those that classifiers trained with synthetic rows give for classes of other shares, and so find more
+    minority rows than plain training does.
 
     Parameters
     ----------
-    plain, augmented : Trained
+    members : list of (Trained, ndarray (k,))
+        Classifiers, and the class shares of the data by those that their decisions are for.
     corrected : bool
         Whether probabilities speak of the class shares of the data.
     """
 
-    def __init__(self, plain: Trained, augmented: Trained, corrected: bool = True) -> None:
-        self.plain = plain
-        self.augmented = augmented
+    def __init__(self, members: list[tuple[Trained, np.ndarray]], corrected: bool = True) -> None:
+        self.members = members
         self.corrected = corrected
 
     def fit(self, X: Any, y: Any) -> Blend:
-        """Return itself; both are trained already."""
+        """Return itself; all are trained already."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -95,7 +102,7 @@ class Blend(ClassifierMixin, BaseEstimator):
     @property
     def classes_(self) -> np.ndarray:
         """Labels (k,)."""
-        return self.plain.classes_
+        return self.members[0][0].classes_
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, k)."""
@@ -111,16 +118,19 @@ class Blend(ClassifierMixin, BaseEstimator):
         return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
 
     def _mix(self, X: Any, corrected: bool) -> np.ndarray:
-        second = self.augmented.predict_proba(X)
-        if not corrected:
-            second = second / self.augmented.shift
-            second = second / second.sum(axis=1, keepdims=True)
-        return blend(self.plain.predict_proba(X), second)
+        votes = []
+        for model, shift in self.members:
+            vote = model.predict_proba(X)
+            if not corrected:
+                vote = vote / shift
+                vote = vote / vote.sum(axis=1, keepdims=True)
+            votes.append(vote)
+        return blend(*votes)
 
 
-def blend(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def blend(*probabilities: np.ndarray) -> np.ndarray:
     """Return the normalised geometric mean of probabilities (n, k), none of them below 1e-6."""
-    logs = (np.log(np.clip(first, 1e-6, None)) + np.log(np.clip(second, 1e-6, None))) / 2
+    logs = sum(np.log(np.clip(each, 1e-6, None)) for each in probabilities) / len(probabilities)
     mixed = np.exp(logs - logs.max(axis=1, keepdims=True))
     return mixed / mixed.sum(axis=1, keepdims=True)
 
@@ -129,11 +139,12 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, me
     """Try the candidates on inner folds.
 
     Candidates are the rows as they are, class weights (where the estimator takes them), synthetic rows up
-    to three ratios, and for each of these a blend of the classifiers trained without and with
-    them. The changes of ROC AUC and of average precision are drawn towards what was to be expected, the more
-    the less the folds agree: towards a small gain for blends, which lower either measure rarely, and towards
-    0 for the others. The candidate with the largest mean of the two is chosen, if neither falls; one
-    that is no blend must also gain more than half a standard error. Otherwise the rows stay as they
+    to three ratios, and for each of these a blend of the classifiers trained without and with them, and
+    one with a third classifier, trained on soft labels. The changes of ROC AUC and of average precision are
+    drawn towards what was to be expected, the more the less the folds agree: towards a small gain for
+    blends, which lower either measure rarely, and towards 0 for the others. The candidate with the largest
+    mean of the two is chosen, if neither falls; one that is no blend must also gain more than half a
+    standard error. Otherwise the rows stay as they
     are. The sampler is fitted once in each fold.
 
     Parameters
@@ -164,7 +175,8 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, me
     problem = Problem(
         estimator, X, labels, classes, minority, tune_thresholds=False, caller="AugmentedClassifier"
     )
-    strategies: list[Strategy] = [NoResampling(), _make_synthetic(default_ratios(labels), memory)]
+    synthetic = SoftLabels(SYNTHETIC, with_memory(VAEOverSampler(), memory), default_ratios(labels))
+    strategies: list[Strategy] = [NoResampling(), synthetic]
     if ClassWeights.obstacle(estimator) is None:
         strategies.insert(1, ClassWeights())
     outcomes = cross_validate(problem, strategies, numbered, seed=seed, n_jobs=1, verbose=False)
@@ -172,9 +184,13 @@ def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, me
     outcomes += _blend_outcomes(outcomes, truths, minority)
     scores: dict[str, list[dict[str, float]]] = {}
     for outcome in outcomes:
-        if not outcome.error:
+        if not outcome.error and outcome.strategy != SOFT_LABELS:  # it has a say in blends only
             scores.setdefault(outcome.strategy, []).append(outcome.scores)
-    failed = {outcome.strategy: f"failed: {outcome.error}" for outcome in outcomes if outcome.error}
+    failed = {
+        outcome.strategy: f"failed: {outcome.error}"
+        for outcome in outcomes
+        if outcome.error and outcome.strategy != SOFT_LABELS
+    }
     whole = {name: each for name, each in scores.items() if len(each) == folds}
     choice = _decide(whole, failed, 1 / (folds - 1))
     return replace(choice, recalibration=_fit_recalibration(choice.name, outcomes, truths))
@@ -184,16 +200,23 @@ def _blend_outcomes(
     outcomes: Sequence[Outcome], truths: Sequence[np.ndarray], minority: int
 ) -> list[Outcome]:
     """Return outcomes of the blends of plain training with each strategy that has synthetic rows."""
-    plain = {outcome.fold: outcome.probabilities for outcome in outcomes if outcome.strategy == PLAIN}
+    plain, soft = (
+        {outcome.fold: outcome.probabilities for outcome in outcomes if outcome.strategy == name}
+        for name in (PLAIN, SOFT_LABELS)
+    )
     found = []
     for outcome in outcomes:
-        first, second = plain[outcome.fold], outcome.probabilities
+        first, second, third = plain[outcome.fold], outcome.probabilities, soft.get(outcome.fold)
         if outcome.strategy.startswith(SYNTHETIC) and first is not None and second is not None:
-            mixed = blend(first, second)
-            scores = measure(
-                truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), minority, None
-            )
-            found.append(Outcome(outcome.strategy + BLENDED, outcome.fold, scores, probabilities=mixed))
+            ways = {BLENDED: (first, second)}
+            if third is not None:
+                ways[SOFTLY_BLENDED] = (first, second, third)
+            for end, votes in ways.items():
+                mixed = blend(*votes)
+                scores = measure(
+                    truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), minority, None
+                )
+                found.append(Outcome(outcome.strategy + end, outcome.fold, scores, probabilities=mixed))
     return found
 
 
@@ -211,35 +234,39 @@ def _fit_recalibration(
 
 def train_choice(
     name: str, estimator: Any, X: Any, labels: np.ndarray, *, seed: int, memory: Any = None
-) -> tuple[Trained, Trained | None, Resampled | None]:
+) -> tuple[Trained, list[tuple[Trained, np.ndarray]], Resampled | None]:
     """Train what was chosen on all rows.
 
     Returns
     -------
     Trained
         The classifier; of a blend the part trained with synthetic rows.
-    Trained or None
-        Of a blend, the part trained on the rows as they are.
+    list of (Trained, ndarray (k,))
+        The members of a blend, see :class:`Blend`; empty for others.
     Resampled or None
         What made the synthetic rows; its fitted sampler is ``fitted_``.
     """
     classes = np.unique(labels)
     seed = int(numpy_generator(seed, _FINAL).integers(2**31 - 1))
-    base = name.removesuffix(BLENDED)
+    base = name.removesuffix(SOFTLY_BLENDED).removesuffix(BLENDED)
     plain = NoResampling().trainings(X, labels, seed)[PLAIN]
     if base in (PLAIN, Baseline.CLASS_WEIGHTS):
         training = plain if base == PLAIN else ClassWeights().trainings(X, labels, seed)[base]
-        return train(estimator, training, labels, classes, seed), None, None
-    ratios = default_ratios(labels)
-    ratio = ratios[list(_make_synthetic(ratios).names).index(base)]
-    only = _make_synthetic([ratio], memory)
-    trained = train(estimator, only.trainings(X, labels, seed)[base], labels, classes, seed)
-    partner = train(estimator, plain, labels, classes, seed) if name.endswith(BLENDED) else None
-    return trained, partner, only
-
-
-def _make_synthetic(ratios: Sequence[float], memory: Any = None) -> Resampled:
-    return Resampled(SYNTHETIC, with_memory(VAEOverSampler(), memory), ratios)
+        return train(estimator, training, labels, classes, seed), [], None
+    ratio = next(ratio for ratio in default_ratios(labels) if ratio_name(SYNTHETIC, ratio) == base)
+    softly = name.endswith(SOFTLY_BLENDED)
+    only = (SoftLabels if softly else Resampled)(SYNTHETIC, with_memory(VAEOverSampler(), memory), [ratio])
+    made = only.trainings(X, labels, seed)
+    trained = train(estimator, made[base], labels, classes, seed)
+    if not name.endswith(BLENDED):
+        return trained, [], only
+    partner = train(estimator, plain, labels, classes, seed)
+    members = [(partner, np.ones(len(classes))), (trained, trained.shift)]
+    if softly and SOFT_LABELS in made:
+        shares = np.array([(labels == label).mean() for label in classes])
+        soft = train(estimator, made[SOFT_LABELS], labels, classes, seed)
+        members.append((soft, shares * len(classes)))  # it decides as if all classes were of one size
+    return trained, members, only
 
 
 def _table(scores: Mapping[str, list[dict[str, float]]], failed: Mapping[str, str]) -> pd.DataFrame:
@@ -273,7 +300,7 @@ def _decide(
         table.loc[name, ["gain", "error"]] = gain.mean, gain.error
         is_blend = name.endswith(BLENDED)
         likely = {
-            m: _shrink(estimate_difference(each, test_share), EXPECTED[m], is_blend)
+            m: _shrink(estimate_difference(each, test_share), _expect(name)[m], is_blend)
             for m, each in zip(_MEASURES, moved.T, strict=True)
         }
         fallen = " and ".join(m.replace("_", " ") for m, change in likely.items() if change < 0)
@@ -287,6 +314,10 @@ def _decide(
     best = max(convincing, key=convincing.__getitem__) if convincing else PLAIN
     table.loc[best, "status"] = "chosen" if convincing else "chosen: nothing else is better beyond noise"
     return Choice(best, table)
+
+
+def _expect(name: str) -> Mapping[str, float]:
+    return EXPECTED_SOFT if name.endswith(SOFTLY_BLENDED) else EXPECTED
 
 
 def _shrink(change: Difference, expected: float, is_blend: bool) -> float:

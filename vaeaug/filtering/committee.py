@@ -119,6 +119,19 @@ class Committee(BaseEstimator):
         self.marks_[judged] = marks[judged]
         return self
 
+    def predict_proba(self, X_new: Any) -> np.ndarray | None:
+        """Return the mean probability of each class for rows, (m, K); None where no model was trained.
+
+        Parameters
+        ----------
+        X_new : like X in fit, (m, d)
+        """
+        check_is_fitted(self, "marks_")
+        if not self._models:
+            return None
+        features, size = self._features(X_new), len(self.classes_)
+        return np.mean([_predict(model, features, size) for model in self._models], axis=0)
+
     def rate(self, X_new: Any, y_new: Any) -> np.ndarray:
         """Return how far new rows lie above the mark of their class, in log-odds (m,).
 
@@ -180,14 +193,20 @@ class Committee(BaseEstimator):
         return frame
 
 
+def _predict(model: tuple[Any, np.ndarray], features: pd.DataFrame, size: int) -> np.ndarray:
+    """Return probabilities (m, size), 0 for classes that a model has not met."""
+    chances = np.zeros((len(features), size))
+    chances[:, model[1]] = model[0].predict_proba(features)
+    return chances
+
+
 def _log_odds(
     models: list[tuple[Any, np.ndarray]], features: pd.DataFrame, groups: np.ndarray, size: int
 ) -> np.ndarray:
     """Return the mean log-odds that models give to the class of each row, (m,)."""
     total = np.zeros(len(groups))
-    for model, classes in models:
-        chances = np.zeros((len(groups), size))
-        chances[:, classes] = model.predict_proba(features)
+    for model in models:
+        chances = _predict(model, features, size)
         own = np.clip(chances[np.arange(len(groups)), groups], _LEAST, 1 - _LEAST)
         total += np.log(own / (1 - own))
     return total / max(1, len(models))

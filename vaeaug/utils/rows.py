@@ -10,7 +10,7 @@ from scipy import sparse
 
 from vaeaug.utils.frames import Home, to_pandas
 
-__all__ = ["append_rows", "begin_alike", "extend_labels", "select_rows", "stack_rows"]
+__all__ = ["append_rows", "begin_alike", "drop_columns", "extend_labels", "select_rows", "stack_rows"]
 
 
 def select_rows(X: Any, positions: np.ndarray) -> Any:
@@ -65,6 +65,13 @@ def extend_labels(y: Any, positions: np.ndarray) -> Any:
     if home is not None:
         return home.wrap(select_rows(to_pandas(y), order))
     return select_rows(y if isinstance(y, pd.Series | pd.DataFrame) else np.asarray(y), order)
+
+
+def drop_columns(rows: Any, columns: list[Any]) -> Any:
+    """Return rows without some of their columns."""
+    if not columns:
+        return rows
+    return rows.drop(columns=columns) if isinstance(rows, pd.DataFrame) else np.delete(rows, columns, axis=1)
 
 
 def begin_alike(X: Any, longer: Any) -> bool:

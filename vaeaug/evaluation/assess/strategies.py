@@ -38,7 +38,7 @@ __all__ = [
     "train",
 ]
 
-_COPIES = 31
+_COPIES, _KEEP = 31, 33
 
 
 class Baseline(StrEnum):
@@ -67,6 +67,9 @@ class Training:
         What making it took.
     estimator : classifier, optional
         Trained instead of the one in question.
+    sample_weight : ndarray (m,), optional
+        Weights of the rows, between 0 and 1, under which the classes of alike rows have the shares that they
+        have in the data. For classifiers without weights, rows are kept with these probabilities.
     """
 
     X: Any
@@ -75,6 +78,7 @@ class Training:
     balanced: bool = False
     seconds: float = 0.0
     estimator: Any = None
+    sample_weight: np.ndarray | None = None
 
 
 class Strategy(ABC):
@@ -305,13 +309,24 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
         else:
             model.set_params(**{str(class_weight_keyword(model)): "balanced"})
         counts = np.ones(len(classes))
+    rows, labels = training.X, training.y
+    if training.sample_weight is not None:
+        keyword = weight_keyword(model)
+        if keyword is not None:
+            fit_with = {keyword: training.sample_weight}
+        else:
+            drawn = numpy_generator(seed, _KEEP).random(len(labels))
+            kept = np.flatnonzero(drawn < training.sample_weight)
+            rows, labels = select_rows(rows, kept), labels[kept]
     start = perf_counter()
-    empty = fit_rows(model, training.X, training.y, **fit_with)
+    empty = fit_rows(model, rows, labels, **fit_with)
     seconds = training.seconds + perf_counter() - start
     real = np.array([(y_real == label).mean() for label in classes])
     trained_on = counts / counts.sum()
     with np.errstate(divide="ignore"):
         shift = np.where(trained_on > 0, real / trained_on, 1.0)
+    if training.sample_weight is not None:
+        shift = np.ones(len(classes))
     return Trained(model, classes, shift, seconds, empty=tuple(empty.tolist()))
 
 
