@@ -320,7 +320,8 @@ def _count_choices(records: list[Record]) -> str:
         for learner, found in record.get("results", {}).items() if record.get("part") == "auto" else ():
             name = found["auto"]["choice"]
             kind = "synthetic" if name.startswith("synthetic") else name
-            kinds.append((learner, f"{kind}, blended" if name.endswith("blended") else kind))
+            ends = (end for end in (", soft labels, blended", ", blended") if name.endswith(end))
+            kinds.append((learner, kind + next(ends, "")))
     learners = list(dict.fromkeys(learner for learner, _ in kinds))
     rows = [
         [STRATEGIES.get(kind, kind), *(str(kinds.count((learner, kind))) for learner in learners)]
