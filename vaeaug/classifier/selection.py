@@ -208,7 +208,7 @@ def _blend_outcomes(
     for outcome in outcomes:
         first, second, third = plain[outcome.fold], outcome.probabilities, soft.get(outcome.fold)
         if outcome.strategy.startswith(SYNTHETIC) and first is not None and second is not None:
-            ways = {BLENDED: (first, second)}
+            ways: dict[str, tuple[np.ndarray, ...]] = {BLENDED: (first, second)}
             if third is not None:
                 ways[SOFTLY_BLENDED] = (first, second, third)
             for end, votes in ways.items():
