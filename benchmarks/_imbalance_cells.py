@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,6 +34,7 @@ from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, NoResampling, Resampled, Strategy
 from vaeaug.evaluation.privacy import distance_to_closest
+from vaeaug.utils.memory import RecentResults
 
 #: Resamples of a bootstrap interval.
 _DRAWS = 200
@@ -221,10 +222,12 @@ class Half:
         results = {}
         X, y = self._take(self.fold.train)
         X_test, _ = self._take(self.fold.test)
+        # The learners share each fit of the generator.
+        shared = partial(VAEOverSampler, memory=RecentResults())
         for name in LEARNERS:
             start = time.perf_counter()
             base = build_learner(name, self.data.X, self.seed)
-            with mock.patch.object(vaeaug.classifier.selection, "VAEOverSampler", _share_default):
+            with mock.patch.object(vaeaug.classifier.selection, "VAEOverSampler", shared):
                 model = AugmentedClassifier(base, "auto", random_state=self.seed).fit(X, y)
             p = model.predict_proba(X_test)
             numbers = self._score(np.asarray(model.predict(X_test)), p)
@@ -376,10 +379,6 @@ def _name_alike(arm: str, strategies: list[Strategy]) -> str:
     if not arm.startswith("VAEOverSampler") or arm == ours[-1]:
         return arm
     return f"VAEOverSampler, {('third', 'two thirds')[ours.index(arm)]} of the way"
-
-
-def _share_default() -> SharedSampler:
-    return SharedSampler(VAEOverSampler())
 
 
 class _SharedOverSampler(VAEOverSampler):
