@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from vaeaug.evaluation.assess.assessment import Assessment
 from vaeaug.evaluation.assess.comparison import Options, check_rows, choose_ratios, compare
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.strategies import Resampled
+from vaeaug.evaluation.identifiers import hide_identifiers, say_columns
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.choices import Auto, Classifier, ClassifierName, RandomState, Resampler, ScoringName
 
@@ -42,7 +44,8 @@ def assess(
     The classifier is cross-validated as it is, with class weights, with a tuned decision threshold, with
     random copies of minority rows, with SMOTE (where imbalanced-learn is installed), with
     :class:`VAEOverSampler`, and with the samplers handed in. Everything that is fitted is fitted on the
-    training rows of a fold. The baselines cannot be left out.
+    training rows of a fold. The baselines cannot be left out. Columns that name each row, by
+    ``id_columns`` of the augmenter, are hidden from all of them.
 
     Parameters
     ----------
@@ -105,8 +108,9 @@ def assess(
     same kind of classifier, with as many minority rows, on the 25 tables of the library's benchmark, as
     far as the measurement leaves it open (a normal distribution with a normal prior). That gives the gain
     to expect of new rows, its 95 % interval, and the probability of a gain. The verdict is "helps" if the
-    interval lies above 0, "hurts" if below, "probably helps" if a gain has a probability of 80 % or more,
-    and otherwise "no evidence of help". Scorers of scikit-learn judge folds, not rows: there, intervals
+    interval lies above 0, "hurts" if below, "probably helps" if a gain has a probability of 80 % or more
+    and is expected to be .005 or more (1 % of losses and of scorers of scikit-learn), and otherwise "no
+    evidence of help". Scorers of scikit-learn judge folds, not rows: there, intervals
     are those of Nadeau and Bengio (2003), corrected for the number of strategies (Bonferroni).
 
     *A better classifier* on the rows as they are, boosted trees, a random forest, a logistic regression and
@@ -152,14 +156,17 @@ def _print_beside(text: str) -> None:
 
 def run_assessment(estimator: Any, X: Any, y: Any, sampler: Any, options: Options) -> Assessment:
     """Do the work of :func:`assess`."""
-    if isinstance(estimator, str):
-        X = _as_frame(X, estimator)
-        estimator = learner(estimator, X)
+    X = _as_frame(X, estimator) if isinstance(estimator, str) else check_rows(X)
     own, others = (sampler, None) if isinstance(sampler, VAEOverSampler) else (VAEOverSampler(), sampler)
+    hidden, own = hide_identifiers(X, own)
+    X = hidden.apply(X)
+    say_columns(X, hidden, own, "assess")
+    if isinstance(estimator, str):
+        estimator = learner(estimator, X)
     chosen = choose_ratios(options.ratios, read_labels(as_column(y), "assess"))
     # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
     ours = Resampled("VAEOverSampler", own, chosen, reusable=own.method in ("auto", "prior"))
-    return compare(estimator, X, y, others, options, ours)
+    return compare(estimator, X, y, others, replace(options, hidden=tuple(hidden.names)), ours)
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def test_a_classifier_that_wants_more_than_some_rows_is_asked_with_all_of_them()
                 raise ValueError("more rows, please")
             return super().fit(X, y)
 
-    X = pd.DataFrame({"a": np.arange(400.0), "b": ["u", "v"] * 200})
+    X = pd.DataFrame({"a": np.arange(400.0) / 3, "b": ["u", "v"] * 200})
     model = AugmentedClassifier(Greedy(), sampler()).fit(X, np.arange(400) % 4 == 0)
     assert len(model.estimator_.X_) == 600
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr
 
 from vaeaug.evaluation.assess.metrics import METRICS
+from vaeaug.evaluation.assess.statistics import Difference
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
 
 AP = METRICS["average_precision"]
@@ -108,3 +110,39 @@ def test_nothing_to_judge():
     found = verdict(comparison(class_weights=0.1), subjects=("gone",))
     assert (found.answer, found.subject) == (Answer.NO_EVIDENCE, None)
     assert "could not be judged" in found.sentence
+
+
+def expecting(mean, spread, measured=None):
+    """Evidence that expects the same of every strategy but boosted trees, which bring .3."""
+
+    class Expecting:
+        def judge(self, strategy, metric, moved, **options):
+            centre = 0.3 if strategy == "boosted trees" else mean
+            rises = float(ndtr(centre / spread))
+            low, high = centre - 1.96 * spread, centre + 1.96 * spread
+            return Difference(centre, low, high, 0.1, spread, rises, moved if measured is None else measured)
+
+    return Expecting()
+
+
+@pytest.mark.parametrize(
+    ("mean", "answer"), [(0.002, Answer.NO_EVIDENCE), (0.004, Answer.NO_EVIDENCE), (0.006, Answer.PROBABLY)]
+)
+def test_negligible_gains_are_no_help(mean, answer):
+    found = verdict(replace(comparison(ours=0.01), evidence=expecting(mean, 0.8 * mean)))
+    assert found.probability > 0.8
+    assert found.answer == answer
+    assert ("no practical difference" in found.sentence) == (answer == Answer.NO_EVIDENCE)
+
+
+def test_what_helps_more_leads():
+    found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
+    assert found.lead == "boosted trees on the rows as they are help more"
+    assert verdict(comparison(ours=0.1)).lead == ""
+
+
+def test_a_measured_gain_far_from_the_expected_one_is_explained():
+    far = replace(comparison(ours=0.1), evidence=expecting(0.01, 0.008, measured=0.1))
+    near = replace(comparison(ours=0.1), evidence=expecting(0.09, 0.03, measured=0.1))
+    assert "The folds measured +0.100" in verdict(far).advice
+    assert "The folds measured" not in verdict(near).advice

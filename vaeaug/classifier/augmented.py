@@ -19,17 +19,20 @@ from sklearn.utils.validation import (
 
 from vaeaug.classifier.selection import Blend, choose, train_choice
 from vaeaug.data.labels.targets import as_column, read_labels
-from vaeaug.errors import InputError
+from vaeaug.errors import ColumnNote, InputError
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
+from vaeaug.evaluation.identifiers import HiddenColumns, hide_identifiers
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.choices import Auto, Classifier, RandomState, Resampler
 from vaeaug.utils.estimators import clone_with_seed, offer_if, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.memory import open_memory, with_memory
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
 from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
+from vaeaug.utils.wording import list_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +145,9 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     drawn towards no change where rows are few. Where plain training is chosen, nothing is corrected;
     neither with ``prior_correction=False``.
 
+    *Identifiers.* Columns of a frame that name each row, by ``id_columns`` of the augmenter, are hidden from
+    the classifier, with a warning: it sees the same cell in every row.
+
     The correction knows of the rows added, not of what the estimator does
     inside: leave its ``class_weight`` alone.
 
@@ -203,8 +209,18 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X, y = _table(X), as_column(y, warn=True)
         labels = read_labels(y)
         check_consistent_length(X, labels)
+        chosen = None if self._is_auto() else self.sampler
+        self._hidden, chosen = hide_identifiers(X, VAEOverSampler() if chosen is None else chosen)
+        X = self._hidden.apply(X)
         self._probe(X, labels)
         validate_data(self, X, skip_check_array=True)
+        if self._hidden.names:
+            warn_caller(
+                f"AugmentedClassifier: X has columns that name each row: {list_names(self._hidden.names)}. "
+                "The classifier does not see them. To choose them yourself, pass id_columns=[...], or None "
+                "for none, to VAEAugmenter.",
+                ColumnNote,
+            )
         if self._is_auto():
             return self._fit_choice(np.asarray(X) if isinstance(X, list) else X, labels)
         weight = np.ones(len(labels))
@@ -214,9 +230,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             X, y = _safe_indexing(X, kept), _safe_indexing(y, kept)
             labels, weight = labels[kept], weight[kept]
 
-        self.sampler_ = with_memory(
-            clone(VAEOverSampler() if self.sampler is None else self.sampler), self.memory
-        )
+        self.sampler_ = with_memory(clone(chosen), self.memory)
         X_res, y_res = self.sampler_.fit_resample(X, y)
         labels_res = read_labels(y_res)
         weight_res = np.ones(len(labels_res))
@@ -331,7 +345,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _check(self, X: Any) -> Any:
         check_is_fitted(self)
         X = validate_data(self, _table(X), reset=False, skip_check_array=True)
-        return fill_columns(X, self._empty)
+        return fill_columns(getattr(self, "_hidden", HiddenColumns()).apply(X), self._empty)
 
     def _check_parameters(self, *, weighted: bool) -> None:
         """Refuse, before the long work, what cannot end well."""

@@ -15,7 +15,8 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.options import check_columns, read_conditions
-from vaeaug.data.labels.sampling_strategy import targets
+from vaeaug.data.labels.sampling_strategy import class_counts, targets
+from vaeaug.data.labels.spelling import warn_of_misspellings
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.relations.declared import parse_relations
 from vaeaug.errors import InputError, UnknownLabelError
@@ -227,7 +228,9 @@ def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
         strategy = options.strategy
         if isinstance(strategy, dict):
             strategy = {_find_label(text, y.unique()): rows for text, rows in strategy.items()}
-        return strategy, targets(strategy, labels)
+        wanted = targets(strategy, labels)
+        warn_of_misspellings(class_counts(labels), wanted)  # before the work
+        return strategy, wanted
     except ValueError as error:
         raise InputError(f"The column {options.target!r} cannot be balanced: {error}") from error
 

@@ -13,6 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from vaeaug.data.tables.calendars import DateTexts
 from vaeaug.evaluation.columns import empty_columns, fill_columns, is_continuous, read_numbers, simplify
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS
 
@@ -70,6 +71,8 @@ class PlainColumns(TransformerMixin, BaseEstimator):
     ----------
     numbers : list of int
         Positions of the columns that become numbers.
+    dates : mapping of int to DateTexts, optional
+        Which of them are text, and how it is read; see :meth:`read_kinds`.
 
     Attributes
     ----------
@@ -79,8 +82,21 @@ class PlainColumns(TransformerMixin, BaseEstimator):
         Positions of numbers that had no value in ``fit``.
     """
 
-    def __init__(self, numbers: Any = ()) -> None:
+    def __init__(self, numbers: Any = (), dates: Any = None) -> None:
         self.numbers = numbers
+        self.dates = dates
+
+    @classmethod
+    def read_kinds(cls, X: pd.DataFrame) -> tuple[PlainColumns, list[int], list[int]]:
+        """Return plain columns for a table, the positions of its numbers, and those of all others.
+
+        Text that is dates, as the generator reads it, counts as numbers.
+        """
+        numbers, others = cls.find_kinds(X)
+        found = {j: DateTexts.of(X.iloc[:, j]) for j in others if _is_text(X.iloc[:, j])}
+        dates = {j: form for j, form in found.items() if form is not None}
+        numbers = sorted([*numbers, *dates])
+        return cls(numbers, dates), numbers, [j for j in others if j not in dates]
 
     @staticmethod
     def find_kinds(X: pd.DataFrame) -> tuple[list[int], list[int]]:
@@ -102,9 +118,15 @@ class PlainColumns(TransformerMixin, BaseEstimator):
         parts = {}
         for j, name in enumerate(self.names_):
             column = simplify(X[name])
-            if j in self.numbers:
+            if j in (self.dates or {}):
+                parts[j] = read_numbers(self.dates[j].forward(column))
+            elif j in self.numbers:
                 parts[j] = read_numbers(column)
             else:
                 objects = column.astype(object)
                 parts[j] = objects.where(objects.notna(), _MISSING).astype(str).to_numpy(dtype=object)
         return pd.DataFrame(parts, index=range(len(X)))
+
+
+def _is_text(column: pd.Series) -> bool:
+    return pd.api.types.is_object_dtype(column.dtype) or isinstance(column.dtype, pd.StringDtype)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.labels.context import encode_labels
-from vaeaug.data.labels.sampling_strategy import targets
+from vaeaug.data.labels.sampling_strategy import class_counts, targets
+from vaeaug.data.labels.spelling import warn_of_misspellings
 from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
@@ -188,6 +189,7 @@ def resample(
     X, y = data.X, data.y
     check_balanceable(fitted, y)
     wanted = targets(sampling_strategy, to_pandas(y))
+    warn_of_misspellings(class_counts(to_pandas(y)), wanted)
     # The labels of new rows are labels of y, so that its container and dtype are kept.
     labels = np.asarray(to_pandas(y)).ravel()
     first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,10 +32,11 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import list_names
 
-__all__ = ["TableCodec", "weigh_classes"]
+__all__ = ["TableCodec", "find_identifiers", "weigh_classes"]
 
 
 class TableCodec:
@@ -171,9 +171,7 @@ class TableCodec:
             )
         found = np.zeros_like(named)
         if is_whole and columns is not None and isinstance(self.id_columns, str):
-            found = ~marked & np.array([looks_like_ids(series) for series, _ in parts])
-            # Without any other column there would be nothing to learn.
-            found &= not found.all()
+            found = _search_identifiers([series for series, _ in parts], marked)
         self.codecs_: list[ColumnCodec] = []
         for j, (series, counts) in enumerate(parts):
             options = ColumnOptions(
@@ -188,17 +186,16 @@ class TableCodec:
             self.codecs_.append(fit_column(series, options, counts))
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
-            warnings.warn(
+            warn_caller(
                 f"X has columns without any value: {list_names(empty)}. They are kept and stay missing; "
                 "drop them if they are there by mistake.",
                 VaeaugWarning,
-                stacklevel=3,
             )
         self.relations_ = Relations({}, (), ())
         self._lay_out()
         notes = self._notes(found)
         if notes:
-            warnings.warn("\n".join(notes), ColumnNote, stacklevel=3)
+            warn_caller("\n".join(notes), ColumnNote)
         return self
 
     def relate(
@@ -477,3 +474,27 @@ def weigh_classes(groups: np.ndarray | None) -> np.ndarray | None:
     share = len(groups) / np.count_nonzero(counts)
     weights = np.maximum(1.0, np.sqrt(share / np.maximum(counts, 1)))
     return None if (weights == 1.0).all() else weights[groups]
+
+
+def find_identifiers(
+    X: pd.DataFrame, id_columns: Any = "auto", categorical_features: Any = "from_dtype"
+) -> list[Any]:
+    """Return the labels of the columns that a table codec with these parameters takes for identifiers.
+
+    Raises
+    ------
+    InputError
+        If a parameter names no column.
+    """
+    codec = TableCodec(categorical_features, id_columns=id_columns)
+    codec.columns_, codec.n_features_ = X.columns, X.shape[1]
+    marked, found = codec._mark("categorical_features", "from_dtype"), codec._mark("id_columns", "auto")
+    if isinstance(id_columns, str):
+        found = _search_identifiers(list(split_columns(X)), marked)
+    return list(X.columns[found])
+
+
+def _search_identifiers(columns: Sequence[pd.Series], marked: np.ndarray) -> np.ndarray:
+    """Return which columns look like identifiers and were not named as categories, bool (d,)."""
+    found = ~marked & np.array([looks_like_ids(series) for series in columns], dtype=bool)
+    return found & (not found.all())  # without any other column there would be nothing to learn

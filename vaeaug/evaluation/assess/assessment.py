@@ -76,6 +76,8 @@ class Experiment:
         What was run.
     evidence : Evidence, optional
         From which intervals come, see :class:`Comparison`.
+    perfect : str
+        What to say of a classifier that needs no rows; empty for any other.
     stopped : str
         Why not every fold was tried, in a sentence; empty if all were.
     """
@@ -91,6 +93,7 @@ class Experiment:
     facts: Mapping[str, str]
     evidence: Evidence | None = None
     stopped: str = ""
+    perfect: str = ""
 
 
 class Assessment:
@@ -142,6 +145,7 @@ class Assessment:
         self.skipped = dict(experiment.skipped)
         self.facts = dict(experiment.facts)
         self.stopped = experiment.stopped
+        self._perfect = experiment.perfect
         self._metrics = METRICS | {metric.name: metric}
         self._strategies = list(experiment.strategies)
         self._names = experiment.names
@@ -230,13 +234,19 @@ class Assessment:
 
     @property
     def sentence(self) -> str:
-        """The finding in one sentence."""
-        return self._judgement.sentence
+        """The finding in a sentence or two; of a perfect score, that nothing can be gained."""
+        return self._perfect or self._judgement.sentence
 
     @property
     def advice(self) -> str:
         """What to use."""
-        return self._judgement.advice
+        return "" if self._perfect else self._judgement.advice
+
+    @property
+    def _headline(self) -> str:
+        """The verdict, and what helps more than new rows."""
+        lead = "" if self._perfect else self._judgement.lead
+        return "; ".join(filter(None, [self.verdict, lead]))
 
     @property
     def code(self) -> str:
@@ -254,7 +264,9 @@ class Assessment:
         ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
         heads |= {"roc_auc": "ROC AUC", "difference": "diff.", "probability": "prob."}
-        lines = [self.verdict.upper(), _wrap(self.sentence), _wrap(self.advice)]
+        lead = self._headline.removeprefix(self.verdict)
+        lines = [self.verdict.upper() + lead, _wrap(self.sentence)]
+        lines += [_wrap(self.advice)] * bool(self.advice)
         lines += [_wrap(self.stopped)] * bool(self.stopped) + [""]
         lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
         title = self._metrics[self.scoring].title
@@ -289,7 +301,7 @@ class Assessment:
             If the path cannot be written.
         """
         report = Report(
-            f"Does augmentation help? {self.verdict.capitalize()}",
+            f"Does augmentation help? {self._headline[:1].upper()}{self._headline[1:]}",
             "\n".join(filter(None, [self.sentence, self.advice, self.stopped])),
             self._sections(),
             {**self.facts, **library_versions()},
@@ -346,7 +358,10 @@ class Assessment:
         figures = []
         if subject is not None and np.isfinite(self.probability):
             moved = self.differences().loc[subject]
-            interval = f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; {subject}"
+            interval = (
+                f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; measured in the folds: "
+                f"{moved['measured']:+.3f}; {subject}"
+            )
             figures.append(Figure("Probability that rows help", say_share(self.probability)))
             figures.append(
                 Figure(f"Change of {metric.title} to expect", f"{moved['difference']:+.3f}", interval)

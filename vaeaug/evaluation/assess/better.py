@@ -40,9 +40,7 @@ class OtherClassifiers(Strategy):
     members: Mapping[str, tuple[str, ...]] = {TOGETHER: tuple(OTHER_CLASSIFIERS)}
 
     def __init__(self, X: Any) -> None:
-        self.classifiers = {
-            name: _make(short, as_table(X).head(1000)) for name, short in OTHER_CLASSIFIERS.items()
-        }
+        self.classifiers = {name: _make(short, as_table(X)) for name, short in OTHER_CLASSIFIERS.items()}
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Return the rows, once for each classifier."""

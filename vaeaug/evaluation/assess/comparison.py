@@ -20,9 +20,10 @@ from vaeaug.evaluation.assess.assessment import Assessment, Experiment
 from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER, OtherClassifiers
 from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_within
 from vaeaug.evaluation.assess.expectation import Evidence, find_family
+from vaeaug.evaluation.assess.giveaway import PERFECT, describe_perfection, find_giveaways
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.paired import PairedRows
-from vaeaug.evaluation.assess.problem import Fold, Problem
+from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.scorers import about_class
 from vaeaug.evaluation.assess.smote import Smote, smote_is_there
 from vaeaug.evaluation.assess.strategies import (
@@ -38,6 +39,7 @@ from vaeaug.utils.estimators import describe
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
+from vaeaug.utils.wording import list_names
 
 __all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios"]
 
@@ -60,6 +62,7 @@ class Options:
     groups: Any = None
     max_seconds: float | None = None
     announce: Callable[[str], None] | None = None
+    hidden: Sequence[Any] = ()
 
 
 def compare(
@@ -126,6 +129,8 @@ def compare(
     done = {outcome.fold for outcome in outcomes}
     finished = [fold for fold in folds if fold.number in done]
     facts = _describe_run(problem, counts, finished, seed, metric)
+    if options.hidden:
+        facts["Columns hidden from classifiers"] = f"{list_names(options.hidden)}, which name each row"
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
     if stopped:
         facts["Stopped"] = stopped
@@ -151,8 +156,18 @@ def compare(
                 rare,
             ),
             stopped=stopped,
+            perfect=_look_for_perfection(problem, outcomes, metric),
         )
     )
+
+
+def _look_for_perfection(problem: Problem, outcomes: Sequence[Outcome], metric: Metric) -> str:
+    """Say that the classifier needs no rows, and which column makes it so; empty for any other."""
+    areas = [each.scores.get("roc_auc", np.nan) for each in outcomes if each.strategy == Baseline.NOTHING]
+    if not np.mean(areas) >= PERFECT:
+        return ""
+    giveaways = find_giveaways(problem.X, problem.y == problem.classes[problem.minority])
+    return describe_perfection(metric.title, giveaways)
 
 
 def default_ratios(y: np.ndarray) -> tuple[float, ...]:

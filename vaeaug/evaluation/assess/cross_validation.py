@@ -14,6 +14,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
+from vaeaug.errors import ColumnNote
 from vaeaug.evaluation.assess.metrics import (
     Predictions,
     Thresholds,
@@ -179,6 +180,13 @@ def _show_progress(verbose: bool, folds: int) -> Iterator[Callable[[], object]]:
 
 
 def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
+    """Try every strategy in one fold, without notes on columns: these are the same in every fold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ColumnNote)
+        return _try_strategies(problem, strategies, fold, seed)
+
+
+def _try_strategies(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
     """Try every strategy in one fold; only the rows of ``fold.train`` are ever fitted."""
     X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
     X_test = select_rows(problem.X, fold.test)

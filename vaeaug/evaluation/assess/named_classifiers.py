@@ -26,7 +26,8 @@ def learner(name: str, X: pd.DataFrame) -> Pipeline:
     name : {"hgb", "logistic", "knn", "forest"}
         Gradient boosting, logistic regression, 5 nearest neighbours, a random forest of 200 trees.
     X : DataFrame
-        Numbers and dates are used as numbers, everything else as categories; missing values are allowed.
+        Numbers and dates, also those written as text, are used as numbers, everything else as
+        categories; missing values are allowed.
 
     Returns
     -------
@@ -46,8 +47,7 @@ def learner(name: str, X: pd.DataFrame) -> Pipeline:
     (4,)
     """
     check_option("estimator", name, LEARNERS)
-    numbers, others = PlainColumns.find_kinds(X)
-    plain = PlainColumns(numbers)
+    plain, numbers, others = PlainColumns.read_kinds(X)
     if name == "hgb":
         categories: Any = list(range(len(others))) or None
         boosting = HistGradientBoostingClassifier(categorical_features=categories)

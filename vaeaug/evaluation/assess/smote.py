@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from vaeaug.data.tables.calendars import DateTexts
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame, is_continuous, read_numbers, simplify
 from vaeaug.evaluation.encoders import PlainColumns
@@ -55,8 +56,8 @@ class Smote(BaseEstimator):
         rows = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         flat = rows if isinstance(rows, pd.DataFrame) else rows.reshape(len(rows), -1)
         frame = as_frame(flat, "X").reset_index(drop=True)
-        numbers, categories = PlainColumns.find_kinds(frame)
-        prepared = PlainColumns(numbers).fit_transform(frame)
+        plain, numbers, categories = PlainColumns.read_kinds(frame)
+        prepared = plain.fit_transform(frame)
         prepared = prepared.fillna(prepared[numbers].median())
         options = {"sampling_strategy": self.sampling_strategy, "random_state": self.random_state}
         options["k_neighbors"] = min(5, smallest - 1)
@@ -70,7 +71,7 @@ class Smote(BaseEstimator):
         X_res, y_res = sampler.fit_resample(prepared, labels)
         new = X_res.iloc[len(labels) :]
         if isinstance(rows, pd.DataFrame):
-            restored = {name: _restore(new[j], rows[name]) for j, name in enumerate(rows)}
+            restored = {name: _restore(new[j], rows[name], plain.dates.get(j)) for j, name in enumerate(rows)}
             made = pd.concat(restored, axis=1) if restored else new
             return pd.concat([rows, made.set_axis(rows.columns, axis=1)], ignore_index=True), y_res
         values = new.to_numpy()
@@ -79,8 +80,11 @@ class Smote(BaseEstimator):
         return np.concatenate([rows, values.astype(rows.dtype).reshape(-1, *rows.shape[1:])]), y_res
 
 
-def _restore(new: pd.Series, old: pd.Series) -> pd.Series:
-    """Return a new column in the dtype of the old one."""
+def _restore(new: pd.Series, old: pd.Series, form: DateTexts | None = None) -> pd.Series:
+    """Return a new column in the dtype of the old one, dates as text in their form."""
+    if form is not None:
+        seconds = np.rint(new.to_numpy(dtype=np.float64)).astype(np.int64)
+        return form.backward(pd.Series(seconds.view("datetime64[s]"), name=old.name)).set_axis(new.index)
     simple = simplify(old)
     if not is_continuous(simple):
         # Categories went through as text: give each its value back, of equal texts the first.

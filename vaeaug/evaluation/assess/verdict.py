@@ -22,6 +22,7 @@ __all__ = [
     "Comparison",
     "Verdict",
     "find_better_classifier",
+    "find_least_gain",
     "judge",
     "say_share",
 ]
@@ -30,6 +31,8 @@ __all__ = [
 LEVEL = "arm"
 #: From this probability on something "probably" helps.
 PROBABLE = 0.8
+#: Gains below this make no practical difference: of scores from 0 to 1, and as a share of any other metric.
+LEAST_GAIN, LEAST_SHARE = 0.005, 0.01
 #: Metrics that a decision threshold can move.
 DECISIONS = ("balanced_accuracy", "f1", "score")
 
@@ -127,6 +130,8 @@ class Verdict:
         The strategy that it is about; None if none of them ran.
     probability : float
         That it helps; NaN where nothing is known.
+    lead : str
+        What helps more than new rows, for the headline; empty if nothing is known to.
     """
 
     answer: Answer
@@ -134,14 +139,27 @@ class Verdict:
     advice: str
     subject: str | None
     probability: float = np.nan
+    lead: str = ""
+
+
+def find_least_gain(metric: Metric, plain: float) -> float:
+    """Return the smallest gain that makes a practical difference: .005 of a score, 1 % of a loss.
+
+    Parameters
+    ----------
+    metric : Metric
+    plain : float
+        Of the rows as they are.
+    """
+    return LEAST_GAIN if metric.up and metric.name != "score" else LEAST_SHARE * abs(plain)
 
 
 def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) -> Verdict:
     """Say whether the best of some strategies helps, and what to use instead.
 
     The best is the one with the largest gain. If its interval lies above 0 it helps, if below 0 it
-    hurts. Otherwise it probably helps if the probability that it does is 80 % or more; else there is no
-    evidence.
+    hurts. Otherwise it probably helps if the probability that it does is 80 % or more, and the gain to expect
+    makes a practical difference (:func:`find_least_gain`); else there is no evidence.
 
     Parameters
     ----------
@@ -157,11 +175,14 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     tried = [each for each in comparison.subjects if each in comparison.strategies]
     if not tried:
         sentence = f"{name} could not be judged: it failed in every form that was tried."
-        return Verdict(Answer.NO_EVIDENCE, sentence, _instead(comparison, metric), None)
+        lead = _lead(comparison, None, metric)
+        return Verdict(Answer.NO_EVIDENCE, sentence, _instead(comparison, metric), None, lead=lead)
     best = max(tried, key=lambda each: _rank(comparison, each, metric))
     gain = comparison.gain(best, metric)
     answer = Answer.HELPS if gain.low > 0 else Answer.HURTS if gain.high < 0 else Answer.NO_EVIDENCE
-    if answer == Answer.NO_EVIDENCE and gain.probability >= PROBABLE:
+    least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
+    probable = answer == Answer.NO_EVIDENCE and gain.probability >= PROBABLE
+    if probable and gain.mean >= least:
         answer = Answer.PROBABLY
     change = _change(comparison, best, metric, gain)
     best_of = f"{best}, the best of {len(tried)} ratios," if len(tried) > 1 else best
@@ -172,10 +193,21 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
         Answer.NO_EVIDENCE: f"There is no evidence that {name} helps {estimator} here: "
         f"with {best}, {change}.",
     }[answer]
+    if probable and answer == Answer.NO_EVIDENCE:
+        sentence = (
+            f"{name} makes no practical difference to {estimator} here: with {best}, {change}. Gains below "
+            f"{least:.2g} are not counted."
+        )
     helps = answer in (Answer.HELPS, Answer.PROBABLY)
     advice = _alternative(comparison, best, metric) if helps else _instead(comparison, metric)
-    remarks = [advice, _compare_classifiers(comparison, best, metric), _decisions(comparison, best, metric)]
-    return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability)
+    remarks = [
+        _explain_difference(comparison, metric, gain),
+        advice,
+        _compare_classifiers(comparison, best, metric),
+        _decisions(comparison, best, metric),
+    ]
+    lead = _lead(comparison, best, metric)
+    return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability, lead)
 
 
 def _rank(comparison: Comparison, strategy: str, metric: Metric) -> float:
@@ -196,9 +228,41 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
             f"{interval})"
         )
     return (
-        f"{metric.title} {verb} from {before:.3f} to {after:.3f}; on new rows expect {sign * gain.mean:+.3f} "
-        f"({interval}), a gain with a probability of {say_share(gain.probability)}"
+        f"{metric.title} {verb} from {before:.3f} to {after:.3f} in the test folds; on new rows expect "
+        f"{sign * gain.mean:+.3f} ({interval}), a gain with a probability of {say_share(gain.probability)}"
     )
+
+
+def _explain_difference(comparison: Comparison, metric: Metric, gain: Difference) -> str:
+    """Say why the gain to expect is far from the one measured, where it is."""
+    if comparison.evidence is None or np.isnan(gain.measured):
+        return ""
+    apart = abs(gain.measured - gain.mean)
+    least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
+    if apart <= 2 * least or apart <= abs(gain.measured) / 3:
+        return ""
+    sign = 1 if metric.up else -1
+    return (
+        f"The folds measured {sign * gain.measured:+.3f}; so few rows measure it roughly, and the "
+        "expectation leans on the gains of 25 other tables."
+    )
+
+
+def _lead(comparison: Comparison, best: str | None, metric: Metric) -> str:
+    """Say which other classifier helps more than new rows, if one clearly does."""
+    first = find_better_classifier(comparison, metric)
+    if first is None:
+        return ""
+    ours = 0.0 if best is None else max(0.0, comparison.gain(best, metric).mean)
+    least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
+    if comparison.gain(first, metric).mean < ours + least:
+        return ""
+    return f"{first} on the rows as they are {_agree(first, 'helps', 'help')} more"
+
+
+def _agree(name: str, one: str, several: str) -> str:
+    """Return the verb that goes with a classifier."""
+    return one if name in ("random forest", "logistic regression") else several
 
 
 def say_share(probability: float) -> str:
@@ -252,7 +316,7 @@ def _compare_classifiers(comparison: Comparison, best: str, metric: Metric) -> s
         return ""
     gain = comparison.gain(first, metric)
     sign, ours = 1 if metric.up else -1, comparison.gain(best, metric).mean
-    verb = "brings" if first in ("random forest", "logistic regression") else "bring"
+    verb = _agree(first, "brings", "bring")
     return (
         f"New rows bring {sign * ours:+.3f}; {first}, on the rows as they are, {verb} "
         f"{sign * gain.mean:+.3f} ({say_share(gain.probability)} sure)."

@@ -1,0 +1,94 @@
+"""Labels that look like a misspelling of another, larger class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vaeaug.errors import VaeaugWarning
+from vaeaug.utils.notes import warn_caller
+
+__all__ = ["find_misspellings", "warn_of_misspellings"]
+
+#: Rows of a class up to which one letter is a slip, and its size beside the other class, at most.
+_FEW, _SMALL = 5, 0.1
+_FEWEST_LETTERS = 3
+_MOST_CLASSES, _MOST_SHOWN = 500, 5
+
+
+def find_misspellings(counts: Mapping[Any, int]) -> dict[str, str]:
+    """Return labels that are probably misspelled, with the label that is probably meant.
+
+    A label is suspect if it differs by case or white space from one with at least ten times its rows, or,
+    with at most 5 rows, by one letter.
+
+    Parameters
+    ----------
+    counts : mapping
+        Label to number of rows.
+
+    Examples
+    --------
+    >>> from vaeaug.data.labels.spelling import find_misspellings
+    >>> find_misspellings({"yes": 900, "Yes ": 40, "yess": 1, "no": 2_000, "not": 300})
+    {'Yes ': 'yes', 'yess': 'yes'}
+    """
+    texts = {label: count for label, count in counts.items() if isinstance(label, str)}
+    if len(texts) > _MOST_CLASSES:
+        return {}
+    found = {}
+    for label, count in texts.items():
+        larger = [other for other, rows in texts.items() if count <= _SMALL * rows]
+        near = [other for other in larger if _plain(other) == _plain(label)]
+        if not near and count <= _FEW:
+            near = [other for other in larger if _is_one_letter_off(_plain(label), _plain(other))]
+        if near:
+            found[label] = max(near, key=lambda other: texts[other])
+    return found
+
+
+def warn_of_misspellings(counts: Mapping[Any, int], enlarged: Iterable[Any]) -> None:
+    """Warn of classes that get new rows and are probably misspellings of others.
+
+    Parameters
+    ----------
+    counts : mapping
+        Label to number of rows.
+    enlarged : iterable
+        Labels that get rows.
+
+    Warns
+    -----
+    VaeaugWarning
+    """
+    chosen = set(enlarged)
+    found = {label: meant for label, meant in find_misspellings(counts).items() if label in chosen}
+    if not found:
+        return
+    listed = [f"{label!r} ({counts[label]:,}) beside {meant!r}" for label, meant in found.items()]
+    more = len(listed) - _MOST_SHOWN
+    shown = ", ".join(listed[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    repair = dict(list(found.items())[:_MOST_SHOWN])
+    warn_caller(
+        f"y has classes that look misspelled and get rows of their own: {shown}. If they are the same class, "
+        f"write them alike first: y = y.replace({repair!r}).",
+        VaeaugWarning,
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
+def _is_one_letter_off(one: str, other: str) -> bool:
+    """Whether a letter was added, left out, replaced, or swapped with the next; digits tell classes apart."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < _FEWEST_LETTERS or len(long) - len(short) > 1:
+        return False
+    k = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    if len(short) < len(long):
+        return long[k].isalpha() and short[k:] == long[k + 1 :]
+    if not (short[k : k + 1].isalpha() and long[k].isalpha()):
+        return False
+    swapped = short[k + 1 : k + 2] + short[k] + short[k + 2 :]
+    return len(short) > _FEWEST_LETTERS and (short[k + 1 :] == long[k + 1 :] or swapped == long[k:])
