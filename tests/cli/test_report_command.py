@@ -75,3 +75,19 @@ def test_a_file_without_rows(tables, capsys):
     (tables / "empty.csv").write_text("size,town,y\n")
     assert run(tables, new="empty.csv") == 1
     assert "no rows" in capsys.readouterr().err
+
+
+def test_a_column_that_flags_new_rows_is_used_and_left_out(tables, capsys):
+    real, new = (pd.read_csv(tables / f"{name}.csv") for name in ("real", "new"))
+    both = pd.concat([real.assign(synthetic=False), new.assign(synthetic=True)])
+    both.to_csv(tables / "more.csv", index=False)
+    assert run(tables, "--target", "y", new="more.csv") == 0
+    said = capsys.readouterr()
+    assert "100 real rows and 100 new rows" in said.out
+    assert "'synthetic' is taken for the column of --flag-column and left out; 100 rows of 200" in said.err
+
+
+def test_another_column_is_still_refused(tables, capsys):
+    pd.read_csv(tables / "new.csv").assign(more=1).to_csv(tables / "more.csv", index=False)
+    assert run(tables, new="more.csv") == 1
+    assert "'more'" in capsys.readouterr().err

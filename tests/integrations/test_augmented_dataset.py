@@ -10,7 +10,7 @@ from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset,
 from torchvision import tv_tensors
 
 from vaeaug import AugmentedDataset, VAEAugmenter
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.filtering import LabelFilter
 
 
@@ -546,6 +546,7 @@ def test_a_gpu_in_a_forked_process_is_explained():
 
 def test_an_epoch_beyond_int64_is_refused_and_changes_nothing():
     data = pictures()
+    data.set_epoch(0)
     before = gathered(data)
     with pytest.raises(InputError, match="epoch must be an integer"):
         data.set_epoch(1 << 63)
@@ -569,3 +570,30 @@ def test_a_pool_beyond_the_shared_memory_is_refused(monkeypatch):
     monkeypatch.setattr("vaeaug.integrations.shared_memory.os.statvfs", lambda path: Small)
     with pytest.raises(InputError, match="shared memory.*pool_size"):
         pictures()
+
+
+# --- a forgotten set_epoch ---------------------------------------------------------------
+
+
+def test_a_second_epoch_without_set_epoch_is_warned_of_once():
+    data = pictures()
+    gathered(data, batch_size=8)
+    with pytest.warns(VaeaugWarning, match=r"set_epoch\(\) was never called") as found:
+        gathered(data, batch_size=8)
+    gathered(data, batch_size=8)
+    assert [note.filename for note in found] == [__file__]
+
+
+def test_a_second_epoch_with_set_epoch_is_not():
+    data = pictures()
+    for epoch in (0, 1):
+        data.set_epoch(epoch)
+        for _ in range(2):
+            gathered(data, batch_size=8)
+
+
+def test_worker_processes_count_what_they_showed():
+    data = pictures()
+    assert len(gathered(data, batch_size=8, num_workers=1)) == len(data)
+    with pytest.warns(VaeaugWarning, match=r"set_epoch\(\) was never called"):
+        gathered(data, batch_size=8)

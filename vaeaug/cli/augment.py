@@ -124,6 +124,7 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
         separator=options.sep,
         encoding=options.encoding,
         decimal=options.decimal,
+        thousands=options.thousands,
     )
     check_columns(options, list(table.frame.columns))
     _check_relations(options, list(table.frame.columns))

@@ -25,7 +25,9 @@ _OPTIONS = {
     "pass id_columns=[...], or None for none": "add --id COLUMN",
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
+    'read the file with thousands=","': 'add --thousands ","',
     "X has columns": "The table has columns",
+    "X has text": "The table has text",
     "occur in X": "occur in it",
 }
 

@@ -116,6 +116,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     add("--sep", metavar="CHAR", type=parse_separator, help="between cells (default: a comma; in .tsv a tab)")
     add("--encoding", metavar="NAME", type=parse_encoding, help="of text, such as cp1252 (default: UTF-8)")
     add("--decimal", metavar="CHAR", choices=(".", ","), help="before the fraction of numbers: . or ,")
+    add("--thousands", metavar="CHAR", type=parse_separator, help="between thousands: 1,234 or 1.234")
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:

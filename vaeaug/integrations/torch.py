@@ -15,7 +15,7 @@ from PIL import Image as PILImage
 from torch.utils.data import Dataset
 
 from vaeaug.data.labels.sampling_strategy import targets
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
@@ -25,6 +25,7 @@ from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.shared_memory import is_worker, share_zeros
 from vaeaug.utils.choices import ItemMethod, RandomState, Strategy
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["AugmentedDataset", "BatchAugment", "Provenance"]
 
 _WHO = "AugmentedDataset"
+#: Items shown, as a multiple of their number, from which on a second epoch is under way.
+_SECOND_EPOCH = 1.5
 _ADVICE = "Scale or normalise after augmentation (transform=), or fit the augmenter on such images."
 
 
@@ -138,7 +141,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
     Notes
     -----
     Call ``set_epoch(e)`` before each epoch, with persistent workers too; else all epochs are
-    alike. Another processor or number of threads may round a pixel differently.
+    alike, and a warning says so once. Another processor or number of threads may round a pixel differently.
 
     Examples
     --------
@@ -211,7 +214,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
             label_filter=label_filter,
         )
         self._share(stored)
-        self.set_epoch(epoch)
+        self._begin(epoch)
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a DataLoader ask a subclass for its own items, which it would go past for whole batches."""
@@ -237,6 +240,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self._stand_ins = share_zeros((items,), torch.int64, _WHO)
         self._images = share_zeros((len(self._schedule.slot_groups), *self._kind.shape), dtype, _WHO)
         self._epoch = share_zeros((1,), torch.int64, _WHO)
+        # Items shown in all processes, and whether set_epoch was called or its absence said.
+        self._shown = share_zeros((2,), torch.int64, _WHO)
         self._generation = -1
         self._contents: Contents | None = None
 
@@ -268,6 +273,11 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         InputError
             If called in a worker process.
         """
+        self._begin(epoch)
+        self._shown.numpy()[1] = 1
+
+    def _begin(self, epoch: int) -> None:
+        """Do the work of :meth:`set_epoch`."""
         check_number("epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
         if is_worker() or self._pool is None:
             raise InputError(
@@ -311,6 +321,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return several items at once, as DataLoader asks for a batch."""
+        self._count_shown(len(indices))
         return self._items(np.atleast_1d(positions(indices, len(self), _WHO)))
 
     def _items(self, rows: np.ndarray) -> list[tuple[Any, Any]]:
@@ -331,6 +342,18 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         if self.transform is None:
             return found
         return [(self.transform(image), label) for image, label in found]
+
+    def _count_shown(self, count: int) -> None:
+        """Warn once, in whatever process, if a second epoch shows the items of the first."""
+        shown = self._shown.numpy()
+        shown[0] += count
+        if not shown[1] and shown[0] > _SECOND_EPOCH * len(self):
+            shown[1] = 1
+            warn_caller(
+                f"{_WHO}: the same synthetic items are shown again, as set_epoch() was never called. Call "
+                "set_epoch(epoch) on this dataset before each epoch, in the process that made it.",
+                VaeaugWarning,
+            )
 
     def _real(self, rows: list[int]) -> list[tuple[Any, Any]]:
         """Return items of the wrapped dataset as they are, if they are what they were taken for."""
@@ -431,7 +454,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self.__dict__.update(state)
         if self._pool is not None:
             self._pool.read = self._read
-            for name in ("_slots", "_stand_ins", "_images", "_epoch"):
+            for name in ("_slots", "_stand_ins", "_images", "_epoch", "_shown"):
                 getattr(self, name).share_memory_()  # unpickled from a file, they are private
 
 

@@ -45,12 +45,15 @@ class TextColumn:
         How dates are spelled.
     decimal : {".", ","}
         What numbers have before their fraction.
+    thousands : str, optional
+        What stands between groups of three digits.
     """
 
     cells: pd.Series
     values: pd.Series
     date_format: str | None = None
     decimal: str = "."
+    thousands: str | None = None
 
     def spell(self, new: pd.Series) -> pd.Series:
         """Return new values as text, in the manner of the cells.
@@ -91,6 +94,11 @@ class TextColumn:
             return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
         if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
             return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quote(name)}"]
+        if distinct.str.fullmatch(_THOUSANDS).mean() > _MOSTLY:
+            return [
+                f'column {name!r} is read as text; if its commas group thousands, add --thousands ",", '
+                'if they stand before a fraction, --decimal ","'
+            ]
         if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
             return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
@@ -110,20 +118,33 @@ class TextColumn:
         if self.date_format is not None:
             return new.dt.strftime(self.date_format).astype(object)
         if pd.api.types.is_float_dtype(new):
-            pattern = rf"^[+-]?\d+{re.escape(self.decimal)}(\d+)$"
+            pattern = rf"^[+-]?[^{re.escape(self.decimal)}]+{re.escape(self.decimal)}(\d+)$"
             decimals = self.cells[self.values.notna()].str.strip().str.extract(pattern)[0].str.len()
             if len(decimals) and decimals.notna().all() and decimals.nunique() == 1:
                 fixed = np.char.mod(f"%.{int(decimals.iloc[0])}f", new.to_numpy(dtype=np.float64))
-                return self._with_decimal(pd.Series(fixed, dtype=object))
-            return self._with_decimal(new.astype(str).astype(object))
-        return new.astype(str).astype(object)
+                return self._group(self._with_decimal(pd.Series(fixed, dtype=object)))
+            return self._group(self._with_decimal(new.astype(str).astype(object)))
+        text = new.astype(str).astype(object)
+        return self._group(text) if pd.api.types.is_integer_dtype(new) else text
+
+    def _group(self, numbers: pd.Series) -> pd.Series:
+        """Return spelled numbers with their thousands in groups."""
+        if self.thousands is None:
+            return numbers
+        parts = numbers.str.extract(r"^([+-]?\d+)?(.*)$").fillna("")
+        return parts[0].str.replace(r"(?<=\d)(?=(?:\d{3})+$)", self.thousands, regex=True) + parts[1]
 
     def _with_decimal(self, numbers: pd.Series) -> pd.Series:
         return numbers if self.decimal == "." else numbers.str.replace(".", self.decimal, regex=False)
 
 
 def read_column(
-    cells: pd.Series, *, missing: Set[str] = frozenset(), dates: bool = False, decimal: str = "."
+    cells: pd.Series,
+    *,
+    missing: Set[str] = frozenset(),
+    dates: bool = False,
+    decimal: str = ".",
+    thousands: str | None = None,
 ) -> TextColumn:
     """Find out what the cells of a column mean.
 
@@ -139,6 +160,8 @@ def read_column(
         Whether the column holds dates.
     decimal : {".", ",", "auto"}
         What numbers have before their fraction; "auto": a comma where that cannot be meant otherwise.
+    thousands : str, optional
+        What stands between groups of three digits.
 
     Raises
     ------
@@ -150,15 +173,28 @@ def read_column(
     empty = cells.isin(_NO_NUMBER | missing)
     filled = cells[~empty]
     if len(filled):
+        grouped = thousands is not None and _is_grouped(filled, thousands)
         if decimal == "auto":
-            decimal = _find_decimal(filled)
-        values = _numbers(filled, decimal)
+            decimal = "." if grouped and thousands == "," else _find_decimal(filled)
+        values = _numbers(filled.str.replace(str(thousands), "", regex=False) if grouped else filled, decimal)
         if values is None:
             values = _booleans(filled)
         if values is not None:
-            return TextColumn(cells, _with_gaps(values, cells.index), decimal=decimal)
+            return TextColumn(
+                cells,
+                _with_gaps(values, cells.index),
+                decimal=decimal,
+                thousands=thousands if grouped else None,
+            )
     values = cells.astype(object).mask(cells.isin({"", *missing}), None)
     return TextColumn(cells, _without_nulls(values))
+
+
+def _is_grouped(filled: pd.Series, thousands: str) -> bool:
+    """Tell whether a sign stands between groups of three digits wherever it stands."""
+    some = filled[filled.str.contains(thousands, regex=False)]
+    sign = re.escape(thousands)
+    return bool(len(some)) and some.str.fullmatch(rf"\s*[+-]?\d{{1,3}}({sign}\d{{3}})+(\D\d*)?\s*").all()
 
 
 def _find_decimal(filled: pd.Series) -> str:

@@ -87,6 +87,7 @@ def read_table(
     separator: str | None = None,
     encoding: str | None = None,
     decimal: str | None = None,
+    thousands: str | None = None,
 ) -> TableFile:
     """Read a table; the suffix of its name tells the format.
 
@@ -106,6 +107,8 @@ def read_table(
     decimal : {".", ","}, optional
         What numbers of a text file have before their fraction. By default a point; and a comma in columns
         that cannot be meant otherwise, where cells are not separated by commas.
+    thousands : str, optional
+        What stands between groups of three digits in numbers of a text file.
 
     Raises
     ------
@@ -117,6 +120,10 @@ def read_table(
     if suffix in PARQUET:
         return _read_parquet(path)
     text = read_text(path, separator or SEPARATORS[suffix], encoding)
+    if thousands is not None and thousands == (decimal or "."):
+        raise InputError(
+            f"--thousands and --decimal are both {thousands!r}; numbers need two signs. Name another one."
+        )
     unknown = [name for name in parse_dates if name not in text.names]
     if unknown:
         raise InputError(f"{path} has no column {unknown[0]!r}; it has {', '.join(map(repr, text.names))}.")
@@ -124,7 +131,13 @@ def read_table(
     if decimal is None:
         decimal = "." if text.separator == "," else "auto"
     columns = [
-        read_column(cells.rename(name), missing=missing, dates=name in parse_dates, decimal=decimal)
+        read_column(
+            cells.rename(name),
+            missing=missing,
+            dates=name in parse_dates,
+            decimal=decimal,
+            thousands=thousands,
+        )
         for name, cells in zip(text.names, text.cells, strict=True)
     ]
     frame = pd.DataFrame({j: column.values for j, column in enumerate(columns)})

@@ -10,11 +10,11 @@ __all__ = ["warn_caller"]
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Packages between a user's line and ours, such as a Pipeline that calls fit.
-_BETWEEN = tuple(f"{os.sep}{name}{os.sep}" for name in ("sklearn", "joblib", "imblearn"))
+_BETWEEN = tuple(f"{os.sep}{name}{os.sep}" for name in ("sklearn", "joblib", "imblearn", "torch"))
 
 
 def warn_caller(text: str, category: type[Warning]) -> None:
-    """Warn at the innermost line that is neither ours nor of scikit-learn, joblib or imbalanced-learn.
+    """Warn at the innermost line that is neither ours nor of the packages that call us.
 
     Parameters
     ----------

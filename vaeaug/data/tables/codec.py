@@ -12,8 +12,10 @@ import pandas as pd
 from vaeaug.data.relations.relations import Columns, Relations, name_columns
 from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
 from vaeaug.data.tables.computed import ComputedCodec
+from vaeaug.data.tables.dtypes import is_object, is_text
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
+from vaeaug.data.tables.recognition import find_number_signs
 from vaeaug.data.tables.registry import (
     ColumnCodec,
     ColumnOptions,
@@ -172,6 +174,7 @@ class TableCodec:
         found = np.zeros_like(named)
         if is_whole and columns is not None and isinstance(self.id_columns, str):
             found = _search_identifiers([series for series, _ in parts], marked)
+        signed = self._find_signed_numbers(parts, marked | named | found) if is_whole else {}
         self.codecs_: list[ColumnCodec] = []
         for j, (series, counts) in enumerate(parts):
             options = ColumnOptions(
@@ -194,6 +197,13 @@ class TableCodec:
         self.relations_ = Relations({}, (), ())
         self._lay_out()
         notes = self._notes(found)
+        if signed:
+            listed = ", ".join(f"{name!r} ({example!r})" for name, example in list(signed.items())[:10])
+            notes.append(
+                f"X has text that would be numbers without its signs: {listed}. Each text is learned as a "
+                f"category. To learn numbers, read the file with {_say_reading(signed)}; to keep "
+                "categories, list them in categorical_features."
+            )
         if notes:
             warn_caller("\n".join(notes), ColumnNote)
         return self
@@ -232,6 +242,22 @@ class TableCodec:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
         self._lay_out()
         return self
+
+    def _find_signed_numbers(
+        self, parts: Sequence[tuple[pd.Series, np.ndarray | None]], settled: np.ndarray
+    ) -> dict[Any, str]:
+        """Return an example of each column of text that would be numbers without its signs."""
+        if self.columns_ is None or self.categorical_features is None:
+            return {}
+        found: dict[Any, str] = {}
+        for (series, _), is_settled in zip(parts, settled, strict=True):
+            if is_settled or not (is_object(series.dtype) or is_text(series.dtype)):
+                continue
+            texts = series.dropna().unique().tolist()
+            signs = find_number_signs(texts)
+            if signs:
+                found[series.name] = next(text for text in texts if set(text) & set(signs))
+        return found
 
     def _notes(self, found: np.ndarray) -> list[str]:
         """Return what the user should know about columns taken for something else than their dtype says."""
@@ -498,3 +524,14 @@ def _search_identifiers(columns: Sequence[pd.Series], marked: np.ndarray) -> np.
     """Return which columns look like identifiers and were not named as categories, bool (d,)."""
     found = ~marked & np.array([looks_like_ids(series) for series in columns], dtype=bool)
     return found & (not found.all())  # without any other column there would be nothing to learn
+
+
+def _say_reading(examples: Mapping[Any, str]) -> str:
+    """Return how pandas reads numbers with signs."""
+    if all(find_number_signs([text]) == "," for text in examples.values()):
+        return 'thousands=","'
+    name = next(iter(examples))
+    return (
+        f'thousands="," where that is all, or take the signs off: X[{name!r}] = '
+        f"X[{name!r}].str.replace(r'[^0-9.+-]', '', regex=True).astype(float)"
+    )

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["CODE_NAMES", "ID_NAMES", "is_called", "looks_like_codes", "mostly_repeat", "rows_with_room"]
+__all__ = [
+    "CODE_NAMES",
+    "ID_NAMES",
+    "find_number_signs",
+    "is_called",
+    "looks_like_codes",
+    "mostly_repeat",
+    "rows_with_room",
+]
 
 _GROUPS = 64
+#: A number with signs around it, and thousands that are grouped.
+_SIGNS = "$€£¥₹%"
+_SIGNED = re.compile(
+    rf"[+-]?[{_SIGNS}]?\s?[+-]?(\d{{1,3}}(?P<sign>[,.' \u00a0\u202f])\d{{3}}((?P=sign)\d{{3}})*|\d+)"
+    rf"([.,]\d+)?\s?[{_SIGNS}]?"
+)
+#: Texts that are numbers, as a share of the distinct ones, and texts that are looked at.
+_MOSTLY_NUMBERS, _LOOKED_AT = 0.95, 1_000
 _FEWEST_ROWS = 50
 #: Share of rows whose value occurs once: about that of unseen values among new real rows (Good and Turing).
 _FEW_UNSEEN, _SOME_UNSEEN = 0.15, 0.5
@@ -22,6 +39,25 @@ _ID_WORDS = "(id|ids|uid|uuid|guid|identifier|rownumber|rownum|rowid)"
 ID_NAMES = re.compile(
     rf"^{_ID_WORDS}([^a-z]|$)|(^|[^a-z]){_ID_WORDS}[^a-z]*$|^(row[^a-z])?index$|^unnamed: 0$"
 )
+
+
+def find_number_signs(texts: Sequence[Any]) -> str:
+    """Return the signs that keep text from being read as numbers: of thousands, of a currency, of percent.
+
+    Empty if few of the texts are numbers, or none has such a sign.
+
+    Examples
+    --------
+    >>> from vaeaug.data.tables.recognition import find_number_signs
+    >>> find_number_signs(["1,234.50", "$ 12.00", "7"]), find_number_signs(["12", "007"])
+    ('$,', '')
+    """
+    some = [text.strip() for text in texts[:_LOOKED_AT] if isinstance(text, str)]
+    forms = [_SIGNED.fullmatch(text) for text in some]
+    if not some or len(some) < len(texts[:_LOOKED_AT]) or sum(map(bool, forms)) < _MOSTLY_NUMBERS * len(some):
+        return ""
+    found = {form["sign"] for form in forms if form is not None and form["sign"] not in (None, ".")}
+    return "".join(sorted(found | {sign for sign in _SIGNS for text in some if sign in text}))
 
 
 def is_called(name: Any, names: re.Pattern[str]) -> bool:
