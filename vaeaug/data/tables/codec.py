@@ -12,7 +12,7 @@ import pandas as pd
 from vaeaug.data.relations.relations import Columns, Relations, name_columns
 from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
 from vaeaug.data.tables.computed import ComputedCodec
-from vaeaug.data.tables.dtypes import is_object, is_text
+from vaeaug.data.tables.dtypes import is_object, is_text, is_view
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.recognition import find_number_signs
@@ -251,7 +251,12 @@ class TableCodec:
             return {}
         found: dict[Any, str] = {}
         for (series, _), is_settled in zip(parts, settled, strict=True):
-            if is_settled or not (is_object(series.dtype) or is_text(series.dtype)):
+            is_plain = is_object(series.dtype) or (is_text(series.dtype) and not is_view(series.dtype))
+            if (
+                is_settled
+                or not is_plain
+                or any(not isinstance(one, str) for one in series.dropna().head(20))
+            ):
                 continue
             texts = series.dropna().unique().tolist()
             signs = find_number_signs(texts)
