@@ -43,6 +43,7 @@ PARTS_ON_FIRST_USE = {"sklearn.neighbors"}
 LAZY = {
     ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
     ("vaeaug.cli.main", "vaeaug.cli.augment"): "brings torch, which --help does not need",
+    ("vaeaug.cli.main", "vaeaug.cli.complete"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.assess"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.report"): "brings scikit-learn, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.demo"): "brings torch, which --help does not need",

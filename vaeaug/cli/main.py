@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
             "demo": _demo,
             "augment": _augment,
             "sample": _sample,
+            "complete": _complete,
             "assess": _assess,
             "report": _report,
             "studio": _studio,
@@ -123,6 +124,17 @@ def _sample(options: argparse.Namespace) -> None:
     from vaeaug.cli.augment import sample
 
     sample(options)
+
+
+def _complete(options: argparse.Namespace) -> None:
+    check_readable(options.model, "the file of a fitted model")
+    check_format(options.table)
+    check_format(options.out)
+    check_readable(options.table)
+    check_outputs(options.table, options.out)
+    from vaeaug.cli.complete import complete
+
+    complete(options)
 
 
 def _assess(options: argparse.Namespace) -> None:

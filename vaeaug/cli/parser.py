@@ -55,6 +55,7 @@ def build_parser(run: Mapping[str, Callable[[argparse.Namespace], Any]]) -> argp
     _add_demo(commands)
     _add_augment(commands)
     _add_sample(commands)
+    _add_complete(commands)
     _add_assess(commands)
     _add_report(commands)
     _add_studio(commands)
@@ -244,6 +245,32 @@ def _add_sample(commands: Any) -> None:
     ).add_argument
     add("--jobs", metavar="J", type=parse_jobs, help="processes that fill it; -1: all cores (default: 1)")
     add("--shard-size", metavar="ROWS", type=parse_count, help="rows per file (default: 4e6 / columns)")
+
+
+def _add_complete(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "complete",
+        "MODEL IN -o OUT",
+        help="fill the missing cells of a table with a saved model",
+        description="Write the rows of IN with their missing cells drawn given all the others. Other cells\n"
+        "stay as they are. The class of a row, if IN has it, is not used.",
+        examples=["complete model.safetensors table.csv -o filled.csv"],
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file of a fitted model")
+    add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
+    add("-o", "--out", metavar="OUT", required=True, help="file to write; its suffix tells the format")
+    add(
+        "--draws",
+        metavar="N",
+        type=parse_count,
+        default=1,
+        help="how often each cell is drawn; above 1: files OUT-1, OUT-2, ... (default: 1)",
+    )
+    _add_seed(parser)
+    _add_device(parser)
+    _add_cells(parser)
 
 
 def _add_assess(commands: Any) -> None:

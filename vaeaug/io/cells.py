@@ -194,7 +194,7 @@ def _is_grouped(filled: pd.Series, thousands: str) -> bool:
     """Tell whether a sign stands between groups of three digits wherever it stands."""
     some = filled[filled.str.contains(thousands, regex=False)]
     sign = re.escape(thousands)
-    return bool(len(some)) and some.str.fullmatch(rf"\s*[+-]?\d{{1,3}}({sign}\d{{3}})+(\D\d*)?\s*").all()
+    return len(some) > 0 and bool(some.str.fullmatch(rf"\s*[+-]?\d{{1,3}}({sign}\d{{3}})+(\D\d*)?\s*").all())
 
 
 def _find_decimal(filled: pd.Series) -> str:

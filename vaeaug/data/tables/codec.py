@@ -251,7 +251,7 @@ class TableCodec:
             return {}
         found: dict[Any, str] = {}
         for (series, _), is_settled in zip(parts, settled, strict=True):
-            is_plain = is_object(series.dtype) or (is_text(series.dtype) and not is_view(series.dtype))
+            is_plain = not is_view(series.dtype) and (is_object(series.dtype) or is_text(series.dtype))
             if (
                 is_settled
                 or not is_plain
