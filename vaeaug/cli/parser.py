@@ -297,8 +297,7 @@ def _add_assess(commands: Any) -> None:
     add(
         "--scoring",
         metavar="M",
-        help="average_precision (default), roc_auc, f1, log_loss, brier, balanced_accuracy, "
-        "tuned_f1, or a scorer of scikit-learn",
+        help="average_precision (default), roc_auc, f1, ..., or a scorer of scikit-learn",
     )
     add("--folds", metavar="N", type=parse_count, default=5, help="of the cross-validation (default: 5)")
     add("--repeats", metavar="N", type=parse_count, help="of these folds (default: by the rows)")
