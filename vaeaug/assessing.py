@@ -106,7 +106,8 @@ def assess(
     then varies by is due to the choice of rows. What it varies by from fold to fold beyond that is due to
     training, and is added. The difference is then drawn towards what the same strategy brought to the
     same kind of classifier, with as many minority rows, on the 25 tables of the library's benchmark, as
-    far as the measurement leaves it open (a normal distribution with a normal prior). That gives the gain
+    far as the measurement leaves it open (a normal distribution with a normal prior; nothing is expected
+    where the classifier ranks no better than chance). That gives the gain
     to expect of new rows, its 95 % interval, and the probability of a gain. The verdict is "helps" if the
     interval lies above 0, "hurts" if below, "probably helps" if a gain has a probability of 80 % or more
     and is expected to be .005 or more (1 % of losses and of scorers of scikit-learn), and otherwise "no

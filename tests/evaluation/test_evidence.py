@@ -148,6 +148,20 @@ def test_what_trainings_differ_by_is_added():
     assert error(bad_fold=True) > 3 * error(bad_fold=False)
 
 
+def test_nothing_is_expected_where_the_classifier_ranks_no_better_than_chance():
+    problem, outcomes, folds, _ = draw_pair(0)
+    noise = np.random.default_rng(1).random(len(problem.y))
+    blind = [make_outcome("nothing", 0, noise), outcomes[1]]
+    known = {"ours": {"roc_auc": {"any": [0.05, 0.0, 0.001]}}}
+    found = [
+        Evidence(PairedRows(problem, each, folds, 0), {"ours": "ours"}, "any", 100.0, known).judge(
+            "ours", "roc_auc", 0.0, than="nothing", plain="nothing", level=0.95
+        )
+        for each in (outcomes, blind)
+    ]
+    assert [round(each.mean, 3) for each in found] == [0.05, 0.0]
+
+
 def test_scores_of_a_scorer_have_no_rows():
     assert PairedRows(*draw_pair(0)[:3], 0).error("ours", "score", "nothing") is None
 

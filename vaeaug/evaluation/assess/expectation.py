@@ -153,4 +153,6 @@ class Evidence:
         before = None
         if than == plain:
             before = look_up(self.kinds.get(strategy), metric, self.family, self.rare, self.gains)
+            if before is not None and not self.rows.ranks_better_than_chance(plain):
+                before = Expectation(0.0, before.spread)  # where there is nothing to learn, rows add nothing
         return combine(mean, error, before, level)

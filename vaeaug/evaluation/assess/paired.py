@@ -63,6 +63,14 @@ class PairedRows:
         share = float(np.mean([len(fold.test) / len(fold.train) for fold in self.folds]))
         return float(np.sqrt(rows + between * (1 / len(moved) + min(share, 1.0))))
 
+    def ranks_better_than_chance(self, strategy: str) -> bool:
+        """Tell whether a strategy's ROC AUC lies two standard errors above 0.5; True where it has none."""
+        drawn = self._draw(strategy, "roc_auc")
+        if drawn is None:
+            return True
+        means = drawn.mean(axis=0)
+        return bool(means[0] - 2 * means[1:].std(ddof=1) > 0.5)
+
     def _draw(self, strategy: str, metric: str) -> np.ndarray | None:
         """Return a metric in each fold (rows), without weights and under every draw of them (columns)."""
         if (strategy, metric) not in self._drawn:
