@@ -634,3 +634,15 @@ def test_demo_of_images_writes_a_report_and_says_what_it_found(
     new, labels = load(out / "model.safetensors").sample(3, y=8)
     assert new.shape == (3, 8, 8)
     assert set(labels) == {8}
+
+
+def test_dates_that_fit_reads_are_said_once(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(120) * 7, "D")
+    y = np.repeat(["no", "yes"], [90, 30])
+    pd.DataFrame({"day": days.strftime("%Y-%m-%d"), "y": y}).assign(a=np.arange(120) % 7).to_csv(
+        table, index=False
+    )
+    assert main(["augment", str(table), "--target", "y", "-o", str(table.with_name("out.csv"))]) == 0
+    said = capsys.readouterr().err
+    assert "written as %Y-%m-%d" in said
+    assert "--parse-dates" not in said

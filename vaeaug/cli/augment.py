@@ -19,6 +19,7 @@ from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_misspellings
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.relations.declared import parse_relations
+from vaeaug.data.tables.calendars import DateTexts
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
@@ -130,7 +131,21 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     _check_relations(options, list(table.frame.columns))
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows.")
+    if not options.no_guessing:
+        _drop_notes_on_dates(table)
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
+
+
+def _drop_notes_on_dates(table: TableFile) -> None:
+    """Drop notes that text may be dates where fit reads it as dates, and says so itself."""
+    asked = {name: f"column {name!r} is read as text; if it holds dates" for name in table.frame}
+    known = tuple(
+        start
+        for name, start in asked.items()
+        if any(remark.startswith(start) for remark in table.notes)
+        and DateTexts.of(table.frame[name]) is not None
+    )
+    table.notes[:] = [remark for remark in table.notes if not remark.startswith(known)]
 
 
 def _check_relations(options: Namespace, names: list[str]) -> None:
