@@ -35,7 +35,9 @@ HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
 
 ENGINES = {"ray", "pyspark", "dask", "distributed"}
 #: Third-party packages that a function may import on first use, because they are slow or optional.
-ON_FIRST_USE = HEAVY | ENGINES | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas", "pytz", "dateutil"}
+ON_FIRST_USE = (
+    HEAVY | ENGINES | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas", "pytz", "dateutil", "fsspec"}
+)
 #: Parts of packages, the same.
 PARTS_ON_FIRST_USE = {"sklearn.neighbors"}
 

@@ -298,8 +298,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             of any numeric dtype and range, as rows with ``image_shape``, as lists of PIL
             images, or as a torch ``Dataset`` of images or (image, label); one of more than 1 GB of
             values is read again in every epoch.
-            A table larger than memory is the path of a Parquet file or of a folder of them, a
-            ``pyarrow.dataset.Dataset``, or an iterable of frames that can be iterated over again and again.
+            A table larger than memory is the path or URL (``s3://…``) of a Parquet file or of a folder of
+            them, a ``pyarrow.dataset.Dataset``, or an iterable of frames that can be iterated over
+            again and again.
         y : array-like of shape (n,), DataFrame or None
             Class labels, a continuous target, or a frame of control variables; some of them may be missing
             (None, NaN, NA): such rows teach what rows look like, and nothing about classes. None for a

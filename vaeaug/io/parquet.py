@@ -19,6 +19,7 @@ from vaeaug.utils.wording import first_line
 
 __all__ = [
     "count_values",
+    "is_url",
     "is_whole",
     "name_failures",
     "open_parquet",
@@ -92,8 +93,16 @@ def is_whole(path: str | os.PathLike[str], rows: int) -> bool:
         return False
 
 
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path names an object in a store, such as ``"s3://bucket/rows"``."""
+    return "://" in os.fspath(path)
+
+
 def open_parquet(path: str | os.PathLike[str]) -> Any:
     """Return a Parquet file, or all those of a folder, as one ``pyarrow.dataset.Dataset``.
+
+    A URL is read by pyarrow (``s3://``, ``gs://``, ``hdfs://``, …), or where it does not know the store, by
+    fsspec.
 
     Files and folders whose names begin with a dot or an underscore are passed over. Only footers are read.
 
@@ -106,11 +115,12 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    if not Path(path).exists():
+    if not is_url(path) and not Path(path).exists():
         raise InputError(f"{path} does not exist; give a Parquet file or a folder of them.")
     try:
-        dataset = ds.dataset(os.fspath(path), format="parquet", partitioning=None)
-    except (OSError, pa.ArrowException) as error:
+        place, filesystem = _find_store(os.fspath(path))
+        dataset = ds.dataset(place, filesystem=filesystem, format="parquet", partitioning=None)
+    except (OSError, ImportError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
@@ -123,6 +133,23 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
     if first is None:
         raise InputError(f"{path} holds no Parquet files; give a folder with at least one.")
     return dataset
+
+
+def _find_store(path: str) -> tuple[str, Any]:
+    """Return a path within a file system, and that system; None for the one of this machine."""
+    if not is_url(path):
+        return path, None
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem
+
+    try:
+        filesystem, place = FileSystem.from_uri(path)
+    except pa.ArrowInvalid:
+        # torch brings fsspec.
+        from fsspec.core import url_to_fs
+
+        filesystem, place = url_to_fs(path)
+    return place, filesystem
 
 
 def count_values(dataset: Any, column: str) -> dict[Any, int]:

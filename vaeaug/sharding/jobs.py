@@ -15,7 +15,7 @@ from joblib.parallel import get_active_backend
 
 from vaeaug.errors import InputError, WorkerLostError
 from vaeaug.io import archive
-from vaeaug.io.parquet import count_values, open_parquet
+from vaeaug.io.parquet import count_values, is_url, open_parquet
 from vaeaug.model.fitted import get_fitted
 from vaeaug.model.state import to_state
 from vaeaug.sharding.folder import MODEL, ShardFolder
@@ -33,6 +33,7 @@ def sample_to_parquet(
     augmenter: Any, n_samples: int, path: str | os.PathLike[str], y: Any, options: ShardOptions
 ) -> Path:
     """Write new rows to a folder of shards; see :meth:`vaeaug.VAEAugmenter.sample_to_parquet`."""
+    _check_local(path)
     plan = plan_rows(augmenter, n_samples, y, options, "sample_to_parquet")
     return _write(augmenter, plan, Path(path), options, "sample_to_parquet")
 
@@ -46,6 +47,7 @@ def resample_parquet(
     options: ShardOptions,
 ) -> Path:
     """Write the rows that balance a data set; see :meth:`vaeaug.VAEAugmenter.resample_parquet`."""
+    _check_local(path_out)
     real, made = Path(path_in).resolve(), Path(path_out).resolve()
     who, opened = "resample_parquet", []
 
@@ -58,6 +60,15 @@ def resample_parquet(
     plan = plan_balance(augmenter, count, target, sampling_strategy, options, who)
     schema = _match_schema(opened[0], path_in, examples(get_fitted(augmenter), target))
     return _write(augmenter, replace(plan, schema=schema), Path(path_out), options, who)
+
+
+def _check_local(path: str | os.PathLike[str]) -> None:
+    """Refuse to write shards to an object store, where files cannot be put in place in one move."""
+    if is_url(path):
+        raise InputError(
+            f"{path} is a URL, and shards go to a folder. To write to an object store, use sample or "
+            "resample of vaeaug.integrations.dask, .ray or .spark and the writer of the engine."
+        )
 
 
 def _match_schema(dataset: Any, path: Any, example: pd.DataFrame) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.parquet import name_failures, open_parquet
+from vaeaug.io.parquet import is_url, name_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.versions import check_pyarrow
@@ -237,7 +237,8 @@ def open_stream(X: Any) -> TableStream:
         If there is nothing to read, files cannot be read, or differ in columns or types.
     """
     if isinstance(X, (str, os.PathLike)):
-        return ParquetStream(open_parquet(_check_path(Path(X))), os.fspath(X))
+        path = X if is_url(X) else _check_path(Path(X))
+        return ParquetStream(open_parquet(path), os.fspath(X))
     if _is_dataset(X):
         check_pyarrow("fit on a pyarrow Dataset")
         return ParquetStream(X, "X")
