@@ -33,7 +33,7 @@ MOST_ROOT_MODULES = 10
 TORCH_ROOMS = {"nn", "training", "losses", "model", "integrations"}
 HEAVY = {"torch", "torchvision", "albumentations", "zuko"}
 
-ENGINES = {"ray", "pyspark", "dask", "distributed"}
+ENGINES = {"ray", "pyspark", "py4j", "dask", "distributed"}
 #: Third-party packages that a function may import on first use, because they are slow or optional.
 ON_FIRST_USE = (
     HEAVY | ENGINES | {"tqdm", "matplotlib", "pyarrow", "polars", "pandas", "pytz", "dateutil", "fsspec"}

@@ -10,11 +10,11 @@ from made_engines import made_augmenter, written_rows
 from made_shards import made_model
 
 import vaeaug.utils.versions
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, WorkerLostError
 from vaeaug.integrations import dask as vaeaug_dask
 from vaeaug.integrations import ray as vaeaug_ray
 from vaeaug.integrations import spark as vaeaug_spark
-from vaeaug.integrations.engines import make_rows, plan_fit
+from vaeaug.integrations.engines import make_rows, plan_fit, run_again
 from vaeaug.sharding import worker
 
 pytest.importorskip("pyarrow")
@@ -88,3 +88,18 @@ def test_what_cannot_be_fitted_is_refused_before_processes_start(tmp_path: Path)
         plan_fit(made_augmenter(), written_rows(tmp_path), "fraud")
     with pytest.raises(InputError, match="there is nothing"):
         plan_fit(made_augmenter(), tmp_path / "nowhere", "label")
+
+
+def test_a_fit_is_started_again_as_often_as_allowed() -> None:
+    calls: list[int] = []
+
+    def lose() -> None:
+        calls.append(1)
+        raise OSError("gone.")
+
+    with pytest.raises(WorkerLostError, match="lost 3 times.*gone"):
+        run_again(lose, 2, (OSError,))
+    assert len(calls) == 3
+    with pytest.raises(InputError, match="max_failures"):
+        run_again(lose, -1, (OSError,))
+    assert run_again(lambda: 5, 0, ()) == 5

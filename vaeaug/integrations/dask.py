@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter
-from vaeaug.errors import InputError, WorkerLostError
-from vaeaug.integrations.engines import FitTask, NewRows, balance_rows, make_rows, plan_fit
+from vaeaug.errors import WorkerLostError
+from vaeaug.integrations.engines import FitTask, NewRows, balance_rows, make_rows, plan_fit, run_again
 from vaeaug.training.distributed import join_team
 from vaeaug.utils.choices import Auto, RandomState, SampleMethod
 from vaeaug.utils.versions import check_installed
@@ -184,13 +184,12 @@ def fit(
     from distributed import get_client
 
     task, client = plan_fit(augmenter, X, y), client or get_client()
-    for attempt in range(max_failures + 1):
-        try:
-            return task.adopt(augmenter, _fit_together(client, task, num_workers))
-        except WorkerLostError:
-            if attempt == max_failures:
-                raise
-    raise InputError(f"max_failures must be 0 or more, got {max_failures}.")
+    learned, failure = run_again(
+        lambda: _fit_together(client, task, num_workers), max_failures, (WorkerLostError,)
+    )
+    if failure is not None:
+        raise failure
+    return task.adopt(augmenter, learned)
 
 
 def _as_frame(rows: NewRows) -> Any:
@@ -250,4 +249,4 @@ def _find_port() -> int:
 
 def _run_rank(task: FitTask, address: str, rank: int, size: int) -> Any:
     with join_team(address, rank, size):
-        return task.run()
+        return task.try_run()

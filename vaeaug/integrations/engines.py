@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ import pandas as pd
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.data.streams.sources import is_stream, open_stream
 from vaeaug.data.streams.table import find_targets
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugError, WorkerLostError
 from vaeaug.model.state import from_state, to_state
 from vaeaug.sharding.folder import LIBRARIES, Shards
 from vaeaug.sharding.plans import Labels, Plan, ShardOptions, check_columns, plan_balance, plan_rows
@@ -23,9 +24,13 @@ from vaeaug.sharding.worker import Job, ModelSource, fingerprint, make_pieces
 from vaeaug.training.distributed import current_team
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed
+from vaeaug.utils.validation import check_number
 from vaeaug.utils.versions import check_same_versions, find_versions
+from vaeaug.utils.wording import first_line
 
-__all__ = ["FitTask", "NewRows", "balance_rows", "make_rows", "plan_fit"]
+__all__ = ["FitTask", "NewRows", "balance_rows", "make_rows", "plan_fit", "run_again"]
+
+_LOG = logging.getLogger("vaeaug")
 
 State = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -199,11 +204,13 @@ class FitTask:
         team.every(None)
         return learned
 
-    def try_run(self) -> tuple[State | None, InputError | None]:
-        """Return what :meth:`run` does, or why it refused, which an engine is not to try again."""
+    def try_run(self) -> tuple[State | None, VaeaugError | None]:
+        """Return what :meth:`run` does, or why it failed where trying again would not help."""
         try:
             return self.run(), None
-        except InputError as error:
+        except WorkerLostError:
+            raise
+        except VaeaugError as error:
             return None, error
 
     def adopt(self, augmenter: VAEAugmenter, learned: State) -> VAEAugmenter:
@@ -248,3 +255,34 @@ def plan_fit(augmenter: VAEAugmenter, X: Any, y: Any) -> FitTask:
     find_targets(y, stream)
     described, versions = stream.describe(), find_versions(LIBRARIES, absent="unknown")
     return FitTask(augmenter, os.fspath(X), y, described, versions)
+
+
+def run_again(run: Callable[[], Any], max_failures: int, lost: tuple[type[Exception], ...]) -> Any:
+    """Run something until it ends well, or workers were lost more often than allowed.
+
+    Parameters
+    ----------
+    run : callable
+    max_failures : int
+        0 or more.
+    lost : tuple of exception types
+        What a lost worker raises.
+
+    Raises
+    ------
+    WorkerLostError
+    """
+    check_number("max_failures", max_failures, low=0, integer=True)
+    for _ in range(max_failures):
+        try:
+            return run()
+        except lost as error:
+            _LOG.warning("A worker was lost; the fit is started again (%s)", first_line(error))
+    try:
+        return run()
+    except lost as error:
+        raise WorkerLostError(
+            f"Workers were lost {max_failures + 1} times, often a sign that memory ran out: "
+            f"{first_line(error)} Use fewer workers; with checkpoint_dir the same call goes on from the last "
+            "epoch."
+        ) from error

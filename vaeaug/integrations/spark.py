@@ -9,7 +9,7 @@ from typing import Any
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.errors import InputError
-from vaeaug.integrations.engines import NewRows, balance_rows, make_rows, plan_fit
+from vaeaug.integrations.engines import NewRows, balance_rows, make_rows, plan_fit, run_again
 from vaeaug.utils.choices import Auto, RandomState, SampleMethod
 from vaeaug.utils.versions import check_installed
 
@@ -129,6 +129,7 @@ def fit(
     y: Any = None,
     *,
     num_workers: int = 2,
+    max_failures: int = 3,
     local_mode: bool = False,
     use_gpu: bool = False,
 ) -> VAEAugmenter:
@@ -138,13 +139,16 @@ def fit(
     ----------
     augmenter : VAEAugmenter
         With ``checkpoint_dir`` in a folder that all executors see, a fit of which an executor was killed
-        goes on after the last epoch when Spark tries the stage again; without, it begins anew.
+        goes on after the last epoch; without, it begins anew.
     X : path-like
         A Parquet file or a folder of them, which driver and executors see under this path.
     y : column label, list of them, or None
         As in :meth:`vaeaug.VAEAugmenter.fit`.
     num_workers : int, default=2
         Processes that train; Spark needs as many free slots.
+    max_failures : int, default=3
+        How often the fit is started again after an executor was lost, which Spark itself does not do for
+        its barrier stages.
     local_mode : bool, default=False
         Whether they all run beside the driver.
     use_gpu : bool, default=False
@@ -160,6 +164,8 @@ def fit(
     InputError
         Before any work for files that cannot be read or lack the column ``y``, in a worker too, and for
         workers with other versions of the libraries; and without Spark.
+    WorkerLostError
+        When executors are lost more often than ``max_failures`` says.
 
     Examples
     --------
@@ -170,10 +176,13 @@ def fit(
     """
     _get_session()
     task = plan_fit(augmenter, X, y)
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
     from pyspark.ml.torch.distributor import TorchDistributor
 
     distributor = TorchDistributor(num_processes=num_workers, local_mode=local_mode, use_gpu=use_gpu)
-    learned, failure = distributor.run(task.try_run)
+    lost = (Py4JError, PySparkException, RuntimeError)
+    learned, failure = run_again(lambda: distributor.run(task.try_run), max_failures, lost)
     if failure is not None:
         raise failure
     return task.adopt(augmenter, learned)
