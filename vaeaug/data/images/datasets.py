@@ -90,7 +90,7 @@ def open_images(X: Any, y: Any = None) -> Opened:
         raise InputError(f"X is a {name} without images: 0 sample(s) while a minimum of 1 is required.")
     images, labels = zip(*(read_item(X, i, name) for i in range(count)), strict=True)
     if y is None and not all(label is None for label in labels):
-        y = stack_labels(labels, name)
+        y = stack_labels(labels, name, may_miss=True)
     if is_tensor(images[0]) or isinstance(images[0], np.ndarray):
         pixels, form = read(list(images))
         stacked = Tensors(form.dtype, form.device) if isinstance(form, Tensors) else Arrays()

@@ -21,6 +21,7 @@ __all__ = [
     "group_rows",
     "as_column",
     "is_indicator",
+    "is_missing",
     "list_labels",
     "plain_label",
     "probe_rows",
@@ -202,7 +203,7 @@ def plain_label(label: Any, what: str) -> Any:
     return plain
 
 
-def stack_labels(labels: Sequence[Any], who: str) -> np.ndarray:
+def stack_labels(labels: Sequence[Any], who: str, *, may_miss: bool = False) -> np.ndarray:
     """Return the labels of items as one array (n,); its dtype says what they are.
 
     Parameters
@@ -211,20 +212,27 @@ def stack_labels(labels: Sequence[Any], who: str) -> np.ndarray:
         As :func:`plain_label` takes them.
     who : str
         Whose labels they are, for messages.
+    may_miss : bool
+        Whether None, NA and NaN stand for items without a label: None in an array of objects.
 
     Raises
     ------
     InputError
-        If one is no class or missing, or texts and numbers are mixed: an array would make texts of all.
+        If one is no class, or missing where none may be, or texts and numbers are mixed: an array would
+        make texts of all.
     """
-    labels = [plain_label(label, f"item {i} of the {who}") for i, label in enumerate(labels)]
+    labels = [
+        None if may_miss and is_missing(label) else plain_label(label, f"item {i} of the {who}")
+        for i, label in enumerate(labels)
+    ]
     first: dict[str, int] = {}
     for i, label in enumerate(labels):
         kind = "text" if isinstance(label, str | bytes) else "missing" if label is None else "number"
         first.setdefault(kind, i)
-    if "missing" in first:
+    lacking = first.pop("missing", None)
+    if lacking is not None and not may_miss:
         raise InputError(
-            f"Item {first['missing']} of the {who} has no label, and others have one; give a class to every "
+            f"Item {lacking} of the {who} has no label, and others have one; give a class to every "
             "item, or to none."
         )
     if len(first) > 1:
@@ -233,7 +241,16 @@ def stack_labels(labels: Sequence[Any], who: str) -> np.ndarray:
             f"The labels of the {who} mix texts and numbers: item {text} has {labels[text]!r}, item {number} "
             f"has {labels[number]!r}. Make texts of all, for example with str(label), or numbers of all."
         )
-    return np.asarray(labels)
+    return np.asarray(labels, dtype=None if lacking is None else object)
+
+
+def is_missing(label: Any) -> bool:
+    """Whether the label of an item is None, NA or NaN, in a tensor or array of one value too."""
+    if isinstance(label, list | tuple) and len(label) == 1:
+        return is_missing(label[0])
+    if hasattr(label, "shape") and hasattr(label, "item") and tuple(label.shape) in ((), (1,)):
+        return is_missing(label.item())
+    return label is None or label is pd.NA or (isinstance(label, float) and label != label)
 
 
 def list_labels(dataset: Any) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from vaeaug.data.images.containers import read
 from vaeaug.data.images.datasets import is_dataset, length, open_images, read_item
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.labels.context import ContextCodec
-from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
+from vaeaug.data.labels.targets import is_missing, list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError
 from vaeaug.training.rows import Block
 from vaeaug.utils.random import numpy_generator, torch_generator
@@ -160,21 +160,22 @@ class StreamedImages:
         if listed is not None:
             some = probe_rows(listed, _PROBES)
             found = [label for _, labels, _ in self._read(some, 0, 0) for label in labels]
-            if [plain_label(label, f"X[{i}]") for i, label in zip(some, found, strict=True)] == [
-                *listed[some]
-            ]:
+            told = [_read_label(label, i) for label, i in zip(listed[some], some, strict=True)]
+            if [_read_label(label, i) for label, i in zip(found, some, strict=True)] == told:
                 self._listed = listed
                 return listed
         labels = [label for _, found, _ in self._read(np.arange(self.rows), 0, 0) for label in found]
-        return None if all(label is None for label in labels) else stack_labels(labels, _name(self._dataset))
+        if all(label is None for label in labels):
+            return None
+        return stack_labels(labels, _name(self._dataset), may_miss=True)
 
     def _check_listed(self, labels: list[Any], numbers: np.ndarray) -> None:
         """Refuse items whose labels differ from what the Dataset lists."""
         if self._listed is None:
             return
         for i, label in zip(numbers.tolist(), labels, strict=True):
-            plain = plain_label(label, f"X[{i}]")
-            if plain != self._listed[i]:
+            plain = _read_label(label, i)
+            if plain != _read_label(self._listed[i], i):
                 raise InputError(
                     f"X[{i}] of the {_name(self._dataset)} carries the label {plain!r}, and its list of "
                     f"labels says {self._listed[i : i + 1].tolist()[0]!r}. Pass y, one label per image."
@@ -194,6 +195,11 @@ class StreamedImages:
         for i, block in enumerate(loader):
             images, labels = (list(part) for part in zip(*block, strict=True))
             yield images, labels, numbers[i * self._block : (i + 1) * self._block]
+
+
+def _read_label(label: Any, i: int) -> Any:
+    """Return the label of an item as a plain value, None where it is missing."""
+    return None if is_missing(label) else plain_label(label, f"X[{i}]")
 
 
 def _draw_images(groups: np.ndarray | None, rows: int, size: int, rng: np.random.Generator) -> np.ndarray:
