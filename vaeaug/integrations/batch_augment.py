@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.hard_choice import HardChoice
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
@@ -61,9 +62,22 @@ class BatchAugment(nn.Module):
     mean, std : float or sequence of float, optional
         Per channel, if the images were normalised, ``(image − mean) / std``: synthetic
         images then are too.
+    select : {"random", "hard"}, default="random"
+        ``"hard"``: of ``candidates`` synthetic images take the one with the highest loss under ``model``
+        among those that ``teacher`` reads as the class with a probability of at least one half. An
+        image without such a candidate stays as it is.
+    model : Module, optional
+        For ``select="hard"``: the network in training. It maps a batch as it comes out of here to class
+        scores (B, classes), whose columns are the labels. It is called in evaluation mode and without
+        gradients, on its own device; it is no submodule of this one, and not part of ``state_dict``.
+    candidates : int, default=4
+        Synthetic images for each image to be replaced.
+    teacher : callable, optional
+        Maps a batch to class scores (B, classes). By default an exponential moving average of
+        ``model``, which starts from its weights at the first batch, after a resume too.
     random_state : None, int, RandomState or Generator
         Batch number k is a pure function of ``(random_state, k)`` and of the rank in a
-        distributed run, under ``torch.compile`` too; k is part of ``state_dict``, so that a resumed run goes
+        distributed run, under ``torch.compile`` too; with ``select="hard"`` also of the networks. k is part of ``state_dict``, so that a resumed run goes
         on where it was. A ``state_dict`` without it is loaded, and k stays.
 
     Raises
@@ -93,10 +107,20 @@ class BatchAugment(nn.Module):
         temperature: float = 1.0,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
+        select: Literal["random", "hard"] = "random",
+        model: nn.Module | None = None,
+        candidates: int = 4,
+        teacher: Callable[[Tensor], Tensor] | None = None,
         random_state: RandomState = None,
     ) -> None:
         super().__init__()
         check_number("p", p, low=0, high=1)
+        check_option("select", select, ("random", "hard"))
+        self.select, self.candidates = (
+            select,
+            int(check_number("candidates", candidates, low=1, integer=True)),
+        )
+        self._choice = _make_choice(select, model, teacher)
         check_option("method", method, ("prior", "posterior"))
         check_number("temperature", temperature, low=0)
         if (mean is None) != (std is None):
@@ -140,10 +164,18 @@ class BatchAugment(nn.Module):
             exchange = self._exchange(raw)
             exchange.check(raw, lambda i: f"images[{i}]", self._mistakes(exchange))
             rows = torch.from_numpy(chosen).to(images.device)
+            count = 1 if self._choice is None else self.candidates
+            each = rows.repeat_interleave(count)
             with explain_forked_cuda(_WHO):
-                new = self._normalise(self._make(raw, exchange, rows, y, hash_seed(*key, _MAKE)))
+                new = self._normalise(self._make(raw, exchange, each, y, hash_seed(*key, _MAKE)))
+            new = new.to(images.device, images.dtype)
+        if self._choice is not None:
+            # The network reads candidates as it reads batches: under the caller's autocast.
+            plain = images.detach().as_subclass(Tensor)
+            taken, found = self._choice(_lay_out_like(new, plain), _number_classes(y, rows), count)
+            rows, new = rows[found], take_rows(new, taken[found])
         self.calls += 1  # a batch that is refused is none
-        return replace_rows(images, rows, new.to(images.device, images.dtype)), labels
+        return replace_rows(images, rows, new), labels
 
     def _make(self, raw: Tensor, exchange: Exchange, rows: Tensor, y: Any, seed: int) -> Tensor:
         """Return new images for some rows of a batch, as they were before normalisation."""
@@ -256,7 +288,61 @@ class BatchAugment(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the settings, without the networks."""
-        return f"p={self.p}, method={self.method!r}, temperature={self.temperature}"
+        chosen = "" if self._choice is None else f", select={self.select!r}, candidates={self.candidates}"
+        return f"p={self.p}, method={self.method!r}, temperature={self.temperature}{chosen}"
+
+
+def _make_choice(
+    select: str, model: nn.Module | None, teacher: Callable[[Tensor], Tensor] | None
+) -> HardChoice | None:
+    """Return what chooses among candidates; None where they are taken as they come.
+
+    Raises
+    ------
+    InputError
+    """
+    if select == "random":
+        if model is not None or teacher is not None:
+            raise InputError(
+                f'{_WHO}: model and teacher go with select="hard"; got select="random". Leave them out, or '
+                'pass select="hard".'
+            )
+        return None
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f'{_WHO}: select="hard" needs model, the network in training, a torch.nn.Module; got '
+            f"{type(model).__name__}."
+        )
+    if teacher is not None and not callable(teacher):
+        raise InputError(
+            f"{_WHO}: teacher must map a batch to class scores, as a network does; got "
+            f"{type(teacher).__name__}. Leave it out for a moving average of the model."
+        )
+    return HardChoice(model, teacher, _WHO)
+
+
+def _lay_out_like(new: Tensor, images: Tensor) -> Tensor:
+    """Return images in the memory format of others."""
+    last = images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last)
+    return new.contiguous(memory_format=torch.channels_last) if last else new
+
+
+def _number_classes(y: Any, rows: Tensor) -> Tensor:
+    """Return the labels of some rows as int64.
+
+    Raises
+    ------
+    InputError
+        Unless labels are whole numbers.
+    """
+    kind = y.dtype if isinstance(y, Tensor) else np.asarray(y).dtype
+    if str(kind).removeprefix("torch.")[:3] not in ("int", "uin", "boo"):
+        raise InputError(
+            f'{_WHO}: with select="hard" labels are class numbers, columns of the scores of model; got dtype '
+            f"{kind}. Number the classes from 0 on."
+        )
+    numbers = y if isinstance(y, Tensor) else torch.from_numpy(np.asarray(y).astype(np.int64))
+    return numbers.to(rows.device, torch.int64)[rows]
 
 
 def _check_labels(labels: Any, images: Tensor) -> Any:
