@@ -77,8 +77,9 @@ class BatchAugment(nn.Module):
         ``model``, which starts from its weights at the first batch, after a resume too.
     random_state : None, int, RandomState or Generator
         Batch number k is a pure function of ``(random_state, k)`` and of the rank in a
-        distributed run, under ``torch.compile`` too; with ``select="hard"`` also of the networks. k is part of ``state_dict``, so that a resumed run goes
-        on where it was. A ``state_dict`` without it is loaded, and k stays.
+        distributed run, under ``torch.compile`` too; with ``select="hard"`` also of the networks. k is
+        part of ``state_dict``, so that a resumed run goes on where it was. A ``state_dict`` without it is
+        loaded, and k stays.
 
     Raises
     ------
