@@ -186,7 +186,7 @@ def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
     from vaeaug import VAEOverSampler
 
     cells = load("_imbalance_cells", monkeypatch)
-    monkeypatch.setattr(cells, "VAEOverSampler", lambda: VAEOverSampler(Jitter()))
+    monkeypatch.setattr(cells, "VAEOverSampler", lambda **kw: VAEOverSampler(Jitter(), **kw))
     few = {name: cells.LEARNERS[name] for name in ("logistic regression", "5-NN")}
     monkeypatch.setattr(cells, "LEARNERS", few)
     data = sets.load_set("stroke")

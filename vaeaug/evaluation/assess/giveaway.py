@@ -33,7 +33,7 @@ def find_giveaways(X: Any, is_minority: np.ndarray) -> list[Any]:
     --------
     >>> import numpy as np, pandas as pd
     >>> from vaeaug.evaluation.assess.giveaway import find_giveaways
-    >>> X = pd.DataFrame({"age": [30, 40, 30, 50], "paid": [0, 9, 0, 9]})
+    >>> X = pd.DataFrame({"age": [30, 40, 60, 50], "paid": [0, 9, 0, 9]})
     >>> find_giveaways(X, np.array([False, True, False, True]))
     ['paid']
     """
