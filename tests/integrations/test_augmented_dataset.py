@@ -101,6 +101,7 @@ def test_no_model_travels_to_a_spawned_worker(monkeypatch):
 @pytest.mark.slow
 def test_spawned_workers_get_the_pool_and_no_model():
     data = pictures(kind="bytes", transform=np.asarray)
+    data.set_epoch(0)
     found = gathered(data, batch_size=32, num_workers=1, multiprocessing_context="spawn")
     assert alike(found, gathered(data))
 
