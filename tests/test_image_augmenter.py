@@ -530,15 +530,10 @@ BAD = {
         lambda: Pairs(pictures(X), np.zeros((40, 4))),
         r"item 0 of the Dataset Pairs must be one class",
     ),
-    "missing labels": (
-        lambda: Pairs(pictures(X), [0, None] * 20),
-        "Item 1 of the Dataset Pairs has no label",
-    ),
     "numbers among texts": (
         lambda: Pairs(pictures(X), [0, "a"] * 20),
         "mix texts and numbers: item 1 has 'a'",
     ),
-    "a label that is NaN": (lambda: Pairs(pictures(X), [0.0, np.nan] * 20), "item 1 of .* is NaN"),
     "a Dataset that hides its length": (lambda: Lengthless(), "Lengthless, which has no length"),
     "a list with an item that is no pair": (lambda: [*zip(X, Y, strict=True), 7], r"X\[40\] of the list"),
     "a file that ends too early": (
