@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from vaeaug.data.tables.codec import TableCodec, find_identifiers
+from vaeaug.data.tables.codec import TableCodec
 from vaeaug.errors import ColumnNote, InputError
 from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.wording import list_names
@@ -70,7 +70,7 @@ def hide_identifiers(X: Any, sampler: Any = None) -> tuple[HiddenColumns, Any]:
     if not isinstance(X, pd.DataFrame):
         return HiddenColumns(), sampler
     try:
-        names = find_identifiers(X, chosen, categories)
+        names = TableCodec(categories, id_columns=chosen).find_identifiers(X)
     except InputError:  # the sampler says so itself
         return HiddenColumns(), sampler
     cells = {name: X[name].dropna().array[:1] for name in names if X[name].notna().any()}

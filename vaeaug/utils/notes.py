@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
 import warnings
 
 __all__ = ["warn_caller"]
@@ -21,8 +21,8 @@ def warn_caller(text: str, category: type[Warning]) -> None:
     text : str
     category : type of Warning
     """
-    level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_inside(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, category, stacklevel=level)
 

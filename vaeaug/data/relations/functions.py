@@ -115,20 +115,18 @@ class Lookup(Function):
         target : ndarray of float64, shape (n,)
         """
         levels = [np.unique(column[~np.isnan(column)]) for column in columns]
-        lookup = cls(sources, levels, np.zeros(0, dtype=np.int64), np.zeros(0))
-        lookup.keys, owner = np.unique(lookup._keys(columns), return_inverse=True)
+        keys, owner = np.unique(_number_keys(columns, levels), return_inverse=True)
         results, codes = np.unique(np.where(np.isnan(target), np.inf, target), return_inverse=True)
         pairs, counts = np.unique(owner.astype(np.int64) * results.size + codes, return_counts=True)
         # The commonest outcome of a key comes last among its pairs.
         order = np.lexsort((counts, pairs // results.size))
         last = np.flatnonzero(np.append(np.diff((pairs // results.size)[order]), 1))
         found = results[(pairs % results.size)[order][last]]
-        lookup.outcomes = np.where(np.isinf(found), np.nan, found)
-        return lookup
+        return cls(sources, levels, keys, np.where(np.isinf(found), np.nan, found))
 
     def evaluate(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return float64 of shape (n,); a combination that was not seen is read as the next one."""
-        keys = self._keys([columns[j] for j in self.sources])
+        keys = _number_keys([columns[j] for j in self.sources], self.levels)
         place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
         before = np.maximum(place - 1, 0)
         is_nearer = np.abs(self.keys[before] - keys) < np.abs(self.keys[place] - keys)
@@ -136,7 +134,7 @@ class Lookup(Function):
 
     def knows(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """Return which rows have a combination that was seen, bool of shape (n,)."""
-        known = np.isin(self._keys(columns), self.keys)
+        known = np.isin(_number_keys(columns, self.levels), self.keys)
         for column, levels in zip(columns, self.levels, strict=True):
             known &= np.isin(column, levels) | np.isnan(column)
         return known
@@ -153,16 +151,6 @@ class Lookup(Function):
         levels = [arrays.get(f"levels{i}", np.zeros(0)) for i in range(len(meta["sources"]))]
         return cls(meta["sources"], levels, arrays["keys"], arrays["outcomes"])
 
-    def _keys(self, columns: Sequence[np.ndarray]) -> np.ndarray:
-        """Return one number for each row's combination of levels, int64 of shape (n,)."""
-        keys = np.zeros(len(columns[0]), dtype=np.int64)
-        for column, levels in zip(columns, self.levels, strict=True):
-            missing = np.isnan(column)
-            middle = (levels[1:] + levels[:-1]) / 2
-            nearest = np.searchsorted(middle, np.where(missing, 0.0, column), side="right")
-            keys = keys * (levels.size + 1) + np.where(missing, levels.size, nearest)
-        return keys
-
 
 #: Kinds of functions; a saved model names its kind.
 FUNCTIONS: dict[str, type[Function]] = {kind.kind: kind for kind in (Arithmetic, Lookup)}
@@ -171,3 +159,14 @@ FUNCTIONS: dict[str, type[Function]] = {kind.kind: kind for kind in (Arithmetic,
 def function_from_state(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Function:
     """Rebuild a function from its state."""
     return FUNCTIONS[meta["kind"]].from_state(meta, arrays)
+
+
+def _number_keys(columns: Sequence[np.ndarray], every: Sequence[np.ndarray]) -> np.ndarray:
+    """Return one number for each row's combination of the levels of its columns, int64 of shape (n,)."""
+    keys = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, levels in zip(columns, every, strict=True):
+        missing = np.isnan(column)
+        middle = (levels[1:] + levels[:-1]) / 2
+        nearest = np.searchsorted(middle, np.where(missing, 0.0, column), side="right")
+        keys = keys * (levels.size + 1) + np.where(missing, levels.size, nearest)
+    return keys

@@ -38,7 +38,7 @@ from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import list_names
 
-__all__ = ["TableCodec", "find_identifiers", "weigh_classes"]
+__all__ = ["TableCodec", "weigh_classes"]
 
 
 class TableCodec:
@@ -207,6 +207,20 @@ class TableCodec:
         if notes:
             warn_caller("\n".join(notes), ColumnNote)
         return self
+
+    def find_identifiers(self, X: pd.DataFrame) -> list[Any]:
+        """Return the labels of the columns that :meth:`fit` would take for identifiers.
+
+        Raises
+        ------
+        InputError
+            If a parameter names no column.
+        """
+        self.columns_, self.n_features_ = X.columns, X.shape[1]
+        marked, found = self._mark("categorical_features", "from_dtype"), self._mark("id_columns", "auto")
+        if isinstance(self.id_columns, str):
+            found = _search_identifiers(list(split_columns(X)), marked)
+        return list(X.columns[found])
 
     def relate(
         self,
@@ -505,24 +519,6 @@ def weigh_classes(groups: np.ndarray | None) -> np.ndarray | None:
     share = len(groups) / np.count_nonzero(counts)
     weights = np.maximum(1.0, np.sqrt(share / np.maximum(counts, 1)))
     return None if (weights == 1.0).all() else weights[groups]
-
-
-def find_identifiers(
-    X: pd.DataFrame, id_columns: Any = "auto", categorical_features: Any = "from_dtype"
-) -> list[Any]:
-    """Return the labels of the columns that a table codec with these parameters takes for identifiers.
-
-    Raises
-    ------
-    InputError
-        If a parameter names no column.
-    """
-    codec = TableCodec(categorical_features, id_columns=id_columns)
-    codec.columns_, codec.n_features_ = X.columns, X.shape[1]
-    marked, found = codec._mark("categorical_features", "from_dtype"), codec._mark("id_columns", "auto")
-    if isinstance(id_columns, str):
-        found = _search_identifiers(list(split_columns(X)), marked)
-    return list(X.columns[found])
 
 
 def _search_identifiers(columns: Sequence[pd.Series], marked: np.ndarray) -> np.ndarray:
