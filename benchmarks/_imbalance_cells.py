@@ -315,7 +315,7 @@ class Half:
         return _round(outcome.scores | {"calibration_slope": slope, "seconds": outcome.seconds})
 
     def _score(self, predicted: np.ndarray, p: np.ndarray) -> dict[str, Any]:
-        numbers = measure(self.truth.astype(int), Predictions(predicted, p, p), 1, None)
+        numbers = measure(self.truth.astype(int), Predictions(predicted, p, p), 1)
         return numbers | {"calibration_slope": calibration_slope(self.truth, p[:, 1])}
 
     def distances(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -21,6 +21,8 @@ from vaeaug.utils.choices import Auto, Classifier, ClassifierName, RandomState, 
 
 __all__ = ["assess", "run_assessment"]
 
+Scorer: TypeAlias = Callable[..., float]
+
 
 def assess(
     estimator: ClassifierName | Classifier,
@@ -28,7 +30,7 @@ def assess(
     y: Any,
     *,
     sampler: Resampler | Sequence[Resampler] | Mapping[str, Resampler] | None = None,
-    scoring: ScoringName | Callable[..., float] | None = None,
+    scoring: ScoringName | Scorer | Sequence[str | Scorer] | Mapping[str, str | Scorer] | None = None,
     cv: Any = 5,
     n_repeats: int | Auto = "auto",
     ratios: Sequence[float] | Auto = "auto",
@@ -38,6 +40,7 @@ def assess(
     verbose: int | bool = 0,
     groups: Any = None,
     max_seconds: float | None = None,
+    sample_weight: Any = None,
 ) -> Assessment:
     """Say whether synthetic rows help this classifier on these data, beside every baseline.
 
@@ -60,11 +63,12 @@ def assess(
         Objects with ``fit_resample``, such as those of imbalanced-learn, run as they are. The
         verdict is about them; by default, about ``VAEOverSampler()``. A ``VAEOverSampler`` takes the
         place of that default.
-    scoring : str or callable, optional
+    scoring : str, callable, or a list or dict of them, optional
         What the verdict is about: ``"average_precision"`` (the default), ``"roc_auc"``,
         ``"balanced_accuracy"``, ``"f1"`` (of the minority class), ``"tuned_balanced_accuracy"``,
         ``"tuned_f1"``, ``"log_loss"``, ``"brier"``, or a scorer of scikit-learn. ``"recall"``,
-        ``"precision"`` and the like are those of the minority class.
+        ``"precision"`` and the like are those of the minority class. Of several, the verdict is about the
+        first, and all are in the table, by their names or the keys of the dict, and in ``differences(name)``.
     cv : int, splitter or iterable of (train, test), default=5
         Stratified folds.
     n_repeats : int or "auto", default="auto"
@@ -87,6 +91,9 @@ def assess(
     max_seconds : float, optional
         No fold is begun that would end later; the first is tried in any case. What was measured until
         then is returned, with the remark ``stopped``. So it is after Ctrl-C.
+    sample_weight : array-like (n,), optional
+        How much each row counts, above 0: in training, in every score, and in the choice of thresholds. New
+        rows count as much as the real rows of their class on the mean; samplers do not see the weights.
 
     Returns
     -------
@@ -147,6 +154,7 @@ def assess(
         groups,
         max_seconds,
         announce=_print_beside if verbose else None,
+        sample_weight=sample_weight,
     )
     return run_assessment(estimator, X, y, sampler, options)
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 
 import numpy as np
 import pandas as pd
@@ -308,6 +309,99 @@ def test_a_scorer_of_scikit_learn(rare):
     assert found.scoring == "score"
     assert found.table.loc["tuned threshold", "score"] > found.table.loc["nothing", "score"]
     assert "recall" in found.sentence
+
+
+def find_mean(y_true, y_pred):
+    return float(np.mean(y_pred))
+
+
+def test_several_metrics_at_once(rare):
+    found = assess(LogisticRegression(), *rare, sampler=Copies(), scoring=["recall", "roc_auc"], **BRIEF)
+    alone = assess(LogisticRegression(), *rare, sampler=Copies(), scoring="recall", **BRIEF)
+    assert found.scoring == "recall"
+    assert found.verdict == alone.verdict
+    pd.testing.assert_series_equal(found.table["recall"], alone.table["score"], check_names=False)
+    assert {"recall", "roc_auc"} <= set(found.summary().replace("ROC AUC", "roc_auc").split())
+    assert found.differences("recall").loc["Copies", "measured"] > 0
+    named = {"share": make_scorer(find_mean), "f1": "f1"}
+    assert "share" in assess(LogisticRegression(), *rare, sampler=Copies(), scoring=named, **BRIEF).table
+
+
+@pytest.mark.parametrize(
+    ("scoring", "said"),
+    [
+        ([], "scoring is empty"),
+        ({}, "scoring is empty"),
+        (["recall", "recall"], "two metrics called 'recall'"),
+        ({"f1": "recall"}, "two metrics called 'f1'"),
+        (["recall", "recal"], "got 'recal'"),
+    ],
+)
+def test_metrics_that_cannot_be_told_apart(rare, scoring, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        assess(LogisticRegression(), *rare, sampler=Copies(), scoring=scoring, **BRIEF)
+
+
+class Weighed(LogisticRegression):
+    """A classifier that remembers the weights of its rows."""
+
+    seen = []
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).seen.append((len(y), sample_weight))
+        return super().fit(X, y, sample_weight)
+
+
+def test_weights_of_rows_count_in_training_and_scores(rare):
+    X, y = rare
+    weights = np.where(X[:, 0] > 0, 3.0, 1.0)
+    Weighed.seen.clear()
+    found = assess(Weighed(), X, y, sampler=Copies(), sample_weight=weights, scoring="recall", **BRIEF)
+    plain = assess(Weighed(), X, y, sampler=Copies(), scoring="recall", **BRIEF)
+    assert not found.failures
+    rows, first = Weighed.seen[0]
+    assert set(first[:rows]) == {1.0, 3.0}
+    longer = next(each for size, each in Weighed.seen if each is not None and size > rows)
+    assert (longer[:rows] == first).all()
+    assert len(np.unique(longer[rows:])) == 1  # the mean of the class
+    assert 1 < longer[-1] < 3
+    for name in ("average_precision", "brier", "score", "tuned_f1"):
+        assert found.table.loc["nothing", name] != pytest.approx(plain.table.loc["nothing", name])
+
+
+def test_even_weights_change_nothing(rare):
+    X, y = rare
+    found, plain = (
+        assess(LogisticRegression(), X, y, sampler=Copies(), sample_weight=each, **BRIEF)
+        for each in (np.ones(len(y)), None)
+    )
+    own = ["nothing", "tuned threshold", "class weights", "duplicates (ratio 1)", "Copies"]
+    columns = [name for name in plain.table if name != "seconds"]
+    pd.testing.assert_frame_equal(found.table.loc[own, columns], plain.table.loc[own, columns])
+
+
+def test_weights_that_cannot_be_used(rare):
+    X, y = rare
+    for weights, said in (
+        (np.arange(len(y)), "1 row(s) of weight 0"),
+        (np.ones(3), "must have shape"),
+        (np.full(len(y), np.nan), "that are not"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            assess(LogisticRegression(), X, y, sampler=Copies(), sample_weight=weights, **BRIEF)
+    with pytest.raises(InputError, match="KNeighborsClassifier's does not"):
+        assess(KNeighborsClassifier(), X, y, sampler=Copies(), sample_weight=np.ones(len(y)), **BRIEF)
+    samplers = {"fewer": Fewer(), "copies": Copies()}
+    found = assess(LogisticRegression(), X, y, sampler=samplers, sample_weight=np.ones(len(y)), **BRIEF)
+    assert set(found.failures) == {"fewer"}
+    assert "sample_weight cannot be followed" in found.failures["fewer"]
+
+
+class Fewer(BaseEstimator):
+    """A sampler that drops rows."""
+
+    def fit_resample(self, X, y):
+        return X[5:], y[5:]
 
 
 LABELS = {

@@ -1,4 +1,5 @@
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from vaeaug.evaluation.assess.metrics import (
     METRICS,
     Predictions,
     Thresholds,
+    apply_thresholds,
     best_thresholds,
     calibration_slope,
     decide_classes,
@@ -38,7 +40,8 @@ def predictions(p):
 
 def test_two_classes_agree_with_scikit_learn(two):
     truth, p = two
-    found = measure(truth, predictions(p), 1, Thresholds(0.3, 0.2))
+    moved = predictions(p).decisions | apply_thresholds(p, 1, Thresholds(0.3, 0.2))
+    found = measure(truth, SimpleNamespace(ranks=p, probabilities=p, decisions=moved), 1)
     assert found["average_precision"] == pytest.approx(average_precision_score(truth, p[:, 1]))
     assert found["roc_auc"] == pytest.approx(roc_auc_score(truth, p[:, 1]))
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, p[:, 1] > 0.5))
@@ -53,7 +56,7 @@ def test_two_classes_agree_with_scikit_learn(two):
 def test_the_rare_class_may_be_the_first(two):
     truth, p = two
     found, mirrored = (
-        measure(t, predictions(q), rare, None) for t, q, rare in ((truth, p, 1), (1 - truth, p[:, ::-1], 0))
+        measure(t, predictions(q), rare) for t, q, rare in ((truth, p, 1), (1 - truth, p[:, ::-1], 0))
     )
     assert found == pytest.approx(mirrored, nan_ok=True)
 
@@ -63,7 +66,7 @@ def test_three_classes_agree_with_scikit_learn():
     truth = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
     p = rng.random((300, 3)) + np.eye(3)[truth]
     p /= p.sum(axis=1, keepdims=True)
-    found = measure(truth, predictions(p), 2, None)
+    found = measure(truth, predictions(p), 2)
     assert found["roc_auc"] == pytest.approx(roc_auc_score(truth, p, multi_class="ovr"))
     assert found["average_precision"] == pytest.approx(average_precision_score(np.eye(3)[truth], p))
     assert found["brier"] == pytest.approx(((p - np.eye(3)[truth]) ** 2).sum(1).mean())
@@ -72,7 +75,7 @@ def test_three_classes_agree_with_scikit_learn():
 
 def test_decision_values_have_no_probability_metrics(two):
     truth, p = two
-    found = measure(truth, Predictions(p.argmax(1), p, None), 1, None)
+    found = measure(truth, Predictions(p.argmax(1), p, None), 1)
     assert np.isnan([found["log_loss"], found["brier"], found["tuned_f1"]]).all()
     assert found["roc_auc"] > 0.5
 
@@ -81,8 +84,20 @@ def test_a_fold_of_one_class_is_no_error(two):
     truth, p = two
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = measure(np.zeros(400, dtype=int), predictions(p), 1, None)
+        found = measure(np.zeros(400, dtype=int), predictions(p), 1)
     assert np.isnan([found["roc_auc"], found["average_precision"]]).all()
+
+
+def test_a_row_of_weight_three_counts_as_three_rows(two):
+    truth, p = two
+    weights = np.random.default_rng(1).integers(1, 4, len(truth))
+    many = np.repeat(np.arange(len(truth)), weights)
+    found = measure(truth, predictions(p), 1, weights)
+    assert found == pytest.approx(measure(truth[many], predictions(p[many]), 1), nan_ok=True)
+    assert found["average_precision"] != pytest.approx(measure(truth, predictions(p), 1)["average_precision"])
+    assert best_thresholds(truth, p, 1, weights) == best_thresholds(truth[many], p[many], 1)
+    slope = calibration_slope(truth == 1, p[:, 1], weights)
+    assert slope == pytest.approx(calibration_slope(truth[many] == 1, p[many, 1]))
 
 
 def test_thresholds_are_the_best_of_all_cuts(two):

@@ -23,9 +23,9 @@ from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import better, cross_validation, expectation
 from vaeaug.evaluation.assess.comparison import Options, compare
 from vaeaug.evaluation.assess.expectation import Evidence, Expectation, combine, find_family, look_up
-from vaeaug.evaluation.assess.metrics import METRICS
+from vaeaug.evaluation.assess.metrics import MEASURES, METRICS
 from vaeaug.evaluation.assess.next_step import write_next_step
-from vaeaug.evaluation.assess.paired import _MEASURES, PairedRows
+from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
 from vaeaug.utils.signals import pass_interrupts
@@ -88,12 +88,12 @@ def test_metrics_of_weighted_rows_are_those_of_scikit_learn(metric):
     y = (rng.random(60) < 0.3).astype(int)
     p = np.clip(np.round(0.4 * y + 0.6 * rng.random(60), 1), 0.1, 0.9)  # many ties
     weights = rng.exponential(size=(3, 60))
-    found = _MEASURES[metric](y, make_outcome("a", 0, p), 1, weights)
+    found = MEASURES[metric](y, make_outcome("a", 0, p), 1, weights)
     np.testing.assert_allclose(found, [SCORES[metric](y, p, sample_weight=w) for w in weights], rtol=1e-5)
 
 
 def test_every_metric_has_one():
-    assert set(_MEASURES) == set(METRICS)
+    assert set(MEASURES) == set(METRICS)
 
 
 def draw_pair(seed, rows=300, repeats=1):

@@ -213,9 +213,8 @@ def _blend_outcomes(
                 ways[SOFTLY_BLENDED] = (first, second, third)
             for end, votes in ways.items():
                 mixed = blend(*votes)
-                scores = measure(
-                    truths[outcome.fold], Predictions(mixed.argmax(axis=1), mixed, mixed), minority, None
-                )
+                said = Predictions(mixed.argmax(axis=1), mixed, mixed)
+                scores = measure(truths[outcome.fold], said, minority)
                 found.append(Outcome(outcome.strategy + end, outcome.fold, scores, probabilities=mixed))
     return found
 

@@ -19,7 +19,6 @@ from vaeaug.evaluation.assess.next_step import write_next_step
 from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import Baseline
 from vaeaug.evaluation.assess.verdict import (
-    DECISIONS,
     LEVEL,
     Comparison,
     Verdict,
@@ -64,8 +63,8 @@ class Experiment:
         All of them, in order.
     subjects : sequence of str
         The strategies that the verdict is about.
-    metric : Metric
-        What the verdict is about.
+    metrics : sequence of Metric
+        What is measured beside the metrics that always are; the verdict is about the first.
     test_share : float
         Rows tested for each row trained on.
     names : (str, str)
@@ -78,6 +77,8 @@ class Experiment:
         From which intervals come, see :class:`Comparison`.
     perfect : str
         What to say of a classifier that needs no rows; empty for any other.
+    weights : mapping of int to ndarray, optional
+        By fold, what the test rows weigh.
     stopped : str
         Why not every fold was tried, in a sentence; empty if all were.
     """
@@ -86,7 +87,7 @@ class Experiment:
     truths: Mapping[int, np.ndarray]
     strategies: Sequence[str]
     subjects: Sequence[str]
-    metric: Metric
+    metrics: Sequence[Metric]
     test_share: float
     names: tuple[str, str]
     skipped: Mapping[str, str]
@@ -94,6 +95,7 @@ class Experiment:
     evidence: Evidence | None = None
     stopped: str = ""
     perfect: str = ""
+    weights: Mapping[int, np.ndarray] | None = None
 
 
 class Assessment:
@@ -139,14 +141,15 @@ class Assessment:
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        metric, outcomes = experiment.metric, experiment.outcomes
+        metric, outcomes = experiment.metrics[0], experiment.outcomes
         self.scoring = metric.name
+        self._asked = [each.name for each in experiment.metrics]
         self.subjects = tuple(experiment.subjects)
         self.skipped = dict(experiment.skipped)
         self.facts = dict(experiment.facts)
         self.stopped = experiment.stopped
         self._perfect = experiment.perfect
-        self._metrics = METRICS | {metric.name: metric}
+        self._metrics = METRICS | {each.name: each for each in experiment.metrics}
         self._strategies = list(experiment.strategies)
         self._names = experiment.names
         self.failures = _list_failures(outcomes, len(experiment.truths))
@@ -160,7 +163,7 @@ class Assessment:
             subjects=self.subjects,
             evidence=experiment.evidence,
         )
-        self._slopes = _measure_slopes(outcomes, experiment.truths)
+        self._slopes = _measure_slopes(outcomes, experiment.truths, experiment.weights)
 
     def __repr__(self) -> str:
         return f"<Assessment: {self.verdict!r}; summary(), table, plot(), to_html(path)>"
@@ -258,9 +261,9 @@ class Assessment:
     def summary(self) -> str:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
-        main = list(dict.fromkeys([self.scoring, *main]))
+        main = list(dict.fromkeys([*self._asked, *main]))[: max(5, len(self._asked))]
         shown = self.table.loc[
-            self.table["status"] == Status.OK, [*main[:5], "difference", "low", "high", "probability"]
+            self.table["status"] == Status.OK, [*main, "difference", "low", "high", "probability"]
         ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
         heads |= {"roc_auc": "ROC AUC", "difference": "diff.", "probability": "prob."}
@@ -376,11 +379,11 @@ class Assessment:
 
     def _sections(self) -> list[Any]:
         sections: list[Any] = []
-        for name in dict.fromkeys([self.scoring, *_SHOWN]):
+        for name in dict.fromkeys([*self._asked, *_SHOWN]):
             if name not in self.scores:
                 continue
             moved = self.differences(name)
-            if name not in DECISIONS:  # a threshold changes no ranking and no probability
+            if not self._metrics[name].decides:  # a threshold changes no ranking and no probability
                 moved = moved.drop(index=Baseline.TUNED_THRESHOLD, errors="ignore")
             title = self._metrics[name].title
             if len(moved):
@@ -396,8 +399,9 @@ class Assessment:
         table = self.table.rename(columns=lambda name: name.replace("_", " "))
         columns = [str(name) for name in table.columns]
         decided, rest = columns[:6], columns[6:]
+        asked = [name.replace("_", " ") for name in self._metrics if self._metrics[name].scored]
         moved_too: list[str] = [
-            name for name in rest if name in ("score", "difference", "low", "high", "probability")
+            name for name in rest if name in asked or name in ("difference", "low", "high", "probability")
         ]
         rest = [name for name in rest if name not in moved_too]
         sections.insert(0, self._answer())
@@ -434,12 +438,18 @@ def _list_failures(outcomes: Sequence[Outcome], folds: int) -> dict[str, str]:
     return {name: f"in {len(errors)} of {folds} folds: {errors[0]}" for name, errors in failed.items()}
 
 
-def _measure_slopes(outcomes: Sequence[Outcome], truths: Mapping[int, np.ndarray]) -> dict[str, float]:
+def _measure_slopes(
+    outcomes: Sequence[Outcome],
+    truths: Mapping[int, np.ndarray],
+    weights: Mapping[int, np.ndarray] | None,
+) -> dict[str, float]:
     """Return calibration slopes over the test rows of all folds together."""
-    together: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    together: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for outcome in outcomes:
         if outcome.minority is not None:
-            together.setdefault(outcome.strategy, []).append((truths[outcome.fold], outcome.minority))
+            parts = (truths[outcome.fold], outcome.minority)
+            own = () if weights is None else (weights[outcome.fold],)
+            together.setdefault(outcome.strategy, []).append((*parts, *own))
     return {
         name: calibration_slope(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
         for name, found in together.items()

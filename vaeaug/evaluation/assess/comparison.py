@@ -35,10 +35,10 @@ from vaeaug.evaluation.assess.strategies import (
     Strategy,
 )
 from vaeaug.evaluation.columns import as_array
-from vaeaug.utils.estimators import describe
+from vaeaug.utils.estimators import describe, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, hash_seed
-from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
+from vaeaug.utils.validation import check_number, check_weights, refuse_mapping, refuse_repeated_columns
 from vaeaug.utils.wording import list_names
 
 __all__ = ["Options", "check_rows", "choose_ratios", "compare", "default_ratios"]
@@ -51,7 +51,7 @@ _EVEN = 2 / 3
 class Options:
     """What :func:`vaeaug.assess` takes beside classifier, data and sampler; see there."""
 
-    scoring: str | Callable[..., float] | None = None
+    scoring: Any = None
     cv: Any = 5
     n_repeats: int | str = "auto"
     ratios: Sequence[float] | str = "auto"
@@ -63,6 +63,7 @@ class Options:
     max_seconds: float | None = None
     announce: Callable[[str], None] | None = None
     hidden: Sequence[Any] = ()
+    sample_weight: Any = None
 
 
 def compare(
@@ -105,13 +106,14 @@ def compare(
     labels = read_labels(as_column(y), "assess")
     X = check_rows(X)
     check_consistent_length(X, labels)
+    weights = _read_weights(options.sample_weight, len(labels), estimator)
     check_number("max_seconds", options.max_seconds, low=0, open_low=True, also=(None,))
     seed = derive_seed(options.random_state)
     groups = _read_groups(options.groups, len(labels))
     folds = _split(X, labels, groups, options, seed)
     classes, counts = np.unique(labels, return_counts=True)
     minority = _find_minority(classes, counts, options.pos_label)
-    metric, scorer = _find_metric(options.scoring, classes, minority)
+    metrics, scorers = _find_metrics(options.scoring, classes, minority)
     handed = [Resampled(name, each) for name, each in _name_samplers(sampler).items()]
     baselines, skipped = _list_baselines(estimator, X, choose_ratios(options.ratios, labels))
     strategies = [*baselines, *([own] if own else []), *handed]
@@ -123,12 +125,12 @@ def compare(
     subjects = handed or ([own] if own else [])
     if not subjects:
         raise InputError("assess: hand in a sampler; there is nothing to judge.")
-    problem = Problem(estimator, X, labels, classes, minority, scorer)
+    problem = Problem(estimator, X, labels, classes, minority, scorers, weights=weights)
     limits = Limits(options.n_jobs, options.max_seconds, bool(options.verbose), options.announce)
     outcomes, stopped = cross_validate_within(problem, strategies, folds, seed, limits)
     done = {outcome.fold for outcome in outcomes}
     finished = [fold for fold in folds if fold.number in done]
-    facts = _describe_run(problem, counts, finished, seed, metric)
+    facts = _describe_run(problem, counts, finished, seed, metrics[0])
     if options.hidden:
         facts["Columns hidden from classifiers"] = f"{list_names(options.hidden)}, which name each row"
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
@@ -136,7 +138,7 @@ def compare(
         facts["Stopped"] = stopped
     kinds = {name: each.kind(name, labels) for each in strategies for name in each.names}
     kinds[Baseline.TUNED_THRESHOLD.value] = Baseline.TUNED_THRESHOLD.value
-    bare = replace(problem, estimator=None, X=None, scorer=None)
+    bare = replace(problem, estimator=None, X=None, scorers={})
     rare = float(np.mean([(labels[fold.train] == classes[minority]).sum() for fold in finished]))
     return Assessment(
         Experiment(
@@ -144,7 +146,7 @@ def compare(
             {fold.number: labels[fold.test] == classes[minority] for fold in finished},
             strategies=[nothing, Baseline.TUNED_THRESHOLD.value, *names],
             subjects=[name for each in subjects for name in each.names],
-            metric=metric,
+            metrics=metrics,
             test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in finished])),
             names=(" or ".join(each.name for each in subjects), describe(estimator)),
             skipped=skipped,
@@ -156,7 +158,8 @@ def compare(
                 rare,
             ),
             stopped=stopped,
-            perfect=_look_for_perfection(problem, outcomes, metric),
+            weights=None if weights is None else {fold.number: weights[fold.test] for fold in finished},
+            perfect=_look_for_perfection(problem, outcomes, metrics[0]),
         )
     )
 
@@ -255,6 +258,25 @@ def _read_groups(groups: Any, rows: int) -> np.ndarray | None:
     return np.unique(values.astype(str), return_inverse=True)[1]
 
 
+def _read_weights(sample_weight: Any, rows: int, estimator: Any) -> np.ndarray | None:
+    """Return the weight of each row (n,)."""
+    if sample_weight is None:
+        return None
+    weights = check_weights(sample_weight, rows)
+    assert weights is not None
+    if not weights.all():
+        raise InputError(
+            f"assess: sample_weight must be above 0, got {int((weights == 0).sum())} row(s) of weight 0, "
+            "which would count neither in training nor in a score; leave these rows out."
+        )
+    if weight_keyword(estimator) is None:
+        raise InputError(
+            f"assess: sample_weight needs an estimator whose fit takes sample_weight, and "
+            f"{describe(estimator)}'s does not; leave it out, or take another estimator."
+        )
+    return weights.astype(np.float64)
+
+
 def _split(X: Any, labels: np.ndarray, groups: np.ndarray | None, options: Options, seed: int) -> list[Fold]:
     cv, n_repeats = options.cv, options.n_repeats
     classes, counts = np.unique(labels, return_counts=True)
@@ -330,10 +352,37 @@ def _find_minority(classes: np.ndarray, counts: np.ndarray, pos_label: Any) -> i
     return int(found[0])
 
 
-def _find_metric(
+def _find_metrics(
     scoring: Any, classes: np.ndarray, minority: int
+) -> tuple[list[Metric], dict[str, Callable[..., float]]]:
+    """Return the metrics asked for, the verdict's first, and the scorers of those that are not ours."""
+    if isinstance(scoring, Mapping):
+        found = [_find_metric(one, classes, minority, str(name)) for name, one in scoring.items()]
+    elif isinstance(scoring, Sequence) and not isinstance(scoring, str):
+        found = [
+            _find_metric(
+                one, classes, minority, one if isinstance(one, str) else getattr(one, "__name__", "score")
+            )
+            for one in scoring
+        ]
+    else:
+        found = [_find_metric(scoring, classes, minority, "score")]
+    if not found:
+        raise InputError("assess: scoring is empty; name a metric, or leave it out for average precision.")
+    names = [metric.name for metric, _ in found]
+    for metric, _ in found:
+        if names.count(metric.name) > 1 or (metric.scored and metric.name in METRICS):
+            raise InputError(
+                f"assess: scoring has two metrics called {metric.name!r}; name each once, scorers by a dict "
+                "of names."
+            )
+    return [metric for metric, _ in found], {metric.name: one for metric, one in found if one is not None}
+
+
+def _find_metric(
+    scoring: Any, classes: np.ndarray, minority: int, name: str
 ) -> tuple[Metric, Callable[..., float] | None]:
-    """Return what the verdict is about, and the scorer where it is not one of our metrics."""
+    """Return a metric, and the scorer, with a name for its column, where it is not one of ours."""
     if scoring is None:
         return METRICS["average_precision"], None
     if isinstance(scoring, str) and scoring in METRICS:
@@ -347,9 +396,10 @@ def _find_metric(
         ) from error
     if not callable(scorer):
         raise InputError(f"assess: scoring must be a name or a callable, got {scoring!r}.")
-    title = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
+    own = str(scoring if isinstance(scoring, str) else getattr(scoring, "__name__", name))
     about, scorer = about_class(scorer, classes, minority, named=isinstance(scoring, str))
-    return Metric("score", str(title).replace("_", " ") + (" of the minority class" if about else "")), scorer
+    title = own.replace("_", " ") + (" of the minority class" if about else "")
+    return Metric(name, title, scored=True), scorer
 
 
 def _name_samplers(sampler: Any) -> dict[str, Any]:

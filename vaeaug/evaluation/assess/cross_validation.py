@@ -19,7 +19,6 @@ from vaeaug.evaluation.assess.metrics import (
     Predictions,
     Thresholds,
     best_thresholds,
-    measure,
 )
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.strategies import (
@@ -226,15 +225,13 @@ def _join_votes(
         if len(votes) == len(members):
             p = np.mean(np.asarray(votes), axis=0)
             labels = p.argmax(axis=1)
-            scores = measure(problem.codes(fold.test), Predictions(labels, p, p), problem.minority, None)
+            said = Predictions(labels, p, p)
+            scores = problem.measure(said, fold.test)
             outcome = Outcome(name, fold.number, scores, sum(ready[each].seconds for each in members))
             outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
-            outcome.decisions = {"balanced_accuracy": labels, "f1": labels}
-            if problem.scorer is not None:
-                replayed = Replayed(problem.classes, outcome, None)
-                X_test = select_rows(problem.X, fold.test)
-                with _silence_scorers():
-                    scores["score"] = float(problem.scorer(replayed, X_test, problem.y[fold.test]))
+            outcome.decisions = said.decisions
+            with _silence_scorers():
+                scores |= problem.ask_scorers(Replayed(problem.classes, outcome, None), fold.test)
             joined.append(outcome)
         else:
             joined.append(Outcome(name, fold.number, error="one of them failed"))
@@ -319,35 +316,33 @@ def _judge(
     X, y, X_test = data
     is_plain = name == Baseline.NOTHING
     with explain_failure(problem.estimator, X, problem.caller) if is_plain else nullcontext():
-        trained = train(problem.estimator, training, y, problem.classes, seed)
+        weights = problem.weigh(fold.train)
+        trained = train(problem.estimator, training, y, problem.classes, seed, weights)
         start = perf_counter()
-        predictions = trained.predictions(X_test)
+        said = trained.predictions(X_test)
     seconds = trained.seconds + perf_counter() - start
-    thresholds = _choose_thresholds(problem, inner, X, y, seed)
-    truth = problem.codes(fold.test)
-    scores = measure(truth, predictions, problem.minority, None)
-    p = predictions.probabilities
+    thresholds = _choose_thresholds(problem, inner, X, fold, seed)
+    scores = problem.measure(said, fold.test)
+    p = said.probabilities
     minority = None if p is None else p[:, problem.minority]
-    if problem.scorer is not None:
-        with nullcontext() if training.estimator is None else _silence_scorers():
-            scores["score"] = float(problem.scorer(trained, X_test, problem.y[fold.test]))
-    decisions = {"balanced_accuracy": predictions.labels, "f1": predictions.labels}
+    with nullcontext() if training.estimator is None else _silence_scorers():
+        scores |= problem.ask_scorers(trained, fold.test)
     outcome = Outcome(
-        name, fold.number, scores, seconds, minority, "", p, ranks=predictions.scores, decisions=decisions
+        name, fold.number, scores, seconds, minority, "", p, ranks=said.ranks, decisions=said.decisions
     )
     return tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
 
 
-def _choose_thresholds(
-    problem: Problem, inner: _Inner, X: Any, y: np.ndarray, seed: int
-) -> Thresholds | None:
+def _choose_thresholds(problem: Problem, inner: _Inner, X: Any, fold: Fold, seed: int) -> Thresholds | None:
     """Choose thresholds on rows of the training fold that the inner classifiers were not trained on."""
-    truths, scores = [], []
+    rows, ranks = [], []
     for training, held in inner:
-        kept = np.setdiff1d(np.arange(len(y)), held)
-        trained = train(problem.estimator, training, y[kept], problem.classes, seed)
-        scores.append(trained.predictions(select_rows(X, held)).scores)
-        truths.append(np.searchsorted(problem.classes, y[held]))
-    if not scores:
+        kept = np.delete(fold.train, held)
+        weights = problem.weigh(kept)
+        trained = train(problem.estimator, training, problem.y[kept], problem.classes, seed, weights)
+        ranks.append(trained.predictions(select_rows(X, held)).ranks)
+        rows.append(fold.train[held])
+    if not ranks:
         return None
-    return best_thresholds(np.concatenate(truths), np.concatenate(scores), problem.minority)
+    told = np.concatenate(rows)
+    return best_thresholds(problem.codes(told), np.concatenate(ranks), problem.minority, problem.weigh(told))

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 __all__ = [
-    "LEAST_PROBABILITY",
+    "MEASURES",
     "METRICS",
     "Metric",
     "Predictions",
+    "Said",
     "Thresholds",
     "apply_thresholds",
     "best_thresholds",
     "calibration_slope",
     "decide_classes",
     "measure",
-    "measure_decisions",
 ]
 
 #: Probabilities are kept this far off 0 and 1 where a logarithm is taken of them.
@@ -38,11 +38,19 @@ class Metric:
         As in sentences.
     up : bool
         Whether larger is better.
+    scored : bool
+        Whether a scorer of scikit-learn measures it: it may be any number, of anything that was predicted.
     """
 
     name: str
     title: str
     up: bool = True
+    scored: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether a decision threshold can move it."""
+        return self.scored or self.name in ("balanced_accuracy", "f1")
 
 
 METRICS: dict[str, Metric] = {
@@ -60,21 +68,41 @@ METRICS: dict[str, Metric] = {
 }
 
 
+class Said(Protocol):
+    """What was said about n rows, classes as numbers 0 to k − 1."""
+
+    @property
+    def ranks(self) -> np.ndarray | None:
+        """By which rows are ranked for each class, (n, k): probabilities, or decision values."""
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """Of the classes, (n, k)."""
+
+    @property
+    def decisions(self) -> Mapping[str, np.ndarray]:
+        """Classes decided for, ints (n,), by the metrics of decisions."""
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says about n rows, classes as numbers 0 to k − 1.
+    """What a classifier says about n rows, see :class:`Said`.
 
     Parameters
     ----------
     labels : ndarray of int (n,)
-    scores : ndarray (n, k)
-        By which rows are ranked for each class: probabilities, or decision values.
+    ranks : ndarray (n, k)
     probabilities : ndarray (n, k) or None
     """
 
     labels: np.ndarray
-    scores: np.ndarray
+    ranks: np.ndarray
     probabilities: np.ndarray | None
+
+    @property
+    def decisions(self) -> dict[str, np.ndarray]:
+        """The labels, by the metrics of decisions at the classifier's own threshold."""
+        return {"balanced_accuracy": self.labels, "f1": self.labels}
 
 
 @dataclass(frozen=True)
@@ -86,9 +114,9 @@ class Thresholds:
 
 
 def measure(
-    truth: np.ndarray, predictions: Predictions, minority: int, thresholds: Thresholds | None
+    truth: np.ndarray, said: Said, minority: int, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return every metric of :data:`METRICS` for one test fold; NaN where it cannot be had.
+    """Return every metric of :data:`METRICS` for the rows of a test fold; NaN where it cannot be had.
 
     Ranking metrics of more than two classes are means of one-vs-rest values. The Brier score is half the
     squared distance between probabilities and truth for two classes (0 to 1), the whole for more (0 to 2).
@@ -96,38 +124,19 @@ def measure(
     Parameters
     ----------
     truth : ndarray of int (n,)
-    predictions : Predictions
+    said : Said
     minority : int
         The class that F1 and thresholds are about.
-    thresholds : Thresholds or None
-        Chosen on other rows.
+    weights : ndarray (n,), optional
+        Of the rows.
 
     Returns
     -------
     dict of str to float
     """
-    count = predictions.scores.shape[1]
-    labels, found = predictions.labels, {}
-    about = [minority] if count == 2 else [k for k in range(count) if (truth == k).any()]
-    pairs = [(truth == k, predictions.scores[:, k]) for k in about]
-    mixed = [pair for pair in pairs if 0 < pair[0].sum() < len(truth)]
-    found["average_precision"] = _mean([average_precision_score(*pair) for pair in mixed])
-    found["roc_auc"] = _mean([roc_auc_score(*pair) for pair in mixed])
-    found["balanced_accuracy"] = _balance(truth, labels)
-    found["f1"] = _f1(truth == minority, labels == minority)
-    found["tuned_balanced_accuracy"] = found["tuned_f1"] = np.nan
-    if thresholds is not None:
-        found |= measure_decisions(
-            truth, apply_thresholds(predictions.scores, minority, thresholds), minority
-        )
-    found["log_loss"] = found["brier"] = np.nan
-    if predictions.probabilities is not None:
-        p = predictions.probabilities
-        own = p[np.arange(len(truth)), truth]
-        found["log_loss"] = float(-np.log(np.clip(own, LEAST_PROBABILITY, 1)).mean())
-        squares = ((p - np.eye(count)[truth]) ** 2).sum(axis=1)
-        found["brier"] = float(squares.mean()) / (2 if count == 2 else 1)
-    return found
+    lines = np.ones((1, len(truth))) if weights is None else np.asarray(weights)[None]
+    found = {name: one(truth, said, minority, lines) for name, one in MEASURES.items()}
+    return {name: np.nan if values is None else float(values[0]) for name, values in found.items()}
 
 
 def apply_thresholds(scores: np.ndarray, minority: int, thresholds: Thresholds) -> dict[str, np.ndarray]:
@@ -138,16 +147,6 @@ def apply_thresholds(scores: np.ndarray, minority: int, thresholds: Thresholds) 
     }
 
 
-def measure_decisions(
-    truth: np.ndarray, decisions: Mapping[str, np.ndarray], minority: int
-) -> dict[str, float]:
-    """Return balanced accuracy or F1 of decisions, whichever their name says."""
-    return {
-        name: _f1(truth == minority, labels == minority) if name.endswith("f1") else _balance(truth, labels)
-        for name, labels in decisions.items()
-    }
-
-
 def decide_classes(scores: np.ndarray, minority: int, threshold: float) -> np.ndarray:
     """Return the class of each row (n,): minority from a threshold on, else the best of the others."""
     others = scores.copy()
@@ -155,7 +154,9 @@ def decide_classes(scores: np.ndarray, minority: int, threshold: float) -> np.nd
     return np.where(scores[:, minority] >= threshold, minority, others.argmax(axis=1))
 
 
-def best_thresholds(truth: np.ndarray, scores: np.ndarray, minority: int) -> Thresholds:
+def best_thresholds(
+    truth: np.ndarray, scores: np.ndarray, minority: int, weights: np.ndarray | None = None
+) -> Thresholds:
     """Choose thresholds on rows that the classifier was not trained on.
 
     Of several equally good ones the largest; it lies halfway to the next smaller score.
@@ -165,19 +166,23 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, minority: int) -> Thr
     truth : ndarray of int (n,)
     scores : ndarray (n, k)
     minority : int
+    weights : ndarray (n,), optional
+        Of the rows.
 
     Returns
     -------
     Thresholds
     """
-    positive, score = truth == minority, scores[:, minority]
+    score = scores[:, minority]
     order = np.argsort(-score, kind="stable")
-    ordered, hit = score[order], positive[order]
+    ordered, weight = score[order], np.ones(len(order)) if weights is None else weights[order]
+    hit = weight * (truth == minority)[order]
     # A cut is possible only where the score changes.
     last = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
-    found = np.cumsum(hit)[last]
-    taken = last + 1
-    everywhere, rest = max(hit.sum(), 1), max(len(hit) - hit.sum(), 1)
+    found, taken = np.cumsum(hit)[last], np.cumsum(weight)[last]
+    # Where a class has no row, any cut is as good for it.
+    everywhere = hit.sum() or 1.0
+    rest = weight.sum() - hit.sum() or 1.0
     f1 = 2 * found / (taken + hit.sum())
     balanced = found / everywhere - (taken - found) / rest
     # Between two neighbouring scores neither is favoured by rounding.
@@ -188,7 +193,9 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, minority: int) -> Thr
     return Thresholds(float(middle[f1.argmax()]), float(middle[balanced.argmax()]))
 
 
-def calibration_slope(minority: np.ndarray, probability: np.ndarray) -> float:
+def calibration_slope(
+    minority: np.ndarray, probability: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """Return the slope of the truth on the log-odds predicted: 1 is right, below 1 overconfident.
 
     The slope of a logistic regression, without penalty, of the truth on an intercept and on
@@ -200,6 +207,8 @@ def calibration_slope(minority: np.ndarray, probability: np.ndarray) -> float:
         Whether each row is of the minority class.
     probability : ndarray (n,)
         Predicted for the minority class.
+    weights : ndarray (n,), optional
+        Of the rows.
 
     Returns
     -------
@@ -222,31 +231,108 @@ def calibration_slope(minority: np.ndarray, probability: np.ndarray) -> float:
     if y.min() == y.max() or np.ptp(x) == 0:
         return np.nan
     design = np.column_stack([np.ones(len(x)), x])
-    share = y.mean()
-    weights = np.array([np.log(share / (1 - share)), 0.0])  # from there Newton's steps do not run away
+    rows = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+    share = np.average(y, weights=rows)
+    line = np.array([np.log(share / (1 - share)), 0.0])  # from there Newton's steps do not run away
     for _ in range(100):
-        q = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        curvature = (design * (q * (1 - q))[:, None]).T @ design
+        q = 1 / (1 + np.exp(-np.clip(design @ line, -30, 30)))
+        curvature = (design * (rows * q * (1 - q))[:, None]).T @ design
         try:
-            step = np.linalg.solve(curvature, design.T @ (y - q))
+            step = np.linalg.solve(curvature, design.T @ (rows * (y - q)))
         except np.linalg.LinAlgError:
             return np.nan
         size = np.abs(step).max()
-        weights = weights + step * min(1.0, 2 / max(size, 1e-300))
+        line = line + step * min(1.0, 2 / max(size, 1e-300))
         if size < 1e-8:
-            return float(weights[1])
+            return float(line[1])
     return np.nan
 
 
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else np.nan
+# -- metrics of weighted rows (b, n): one value for each line of weights, (b,) ------------------------------
 
 
-def _balance(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean recall of the classes that are there."""
-    return float(np.mean([(labels[truth == k] == k).mean() for k in np.unique(truth)]))
+def _rank(one: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[..., np.ndarray | None]:
+    """Return the mean of a ranking metric over the classes that it is about."""
+
+    def measure(truth: np.ndarray, said: Said, minority: int, weights: np.ndarray) -> np.ndarray | None:
+        if said.ranks is None:
+            return None
+        classes = [minority] if said.ranks.shape[1] == 2 else list(range(said.ranks.shape[1]))
+        found = []
+        for k in classes:
+            positive = truth == k
+            if positive.any() and not positive.all():
+                order = np.argsort(-said.ranks[:, k], kind="stable")
+                ends = np.flatnonzero(np.append(np.diff(said.ranks[order, k]) != 0, True))
+                ordered = weights[:, order].astype(np.float64)
+                hits = np.cumsum(ordered * positive[order], axis=1)[:, ends]
+                found.append(one(hits, np.cumsum(ordered, axis=1)[:, ends]))
+        return np.mean(found, axis=0) if found else None
+
+    return measure
 
 
-def _f1(truth: np.ndarray, labels: np.ndarray) -> float:
-    together = truth.sum() + labels.sum()
-    return float(2 * (truth & labels).sum() / together) if together else np.nan
+def _average_precision(hits: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    steps = np.diff(hits, axis=1, prepend=0)
+    return (steps * hits / taken).sum(axis=1) / hits[:, -1]
+
+
+def _area(hits: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    misses = taken - hits
+    steps = np.diff(misses, axis=1, prepend=0)
+    heights = hits - np.diff(hits, axis=1, prepend=0) / 2
+    return (steps * heights).sum(axis=1) / (hits[:, -1] * misses[:, -1])
+
+
+def _balance(truth: np.ndarray, labels: np.ndarray, minority: int, weights: np.ndarray) -> np.ndarray:
+    recalls = []
+    for k in np.unique(truth):
+        own = weights[:, truth == k]
+        recalls.append(own[:, labels[truth == k] == k].sum(axis=1) / own.sum(axis=1))
+    return np.mean(recalls, axis=0)
+
+
+def _f1(truth: np.ndarray, labels: np.ndarray, minority: int, weights: np.ndarray) -> np.ndarray:
+    own, said = truth == minority, labels == minority
+    hits = weights[:, own & said].sum(axis=1)
+    both = weights[:, own].sum(axis=1) + weights[:, said].sum(axis=1)
+    return np.where(both > 0, 2 * hits / np.maximum(both, 1e-300), np.nan)
+
+
+def _average(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ values / weights.sum(axis=1)
+
+
+def _log_loss(truth: np.ndarray, said: Said, minority: int, weights: np.ndarray) -> np.ndarray | None:
+    if said.probabilities is None:
+        return None
+    own = said.probabilities[np.arange(len(truth)), truth]
+    return _average(-np.log(np.clip(own, LEAST_PROBABILITY, 1)), weights)
+
+
+def _brier(truth: np.ndarray, said: Said, minority: int, weights: np.ndarray) -> np.ndarray | None:
+    if said.probabilities is None:
+        return None
+    count = said.probabilities.shape[1]
+    squares = ((said.probabilities - np.eye(count)[truth]) ** 2).sum(axis=1)
+    return _average(squares / (2 if count == 2 else 1), weights)
+
+
+def _decide(name: str, one: Callable[..., np.ndarray]) -> Callable[..., np.ndarray | None]:
+    def measure(truth: np.ndarray, said: Said, minority: int, weights: np.ndarray) -> np.ndarray | None:
+        labels = said.decisions.get(name)
+        return None if labels is None else one(truth, labels, minority, weights)
+
+    return measure
+
+
+MEASURES: Mapping[str, Callable[..., np.ndarray | None]] = {
+    "average_precision": _rank(_average_precision),
+    "roc_auc": _rank(_area),
+    "balanced_accuracy": _decide("balanced_accuracy", _balance),
+    "f1": _decide("f1", _f1),
+    "tuned_balanced_accuracy": _decide("tuned_balanced_accuracy", _balance),
+    "tuned_f1": _decide("tuned_f1", _f1),
+    "log_loss": _log_loss,
+    "brier": _brier,
+}

@@ -10,7 +10,6 @@ from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.metrics import Metric
 from vaeaug.evaluation.assess.strategies import Baseline, fill_up
 from vaeaug.evaluation.assess.verdict import (
-    DECISIONS,
     Answer,
     Comparison,
     Verdict,
@@ -39,7 +38,7 @@ def write_next_step(verdict: Verdict, comparison: Comparison, metric: Metric, y:
     if helps and verdict.subject is not None:
         return _train_resampled(verdict.subject, y)
     tuned = Baseline.TUNED_THRESHOLD.value
-    if metric.name in DECISIONS and tuned in comparison.strategies and comparison.gain(tuned, metric).low > 0:
+    if metric.decides and tuned in comparison.strategies and comparison.gain(tuned, metric).low > 0:
         return (
             "from sklearn.model_selection import TunedThresholdClassifierCV\n"
             'model = TunedThresholdClassifierCV(classifier, scoring="balanced_accuracy")\n'

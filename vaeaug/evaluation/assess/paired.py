@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from vaeaug.evaluation.assess.metrics import LEAST_PROBABILITY
+from vaeaug.evaluation.assess.metrics import MEASURES
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.utils.random import numpy_generator
 
@@ -79,7 +79,7 @@ class PairedRows:
 
     def _measure(self, strategy: str, metric: str) -> np.ndarray | None:
         mine = {each.fold: each for each in self.outcomes if each.strategy == strategy and not each.error}
-        measure = _MEASURES.get(metric)
+        measure = MEASURES.get(metric)
         if measure is None or len(mine) < len(self.folds):
             return None
         found = []
@@ -93,7 +93,7 @@ class PairedRows:
 
     @property
     def _weights(self) -> np.ndarray:
-        """Weights of all rows: 1 in the first line, those of a draw in each of the others."""
+        """Weights of all rows: their own in the first line, those of a draw in each of the others."""
         key: Any = ("weights", "")
         if key not in self._drawn:
             units = np.arange(len(self.problem.y)) if self.groups is None else self.groups
@@ -102,95 +102,6 @@ class PairedRows:
             rng = numpy_generator(self.seed, _WEIGHTS)
             drawn = rng.standard_exponential((draws, size), dtype=np.float32)
             whole = np.concatenate([np.ones((1, size), dtype=np.float32), drawn])
-            self._drawn[key] = whole[:, units]
+            own = self.problem.weights
+            self._drawn[key] = whole[:, units] if own is None else whole[:, units] * own.astype(np.float32)
         return np.asarray(self._drawn[key])
-
-
-# -- metrics of weighted rows (b, n): one value for each line of weights, (b,) ------------------------------
-
-
-def _rank(one: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[..., np.ndarray | None]:
-    """Return the mean of a ranking metric over the classes that it is about."""
-
-    def measure(truth: np.ndarray, outcome: Outcome, minority: int, weights: np.ndarray) -> np.ndarray | None:
-        if outcome.ranks is None:
-            return None
-        classes = [minority] if outcome.ranks.shape[1] == 2 else list(range(outcome.ranks.shape[1]))
-        found = []
-        for k in classes:
-            positive = truth == k
-            if positive.any() and not positive.all():
-                order = np.argsort(-outcome.ranks[:, k], kind="stable")
-                ends = np.flatnonzero(np.append(np.diff(outcome.ranks[order, k]) != 0, True))
-                ordered = weights[:, order].astype(np.float64)
-                hits = np.cumsum(ordered * positive[order], axis=1)[:, ends]
-                found.append(one(hits, np.cumsum(ordered, axis=1)[:, ends]))
-        return np.mean(found, axis=0) if found else None
-
-    return measure
-
-
-def _average_precision(hits: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    steps = np.diff(hits, axis=1, prepend=0)
-    return (steps * hits / taken).sum(axis=1) / hits[:, -1]
-
-
-def _area(hits: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    misses = taken - hits
-    steps = np.diff(misses, axis=1, prepend=0)
-    heights = hits - np.diff(hits, axis=1, prepend=0) / 2
-    return (steps * heights).sum(axis=1) / (hits[:, -1] * misses[:, -1])
-
-
-def _balance(truth: np.ndarray, labels: np.ndarray, minority: int, weights: np.ndarray) -> np.ndarray:
-    recalls = []
-    for k in np.unique(truth):
-        own = weights[:, truth == k]
-        recalls.append(own[:, labels[truth == k] == k].sum(axis=1) / own.sum(axis=1))
-    return np.mean(recalls, axis=0)
-
-
-def _f1(truth: np.ndarray, labels: np.ndarray, minority: int, weights: np.ndarray) -> np.ndarray:
-    own, said = truth == minority, labels == minority
-    hits = weights[:, own & said].sum(axis=1)
-    both = weights[:, own].sum(axis=1) + weights[:, said].sum(axis=1)
-    return 2 * hits / np.maximum(both, 1e-30)
-
-
-def _average(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return weights @ values / weights.sum(axis=1)
-
-
-def _log_loss(truth: np.ndarray, outcome: Outcome, minority: int, weights: np.ndarray) -> np.ndarray | None:
-    if outcome.probabilities is None:
-        return None
-    own = outcome.probabilities[np.arange(len(truth)), truth]
-    return _average(-np.log(np.clip(own, LEAST_PROBABILITY, 1)), weights)
-
-
-def _brier(truth: np.ndarray, outcome: Outcome, minority: int, weights: np.ndarray) -> np.ndarray | None:
-    if outcome.probabilities is None:
-        return None
-    count = outcome.probabilities.shape[1]
-    squares = ((outcome.probabilities - np.eye(count)[truth]) ** 2).sum(axis=1)
-    return _average(squares / (2 if count == 2 else 1), weights)
-
-
-def _decide(name: str, one: Callable[..., np.ndarray]) -> Callable[..., np.ndarray | None]:
-    def measure(truth: np.ndarray, outcome: Outcome, minority: int, weights: np.ndarray) -> np.ndarray | None:
-        labels = outcome.decisions.get(name)
-        return None if labels is None else one(truth, labels, minority, weights)
-
-    return measure
-
-
-_MEASURES: Mapping[str, Callable[..., np.ndarray | None]] = {
-    "average_precision": _rank(_average_precision),
-    "roc_auc": _rank(_area),
-    "balanced_accuracy": _decide("balanced_accuracy", _balance),
-    "f1": _decide("f1", _f1),
-    "tuned_balanced_accuracy": _decide("tuned_balanced_accuracy", _balance),
-    "tuned_f1": _decide("tuned_f1", _f1),
-    "log_loss": _log_loss,
-    "brier": _brier,
-}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from vaeaug.evaluation.assess.metrics import Said, measure
 from vaeaug.utils.random import numpy_generator
+from vaeaug.utils.rows import select_rows
 
 __all__ = ["Fold", "Outcome", "Problem"]
 
@@ -29,13 +31,15 @@ class Problem:
         Sorted labels.
     minority : int
         Number of the class that F1 and thresholds are about.
-    scorer : callable, optional
-        ``scorer(fitted, X, y) -> float``, measured in addition, as ``"score"``.
+    scorers : mapping of str to callable
+        ``scorer(fitted, X, y) -> float``, measured in addition, by these names.
     tune_thresholds : bool
         Whether decision thresholds are chosen: on the test rows of the other folds, or, of a single fold, on
         rows held out inside its training rows.
     caller : str
         Named in errors.
+    weights : ndarray (n,), optional
+        How much each row counts, in training and in all scores.
     """
 
     estimator: Any
@@ -43,13 +47,29 @@ class Problem:
     y: np.ndarray
     classes: np.ndarray
     minority: int
-    scorer: Callable[..., float] | None = None
+    scorers: Mapping[str, Callable[..., float]] = field(default_factory=dict)
     tune_thresholds: bool = True
     caller: str = "assess"
+    weights: np.ndarray | None = None
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Return labels of rows as numbers."""
         return np.searchsorted(self.classes, self.y[rows])
+
+    def weigh(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the weights of rows, None if all count alike."""
+        return None if self.weights is None else self.weights[rows]
+
+    def measure(self, said: Said, rows: np.ndarray) -> dict[str, float]:
+        """Return every metric of what was said about rows."""
+        return measure(self.codes(rows), said, self.minority, self.weigh(rows))
+
+    def ask_scorers(self, fitted: Any, rows: np.ndarray) -> dict[str, float]:
+        """Return what the scorers say of a fitted classifier on rows."""
+        weights = self.weigh(rows)
+        weighted = {} if weights is None else {"sample_weight": weights}
+        X = select_rows(self.X, rows) if self.scorers else None
+        return {name: float(one(fitted, X, self.y[rows], **weighted)) for name, one in self.scorers.items()}
 
 
 @dataclass(frozen=True)

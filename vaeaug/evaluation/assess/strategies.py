@@ -280,7 +280,14 @@ def _thin(X_res: Any, y_res: np.ndarray, y: np.ndarray, ratio: float, seed: int,
 # -- training on it ---------------------------------------------------------------------------------------
 
 
-def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.ndarray, seed: int) -> Trained:
+def train(
+    estimator: Any,
+    training: Training,
+    y_real: np.ndarray,
+    classes: np.ndarray,
+    seed: int,
+    weights: np.ndarray | None = None,
+) -> Trained:
     """Fit a copy of an estimator.
 
     Parameters
@@ -293,19 +300,30 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
         Sorted labels.
     seed : int
         For a ``random_state`` that is None.
+    weights : ndarray (n,), optional
+        Of the real rows, all above 0. New rows weigh as much as the real rows of their class on the mean.
 
     Returns
     -------
     Trained
+
+    Raises
+    ------
+    InputError
+        If there are weights, and the training does not begin with the real rows.
     """
     model = clone_with_seed(estimator if training.estimator is None else training.estimator, seed)
-    counts = np.array([(training.y == label).sum() for label in classes], dtype=np.float64)
+    codes, real_codes = (np.searchsorted(classes, labels) for labels in (training.y, y_real))
+    own = None if weights is None else _extend_weights(weights, real_codes, codes, training)
+    counts = np.bincount(codes, own, minlength=len(classes)).astype(np.float64)
     fit_with: dict[str, Any] = {}
+    if own is not None:
+        fit_with = {str(weight_keyword(model)): own}
     if training.balanced:
         keyword = weight_keyword(model)
         if keyword is not None:
-            weights = len(training.y) / (len(classes) * counts)
-            fit_with = {keyword: weights[np.searchsorted(classes, training.y)]}
+            even = counts.sum() / (len(classes) * counts)
+            fit_with = {keyword: even[codes] * (1.0 if own is None else own)}
         else:
             model.set_params(**{str(class_weight_keyword(model)): "balanced"})
         counts = np.ones(len(classes))
@@ -321,13 +339,27 @@ def train(estimator: Any, training: Training, y_real: np.ndarray, classes: np.nd
     start = perf_counter()
     empty = fit_rows(model, rows, labels, **fit_with)
     seconds = training.seconds + perf_counter() - start
-    real = np.array([(y_real == label).mean() for label in classes])
+    real = np.bincount(real_codes, weights, minlength=len(classes))
+    real = real / real.sum()
     trained_on = counts / counts.sum()
     with np.errstate(divide="ignore"):
         shift = np.where(trained_on > 0, real / trained_on, 1.0)
     if training.sample_weight is not None:
         shift = np.ones(len(classes))
     return Trained(model, classes, shift, seconds, empty=tuple(empty.tolist()))
+
+
+def _extend_weights(
+    weights: np.ndarray, real_codes: np.ndarray, codes: np.ndarray, training: Training
+) -> np.ndarray:
+    """Return the weights of all rows of a training, (m,)."""
+    if training.added is None:
+        raise InputError(
+            "It does not return the rows it was given, followed by new ones, so sample_weight cannot be "
+            "followed; leave the weights out, or the sampler."
+        )
+    means = np.bincount(real_codes, weights) / np.maximum(np.bincount(real_codes), 1)
+    return np.concatenate([weights, means[codes[len(weights) :]]])
 
 
 def fit_rows(model: Any, X: Any, y: np.ndarray, **arguments: Any) -> np.ndarray:

@@ -15,11 +15,9 @@ from vaeaug.evaluation.assess.metrics import (
     apply_thresholds,
     best_thresholds,
     decide_classes,
-    measure_decisions,
 )
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.strategies import Baseline
-from vaeaug.utils.rows import select_rows
 
 __all__ = ["Replayed", "tune", "tune_across_folds"]
 
@@ -41,16 +39,19 @@ def tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequ
             tuned.append(outcome)
             continue
         fold = by_number[outcome.fold]
-        truths, ranks = [], []
+        truths, ranks, chosen = [], [], []
         for other in by_strategy[outcome.strategy]:
             rows = by_number[other.fold].test
             new = ~np.isin(rows, fold.test)
             if other.ranks is not None and new.any():
                 truths.append(problem.codes(rows[new]))
                 ranks.append(other.ranks[new])
+                chosen.append(rows[new])
         thresholds = None
         if truths:
-            thresholds = best_thresholds(np.concatenate(truths), np.concatenate(ranks), problem.minority)
+            weights = problem.weigh(np.concatenate(chosen))
+            told = np.concatenate(truths), np.concatenate(ranks)
+            thresholds = best_thresholds(*told, problem.minority, weights)
         tuned += tune(problem, outcome, thresholds, fold)
     return tuned
 
@@ -62,20 +63,23 @@ def tune(problem: Problem, outcome: Outcome, thresholds: Thresholds | None, fold
     if thresholds is None or outcome.ranks is None:
         missing = Outcome(name, fold.number, error="too few rows to choose a threshold on")
         return [outcome, missing] if is_plain else [outcome]
-    truth = problem.codes(fold.test)
     moved = apply_thresholds(outcome.ranks, problem.minority, thresholds)
-    scores = outcome.scores | measure_decisions(truth, moved, problem.minority)
-    outcome = replace(outcome, scores=scores, decisions=outcome.decisions | moved)
+    outcome = _decide(problem, outcome, moved, fold)
     if not is_plain:
         return [outcome]
-    decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()} | moved
-    scores = scores | measure_decisions(truth, decisions, problem.minority)
-    if problem.scorer is not None:
-        replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
-        scores["score"] = float(
-            problem.scorer(replayed, select_rows(problem.X, fold.test), problem.y[fold.test])
-        )
-    return [outcome, replace(outcome, strategy=name, scores=scores, decisions=decisions)]
+    decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()}
+    decided = _decide(problem, replace(outcome, strategy=name), decisions, fold)
+    replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
+    return [
+        outcome,
+        replace(decided, scores=decided.scores | problem.ask_scorers(replayed, fold.test)),
+    ]
+
+
+def _decide(problem: Problem, outcome: Outcome, decisions: dict[str, np.ndarray], fold: Fold) -> Outcome:
+    """Return an outcome with other decisions, and what these are worth."""
+    outcome = replace(outcome, decisions=outcome.decisions | decisions)
+    return replace(outcome, scores=outcome.scores | problem.measure(outcome, fold.test))
 
 
 class Replayed(ClassifierMixin, BaseEstimator):

@@ -16,7 +16,6 @@ from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import Baseline
 
 __all__ = [
-    "DECISIONS",
     "LEVEL",
     "Answer",
     "Comparison",
@@ -33,8 +32,6 @@ LEVEL = "arm"
 PROBABLE = 0.8
 #: Gains below this make no practical difference: of scores from 0 to 1, and as a share of any other metric.
 LEAST_GAIN, LEAST_SHARE = 0.005, 0.01
-#: Metrics that a decision threshold can move.
-DECISIONS = ("balanced_accuracy", "f1", "score")
 
 
 class Answer(StrEnum):
@@ -151,7 +148,7 @@ def find_least_gain(metric: Metric, plain: float) -> float:
     plain : float
         Of the rows as they are.
     """
-    return LEAST_GAIN if metric.up and metric.name != "score" else LEAST_SHARE * abs(plain)
+    return LEAST_GAIN if metric.up and not metric.scored else LEAST_SHARE * abs(plain)
 
 
 def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) -> Verdict:
@@ -275,7 +272,7 @@ def say_share(probability: float) -> str:
 def _list_alternatives(comparison: Comparison, metric: Metric) -> list[str]:
     """Return the strategies that one might use instead and that can move the metric, cheap ones first."""
     left_out = {*comparison.subjects, Baseline.NOTHING, *OTHER_CLASSIFIERS, TOGETHER}
-    if metric.name not in DECISIONS:
+    if not metric.decides:
         left_out.add(Baseline.TUNED_THRESHOLD)
     return [each for each in comparison.strategies if each not in left_out]
 
@@ -336,7 +333,7 @@ def _instead(comparison: Comparison, metric: Metric) -> str:
 def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
     """Point out what a threshold does for decisions, where the verdict is not about them."""
     tuned, balanced = Baseline.TUNED_THRESHOLD, METRICS["balanced_accuracy"]
-    if metric.name in DECISIONS or tuned not in comparison.strategies:
+    if metric.decides or tuned not in comparison.strategies:
         return ""
     if not comparison.gain(tuned, balanced).low > 0:
         return ""
