@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from vaeaug import VAEAugmenter, VAEOverSampler
-from vaeaug.errors import PosteriorCollapseWarning
+from vaeaug.errors import InputError, PosteriorCollapseWarning, UnknownLabelError
 
 
 def make_frame(n, rng):
@@ -80,3 +80,75 @@ def test_a_class_whose_rows_are_all_the_same(rows):
     new = X_res[100 + rows :]
     assert new.notna().all(axis=None)
     assert new["size"].between(X["size"].min(), X["size"].max()).all()
+
+
+def sample_quickly(X, y):
+    return VAEOverSampler(VAEAugmenter(max_iter=25, random_state=0), random_state=0).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_class_of_one_or_two_rows_is_not_copied(rows):
+    X = make_frame(100 + rows, np.random.default_rng(0))
+    X.loc[100:, "size"] += 3.0
+    y = np.repeat([0, 1], [100, rows])
+    X_res, y_res = sample_quickly(X, y)
+    assert (y_res == 1).sum() == 100
+    new = X_res[100 + rows :]
+    assert new.merge(X[100:]).empty
+    # They come off the others, towards the class.
+    assert new["size"].median() > X["size"][:100].median() + 1.0
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_other_classes_whose_rows_are_all_the_same(rows):
+    X = make_frame(60 + rows, np.random.default_rng(0))
+    X.loc[60:, "size"] += 3.0
+    X = X.iloc[[0] * 60 + list(range(60, 60 + rows))].reset_index(drop=True)
+    y = np.repeat([0, 1], [60, rows])
+    X_res, y_res = sample_quickly(X, y)
+    assert (y_res == 1).sum() == 60
+    new = X_res[60 + rows :]
+    assert new["size"].between(X["size"].min(), X["size"].max()).all()
+    assert set(new["kind"]) <= set(X["kind"])
+    assert new["size"].std() > 0
+
+
+def test_a_class_of_which_every_row_misses_some_cell():
+    rng = np.random.default_rng(0)
+    X = make_frame(220, rng).astype({"age": float})
+    for row in range(200, 220):
+        X.loc[row, ["size", "dose"][row % 2]] = np.nan
+    y = np.repeat([0, 1], [200, 20])
+    X_res, _ = sample_quickly(X, y)
+    new = X_res[220:]
+    assert new["age"].notna().all()
+    # Half of the class's rows miss one, half the other; no row of the other class misses any.
+    assert 0.2 < new["size"].isna().mean() < 0.8
+    assert 0.2 < new["dose"].isna().mean() < 0.8
+
+
+def test_a_class_without_any_value():
+    X = make_frame(70, np.random.default_rng(0)).astype({"age": float})
+    X.loc[60:] = np.nan
+    y = np.repeat([0, 1], [60, 10])
+    X_res, _ = sample_quickly(X, y)
+    assert X_res[70:].isna().all(axis=None)
+
+
+def test_the_largest_class_grows_too_and_others_outgrow_it():
+    X, y = make_frame(60, np.random.default_rng(0)), np.repeat([0, 1], [20, 40])
+    augmenter = VAEAugmenter(max_iter=1, random_state=0)
+    sampler = VAEOverSampler(augmenter, sampling_strategy={0: 90, 1: 50}, random_state=0)
+    assert np.bincount(sampler.fit_resample(X, y)[1]).tolist() == [90, 50]
+
+
+def test_a_class_that_only_unlabelled_rows_have_is_unknown():
+    X = make_frame(60, np.random.default_rng(0))
+    y = pd.Series(pd.Categorical(["a"] * 40 + ["b"] * 10 + [None] * 10, categories=["a", "b", "c"]))
+    augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X, y)
+    with pytest.raises(UnknownLabelError, match="not seen: 'c'; allowed are 'a', 'b'"):
+        augmenter.sample(5, y="c")
+    with pytest.raises(InputError, match="must not have missing labels, got 10; drop those rows"):
+        VAEOverSampler().fit_resample(X, y)
+    with pytest.raises(InputError, match="'c', which is not present"):
+        VAEOverSampler(sampling_strategy={"c": 50}).fit_resample(X[:50], y[:50])
