@@ -43,7 +43,10 @@ FINAL = (
     "thyroid_sick",
     "wine_quality_4",
 )
-PARTS = ("baselines", "vaeaug", "argn", "tvae")
+PEERS = {"argn": "TabularARGN", "tvae": "TVAE"}
+PARTS = ("baselines", "vaeaug", *PEERS)
+#: Rows of the class that a peer is to draw, at least, to be judged.
+FEWEST = 50
 #: Ways of VAEAugmenter.generate that are measured without the filter.
 METHODS = ("auto", "prior", "posterior", "interpolate")
 
@@ -76,8 +79,11 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
         found = _ask_peer(data, cell, options, folder)
         if "error" in found:
             return {"error": found["error"].split(" | ")[-1]}
-        made = {cell["part"]: pd.read_parquet(Path(folder) / "made.parquet")}
-        return facts | {"seconds": found["fit_s"], "results": _judge(ruler, made)}
+        made = pd.read_parquet(Path(folder) / "made.parquet")
+    facts |= {"seconds": found["fit_s"], "drawn": found["drawn"], "made": len(made)}
+    if len(made) < FEWEST:
+        return facts | {"error": f"{len(made)} rows of the class among {found['drawn']}: too few to judge"}
+    return facts | {"results": _judge(ruler, {PEERS[cell["part"]]: made})}
 
 
 def _judge(ruler: "Ruler", made: dict[str, pd.DataFrame]) -> dict[str, Record]:

@@ -1,5 +1,6 @@
 """The ruler of small classes, and the baselines beside which new rows are measured."""
 
+import argparse
 import importlib
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def make_rows(n, shift, seed):
     frame["kind"] = rng.choice(["x", "y", None], n, p=[0.2 + 0.3 * (shift > 0), 0.5 - 0.3 * (shift > 0), 0.3])
     frame.loc[rng.random(n) < 0.1, "a"] = np.nan
     return frame
+
+
+@pytest.fixture
+def generators(small):
+    return importlib.import_module("_table_generators")
 
 
 @pytest.fixture
@@ -67,3 +73,67 @@ def test_baselines_make_rows_of_any_small_class(small, data, rows):
         new = draw(own, others, rng)
         assert new.shape == (small.NEW, own.shape[1])
         assert np.isfinite(new).all()
+
+
+class Loser:
+    """A generator that draws the rare class in one row of a thousand, or never."""
+
+    share = 0.001
+
+    def __init__(self, job):
+        self.draws = 0
+
+    def fit(self, table):
+        self.table = table
+
+    def sample(self, rows):
+        self.draws += 1
+        labels = np.where(np.arange(rows) < self.share * rows, "1", "0")
+        return self.table.sample(rows, replace=True).assign(label=labels)
+
+
+class Conditional(Loser):
+    """A generator that takes cells of new rows."""
+
+    def sample_given(self, cells):
+        return self.table.sample(len(cells), replace=True).assign(label=cells["label"].to_numpy())
+
+
+def draw(generators, kind, data, folder, monkeypatch):
+    monkeypatch.setitem(generators.GENERATORS, "peer", kind)
+    data.X.assign(label=data.y).to_parquet(folder / "train.parquet")
+    job = {"generator": "peer", "folder": str(folder), "seed": 0, "rows": 500, "categorical": ["kind"]}
+    return generators.draw_rare(job), folder / "made.parquet"
+
+
+def test_a_peer_is_asked_until_it_has_drawn_enough_or_too_often(generators, data, tmp_path, monkeypatch):
+    found, made = draw(generators, Loser, data, tmp_path, monkeypatch)
+    assert found["drawn"] == generators.MOST_DRAWS * 312
+    assert len(pd.read_parquet(made)) == generators.MOST_DRAWS
+
+
+def test_a_peer_that_never_draws_the_class_is_given_up_early(generators, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Loser, "share", 0.0)
+    with pytest.raises(SystemExit, match=f"never drawn in {generators.EMPTY_DRAWS * 312} rows"):
+        draw(generators, Loser, data, tmp_path, monkeypatch)
+
+
+def test_a_peer_that_takes_the_class_is_asked_once(generators, data, tmp_path, monkeypatch):
+    found, made = draw(generators, Conditional, data, tmp_path, monkeypatch)
+    assert found["drawn"] == len(pd.read_parquet(made)) == 500
+
+
+def test_too_few_rows_of_a_peer_are_said_and_not_judged(generators, data, tmp_path, monkeypatch):
+    benchmark = importlib.import_module("small")
+    monkeypatch.setattr("_small.cut", lambda *_: data)
+
+    def answer(function, job, python):
+        made = data.given.iloc[:4].astype({"kind": object})
+        made.to_parquet(Path(job["folder"]) / "made.parquet")
+        return {"fit_s": 1.0, "drawn": 30_000}
+
+    monkeypatch.setattr(benchmark.bench, "run_worker", answer)
+    cell = {"table": "adult", "k": 12, "seed": 0, "part": "tvae"}
+    found = benchmark.measure(cell, argparse.Namespace(peer_python="python"))
+    assert found["error"] == "4 rows of the class among 30000: too few to judge"
+    assert "results" not in found
