@@ -13,6 +13,7 @@ from torch import nn
 from vaeaug import VAEAugmenter
 from vaeaug.errors import VaeaugError
 from vaeaug.model.fitted import get_fitted
+from vaeaug.training.callbacks import Callback
 from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.loop import train
 from vaeaug.training.options import Options
@@ -109,7 +110,7 @@ def streamed(folder, group_rows):
     return weights_of(model)
 
 
-class Dies:
+class Dies(Callback):
     """Ends one process after an epoch, as if it were killed."""
 
     def __init__(self, rank):

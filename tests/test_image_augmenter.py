@@ -614,3 +614,28 @@ def test_another_number_of_labels_is_refused():
 def test_the_default_is_a_convolutional_network():
     augmenter = VAEAugmenter(max_iter=1, device="cpu", random_state=0).fit(X, Y)
     assert get_fitted(augmenter).model.blueprint.network.name == "convolutional"
+
+
+@pytest.mark.parametrize("form", ["array", "Dataset", "stream"])
+def test_a_long_fit_is_announced_before_its_first_epoch_has_ended(form, monkeypatch, capsys):
+    monkeypatch.setattr("vaeaug.training.callbacks._TELLING", 0.0)
+    monkeypatch.setattr("vaeaug.training.callbacks._LONG", 0.0)
+    monkeypatch.setattr("vaeaug.data.images.datasets._LONG", 0.0)
+    if form == "stream":
+        monkeypatch.setattr("vaeaug.data.streams.images._MOST_VALUES", 1000)
+    data = (X, Y) if form == "array" else (Pairs(torch.from_numpy(X), Y),)
+    fast(verbose=1, batch_size=8).fit(*data)
+    said = capsys.readouterr().err
+    assert said.count("Training will take up to about") == 1
+    before, after = said.split("Training will take up to about")
+    assert "networks:   0%" in before  # the bar is there from the start
+    assert "1/1" not in before.rpartition("networks:")[2]
+    assert "1/1" in after
+    assert ("reading images" in before) == (form != "array")
+
+
+def test_nothing_is_said_unless_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr("vaeaug.training.callbacks._TELLING", 0.0)
+    monkeypatch.setattr("vaeaug.training.callbacks._LONG", 0.0)
+    fast(batch_size=8).fit(Pairs(torch.from_numpy(X), Y))
+    assert not any(capsys.readouterr())

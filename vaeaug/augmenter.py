@@ -130,7 +130,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
     verbose : int, default=0
-        1 shows a progress bar, and says about how long a fit of more than ten seconds will take.
+        1 shows progress bars, of reading a Dataset and of training, and says within the first seconds of
+        training about how long all of it will take, if that is more than ten seconds.
     checkpoint_dir : path-like, optional
         Folder in which ``fit`` keeps the state of training after every epoch, from which the same call on the
         same data goes on; on a CPU it ends with the weights of an unbroken run. The folder of another fit is

@@ -617,9 +617,12 @@ def test_demo_of_images_writes_a_report_and_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(vaeaug.cli.demo_images, "VAEAugmenter", QUICK)
+    monkeypatch.setattr("vaeaug.training.callbacks._TELLING", 0.0)
+    monkeypatch.setattr("vaeaug.training.callbacks._LONG", 0.0)
     out = tmp_path / "demo"
     assert main(["demo", "--images", "-o", str(out)]) == 0
-    said = capsys.readouterr().out
+    said, remarks = capsys.readouterr()
+    assert remarks.count("vaeaug: note: Training will take up to about") == 1
     for word in (
         "5 nearest neighbours",
         "as it is",

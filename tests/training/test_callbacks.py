@@ -13,6 +13,8 @@ def state(epoch):
 def test_the_bar_shows_epochs_and_losses():
     out = io.StringIO()
     with ProgressBar("fit", file=out, mininterval=0) as bar:
+        bar.on_begin(4)
+        assert "0/4" in out.getvalue()  # before the first epoch has ended
         assert not bar.on_epoch_end(state(1))
         bar.on_epoch_end(state(3))
     text = out.getvalue()
@@ -33,12 +35,12 @@ def test_the_bar_is_a_callback():
     assert isinstance(ProgressBar(), Callback)
 
 
-def tell(*epochs):
-    """Return what is said after epochs of (seconds, progress)."""
+def tell(*steps):
+    """Return what is said after steps of (seconds, progress)."""
     said = []
     note = DurationNote(said.append)
-    for number, (seconds, progress) in enumerate(epochs, 1):
-        note.on_epoch_end(EpochState(number, 100, progress, {"epoch": number, "seconds": seconds}))
+    for seconds, progress in steps:
+        note.on_step(seconds, progress)
     return said
 
 
@@ -46,6 +48,10 @@ def test_long_training_is_announced_once():
     said = tell((0.5, 0.01), (1.5, 0.03), (3.0, 0.06))
     assert len(said) == 1
     assert said[0].startswith("Training will take up to about 50 seconds; max_fit_seconds bounds it")
+
+
+def test_a_slow_first_step_does_not_count_for_the_others():
+    assert "42 seconds" in tell((2.4, 0.01), (3.6, 0.04))[0]
 
 
 def test_short_training_is_not_announced():

@@ -9,6 +9,7 @@ from torch import nn
 
 from vaeaug.errors import InputError, TrainingDivergedError, VaeaugWarning
 from vaeaug.training.adamw import AdamW
+from vaeaug.training.callbacks import Callback
 from vaeaug.training.loop import train
 from vaeaug.training.options import Options
 from vaeaug.training.rows import HeldRows
@@ -333,7 +334,7 @@ def test_ctrl_c_restores_the_users_stream():
 def test_a_callback_sees_every_epoch_and_may_stop(lines):
     seen = []
 
-    class Stop:
+    class Stop(Callback):
         def on_epoch_end(self, state):
             seen.append((state.epoch, state.progress, state.record["train_loss"]))
             return state.epoch == 3
@@ -342,6 +343,24 @@ def test_a_callback_sees_every_epoch_and_may_stop(lines):
     assert result.stop_reason == "callback"
     assert [epoch for epoch, _, _ in seen] == [1, 1, 2, 2, 3, 3]
     assert seen[-1][1] == pytest.approx(0.75)
+
+
+def test_a_callback_hears_of_every_step_before_the_epoch_ends(lines):
+    heard = []
+
+    class Listener(Callback):
+        def on_begin(self, max_iter):
+            heard.append(max_iter)
+
+        def on_step(self, seconds, progress):
+            heard.append((seconds, progress))
+
+        def on_epoch_end(self, state):
+            heard.append(state.epoch)
+
+    model = Regression()
+    fit(model, lines, batch_size=100, max_iter=2, callbacks=[Listener()], clock=Clock(model))
+    assert heard == [2, (1.0, 0.25), (2.0, 0.5), 1, (3.0, 0.75), (4.0, 1.0), 2]
 
 
 # --- divergence ------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
 from vaeaug.utils.wording import count, list_names
 
-__all__ = ["augment", "column_options", "note", "open_table", "sample"]
+__all__ = ["augment", "column_options", "listen", "note", "open_table", "sample"]
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
@@ -65,7 +65,7 @@ def augment(options: Namespace) -> None:
         random_state=options.seed,
         verbose=int(options.verbose or sys.stderr.isatty()),
     )
-    with interruptible(), _listen(augmenter):
+    with interruptible(), listen(augmenter):
         start = perf_counter()
         augmenter.fit(X, y)
         print(f"Learned it in {perf_counter() - start:.1f} s")
@@ -93,8 +93,13 @@ class _Notes(logging.Handler):
 
 
 @contextmanager
-def _listen(augmenter: VAEAugmenter) -> Iterator[None]:
-    """Note what fit says of its duration, unless it says so beside a progress bar."""
+def listen(augmenter: VAEAugmenter) -> Iterator[None]:
+    """Note what fit says of its duration, unless it says so beside a progress bar.
+
+    Parameters
+    ----------
+    augmenter : VAEAugmenter
+    """
     if augmenter.verbose:
         yield
         return

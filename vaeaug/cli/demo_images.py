@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from dataclasses import dataclass
 from time import perf_counter
@@ -19,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug.augmenter import VAEAugmenter
+from vaeaug.cli.augment import listen
 from vaeaug.cli.demo_report import COPIES, OURS, PLAIN, draw_png, make_folder
 from vaeaug.plotting.frames import FramesDisplay
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
@@ -85,11 +87,12 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
     out = make_folder(folder)
     digits = _split(seed)
     print(textwrap.fill(digits.describe(), 88))
-    print("\nLearning the images ", end="", flush=True)
-    with interruptible():
-        painter = VAEAugmenter(random_state=seed).fit(digits.X, digits.y)
+    print("\nLearning the images ...", flush=True)
+    painter = VAEAugmenter(random_state=seed, verbose=int(sys.stderr.isatty()))
+    with interruptible(), listen(painter):
+        painter.fit(digits.X, digits.y)
         X_res, y_res = painter.resample(digits.X, digits.y, random_state=seed)
-    print(f"{perf_counter() - start:.0f} s\n")
+    print(f"Learned them in {perf_counter() - start:.0f} s\n")
     scores = _compare(digits, X_res, y_res, seed)
     print(scores.round(3).to_string())
     words = _put_in_words(scores)

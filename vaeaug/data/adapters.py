@@ -294,5 +294,5 @@ def open_intake(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> tu
     if estimator.image_shape is None and not holds_images(X):
         X, y = take_labels(X, y)
         return *TableIntake.fit(estimator, X, y, sample_weight), y
-    data = open_images(X, y)
+    data = open_images(X, y, estimator.verbose)
     return *ImageIntake.fit(estimator, data.X, data.class_names), data.y

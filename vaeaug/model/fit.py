@@ -223,7 +223,9 @@ def _tell(verbose: int | bool) -> Callable[[str], object]:
     def say(text: str) -> None:
         _LOG.info(text)
         if verbose:
-            print(text, file=sys.stderr)
+            from tqdm.auto import tqdm
+
+            tqdm.write(text, file=sys.stderr)  # above the bar, not into it
 
     return say
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from vaeaug.utils.wording import describe_seconds
 
@@ -39,16 +39,23 @@ class EpochState:
     record: dict[str, float]
 
 
-@runtime_checkable
-class Callback(Protocol):
-    """Anything with ``on_epoch_end``; it stops the run by returning True."""
+class Callback:
+    """Watches a run; what a subclass does not override does nothing."""
+
+    def on_begin(self, max_iter: int) -> None:
+        """Hear that a run of at most so many epochs begins."""
+
+    def on_step(self, seconds: float, progress: float) -> None:
+        """Hear, after a step, how long the run has taken and what share of it is done."""
 
     def on_epoch_end(self, state: EpochState) -> bool | None:
         """Look at an epoch; return True to stop."""
 
 
-class DurationNote:
-    """Say once, after the first epochs, about how long training will take, if that is long.
+class DurationNote(Callback):
+    """Say once, after the first seconds, about how long training will take, if that is long.
+
+    It reckons from the second step on: the first is slow, and an epoch of many images takes a minute.
 
     Parameters
     ----------
@@ -58,15 +65,20 @@ class DurationNote:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self.say = say
+        self._first: tuple[float, float] | None = None
         self._told = False
 
-    def on_epoch_end(self, state: EpochState) -> None:
-        """Reckon from the epochs so far."""
-        seconds = state.record["seconds"]
-        if self._told or seconds < _TELLING or state.progress <= 0:
+    def on_step(self, seconds: float, progress: float) -> None:
+        """Reckon from the steps so far, once they took long enough."""
+        if self._told or progress <= 0:
+            return
+        if self._first is None:
+            self._first = seconds, progress
+        taken, done = seconds - self._first[0], progress - self._first[1]
+        if taken < _TELLING or done <= 0:
             return
         self._told = True
-        whole = seconds / min(state.progress, 1.0)
+        whole = seconds + max(1.0 - progress, 0.0) * taken / done
         if whole >= _LONG:
             self.say(
                 f"Training will take up to about {describe_seconds(whole)}; max_fit_seconds bounds it, at "
@@ -74,7 +86,7 @@ class DurationNote:
             )
 
 
-class ProgressBar:
+class ProgressBar(Callback):
     """Show a progress bar with the losses, at the terminal or in a notebook.
 
     Use it as a context manager around training, and hand it over as a callback.
@@ -100,12 +112,14 @@ class ProgressBar:
     ) -> None:
         self.close()
 
+    def on_begin(self, max_iter: int) -> None:
+        """Show an empty bar, so that a long first epoch has one."""
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(total=max_iter, desc=self.description, unit="epoch", **self.options)
+
     def on_epoch_end(self, state: EpochState) -> None:
         """Move the bar to this epoch and show its losses."""
-        if self._bar is None:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=state.max_iter, desc=self.description, unit="epoch", **self.options)
         losses = {key: value for key, value in state.record.items() if key.endswith("_loss")}
         self._bar.set_postfix({key: f"{value:.4g}" for key, value in losses.items()}, refresh=False)
         self._bar.update(state.epoch - self._bar.n)

@@ -131,6 +131,8 @@ class Run:
             and self.team.size == 1
         ):
             self.threads = ThreadChoice(torch.get_num_threads())
+        for callback in self.callbacks:
+            callback.on_begin(options.max_iter)
         for epoch in range(self.result.n_iter + 1, options.max_iter + 1):
             means, in_time = self._epoch(epoch)
             if not means:
@@ -178,6 +180,8 @@ class Run:
             self.step += 1
             if self.runtime.is_cpu or self.step % _STEPS_BETWEEN_LOOKS == 0:
                 self._look_for_failures()
+                for callback in self.callbacks:
+                    callback.on_step(self.budget.seconds, self.budget.progress(self.step))
             if self.held_out and not self.result.n_iter:
                 # Until a validation was timed, hold back what half the same rows take in training.
                 pace = (self.budget.seconds - began) / (self.step - first)

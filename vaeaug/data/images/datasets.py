@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,10 @@ from vaeaug.data.images.containers import Arrays, Tensors, is_tensor, read, tens
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 
-__all__ = ["Opened", "holds_images", "is_dataset", "length", "open_images", "read_item"]
+__all__ = ["Opened", "holds_images", "is_dataset", "length", "open_images", "read_item", "show_reading"]
+
+#: Seconds of reading after which a progress bar is worth showing.
+_LONG = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def is_dataset(X: Any) -> bool:
     return isinstance(X, Dataset)
 
 
-def open_images(X: Any, y: Any = None) -> Opened:
+def open_images(X: Any, y: Any = None, verbose: int | bool = 0) -> Opened:
     """Read a torch Dataset, or a list, of images or of (image, label); pass on anything else.
 
     Parameters
@@ -70,6 +74,8 @@ def open_images(X: Any, y: Any = None) -> Opened:
     X : Dataset or any container of images
     y : labels, optional
         Take the place of those in the Dataset. A tensor becomes an array.
+    verbose : int or bool
+        Whether a progress bar is shown where reading takes longer than a second.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def open_images(X: Any, y: Any = None) -> Opened:
         )
     if not count:
         raise InputError(f"X is a {name} without images: 0 sample(s) while a minimum of 1 is required.")
-    images, labels = zip(*(read_item(X, i, name) for i in range(count)), strict=True)
+    images, labels = zip(*(read_item(X, i, name) for i in show_reading(range(count), verbose)), strict=True)
     if y is None and not all(label is None for label in labels):
         y = stack_labels(labels, name, may_miss=True)
     if is_tensor(images[0]) or isinstance(images[0], np.ndarray):
@@ -96,6 +102,16 @@ def open_images(X: Any, y: Any = None) -> Opened:
         stacked = Tensors(form.dtype, form.device) if isinstance(form, Tensors) else Arrays()
         return Opened(stacked.wrap(pixels), y, _class_names(X, y))
     return Opened(list(images), y, _class_names(X, y))
+
+
+def show_reading(items: Iterable[Any], verbose: int | bool, total: int | None = None) -> Iterable[Any]:
+    """Return images to read, or their numbers, that move a progress bar if one is wanted."""
+    if not verbose:
+        return items
+    from tqdm.auto import tqdm
+
+    bar: Iterable[Any] = tqdm(items, desc="reading images", total=total, unit="image", delay=_LONG)
+    return bar
 
 
 def read_item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:

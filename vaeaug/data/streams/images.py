@@ -10,7 +10,7 @@ import numpy as np
 
 from vaeaug.data.adapters import ImageIntake
 from vaeaug.data.images.containers import read
-from vaeaug.data.images.datasets import is_dataset, length, open_images, read_item
+from vaeaug.data.images.datasets import is_dataset, length, open_images, read_item, show_reading
 from vaeaug.data.labels.class_weights import class_weights
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.data.labels.targets import is_missing, list_labels, plain_label, probe_rows, stack_labels
@@ -94,7 +94,7 @@ class StreamedImages:
     def __init__(self, estimator: Any, dataset: Any, y: Any, seed: int) -> None:
         from torch.utils.data import Subset
 
-        self._dataset, self._seed = dataset, seed
+        self._dataset, self._seed, self._verbose = dataset, seed, estimator.verbose
         self.rows, values = len(dataset), _values(dataset)
         self._block = max(1, _BLOCK_VALUES // values)
         self._listed: np.ndarray | None = None
@@ -109,7 +109,7 @@ class StreamedImages:
         groups = self.context.groups(y) if self.context.width else None
         size = int(np.clip(_SAMPLE_VALUES // values, _LEAST_IMAGES, _MOST_IMAGES))
         self._numbers = _draw_images(groups, self.rows, size, numpy_generator(seed, _SAMPLE))
-        found = open_images(Subset(dataset, self._numbers.tolist()))
+        found = open_images(Subset(dataset, self._numbers.tolist()), verbose=self._verbose)
         self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names)
         self.c = contexts[self._numbers]
         self.groups = None if groups is None else groups[self._numbers]
@@ -164,7 +164,8 @@ class StreamedImages:
             if [_read_label(label, i) for label, i in zip(found, some, strict=True)] == told:
                 self._listed = listed
                 return listed
-        labels = [label for _, found, _ in self._read(np.arange(self.rows), 0, 0) for label in found]
+        every = (label for _, found, _ in self._read(np.arange(self.rows), 0, 0) for label in found)
+        labels = list(show_reading(every, self._verbose, self.rows))
         if all(label is None for label in labels):
             return None
         return stack_labels(labels, _name(self._dataset), may_miss=True)
