@@ -4,6 +4,9 @@
 New malignant rows of scikit-learn's breast cancer data, learned from very few, beside the malignant
 rows that were held out, and below them those of SMOTE from the same rows. Writes ``small_minority.png``.
 
+From two and five rows some new rows lie where no tumour does, with a large radius and few concave
+points. From one row they stay near the benign ones. The guide says more.
+
 To run it::
 
     python examples/small_minority.py [FOLDER]

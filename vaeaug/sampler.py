@@ -75,7 +75,8 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         of classifiers, trained on the real rows, finds typical of their class; see Notes. Images
         are not filtered. A ``LabelFilter``: a copy is fitted on the rows, and drops new ones that look like
         another class or copy a row. They are made anew, three times in all; then a class stays that
-        much smaller. None keeps every row, which shows the minority class as it is, with its untypical rows.
+        much smaller. None keeps every row, which shows the minority class as it is, with its untypical rows:
+        nearer to the class from 50 rows on, and worse for a classifier's ranking; see Notes.
     memory : None, path of a folder or joblib.Memory, default=None
         Where fitted augmenters are kept, as in scikit-learn's Pipeline: the same data, parameters and seed
         are fitted once, in another process too. Without a seed (``random_state=None`` here and in
@@ -106,6 +107,12 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
     keeps rows that a random forest and a logistic regression find more typical of their class than
     the lowest quarter of its real rows, each scored by models that had not seen it. Up to six times as
     many rows are made as are wanted; where too few pass, the best of the others fill up the class.
+
+    *What the filter costs and brings.* It helps a classifier: on five tables with some 20 minority
+    rows to learn from (those on which it was chosen), ROC AUC was .011 and average precision .030 higher than
+    without it, on the mean of four learners; recall at the default threshold .028 lower. It
+    narrows the class: the energy distance to held-out rows, divided by SMOTE's, is within .02 of that
+    without it up to 20 rows of the class; at 50 rows it is .61, not .52, and at 100 rows .67, not .58.
 
     Examples
     --------
