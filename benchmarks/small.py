@@ -81,6 +81,7 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
             return {"error": found["error"].split(" | ")[-1]}
         made = pd.read_parquet(Path(folder) / "made.parquet")
     facts |= {"seconds": found["fit_s"], "drawn": found["drawn"], "made": len(made)}
+    facts["versions"] = {name: v for name, v in found["versions"].items() if name in bench.PEERS}
     if len(made) < FEWEST:
         return facts | {"error": f"{len(made)} rows of the class among {found['drawn']}: too few to judge"}
     return facts | {"results": _judge(ruler, {PEERS[cell["part"]]: made})}
@@ -164,18 +165,29 @@ MEASURES = {
 }
 
 
+PEERS_NOTE = (
+    "Energy distance divided by SMOTE's, seed 0, and in brackets the share judged theirs divided by that of "
+    "held-out rows. TabularARGN is given the class and draws the other cells. TVAE draws all cells, and rows "
+    "of the class are kept: *never* one in 20 times as many rows as it was trained on, *too few* in 200 times "
+    "as many."
+)
+
+
 def render(records: list[Record]) -> str:
     """Return the results as Markdown."""
-    frame = read_frame(records)
-    if frame.empty:
+    every = read_frame(records)
+    if every.empty:
         return "Nothing measured yet."
+    # A peer is measured in some of the cells only: its means say nothing beside those of all.
+    frame = every[~every["method"].isin(PEERS.values())]
     sections = {"": bench.tell_conditions([r for r in records if "error" not in r])}
     final = frame["table"].isin(FINAL)
     sections["Energy distance: tables that decided nothing"] = f"{NOTE}\n\n{_tabulate_energy(frame[final])}"
     sections["Energy distance: tables on which defaults were chosen"] = _tabulate_energy(frame[~final])
     sections["Other measures"] = f"{MEASURES_NOTE}\n\n{_tabulate_measures(frame)}"
     sections["Energy distance by table: VAEOverSampler"] = _tabulate_tables(frame)
-    sections["Not measured"] = bench.list_failures(records, KEY)
+    sections["Other generators"] = _tabulate_peers(records, every)
+    sections["Not measured"] = bench.list_failures([r for r in records if r["part"] not in PEERS], KEY)
     return bench.join_sections(sections)
 
 
@@ -217,3 +229,30 @@ def _tabulate_tables(frame: pd.DataFrame) -> str:
     for name, line in wide.iterrows():
         rows.append([str(name), *("–" if np.isnan(v) else f"{np.exp(v):.2f}" for v in (*line, line.mean()))])
     return bench.markdown_table(["", *(f"k = {k}" for k in SIZES), "mean"], rows)
+
+
+def _tabulate_peers(records: list[Record], frame: pd.DataFrame) -> str:
+    """Return each cell that a peer was asked for, ours beside, and means over those where it was judged."""
+    names = ["VAEOverSampler", *PEERS.values()]
+    some = frame[frame["method"].isin(names) & (frame["seed"] == 0)]
+    found = some.set_index(["k", "table", "method"])[["ratio", "theirs"]]
+    asked = {(r["k"], r["table"], PEERS[r["part"]]): r for r in records if r["part"] in PEERS}
+    ratio = found["ratio"].unstack("method").reindex(columns=names)
+
+    def tell(cell: tuple[int, str, str]) -> str:
+        if cell in found.index:
+            energy, theirs = found.loc[cell]
+            return f"{np.exp(energy):.2f} ({theirs:.2f})"
+        error = asked.get(cell, {}).get("error", "")
+        return next((word for word in ("never", "too few") if word in error), "failed" if error else "–")
+
+    rows = [
+        [table, str(k), *(tell((k, table, name)) for name in names)]
+        for k, table in sorted({cell[:2] for cell in asked})
+    ]
+    for name in PEERS.values():
+        both = np.exp(ratio[ratio[name].notna()].mean())
+        if not np.isnan(both[name]):
+            shown = [f"**{both[each]:.2f}**" if each in (name, names[0]) else "" for each in names]
+            rows.append([f"**mean where {name} was judged**", "", *shown])
+    return f"{PEERS_NOTE}\n\n{bench.markdown_table(['', 'k', *names], rows)}" if rows else ""

@@ -130,10 +130,33 @@ def test_too_few_rows_of_a_peer_are_said_and_not_judged(generators, data, tmp_pa
     def answer(function, job, python):
         made = data.given.iloc[:4].astype({"kind": object})
         made.to_parquet(Path(job["folder"]) / "made.parquet")
-        return {"fit_s": 1.0, "drawn": 30_000}
+        return {"fit_s": 1.0, "drawn": 30_000, "versions": {"ctgan": "1.0", "torch": "1.0"}}
 
     monkeypatch.setattr(benchmark.bench, "run_worker", answer)
     cell = {"table": "adult", "k": 12, "seed": 0, "part": "tvae"}
     found = benchmark.measure(cell, argparse.Namespace(peer_python="python"))
     assert found["error"] == "4 rows of the class among 30000: too few to judge"
     assert "results" not in found
+    assert found["versions"] == {"ctgan": "1.0"}
+
+
+def test_peers_stand_beside_ours_and_in_no_mean_of_all_tables(small):
+    benchmark = importlib.import_module("small")
+    energies = {
+        "baselines": {"SMOTE": 2.0, "copies": 4.0},
+        "vaeaug": {"VAEOverSampler": 1.0},
+        "argn": {"TabularARGN": 3.0},
+    }
+    machine = {"system": "", "cpu": "", "cores": 1, "memory_gb": 1, "gpu": None, "python": "3"}
+    cell = {"table": "adult", "k": 10, "seed": 0, "threads": 1, "machine": machine, "measured": ""}
+    other = dict.fromkeys(benchmark.MEASURES, 0.9)
+    records = [
+        cell | {"part": part, "results": {name: other | {"energy": e} for name, e in found.items()}}
+        for part, found in energies.items()
+    ]
+    records.append(cell | {"part": "tvae", "error": "the rare class was never drawn in 31000 rows"})
+    page = benchmark.render(records)
+    assert "| adult | 10 | 0.50 (0.90) | 1.50 (0.90) | never |" in page
+    assert "| **mean where TabularARGN was judged** |  | **0.50** | **1.50** |  |" in page
+    assert page.count("TabularARGN") == page[page.index("### Other generators") :].count("TabularARGN")
+    assert "Not measured" not in page
