@@ -168,8 +168,8 @@ MEASURES = {
 PEERS_NOTE = (
     "Energy distance divided by SMOTE's, seed 0, and in brackets the share judged theirs divided by that of "
     "held-out rows. TabularARGN is given the class and draws the other cells. TVAE draws all cells, and rows "
-    "of the class are kept: *never* one in 20 times as many rows as it was trained on, *too few* in 200 times "
-    "as many."
+    "of the class are kept: *never* one in 20 times as many rows as it was trained on, *too few* in 200 "
+    "times as many."
 )
 
 
