@@ -24,6 +24,16 @@ def test_the_bar_shows_epochs_and_losses():
     assert "kl" not in text
 
 
+def test_the_bar_of_a_run_bounded_in_time_ends_with_the_time():
+    out = io.StringIO()
+    with ProgressBar("fit", file=out, mininterval=0) as bar:
+        bar.on_begin(100)
+        bar.on_epoch_end(EpochState(2, 100, 0.5, {"seconds": 1.0}))
+        assert "2/4" in out.getvalue()
+        bar.on_epoch_end(EpochState(4, 100, 1.0, {"seconds": 2.0}))
+    assert "4/4" in out.getvalue()
+
+
 def test_a_bar_that_saw_nothing_shows_nothing():
     out = io.StringIO()
     with ProgressBar(file=out):

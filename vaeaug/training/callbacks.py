@@ -122,6 +122,8 @@ class ProgressBar(Callback):
         """Move the bar to this epoch and show its losses."""
         losses = {key: value for key, value in state.record.items() if key.endswith("_loss")}
         self._bar.set_postfix({key: f"{value:.4g}" for key, value in losses.items()}, refresh=False)
+        if state.progress > 0:  # a run bounded in time ends before its last epoch
+            self._bar.total = min(state.max_iter, max(state.epoch, round(state.epoch / state.progress)))
         self._bar.update(state.epoch - self._bar.n)
 
     def close(self) -> None:
