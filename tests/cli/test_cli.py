@@ -250,27 +250,55 @@ def test_rows_of_a_saved_model_meet_conditions(table: Path, capsys: pytest.Captu
     assert "no training row has 'colour' equal to 'blue'" in capsys.readouterr().err
     assert main(["sample", str(model), "--where", "weight > 2", "-o", str(out)]) == 1
     assert "is no condition on a column of the model" in capsys.readouterr().err
+    assert main(["sample", str(model), "--where", "colours == red", "-o", str(out)]) == 1
+    assert "Did you mean 'colour'?" in capsys.readouterr().err
+    assert main(["sample", str(model), "--where", "size > big", "-o", str(out)]) == 1
+    assert "error: --where: column 'size' holds numbers; got 'big'" in capsys.readouterr().err
     assert main(["sample", str(model), "--where", "size > 0", "-o", str(table.with_name("rows"))]) == 1
     assert "--where goes with one file" in capsys.readouterr().err
 
 
-def test_a_model_of_an_array_without_labels_can_be_sampled(tmp_path: Path) -> None:
+def test_a_model_of_images_writes_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out = str(tmp_path / "m.safetensors"), str(tmp_path / "out.csv")
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    VAEAugmenter(max_iter=1, random_state=0).fit(images, [0, 1] * 10).save(model)
+    for options in ([], ["--where", "age >= 40"]):
+        assert main(["sample", model, "-o", out, *options]) == 1
+        said = capsys.readouterr().err
+        assert "makes images, and vaeaug sample writes tables" in said
+        assert "vaeaug studio" in said
+    assert not os.path.exists(out)
+
+
+def test_a_model_of_an_array_without_labels_can_be_sampled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, out = tmp_path / "m.safetensors", tmp_path / "out.csv"
     QUICK(random_state=0).fit(np.random.default_rng(0).normal(size=(30, 2))).save(model)
     assert main(["sample", str(model), "-n", "3", "-o", str(out)]) == 0
     assert pd.read_csv(out).columns.tolist() == ["x0", "x1"]
+    assert main(["sample", str(model), "--where", "x0 > 1", "-o", str(out)]) == 1
+    assert "--where needs a model of a table with column names" in capsys.readouterr().err
 
 
-def test_balanced_classes_are_written_as_they_are(table: Path) -> None:
+def test_balanced_classes_are_written_as_they_are(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fit(*_: object) -> None:
+        raise AssertionError("there is nothing to learn for")
+
+    monkeypatch.setattr(VAEAugmenter, "fit", fit)
     text = "\n".join(["a,y", *(f"{i},{'no' if i % 2 else 'yes'}" for i in range(20))]) + "\n"
     table.write_text(text)
     out = table.with_name("out.csv")
     assert main(["augment", str(table), "--target", "y", "-o", str(out)]) == 0
     assert out.read_text() == text
+    assert "no class lacks rows by this strategy" in capsys.readouterr().err
 
 
 BAD = {
     "unknown target": (["IN", "--target", "z", "-o", "OUT"], "has no column 'z'; it has 'id', 'y'"),
+    "misspelled target": (["IN", "--target", "Seize", "-o", "OUT"], "Did you mean 'size'?"),
     "no input": (["no.csv", "--target", "y", "-o", "OUT"], "no.csv does not exist"),
     "over the input": (["IN", "--target", "y", "-o", "IN"], "is the input; write to another file"),
     "twice": (["IN", "--target", "y", "-o", "OUT", "--model-out", "OUT"], "is named twice"),
@@ -334,6 +362,9 @@ def test_wrong_models_and_labels(table: Path, capsys: pytest.CaptureFixture[str]
     assert main(["sample", str(model), "--label", "z", "-o", str(out)]) == 1
     assert "There is no class 'z'; there are 'x', 'y'." in capsys.readouterr().err
     assert main(["sample", str(table), "-o", str(out)]) == 1
+    assert "is a table; give the file of a fitted model" in capsys.readouterr().err
+    copy = table.rename(table.with_suffix(".safetensors"))
+    assert main(["sample", str(copy), "-o", str(out)]) == 1
     assert "is damaged, or is not a file that vaeaug wrote" in capsys.readouterr().err
     assert main(["sample", str(table.with_name("no")), "-o", str(out)]) == 1
     assert "does not exist" in capsys.readouterr().err
@@ -550,6 +581,23 @@ WRONG = [
     ["studio", "IN", "-o", "no/b.html"],
     ["demo", "-o", "IN"],
 ]
+
+
+def test_wrong_usage_says_what_was_meant_and_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {
+        "augment a.csv --target y -o b.csv --methode prior": "Did you mean '--method'?",
+        "augment a.csv --target y -o b.csv my file": "'my' is one argument too many; quote names",
+        "augment a.csv --target y -o b.csv --method pior": "invalid choice: 'pior' (choose from",
+        "augment a.csv -o b.csv": "required: --target",
+        "augmen a.csv": "invalid choice: 'augmen' (choose from",
+    }
+    for line, message in told.items():
+        with pytest.raises(SystemExit, match="2"):
+            main(line.split())
+        said = capsys.readouterr().err
+        assert message in said
+        command = "vaeaug augment" if line.startswith("augment ") else "vaeaug"
+        assert said.endswith(f"'{command} --help' says what there is.\n")
 
 
 def test_what_is_wrong_is_said_before_anything_slow_is_imported(table: Path) -> None:

@@ -84,7 +84,25 @@ def test_a_column_that_flags_new_rows_is_used_and_left_out(tables, capsys):
     assert run(tables, "--target", "y", new="more.csv") == 0
     said = capsys.readouterr()
     assert "100 real rows and 100 new rows" in said.out
-    assert "'synthetic' is taken for the column of --flag-column and left out; 100 rows of 200" in said.err
+    assert "'synthetic' is the flag of new rows and is left out; 100 rows of 200 compared" in said.err
+
+
+def test_a_flag_column_of_another_name_is_named(tables, capsys):
+    new = pd.read_csv(tables / "new.csv")
+    new.assign(vip=True).to_csv(tables / "more.csv", index=False)
+    assert run(tables, new="more.csv") == 1
+    said = capsys.readouterr()
+    assert "has a column 'vip' that" in said.err
+    assert "add --flag-column vip; if not, leave it out" in said.err
+    assert run(tables, "--flag-column", "vip", new="more.csv") == 0
+    assert run(tables, "--flag-column", "wip", new="more.csv") == 1
+    assert "--flag-column wip: " in capsys.readouterr().err
+
+
+def test_a_separator_that_was_forgotten_is_asked_for(tables, capsys):
+    pd.read_csv(tables / "new.csv").to_csv(tables / "more.csv", index=False, sep=";")
+    assert run(tables, new="more.csv") == 1
+    assert 'set --sep ";"' in capsys.readouterr().err
 
 
 def test_another_column_is_still_refused(tables, capsys):

@@ -197,7 +197,7 @@ def test_without_pyarrow_parquet_names_the_extra(monkeypatch: pytest.MonkeyPatch
 
 
 def test_formula_columns_are_text_that_begins_like_a_formula() -> None:
-    frame = pd.DataFrame({"a": ["x", "=1"], "b": [-1.0, 2], "c": ["+49", None], "d": ["a=b", "c"]})
+    frame = pd.DataFrame({"a": ["x", "=1"], "b": [-1.0, 2], "c": ["+49", None], "d": ["a=b", "-4,5"]})
     assert formula_columns(frame) == ["a", "c"]
 
 

@@ -55,7 +55,7 @@ def assess(options: Namespace) -> None:
             announce=lambda text: note(text.replace("max_seconds", "--max-seconds")),
         ),
     )
-    print("\n" + found.summary())
+    print("\n" + found.summary().replace("max_seconds=", "--max-seconds "))
     if options.out:
         found.to_html(options.out)
         print(f"\nWrote {options.out}: the report as one page; open it in a browser")

@@ -25,7 +25,7 @@ from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
 from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
-from vaeaug.utils.wording import count, list_names
+from vaeaug.utils.wording import count, list_names, suggest
 
 __all__ = ["augment", "column_options", "listen", "note", "open_table", "sample"]
 
@@ -58,6 +58,12 @@ def augment(options: Namespace) -> None:
         f"Read {count(len(X), 'row')}, {count(X.shape[1], 'column')} and the class {options.target!r}: "
         f"{_count(y)}"
     )
+    if not any(counts.values()):
+        note("no class lacks rows by this strategy, so there are no synthetic ones; see --strategy")
+        if not options.model_out:
+            table.write(options.out, table.frame.iloc[:0], options.flag_column)
+            print(f"Wrote {options.out}: {count(len(X), 'real row')}")
+            return
     augmenter = VAEAugmenter(
         **column_options(options),
         max_fit_seconds=options.max_fit_seconds,
@@ -80,8 +86,6 @@ def augment(options: Namespace) -> None:
     real, made = count(len(X), "real row"), count(len(new), "synthetic row")
     added = ", ".join(f"{label}: +{n:,}" for label, n in counts.items() if n)
     print(f"Wrote {options.out}: {real}, then {made} ({added})" if added else f"Wrote {options.out}: {real}")
-    if not added:
-        note("no class lacks rows by this strategy, so there are no synthetic ones")
 
 
 class _Notes(logging.Handler):
@@ -135,7 +139,7 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     check_columns(options, list(table.frame.columns))
     _check_relations(options, list(table.frame.columns))
     if not len(table.frame):
-        raise InputError(f"{options.table} has column names, but no rows.")
+        raise InputError(f"{options.table} has column names, but no rows; give a table with rows.")
     if not options.no_guessing:
         _drop_notes_on_dates(table)
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
@@ -201,6 +205,11 @@ def sample(options: Namespace) -> None:
         After Ctrl-C; the files of a folder that are written stay.
     """
     augmenter = load(options.model, device=options.device)
+    if augmenter.image_shape_ is not None and not hasattr(augmenter, "feature_names_in_"):
+        raise InputError(
+            f"{options.model} makes images, and vaeaug sample writes tables. Draw images in Python, with "
+            f"vaeaug.load({options.model!r}).sample(100), or look at some with vaeaug studio."
+        )
     label = None if options.label is None else _find_label(options.label, augmenter.classes_)
     of_class = "" if label is None else f" of {label}"
     how = {"method": options.method, "temperature": options.temperature, "random_state": options.seed}
@@ -277,7 +286,9 @@ def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
     for label in plain:
         if str(label) == text:
             return label
-    raise UnknownLabelError(f"There is no class {text!r}; there are {list_names(plain)}.")
+    raise UnknownLabelError(
+        f"There is no class {text!r}; there are {list_names(plain)}.{suggest(text, plain)}"
+    )
 
 
 def _count(y: pd.Series) -> str:

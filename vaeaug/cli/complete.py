@@ -61,7 +61,7 @@ def complete(options: Namespace) -> None:
             f"{options.table} lacks columns of the model: {list_names(lacking)}. Give a table with the "
             "columns of training."
             if names
-            else f"{options.model} is no model of a table with named columns."
+            else f"{options.model} is no model of a table with named columns; give one of vaeaug augment."
         )
     before = int(frame[names].isna().sum().sum())
     made = augmenter.complete(frame[names], draws=options.draws, random_state=options.seed)

@@ -13,7 +13,7 @@ from typing import Any
 from vaeaug.cli.options import check_table
 from vaeaug.cli.parser import build_parser
 from vaeaug.errors import ColumnNote, InputError, VaeaugError, VaeaugWarning
-from vaeaug.utils.files import check_format, check_outputs, check_readable, name_kind
+from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_outputs, check_readable, name_kind
 from vaeaug.utils.signals import Terminated, terminable
 
 __all__ = ["main"]
@@ -22,7 +22,12 @@ __all__ = ["main"]
 _OPTIONS = {
     "relations: ": "--relation: ",
     "on_violation='keep'": "--on-violation keep",
+    "report: target must": "--target must",
+    "assess: scoring must": "--scoring must",
+    "where: column": "--where: column",
+    "where: no training row": "--where: no training row",
     "pass id_columns=[...], or None for none": "add --id COLUMN",
+    "add rows of another class, or use sample()": "add rows of another class",
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
     'read the file with thousands=","': 'add --thousands ","',
@@ -46,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when all went well, 1 after an error (one sentence on stderr; no table was written), 130 after
         Ctrl-C, 143 after SIGTERM. Wrong usage leaves with ``SystemExit(2)``.
     """
-    options = _parser().parse_args(argv)
+    options, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        options.parser.refuse(unknown[0])
     debugging = bool(os.environ.get("VAEAUG_DEBUG"))
     try:
         with terminable(), warnings.catch_warnings():
@@ -106,7 +113,7 @@ def _augment(options: argparse.Namespace) -> None:
 
 
 def _sample(options: argparse.Namespace) -> None:
-    check_readable(options.model, "the file of a fitted model")
+    _check_model(options.model)
     # A folder is one that is there, or a name without the suffix of a file.
     out = options.out
     options.is_folder = os.path.isdir(out) or out.endswith(("/", os.sep)) or not os.path.splitext(out)[1]
@@ -127,7 +134,7 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _complete(options: argparse.Namespace) -> None:
-    check_readable(options.model, "the file of a fitted model")
+    _check_model(options.model)
     check_format(options.table)
     check_format(options.out)
     check_readable(options.table)
@@ -155,7 +162,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _studio(options: argparse.Namespace) -> None:
-    check_readable(options.model, "the file of a fitted model")
+    _check_model(options.model)
     options.out = options.out or str(Path(options.model).with_suffix(".html").name)
     check_outputs(options.model, options.out)
     from vaeaug.cli.studio import studio
@@ -167,6 +174,14 @@ def _doctor(options: argparse.Namespace) -> int:
     from vaeaug.cli.doctor import examine
 
     return examine()
+
+
+def _check_model(path: str) -> None:
+    check_readable(path, "the file of a fitted model")
+    if Path(path).suffix.lower() in (*SEPARATORS, *PARQUET):
+        raise InputError(
+            f"{path} is a table; give the file of a fitted model, which 'vaeaug augment --model-out' writes."
+        )
 
 
 def _check_folder(path: str) -> None:

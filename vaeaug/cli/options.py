@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from vaeaug.errors import InputError
-from vaeaug.io.csv import read_names
+from vaeaug.io.csv import read_names, suggest_separator
 from vaeaug.utils.files import SEPARATORS, check_format, check_outputs, check_readable
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["check_columns", "check_table", "read_conditions"]
 
@@ -56,24 +56,14 @@ def check_columns(options: Namespace, names: Sequence[str]) -> None:
     for name in (options.target, *options.parse_dates, *options.id, *options.category):
         if name not in names:
             raise InputError(
-                f"{options.table} has no column {name!r}; it has {list_names(names)}.{_hint(options, names)}"
+                f"{options.table} has no column {name!r}; it has {list_names(names)}."
+                + (suggest_separator(names, options.sep) or suggest(name, names))
             )
     if len(set(names) - {"", options.target}) < 1:
         raise InputError(f"{options.table} must have a column besides {options.target!r}.")
     flag = getattr(options, "flag_column", None)
     if flag is not None and flag in names:
         raise InputError(f"{options.table} has a column {flag!r} already; choose another name.")
-
-
-def _hint(options: Namespace, names: Sequence[str]) -> str:
-    """Return what to do where the names look like several in one."""
-    if len(names) > 1 or options.sep is not None and options.sep in names[0]:
-        return ""
-    found = max(";\t|,", key=names[0].count)
-    if names[0].count(found):
-        shown = "\\t" if found == "\t" else found
-        return f' If these are several names in one, set --sep "{shown}".'
-    return ""
 
 
 def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any] | None:
@@ -96,6 +86,8 @@ def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any
     >>> read_conditions(["age >= 40", "age < 60", "job in nurse, clerk"], ["age", "job"])
     {'age': '>= 40 and < 60', 'job': ['nurse', 'clerk']}
     """
+    if texts and not len(names):
+        raise InputError("--where needs a model of a table with column names; fit one, or leave --where out.")
     found: dict[str, Any] = {}
     for text in texts:
         # A name may hold signs and spaces: the longest that fits is meant.
@@ -104,10 +96,11 @@ def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any
         rest = text.strip()[len(name) :].strip()
         form = _CONDITION.fullmatch(rest)
         if not fitting or form is None:
+            meant = suggest(re.split(r"[^\w ]", text)[0].strip(), names)
             raise InputError(
                 f"--where {text!r} is no condition on a column of the model, such as 'age >= 40', "
                 "'city == Paris', 'job in nurse, clerk' or 'fee is missing'; "
-                f"the columns are {list_names(names)}."
+                f"the columns are {list_names(names)}.{meant}"
             )
         value: Any = rest
         if form["listed"] is not None:

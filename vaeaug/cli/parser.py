@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from vaeaug import __version__
 from vaeaug.cli.arguments import (
@@ -19,6 +21,7 @@ from vaeaug.cli.arguments import (
     parse_separator,
     parse_strategy,
 )
+from vaeaug.utils.wording import suggest
 
 __all__ = ["build_parser"]
 
@@ -34,6 +37,22 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=24, width=width)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says after an error where the options are listed, and what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the usage and the error."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {message}\n'{self.prog} --help' says what there is.\n")
+
+    def refuse(self, argument: str) -> NoReturn:
+        """Leave because of an argument that no option takes."""
+        if not argument.startswith("-"):
+            self.error(f"{argument!r} is one argument too many; quote names that hold spaces")
+        known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+        self.error(f"there is no option {argument!r}.{suggest(argument.partition('=')[0], known)}")
+
+
 def build_parser(run: Mapping[str, Callable[[argparse.Namespace], Any]]) -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
@@ -42,7 +61,7 @@ def build_parser(run: Mapping[str, Callable[[argparse.Namespace], Any]]) -> argp
     run : mapping of str to callable
         What each command calls with the options.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vaeaug",
         usage="vaeaug [-h] [--version] COMMAND ...",
         description="Synthetic rows for imbalanced tables, from a class-conditional VAE.",
@@ -69,7 +88,7 @@ def build_parser(run: Mapping[str, Callable[[argparse.Namespace], Any]]) -> argp
         examples=["doctor"],
     )
     for name, command in commands.choices.items():
-        command.set_defaults(command=run[name])
+        command.set_defaults(command=run[name], parser=command)
     return parser
 
 
@@ -198,7 +217,11 @@ def _add_augment(commands: Any) -> None:
         help="rows: auto (balance), a ratio, or yes=500,maybe=300",
     )
     add("--method", metavar="M", choices=_METHODS, default="auto", help=f"{', '.join(_METHODS)}")
-    add("--flag-column", metavar="NAME", help="add a last column that is True for new rows")
+    add(
+        "--flag-column",
+        metavar="NAME",
+        help="add a last column, such as synthetic, that is True for new rows",
+    )
     add("--model-out", metavar="FILE", help="save the model too, for 'vaeaug sample'")
     _add_cells(parser)
     _add_columns(parser)
@@ -320,9 +343,14 @@ def _add_report(commands: Any) -> None:
     )
     add = parser.add_argument
     add("real", metavar="REAL", help="the table that was learned from: .csv, .tsv or .parquet")
-    add("new", metavar="NEW", help="the new rows, without the real ones; any order of columns")
+    add("new", metavar="NEW", help="the new rows; any order of columns")
     add("--target", metavar="NAME", help="the column to predict; a class or a number")
     add("-o", "--out", metavar="PAGE", help="write the report as one HTML page")
+    add(
+        "--flag-column",
+        metavar="NAME",
+        help="the column of NEW that is True for new rows (default: synthetic, if NEW has it)",
+    )
     add("--held-out", metavar="FILE", help="real rows that the generator has not seen, to test on")
     add("--id", metavar="COL", action="append", default=[], help="a column that names each row *")
     _add_seed(parser, "same seed, same numbers")

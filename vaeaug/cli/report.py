@@ -9,10 +9,14 @@ import pandas as pd
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.quality.reporting import report as compare
+from vaeaug.io.csv import suggest_separator
 from vaeaug.io.tables import read_table
 from vaeaug.utils.wording import count
 
-__all__ = ["report"]
+__all__ = ["FLAG", "report"]
+
+#: The flag column of new rows that is looked for: the demo writes it, and the guide asks ``augment`` for it.
+FLAG = "synthetic"
 
 
 def report(options: Namespace) -> None:
@@ -29,7 +33,7 @@ def report(options: Namespace) -> None:
         For files and columns that cannot be used; then nothing was written.
     """
     real, new = _read(options, options.real), _read(options, options.new)
-    new = _take_flagged(new, list(real.columns), options.new)
+    new = _take_flagged(real, new, options)
     held_out = _read(options, options.held_out) if options.held_out else None
     print(f"Read {count(len(real), 'real row')} and {count(len(new), 'new row')}; comparing ...")
     found = compare(
@@ -57,22 +61,43 @@ def _read(options: Namespace, path: str) -> pd.DataFrame:
         thousands=options.thousands,
     )
     if not len(table.frame):
-        raise InputError(f"{path} has column names, but no rows.")
+        raise InputError(f"{path} has column names, but no rows; give a table with rows.")
+    names = [str(name) for name in table.frame.columns]
+    if hint := suggest_separator(names, options.sep):
+        raise InputError(f"{path} has one column, {names[0]!r}.{hint}")
     for remark in table.notes:
         print(f"vaeaug: note: {path}: {remark}", file=sys.stderr)
     return table.frame
 
 
-def _take_flagged(new: pd.DataFrame, names: list[str], path: str) -> pd.DataFrame:
-    """Return the new rows of a file that ``vaeaug augment --flag-column`` wrote; any other file as it is."""
-    extra = [name for name in new.columns if name not in names]
-    if len(extra) != 1 or not pd.api.types.is_bool_dtype(new[extra[0]]):
+def _take_flagged(real: pd.DataFrame, new: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+    """Return the rows of NEW that a flag column marks, without it; all rows where NEW has none.
+
+    Raises
+    ------
+    InputError
+        For a flag column that is not there or flags nothing, and for another column that may be one.
+    """
+    extra = [name for name in new.columns if name not in real.columns]
+    flags = [name for name in extra if pd.api.types.is_bool_dtype(new[name])]
+    name = options.flag_column or FLAG
+    if name not in flags:
+        if options.flag_column:
+            raise InputError(
+                f"--flag-column {name}: {options.new} must have such a column of True and False, and "
+                f"{options.real} must not; give another name, or leave the option out."
+            )
+        if flags:
+            raise InputError(
+                f"{options.new} has a column {flags[0]!r} that {options.real} does not have. If it is True "
+                f"for new rows, add --flag-column {flags[0]}; if not, leave it out."
+            )
         return new
-    flags = new[extra[0]].fillna(False).astype(bool)
-    kept = new[flags] if flags.any() and not flags.all() else new
+    marked = new[name].fillna(False).astype(bool)
+    kept = new[marked] if marked.any() and not marked.all() else new
     print(
-        f"vaeaug: note: {path}: {extra[0]!r} is taken for the column of --flag-column and left out; "
+        f"vaeaug: note: {options.new}: {name!r} is the flag of new rows and is left out; "
         f"{count(len(kept), 'row')} of {len(new):,} compared",
         file=sys.stderr,
     )
-    return kept.drop(columns=extra).reset_index(drop=True)
+    return kept.drop(columns=name).reset_index(drop=True)

@@ -95,7 +95,7 @@ def say_columns(X: Any, hidden: HiddenColumns, sampler: Any, who: str) -> None:
     if hidden.names:
         notes.append(
             f"{who}: X has columns that name each row: {list_names(hidden.names)}. No classifier sees them. "
-            "To choose them yourself, pass id_columns=[...], or None for none, to VAEAugmenter."
+            "To choose them yourself, pass id_columns=[...], or None for none."
         )
     augmenter = getattr(sampler, "augmenter", None)
     categories = getattr(augmenter, "categorical_features", "from_dtype")

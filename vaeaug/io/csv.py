@@ -16,6 +16,7 @@ from typing import Any
 
 from vaeaug.errors import InputError
 from vaeaug.utils.files import replace_file
+from vaeaug.utils.wording import count
 
 __all__ = ["TextTable", "check_encoding", "read_names", "read_text", "write_text"]
 
@@ -169,6 +170,31 @@ def read_names(path: str | os.PathLike[str], separator: str, encoding: str | Non
     if not names:
         raise _is_without_names(path)
     return names
+
+
+def suggest_separator(names: Sequence[str], separator: str | None = None) -> str:
+    """Return what to do where the only name looks like several in one; empty where it does not.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the first record.
+    separator : str, optional
+        The one that the user named.
+
+    Examples
+    --------
+    >>> from vaeaug.io.csv import suggest_separator
+    >>> suggest_separator(["age;fee;churn"])
+    ' If these are several names in one, set --sep ";".'
+    """
+    if len(names) != 1 or separator is not None and separator in names[0]:
+        return ""
+    found = max(";\t|,", key=names[0].count)
+    if not names[0].count(found):
+        return ""
+    shown = "\\t" if found == "\t" else found
+    return f' If these are several names in one, set --sep "{shown}".'
 
 
 def read_text(path: str | os.PathLike[str], separator: str, encoding: str | None = None) -> TextTable:
@@ -326,7 +352,8 @@ def _width(path: Any, names: Sequence[str], chunks: Sequence[Sequence[Sequence[s
                 if width > len(names):
                     raise InputError(
                         f"{path} has rows with more cells than its first line has names: row {number:,} has "
-                        f"{len(row)}, and there are {len(names)} names."
+                        f"{len(row)}, and there {'is' if len(names) == 1 else 'are'} "
+                        f"{count(len(names), 'name')}.{suggest_separator(names)}"
                     )
     if not width:
         raise InputError(f"{path} holds no names; its first line should name the columns.")

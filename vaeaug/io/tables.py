@@ -16,7 +16,7 @@ from vaeaug.utils.wording import first_line
 
 __all__ = ["TableFile", "formula_columns", "read_table", "write_frame"]
 
-_FORMULA = r"^[=+\-@\t\r]"
+_FORMULA = r"^(?!-[\d.,' ]+%?$)[=+\-@\t\r]"  # a number with its sign is none
 
 
 @dataclass

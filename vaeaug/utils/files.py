@@ -44,7 +44,10 @@ def check_format(path: str | os.PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in (*SEPARATORS, *PARQUET):
-        raise InputError(f"{path} must end in .csv, .tsv or .parquet, which tells the format of the file.")
+        raise InputError(
+            f"{path} must end in .csv, .tsv or .parquet, which tells the format of the file; save tables of "
+            "other programs as .csv."
+        )
     if suffix in PARQUET:
         check_pyarrow(f"The format of {path}")
     return suffix

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "describe_seconds", "first_line", "list_names"]
+__all__ = ["count", "describe_seconds", "first_line", "list_names", "suggest"]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -50,6 +51,20 @@ def list_names(names: Iterable[Any], most: int = 12) -> str:
 def _to_plain(name: Any) -> Any:
     """Return a scalar of numpy as Python's own; numpy is not imported for it, since --help needs none."""
     return name.item() if type(name).__module__ == "numpy" and hasattr(name, "item") else name
+
+
+def suggest(name: str, known: Iterable[Any]) -> str:
+    """Return a question after the names that were probably meant; empty where none is near.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import suggest
+    >>> suggest("Chrun", ["city", "churn"]), suggest("size", ["city", "churn"])
+    (" Did you mean 'churn'?", '')
+    """
+    folded = {str(each).casefold(): _to_plain(each) for each in known}
+    near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=0.65)]
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def first_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import keyword
 import math
@@ -15,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 
 from vaeaug.errors import InputError
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["UNITS", "Formula", "Operation", "Reader", "Token", "write_name"]
 
@@ -239,9 +238,7 @@ class Reader:
         alike = {unicodedata.normalize("NFC", known): known for known in self.names}
         if (composed := unicodedata.normalize("NFC", name)) in alike:
             return alike[composed]
-        folded = {known.casefold(): known for known in self.names}
-        near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded)]
-        meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        meant = suggest(name, self.names)
         self.fail(f"there is no column {name!r}.{meant} The columns are {list_names(self.names)}", token)
 
     def formula(self) -> Formula:

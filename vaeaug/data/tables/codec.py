@@ -298,8 +298,9 @@ class TableCodec:
         if dates:
             listed = ", ".join(f"{codec.name!r} ({codec.note})" for codec in dates[:10])
             notes.append(
-                f"X has columns of {listed}. New rows have such dates. To make categories of them, list them "
-                "in categorical_features; None takes them for what their dtype says."
+                f"X has columns read as dates or times: {listed}. New rows have such dates. To make "
+                "categories of them, list them in categorical_features; None takes them for what their dtype "
+                "says."
             )
         return notes
 

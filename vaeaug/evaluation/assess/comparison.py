@@ -392,7 +392,7 @@ def _find_metric(
     except ValueError as error:
         raise InputError(
             f"assess: scoring must be one of {', '.join(METRICS)}, a scorer of scikit-learn or a callable; "
-            f"got {scoring!r}."
+            f"got {scoring!r}. sklearn.metrics.get_scorer_names() lists scikit-learn's."
         ) from error
     if not callable(scorer):
         raise InputError(f"assess: scoring must be a name or a callable, got {scoring!r}.")
