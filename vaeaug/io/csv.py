@@ -18,7 +18,7 @@ from vaeaug.errors import InputError
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.wording import count
 
-__all__ = ["TextTable", "check_encoding", "read_names", "read_text", "write_text"]
+__all__ = ["TextTable", "check_encoding", "read_names", "read_text", "suggest_separator", "write_text"]
 
 # The longer ones first: that of UTF-32 begins like that of UTF-16.
 _MARKS = (
