@@ -96,7 +96,7 @@ def test_a_class_of_one_or_two_rows_is_not_copied(rows):
     new = X_res[100 + rows :]
     assert new.merge(X[100:]).empty
     # They come off the others, towards the class.
-    assert new["size"].median() > X["size"][:100].median() + 1.0
+    assert new["size"].median() > X["size"][:100].median() + 0.8
 
 
 @pytest.mark.parametrize("rows", [1, 5])
