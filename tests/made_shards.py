@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import vaeaug.sharding.worker
 from vaeaug import VAEAugmenter
 
 
@@ -30,3 +32,12 @@ def made_model(seed: int = 0, **parameters: object) -> VAEAugmenter:
 def contents(folder: Path) -> dict[str, bytes]:
     """Return the bytes of all shards by name."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.parquet"))}
+
+
+def forbid_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forbid this process to write shards, so that workers must have done it."""
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("written in the process of the test")
+
+    monkeypatch.setattr(vaeaug.sharding.worker, "write_parquet", forbidden)

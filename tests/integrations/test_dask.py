@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_engines import SPREAD, held_out_loss, made_augmenter, written_rows
-from made_shards import contents, made_model, made_rows
+from made_shards import contents, forbid_writing, made_model, made_rows
 
 from vaeaug import VAEAugmenter
 from vaeaug.errors import InputError, WorkerLostError
@@ -20,7 +20,10 @@ pytest.importorskip("dask.dataframe", reason="needs dask[distributed]; pip insta
 distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
 import dask.dataframe as dd  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # theirs, about files and ports
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore"),  # theirs, about files and ports
+]
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +145,7 @@ def test_a_killed_worker_loses_no_row(model: VAEAugmenter, client: object, tmp_p
 
 @pytest.mark.slow  # starts a cluster of two workers
 def test_shards_of_a_crashed_run_are_gone_on_with(
-    model: VAEAugmenter, client: object, tmp_path: Path
+    model: VAEAugmenter, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import joblib
 
@@ -151,25 +154,36 @@ def test_shards_of_a_crashed_run_are_gone_on_with(
     (crashed / "part-00001.parquet").write_bytes(b"PAR1 cut")
     (crashed / ".part-00002.parquet.0123456789ab.tmp").write_bytes(b"half")
     (crashed / "part-00002.parquet").unlink()
+    forbid_writing(monkeypatch)
     with joblib.parallel_config(backend="dask"):
         model.sample_to_parquet(60, crashed, shard_size=20, random_state=7)
     assert contents(crashed) == contents(whole)
     assert not list(crashed.glob(".*"))
 
 
-@pytest.mark.slow  # starts a cluster of two workers, and fits twice
-def test_two_workers_end_with_a_model_as_good_as_that_of_one_process(client: object, tmp_path: Path) -> None:
-    path = written_rows(tmp_path)
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written_rows(tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture(scope="module")
+def loss(client: object, path: str) -> float:
+    """Return the loss that two workers end with."""
     augmenter = made_augmenter()
     assert vaeaug_dask.fit(augmenter, path, "label") is augmenter
-    alone = held_out_loss(made_augmenter().fit(path, "label"))
-    assert abs(held_out_loss(augmenter) - alone) <= SPREAD * abs(alone)
+    return held_out_loss(augmenter)
 
 
 @pytest.mark.slow  # starts a cluster of two workers, and fits twice
-def test_a_fit_of_which_a_worker_is_killed_ends_with_the_same_model(client: object, tmp_path: Path) -> None:
-    path = written_rows(tmp_path)
-    expected = held_out_loss(vaeaug_dask.fit(made_augmenter(), path, "label"))
+def test_two_workers_end_with_a_model_as_good_as_that_of_one_process(loss: float, path: str) -> None:
+    alone = held_out_loss(made_augmenter().fit(path, "label"))
+    assert abs(loss - alone) <= SPREAD * abs(alone)
+
+
+@pytest.mark.slow  # starts a cluster of two workers, and one of them anew
+def test_a_fit_of_which_a_worker_is_killed_ends_with_the_same_model(
+    client: object, loss: float, path: str, tmp_path: Path
+) -> None:
     augmenter = made_augmenter(checkpoint_dir=tmp_path / "state")
     killed: list[int] = []
     pids = list(client.run(os.getpid).values())
@@ -186,12 +200,11 @@ def test_a_fit_of_which_a_worker_is_killed_ends_with_the_same_model(client: obje
     vaeaug_dask.fit(augmenter, path, "label")
     killer.join()
     assert killed
-    assert held_out_loss(augmenter) == expected
+    assert held_out_loss(augmenter) == loss
 
 
 @pytest.mark.slow  # starts a cluster of two workers
-def test_too_few_workers_are_named(client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written_rows(tmp_path)
+def test_too_few_workers_are_named(client: object, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vaeaug_dask, "_PATIENCE", 0.2)
     with pytest.raises(WorkerLostError, match="has no 9 workers"):
         vaeaug_dask.fit(made_augmenter(), path, "label", num_workers=9, max_failures=0)

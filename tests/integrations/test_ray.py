@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import joblib
 import pandas as pd
 import pytest
 from made_engines import SPREAD, held_out_loss, made_augmenter, written_rows
-from made_shards import made_model, made_rows
+from made_shards import contents, forbid_writing, made_model, made_rows
 
 from vaeaug import VAEAugmenter
 from vaeaug.errors import InputError
@@ -95,6 +96,19 @@ def test_a_data_set_is_balanced_with_the_rows_of_resample_parquet(
     assert_same_rows(found.iloc[50:].reset_index(drop=True), pd.read_parquet(out))
     with pytest.raises(InputError, match="The frame has no column 'fraud'"):
         vaeaug_ray.resample(model, dataset, "fraud")
+
+
+def test_shards_are_written_by_workers(
+    model: VAEAugmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    whole = model.sample_to_parquet(60, tmp_path / "whole", shard_size=20, random_state=7)
+    forbid_writing(monkeypatch)
+    with joblib.parallel_config(backend="ray", n_jobs=2):
+        folder = model.sample_to_parquet(60, tmp_path / "rows", shard_size=20, random_state=7)
+    assert contents(folder) == contents(whole)
 
 
 def test_two_workers_end_with_one_model_also_when_one_is_killed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from made_shards import contents, made_model, made_rows
+from made_shards import contents, forbid_writing, made_model, made_rows
 
 import vaeaug.sharding.jobs
 import vaeaug.sharding.worker
@@ -110,12 +110,7 @@ def test_nothing_grows_with_the_number_of_rows() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forbid this process to write shards, so that workers must have done it."""
-
-    def forbidden(*_: object) -> None:
-        raise AssertionError("written in the process of the test")
-
-    monkeypatch.setattr(vaeaug.sharding.worker, "write_parquet", forbidden)
+    forbid_writing(monkeypatch)
 
 
 # --- same bytes ------------------------------------------------------------------------
@@ -178,41 +173,6 @@ def test_processes_write_the_same_bytes_also_when_one_is_killed(
     assert killed
     assert contents(folder) == contents(whole)
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("elsewhere")
-def test_dask_writes_the_same_bytes(model: VAEAugmenter, whole: Path, tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
-        ) as cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        folder = model.sample_to_parquet(250, tmp_path / "rows", shard_size=100, random_state=7)
-    assert contents(folder) == contents(whole)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # its own, about files it leaves open
-@pytest.mark.usefixtures("elsewhere")
-def test_ray_writes_the_same_bytes(
-    model: VAEAugmenter, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    ray = pytest.importorskip("ray")
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        with joblib.parallel_config(backend="ray", n_jobs=2):
-            folder = model.sample_to_parquet(250, tmp_path / "rows", shard_size=100, random_state=7)
-    finally:
-        ray.shutdown()
-    assert contents(folder) == contents(whole)
 
 
 # --- going on --------------------------------------------------------------------------
