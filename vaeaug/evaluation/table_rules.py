@@ -81,9 +81,7 @@ def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any =
 
 def _shares(item: Candidate | Implied, real: Builder, new: Builder) -> Sequence[float]:
     """Return the shares of real and of new rows that keep a rule."""
-    if isinstance(item, Implied):
-        return [float(1 - table.breaks_implied(item).mean()) for table in (real, new)]
-    if item.kind != "near equation":
+    if isinstance(item, Implied) or item.kind != "near equation":
         return [float(1 - table.breaks(item).mean()) for table in (real, new)]
     left = [table.remainder(item) for table in (real, new)]
     low, high = np.nanmin(left[0]), np.nanmax(left[0])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
+from vaeaug.data.relations.columns import ColumnView
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
 from vaeaug.data.relations.limits import Fill, Limit, When
 from vaeaug.data.relations.plans import Keep, Plan, Step
@@ -74,9 +74,13 @@ class Builder:
         """Return the columns that the model does not see."""
         return {j for j, plan in self.plans.items() if plan.is_computed}
 
-    def breaks(self, candidate: Candidate) -> np.ndarray:
-        """Return the rows in which a candidate does not hold, bool of shape (n,)."""
+    def breaks(self, candidate: Candidate | Implied) -> np.ndarray:
+        """Return the rows in which a candidate or an implication does not hold, bool of shape (n,)."""
         target, decimals = candidate.target, self.views[candidate.target].decimals
+        if isinstance(candidate, Implied):
+            numbers = self.read((target, *candidate.fill.sources))
+            wanted = candidate.fill.find(numbers, decimals)
+            return candidate.fill.when.applies(numbers) & ~is_same(numbers[target], wanted, decimals)
         numbers = self.read((target, *candidate.sources))
         values, found = numbers[target], candidate.function.evaluate(numbers)
         if candidate.kind != "order":
@@ -85,13 +89,6 @@ class Builder:
         low, high = (found, values) if candidate.is_lower else (values, found)
         broken = np.asarray(low >= high if candidate.is_strict else low > high)
         return broken if candidate.when is None else broken & candidate.when.applies(numbers)
-
-    def breaks_implied(self, implied: Implied) -> np.ndarray:
-        """Return the rows in which an implication does not hold, bool of shape (n,)."""
-        target, decimals = implied.target, self.views[implied.target].decimals
-        numbers = self.read((target, *implied.fill.sources))
-        wanted = implied.fill.find(numbers, decimals)
-        return implied.fill.when.applies(numbers) & ~is_same(numbers[target], wanted, decimals)
 
     def remainder(self, candidate: Candidate) -> np.ndarray:
         """Return what a near equation leaves open, float64 of shape (n,): a difference, or a log ratio."""
@@ -108,16 +105,18 @@ class Builder:
         """Whether a column may still be bounded by others."""
         return not self.plans.get(target, Plan(target)).is_computed and self._is_acyclic(target, sources)
 
-    def add(self, candidate: Candidate, origin: str = "found", needs_room: bool = False) -> bool:
-        """Take a candidate if it fits with those taken before; return whether it does.
+    def add(self, candidate: Candidate | Implied, origin: str = "found", needs_room: bool = False) -> bool:
+        """Take a candidate or an implication if it fits with those taken before; return whether it does.
 
         Parameters
         ----------
-        candidate : Candidate
+        candidate : Candidate or Implied
         origin : {"found", "declared"}
         needs_room : bool, default=False
             Refuse a bound of a column that other columns bound on the other side, or set.
         """
+        if isinstance(candidate, Implied):
+            return self._add_implied(candidate, origin)
         target, function, is_bound = candidate.target, candidate.function, candidate.kind == "order"
         if origin == "found" and isinstance(function, Lookup):
             # The sample may lack keys that other rows have.
@@ -165,8 +164,7 @@ class Builder:
         self._note(candidate, int(broken.sum()), origin, kept)
         return True
 
-    def add_implied(self, implied: Implied, origin: str = "found") -> bool:
-        """Take an implication if it fits with what was taken before; return whether it does."""
+    def _add_implied(self, implied: Implied, origin: str) -> bool:
         target, fill = implied.target, implied.fill
         plan = self.plans.get(target, Plan(target))
         is_known = origin == "found" and plan.step is not None and isinstance(plan.step.function, Lookup)
@@ -174,7 +172,7 @@ class Builder:
         if is_known or plan.is_computed or not self._is_acyclic(target, fill.sources):
             return False
         numbers = self.read((target, *fill.sources))
-        applies, broken = fill.when.applies(numbers), int(self.breaks_implied(implied).sum())
+        applies, broken = fill.when.applies(numbers), int(self.breaks(implied).sum())
         if origin == "found" and broken > MOST_EXCEPTIONS * applies.sum():
             return False
         fill = replace(fill, has_exceptions=bool(broken))
@@ -378,7 +376,7 @@ class Builder:
         is_fine = self._is_fine(candidate.function.sources)
         step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine)
         if keep == Keep.MARKED:
-            is_category = self.views[candidate.target].kind in (CATEGORY, FLAG)
+            is_category = self.views[candidate.target].is_level
             # As far below the lowest value as that is below the highest: on the grid of the values.
             decimals = self.views[candidate.target].decimals
             mark = (

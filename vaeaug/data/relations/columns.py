@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.relations.rounding import round_to
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.datetime import TemporalCodec, TimeStorage
@@ -57,7 +58,8 @@ class ColumnView:
         self.kind, self._ticks = _kind_of(self._inner)
 
     @property
-    def _is_level(self) -> bool:
+    def is_level(self) -> bool:
+        """Whether numbers are those of levels: of categories and booleans."""
         return self.kind in (CATEGORY, FLAG)
 
     @property
@@ -86,19 +88,19 @@ class ColumnView:
     def read(self, series: pd.Series) -> np.ndarray:
         """Return float64 numbers of shape (n,), NaN where missing or, for categories, unseen in fit."""
         series = self._plain(series)
-        if self._is_level:
+        if self.is_level:
             level, missing = self._inner.find(series)
             return np.where(missing | (level < 0), np.nan, level)
         values, missing = self._inner.storage_.read(series)
         found = np.where(missing, np.nan, values.astype(np.float64))
         if self._ticks is not None:
             return np.rint(found * self._ticks)
-        return self.round(found)
+        return round_to(found, self.decimals)
 
     def write(self, values: np.ndarray) -> pd.Series:
         """Return numbers as a column of the training dtype; NaN is missing, or 0 where the dtype has none."""
         missing = np.isnan(values)
-        if self._is_level:
+        if self.is_level:
             level = np.where(missing, -1, values).astype(np.int64)
             series = as_series(self._inner.take(level), self._inner.name)
         else:
@@ -107,28 +109,22 @@ class ColumnView:
             if self._ticks is not None:
                 found: np.ndarray = np.rint(plain / self._ticks).astype(np.int64)
             else:
-                found = self._fit_in(self.round(plain), storage)
+                found = self._fit_in(round_to(plain, self.decimals), storage)
             series = as_series(storage.write(found, missing & storage.allows_missing), self._inner.name)
         return series if self._translation is None else self._translation.backward(series)
-
-    def round(self, values: np.ndarray) -> np.ndarray:
-        """Return numbers with the decimals of the column."""
-        # Adding zero turns -0.0 into 0.0.
-        return values if self.decimals is None else np.round(values, self.decimals) + 0.0
 
     @property
     def limits(self) -> tuple[float, float]:
         """Smallest and largest number of the dtype; infinite where it has none."""
-        storage = getattr(self._inner, "storage_", None)
-        plain = getattr(getattr(storage, "dtype", None), "numpy_dtype", getattr(storage, "dtype", None))
-        if self.kind != NUMBER or not isinstance(plain, np.dtype) or plain.kind not in "iu":
+        whole = _whole_dtype(self._inner.storage_) if self.kind == NUMBER else None
+        if whole is None:
             return -np.inf, np.inf
-        return float(np.iinfo(plain).min), float(np.iinfo(plain).max)
+        return float(np.iinfo(whole).min), float(np.iinfo(whole).max)
 
     @property
     def allows_missing(self) -> bool:
         """Whether the dtype has a place for missing values."""
-        if self._is_level:
+        if self.is_level:
             return not (isinstance(self._inner.dtype_, np.dtype) and self._inner.dtype_.kind in "biu")
         return bool(self._inner.storage_.allows_missing)
 
@@ -143,7 +139,7 @@ class ColumnView:
 
     def describe_values(self) -> str:
         """Return what the column holds, as the end of an error."""
-        if self._is_level:
+        if self.is_level:
             most = min(6, len(self._inner.counts_))
             return f"it holds {list_names([self.level(float(i)) for i in range(most)])}"
         return (
@@ -158,7 +154,7 @@ class ColumnView:
         ValueError, TypeError
             For text where numbers are needed.
         """
-        if self._is_level:
+        if self.is_level:
             levels = [self.level(float(i)) for i in range(len(self._inner.counts_))]
             matches = [i for i, level in enumerate(levels) if level == value or str(level) == str(value)]
             return float(matches[0]) if matches else np.nan
@@ -171,13 +167,19 @@ class ColumnView:
         return series if self._translation is None else self._translation.forward(series)
 
     def _fit_in(self, values: np.ndarray, storage: Any) -> np.ndarray:
-        plain = getattr(storage.dtype, "numpy_dtype", storage.dtype)
-        if not isinstance(plain, np.dtype) or plain.kind not in "iu":
-            whole = storage.dtype == np.dtype(object) and self.decimals == 0
-            return np.rint(values).astype(np.int64) if whole else values
-        limits = np.iinfo(plain)
+        whole = _whole_dtype(storage)
+        if whole is None:
+            is_whole = storage.dtype == np.dtype(object) and self.decimals == 0
+            return np.rint(values).astype(np.int64) if is_whole else values
+        limits = np.iinfo(whole)
         bounded = np.clip(np.rint(values), float(limits.min), min(float(limits.max), _EXACT))
-        return bounded.astype(np.uint64 if plain == np.uint64 else np.int64)
+        return bounded.astype(np.uint64 if whole == np.uint64 else np.int64)
+
+
+def _whole_dtype(storage: Any) -> np.dtype | None:
+    """Return the numpy dtype of a column of integers; None for any other."""
+    plain = getattr(storage.dtype, "numpy_dtype", storage.dtype)
+    return plain if isinstance(plain, np.dtype) and plain.kind in "iu" else None
 
 
 def _kind_of(codec: Any) -> tuple[str, float | None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaeaug.data.relations.columns import CATEGORY, FLAG, OTHER, ColumnView
+from vaeaug.data.relations.columns import CATEGORY, OTHER, ColumnView
 from vaeaug.data.relations.formula import Formula
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
 from vaeaug.data.relations.limits import Fill, When
@@ -46,13 +46,8 @@ def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -
         if isinstance(relation, Implication)
         else _read_function(builder, relation)
     )
-    if isinstance(item, Implied):
-        _refuse_broken(relation, builder, builder.breaks_implied(item), strict)
-        taken = builder.add_implied(item, "declared")
-    else:
-        _refuse_broken(relation, builder, builder.breaks(item), strict)
-        taken = builder.add(item, "declared")
-    if not taken:
+    _refuse_broken(relation, builder, builder.breaks(item), strict)
+    if not builder.add(item, "declared"):
         columns = list_names(list(relation.columns))
         raise InputError(
             f"relations: {str(relation)!r} cannot be kept beside the others declared about {columns}: each "
@@ -88,8 +83,7 @@ def _read_function(builder: Builder, relation: Equation | Order | Dependence) ->
     if isinstance(relation, Equation):
         target = positions[relation.target]
         formula = Formula.parse(relation.formula, builder.names)
-        categories = {CATEGORY, FLAG}
-        if formula.column is not None and builder.views[target].kind in categories:
+        if formula.column is not None and builder.views[target].is_level:
             # Equal categories are equal by what they are called.
             source = positions[formula.column]
             numbers = builder.read((source, target))
@@ -114,19 +108,10 @@ def _read_order(builder: Builder, relation: Relation, order: Order, when: When |
             f"relations: {str(relation)!r} has a formula on both sides; write it so that one side is a "
             "single column."
         )
+    keep, text = Keep.DIFFERENCE if when is None else None, str(relation)
     candidates = [
-        Candidate(
-            "order",
-            target,
-            Arithmetic(bound, positions),
-            str(relation),
-            Keep.DIFFERENCE if when is None else None,
-            0.0,
-            is_lower,
-            order.strict,
-            when,
-        )
-        for target, bound, is_lower in free
+        Candidate("order", j, Arithmetic(bound, positions), text, keep, 0.0, is_lower, order.strict, when)
+        for j, bound, is_lower in free
     ]
     for is_open in (builder.can_take, builder.can_bound):
         for candidate in candidates:

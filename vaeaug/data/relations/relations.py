@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.relations.builder import Builder, Rule
-from vaeaug.data.relations.columns import CATEGORY, FLAG, ColumnView
+from vaeaug.data.relations.columns import ColumnView
 from vaeaug.data.relations.declared import parse_relations
 from vaeaug.data.relations.declaring import declare
 from vaeaug.data.relations.objects import Dependence, Equation, Order, Relation
@@ -123,7 +123,7 @@ class Relations:
             if plan.step is not None and plan.step.keep == Keep.MARKED:
                 points = (plan.step.mark,)
             options = ColumnOptions(
-                self._is_category(j), max_bins, recognise=False, points=points, weights=weights
+                self.views[j].is_level, max_bins, recognise=False, points=points, weights=weights
             )
             codecs[j] = fit_column(seen[j], options)
         return codecs
@@ -139,14 +139,15 @@ class Relations:
         if not self.changes:
             return {}
         numbers = {j: view.read(columns[j]) for j, view in self.views.items()}
-        seen = {}
-        for j, plan in self.changes.items():
-            if not plan.is_computed:
-                series = pd.Series(plan.forward(numbers, self.views[j].decimals), name=columns[j].name)
-                # Counts of microseconds are whole, which floats of their size do not show.
-                is_whole = self.views[j].is_time and plan.is_whole
-                seen[j] = series.astype("Int64") if is_whole else series
-        return seen
+        shown = {j: plan for j, plan in self.changes.items() if not plan.is_computed}
+        return {j: self.show(plan, numbers, columns[j].name) for j, plan in shown.items()}
+
+    def show(self, plan: Plan, numbers: Mapping[int, np.ndarray], name: Any) -> pd.Series:
+        """Return what the model sees in the place of one column, given all columns as numbers."""
+        view = self.views[plan.target]
+        series = pd.Series(plan.forward(numbers, view.decimals), name=name)
+        # Counts of microseconds are whole, which floats of their size do not show.
+        return series.astype("Int64") if view.is_time and plan.is_whole else series
 
     def backward(self, columns: Sequence[pd.Series]) -> dict[int, pd.Series]:
         """Return the columns that plans change, in the dtypes of training.
@@ -220,9 +221,6 @@ class Relations:
             views, plans, [Rule(**{**rule, "columns": tuple(rule["columns"])}) for rule in meta["rules"]]
         )
 
-    def _is_category(self, j: int) -> bool:
-        return self.views[j].kind in (CATEGORY, FLAG)
-
 
 def search(wanted: Any, table: Columns, on_violation: str = "raise") -> Builder:
     """Choose the relations of a table; see :meth:`Relations.learn`."""
@@ -285,12 +283,12 @@ def _add_candidates(builder: Builder, sample: Sample, found: Sequence[Candidate]
         if candidate.rank >= NEAR:
             builder.add(candidate, needs_room=True)
     for implied in sorted(find_implications(sample, builder.list_computed()), key=lambda one: one.rank):
-        builder.add_implied(implied)
+        builder.add(implied)
     # Bounds come last: either column of an order may be moved, best one that nothing else decides on.
     bounds = [candidate for candidate in found if candidate.kind == "order"]
     for item in sorted(find_conditional(sample, builder.list_computed()), key=lambda one: one.rank):
         if isinstance(item, Implied):
-            builder.add_implied(item)
+            builder.add(item)
         else:
             bounds.append(item)
     for needs_room in (True, False):

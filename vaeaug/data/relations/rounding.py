@@ -22,6 +22,7 @@ def is_same(values: np.ndarray, others: np.ndarray, decimals: int | None) -> np.
 
 def round_to(values: np.ndarray, decimals: int | None) -> np.ndarray:
     """Return numbers with so many decimals; as they are for None."""
+    # Adding zero turns -0.0 into 0.0.
     return values if decimals is None else np.round(values, decimals) + 0.0
 
 

@@ -154,9 +154,7 @@ class KnownCells:
             series = every[j]
             if plan is not None:
                 is_given &= self.known[:, sorted(plan.sources)].all(1)
-                seen = pd.Series(plan.forward(numbers, relations.views[j].decimals), name=one.name)
-                is_whole = relations.views[j].is_time and plan.is_whole
-                series = seen.astype("Int64") if is_whole else seen
+                series = relations.show(plan, numbers, one.name)
                 is_given &= ~mask_of(series)
             if j in self.columns or plan is not None:
                 given[:, part] = one.encode(series)
@@ -230,9 +228,7 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
 
 def _refuse_unseen(codec: TableCodec, j: int, series: pd.Series) -> None:
     """Refuse categories that no training row has."""
-    own: Any = codec.codecs_[j]
-    if j in codec.relations_.changes:
-        own = codec.relations_.views[j].codec
+    own: Any = codec.get_view(j)
     plain = series
     if isinstance(own, TranslatedCodec):
         own, plain = own.codec_, own.translation_.forward(series)

@@ -454,6 +454,11 @@ class TableCodec:
             marked[self.find_column(item, parameter, allowed)] = True
         return marked
 
+    def get_view(self, j: int) -> ColumnCodec:
+        """Return the codec of a column as the user sees it, not as relations change it."""
+        changed = j in self.relations_.changes
+        return self.relations_.views[j].codec if changed else self.codecs_[j]
+
     def find_column(self, item: Any, parameter: str, allowed: str = "columns are named by position") -> int:
         """Return the position of a column that a user names by label or position.
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.relations.columns import ColumnView
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.rounding import is_same
 from vaeaug.data.tables.access import get_column, replace_column
@@ -64,7 +63,7 @@ class TableConditions:
             )
         for label, wanted in where.items():
             j = codec.find_column(label, "where")
-            own = _get_view(codec, j)
+            own = codec.get_view(j)
             self.tests[j] = compare_column(own, wanted)
             self._check_possible(own, self.tests[j])
         for j in self.tests:
@@ -78,7 +77,7 @@ class TableConditions:
         return rows
 
     def _column(self, rows: Any, j: int) -> pd.Series:
-        return get_column(rows, j).rename(_label_of(self.codec, j))
+        return get_column(rows, j).rename(self.codec.codecs_[j].name)
 
     def meet(self, columns: Any) -> np.ndarray:
         """Return which rows, as the table codec decodes them, meet all conditions, bool (n,)."""
@@ -168,7 +167,7 @@ class TableConditions:
             rules = [
                 rule.text
                 for rule in self.codec.relations_.rules
-                if asked != column and _label_of(self.codec, asked) in map(str, rule.columns)
+                if asked != column and self.codec.codecs_[asked].name in map(str, rule.columns)
             ]
             why = f" (relations_ has {list_names(rules)})" if rules else ""
             raise InputError(
@@ -217,15 +216,3 @@ class TableConditions:
             raise InputError(f"where: {what}; the smallest is {seen.min()}, the largest {seen.max()}.")
         except TypeError:
             raise InputError(f"where: {what}; it has {list_names(seen.unique())}.") from None
-
-
-def _get_view(codec: TableCodec, j: int) -> ColumnCodec:
-    """Return the codec of a column as the user sees it, not as relations change it."""
-    relations = codec.relations_
-    view: ColumnView | None = relations.views.get(j) if j in relations.changes else None
-    return codec.codecs_[j] if view is None else view.codec
-
-
-def _label_of(codec: TableCodec, j: int) -> Any:
-    """Return the label of a column, or its position."""
-    return codec.codecs_[j].name

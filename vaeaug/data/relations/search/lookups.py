@@ -119,11 +119,5 @@ def _judge(sample: Sample, sources: tuple[int, ...], target: int) -> Candidate |
     names = ", ".join(write_name(sample.names[j]) for j in sources)
     function = Lookup.learn(sources, columns, sample.values[:, target])
     rank = 1 + len(sources) + sample.levels[list(sources)].prod() / 1e9
-    return Candidate(
-        "dependence",
-        target,
-        function,
-        f"{names} -> {write_name(sample.names[target])}",
-        Keep.COMPUTED,
-        rank,
-    )
+    shown = f"{names} -> {write_name(sample.names[target])}"
+    return Candidate("dependence", target, function, shown, Keep.COMPUTED, rank)

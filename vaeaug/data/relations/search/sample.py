@@ -136,15 +136,6 @@ class Sample:
         return self.codes.max(axis=0).astype(np.int64) + 1
 
     @cached_property
-    def peak(self) -> np.ndarray:
-        """Share of the commonest value of each column among those it has, shape (d,)."""
-        found = []
-        for codes, column in zip(self.codes.T, self.values.T, strict=True):
-            present = codes[~np.isnan(column)]
-            found.append(np.bincount(present).max() / present.size if present.size else 1.0)
-        return np.array(found)
-
-    @cached_property
     def numeric(self) -> np.ndarray:
         """Positions of columns that one can calculate with and that vary."""
         kinds = [view.kind not in (OTHER, CATEGORY) for view in self.views]
