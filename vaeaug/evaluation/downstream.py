@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import check_scoring, roc_auc_score
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array, empty_columns, fill_columns
 from vaeaug.evaluation.images import channels_first
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
-from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
+from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, build_trees, join_tables
 from vaeaug.utils.random import derive_seed
 
 if TYPE_CHECKING:
@@ -98,12 +97,7 @@ def train_synthetic_test_real(
         raise InputError(
             f"train_synthetic_test_real: tables must have a column besides the target {target!r}."
         )
-    default = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
-    model = estimator
-    if estimator is None:
-        model = default(
-            max_iter=100, early_stopping=False, categorical_features="from_dtype", random_state=seed
-        )
+    model = build_trees(seed, is_regression=regression) if estimator is None else estimator
     scores = {}
     for k, name in list(enumerate(named))[1:]:
         if not regression and len(np.unique(labels[k])) == 1:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, check_cv
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import empty_columns, fill_columns
-from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, join_tables
+from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, build_trees, join_tables
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_option
 
@@ -238,11 +237,7 @@ def two_sample_areas(
     X = pd.concat([tables.frame(0, CLASSIFIER_LEVELS), tables.frame(1, CLASSIFIER_LEVELS)], ignore_index=True)
     y = np.repeat([0, 1], rows)
     folds = StratifiedKFold(cv, shuffle=True, random_state=seed) if isinstance(cv, int) else check_cv(cv, y)
-    model = estimator
-    if model is None:
-        model = HistGradientBoostingClassifier(
-            max_iter=100, early_stopping=False, categorical_features="from_dtype", random_state=seed
-        )
+    model = build_trees(seed) if estimator is None else estimator
     areas = []
     for train, test in folds.split(X, y):
         empty = empty_columns(X.iloc[train])

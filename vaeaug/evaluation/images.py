@@ -17,6 +17,7 @@ from vaeaug.utils.random import neutral_torch
 __all__ = [
     "channels_first",
     "copying_share",
+    "find_white",
     "flat_pixels",
     "frechet_distance",
     "gradient_energy",
@@ -54,6 +55,11 @@ def channels_first(images: Any, who: str = "images") -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{who} hold pixels that are not finite; replace them or drop these images.")
     return array
+
+
+def find_white(images: np.ndarray) -> float:
+    """Return what stands for white: the largest value of a dtype of integers, 1 of others."""
+    return float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
 
 
 def image_features(images: Any, network: Any, *, batch_size: int = 512) -> np.ndarray:
@@ -252,8 +258,7 @@ def gradient_energy(images: Any) -> float:
     (2.0, 0.0)
     """
     array = channels_first(images)
-    scale = float(np.iinfo(array.dtype).max) if array.dtype.kind in "ui" else 1.0
-    pixels = array.astype(np.float32) / scale
+    pixels = array.astype(np.float32) / find_white(array)
     return float(sum(np.square(np.diff(pixels, axis=axis)).mean(dtype=np.float64) for axis in (2, 3)))
 
 
@@ -267,7 +272,7 @@ def flat_pixels(images: Any) -> np.ndarray:
     array([[1., 1., 1., 1.]])
     """
     array = channels_first(images)
-    return array.reshape(len(array), -1) / (np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1.0)
+    return array.reshape(len(array), -1) / find_white(array)
 
 
 def _module_batches(images: np.ndarray, network: Any, batch_size: int) -> Any:
@@ -275,7 +280,7 @@ def _module_batches(images: np.ndarray, network: Any, batch_size: int) -> Any:
 
     first = next(iter(network.parameters()), None)
     device = torch.device("cpu") if first is None else first.device
-    scale = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
+    scale = find_white(images)
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame, find_origin, is_continuous, read_numbers, simplify
@@ -14,7 +15,7 @@ from vaeaug.evaluation.columns import as_frame, find_origin, is_continuous, read
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-__all__ = ["CLASSIFIER_LEVELS", "JointTables", "join_tables", "tidy_table"]
+__all__ = ["CLASSIFIER_LEVELS", "JointTables", "build_trees", "join_tables", "tidy_table"]
 
 # HistGradientBoosting takes at most 255 categories a column.
 CLASSIFIER_LEVELS = 250
@@ -57,6 +58,11 @@ class JointTables:
     values: tuple[np.ndarray, ...]
     origins: tuple[Any, ...] = ()
 
+    def count_levels(self, j: int) -> list[np.ndarray]:
+        """Return how many rows of each table have each value of a discrete column, int64 (levels,)."""
+        columns = [block[:, j] for block in self.codes]
+        return [np.bincount(codes[codes >= 0], minlength=int(self.levels[j])) for codes in columns]
+
     def frame(
         self, table: int, max_levels: int | None = None, without: Sequence[Hashable] = ()
     ) -> pd.DataFrame:
@@ -81,10 +87,8 @@ class JointTables:
         for j, name in enumerate(self.discrete):
             codes, levels = self.codes[table][:, j], int(self.levels[j])
             if max_levels is not None and levels > max_levels:
-                everywhere = np.concatenate([block[:, j] for block in self.codes])
-                counts = np.bincount(everywhere[everywhere >= 0], minlength=levels)
                 rank = np.empty(levels, dtype=np.int64)
-                rank[np.argsort(-counts, kind="stable")] = np.arange(levels)
+                rank[np.argsort(-sum(self.count_levels(j)), kind="stable")] = np.arange(levels)
                 codes = np.where(codes < 0, -1, np.minimum(rank[codes], max_levels - 1))
                 levels = max_levels
             parts[name] = pd.Categorical.from_codes(codes, categories=pd.RangeIndex(levels))
@@ -198,6 +202,12 @@ def _codes(columns: dict[str, pd.Series]) -> tuple[list[np.ndarray], np.ndarray]
     # Declared but unused categories do not count as levels.
     rank = np.append(np.cumsum(used[:-1]) - 1, -1)
     return [rank[codes] for codes in out], values[used[:-1]]
+
+
+def build_trees(seed: int, *, is_regression: bool = False, max_iter: int = 100) -> Any:
+    """Return boosted trees for the frames of :meth:`JointTables.frame`, of a fixed size."""
+    kind = HistGradientBoostingRegressor if is_regression else HistGradientBoostingClassifier
+    return kind(max_iter=max_iter, early_stopping=False, categorical_features="from_dtype", random_state=seed)
 
 
 def tidy_table(X: Any) -> pd.DataFrame:

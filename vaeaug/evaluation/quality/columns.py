@@ -73,12 +73,8 @@ def list_categories(joined: JointTables, name: Any) -> pd.DataFrame:
     Shares are those of the rows where the column is not missing.
     """
     j = joined.discrete.index(name)
-    levels = int(joined.levels[j])
-    found = {}
-    for side, block in zip(("real", "new"), joined.codes, strict=True):
-        codes = block[:, j]
-        counts = np.bincount(codes[codes >= 0], minlength=levels)
-        found[side] = counts / max(counts.sum(), 1)
+    shares = [counts / max(counts.sum(), 1) for counts in joined.count_levels(j)]
+    found = dict(zip(("real", "new"), shares, strict=True))
     frame = pd.DataFrame(found, index=pd.Index([str(value) for value in joined.values[j]], dtype=object))
     order = np.argsort(-(frame["real"] + frame["new"]).to_numpy(), kind="stable")
     return frame.iloc[order]

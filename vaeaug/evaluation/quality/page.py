@@ -218,9 +218,7 @@ def _name_codes(figures: Figures, joined: JointTables, name: Any) -> list[str]:
     """Return what the codes of :func:`bin_columns` stand for."""
     if name in joined.discrete:
         j = joined.discrete.index(name)
-        counts = [
-            np.bincount(block[block[:, j] >= 0, j], minlength=joined.levels[j]) for block in joined.codes
-        ]
+        counts = joined.count_levels(j)
         order = np.lexsort((-counts[1], -counts[0]))
         return ["missing", *(str(joined.values[j][k]) for k in order[:_HEAT_LEVELS]), "others"]
     j = joined.continuous.index(name)

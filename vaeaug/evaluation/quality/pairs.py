@@ -137,9 +137,7 @@ def bin_columns(joined: JointTables, bins: int = BINS, levels: int = LEVELS) -> 
                 np.isnan(values), 0, np.searchsorted(cuts, values, side="left") + 1
             )
     for j, name in enumerate(joined.discrete):
-        counts = [
-            np.bincount(block[block[:, j] >= 0, j], minlength=joined.levels[j]) for block in joined.codes
-        ]
+        counts = joined.count_levels(j)
         rank = np.empty(len(counts[0]) + 1, dtype=np.int64)
         # By real rows first, so that both sides are cut alike; a last place for what is missing.
         rank[np.lexsort((-counts[1], -counts[0]))] = np.minimum(np.arange(len(counts[0])), levels) + 1

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import train_test_split
 
 from vaeaug.errors import InputError, VaeaugWarning
@@ -18,7 +17,7 @@ from vaeaug.evaluation.fidelity import two_sample_areas
 from vaeaug.evaluation.privacy import auc_error, exact_copies, measure_copying
 from vaeaug.evaluation.quality.sides import Sides, take_some
 from vaeaug.evaluation.table_rules import rules
-from vaeaug.evaluation.tables import JointTables, join_tables
+from vaeaug.evaluation.tables import JointTables, build_trees, join_tables
 from vaeaug.utils.random import numpy_generator
 
 if TYPE_CHECKING:
@@ -285,12 +284,7 @@ def _build_classifier(sides: Sides) -> Any:
     classes = sides.real[sides.target].nunique()
     if classes <= 3:
         return None
-    return HistGradientBoostingClassifier(
-        max_iter=max(3 * _TREES // classes, 10),
-        early_stopping=False,
-        categorical_features="from_dtype",
-        random_state=sides.seed,
-    )
+    return build_trees(sides.seed, max_iter=max(3 * _TREES // classes, 10))
 
 
 def _restore_dtype(new: pd.Series, real: pd.Series) -> pd.Series:
