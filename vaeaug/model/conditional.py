@@ -238,8 +238,8 @@ def _look_for_rows(
     if not met:
         raise InputError(
             f"where: none of {looked_at:,} new rows meets {conditions.describe()}, of which "
-            f"{_list_checked(fitted, conditions)} follows from other columns; loosen the conditions, or put "
-            "them on the columns it follows from."
+            f"{_list_columns(fitted, conditions.checked)} follows from other columns; loosen the conditions, "
+            "or put them on the columns it follows from."
         )
     if len(missing):
         lost = np.setdiff1d(request.groups[missing], np.delete(request.groups, missing))
@@ -303,10 +303,6 @@ def _repeat_rows(
     )
     x[missing], tags[missing] = drawn.x, tags[source]
     return x, tags
-
-
-def _list_checked(fitted: FittedState, conditions: TableConditions) -> str:
-    return _list_columns(fitted, conditions.checked)
 
 
 def _list_columns(fitted: FittedState, columns: list[int]) -> str:

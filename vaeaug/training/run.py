@@ -124,12 +124,7 @@ class Run:
         if self._restore():
             return
         options, self.most_threads = self.options, torch.get_num_threads()
-        if (
-            options.free_threads
-            and self.runtime.is_cpu
-            and self.runtime.threads is None
-            and self.team.size == 1
-        ):
+        if self._may_choose_threads:
             self.threads = ThreadChoice(torch.get_num_threads())
         for callback in self.callbacks:
             callback.on_begin(options.max_iter)
@@ -189,11 +184,17 @@ class Run:
         self._look_for_failures()
         return means.values(team), in_time
 
+    @property
+    def _may_choose_threads(self) -> bool:
+        runtime = self.runtime
+        return (
+            self.options.free_threads and runtime.is_cpu and runtime.threads is None and self.team.size == 1
+        )
+
     def _look_at_threads(self, batch: Batch) -> None:
         """Let the number of threads be chosen as long as gradients are the same with one and with two."""
-        free = self.options.free_threads and self.runtime.is_cpu and self.runtime.threads is None
         size = len(batch.weights)
-        if not free or self.team.size > 1 or size in self.alike or not all(self.alike.values()):
+        if not self._may_choose_threads or size in self.alike or not all(self.alike.values()):
             return
 
         def find_gradients() -> list[Tensor]:
