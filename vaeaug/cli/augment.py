@@ -27,7 +27,7 @@ from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
 from vaeaug.utils.wording import count, list_names, suggest
 
-__all__ = ["augment", "column_options", "listen", "note", "open_table", "sample"]
+__all__ = ["augment", "column_options", "listen", "note", "open_table", "read_cells", "sample"]
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
@@ -119,6 +119,19 @@ def listen(augmenter: VAEAugmenter) -> Iterator[None]:
         log.setLevel(before)
 
 
+def read_cells(options: Namespace, path: str) -> TableFile:
+    """Read a table as the options say."""
+    return read_table(
+        path,
+        parse_dates=options.parse_dates,
+        missing=options.missing,
+        separator=options.sep,
+        encoding=options.encoding,
+        decimal=options.decimal,
+        thousands=options.thousands,
+    )
+
+
 def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     """Read the table that the options name; return it, its rows, and its column of classes.
 
@@ -127,15 +140,7 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     InputError
         For files and columns that cannot be used.
     """
-    table = read_table(
-        options.table,
-        parse_dates=options.parse_dates,
-        missing=options.missing,
-        separator=options.sep,
-        encoding=options.encoding,
-        decimal=options.decimal,
-        thousands=options.thousands,
-    )
+    table = read_cells(options, options.table)
     check_columns(options, list(table.frame.columns))
     _check_relations(options, list(table.frame.columns))
     if not len(table.frame):

@@ -6,9 +6,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from vaeaug.augmenter import load
-from vaeaug.cli.augment import note
+from vaeaug.cli.augment import note, read_cells
 from vaeaug.errors import InputError
-from vaeaug.io.tables import read_table, write_frame
+from vaeaug.io.tables import write_frame
 from vaeaug.utils.wording import count, list_names
 
 __all__ = ["complete", "name_draws"]
@@ -43,15 +43,7 @@ def complete(options: Namespace) -> None:
         For files and columns that cannot be used; then nothing was written.
     """
     augmenter = load(options.model, device=options.device)
-    table = read_table(
-        options.table,
-        parse_dates=options.parse_dates,
-        missing=options.missing,
-        separator=options.sep,
-        encoding=options.encoding,
-        decimal=options.decimal,
-        thousands=options.thousands,
-    )
+    table = read_cells(options, options.table)
     for remark in table.notes:
         note(remark)
     frame, names = table.frame, list(getattr(augmenter, "feature_names_in_", []))

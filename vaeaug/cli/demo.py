@@ -33,9 +33,9 @@ from vaeaug.cli.demo_report import (
     Outcome,
     Split,
     describe_rules,
-    make_folder,
     write_all,
 )
+from vaeaug.utils.files import make_folder
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.signals import interruptible
 
@@ -67,7 +67,7 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         If the folder cannot be written to.
     """
     start = perf_counter()
-    out = make_folder(folder)
+    out = make_folder(folder, parents=True)
     seeds = [seed + i for i in range(_SPLITS)]
     splits = [_split(each) for each in seeds]
     print(splits[0].describe())

@@ -21,10 +21,10 @@ from sklearn.preprocessing import StandardScaler
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.cli.augment import listen
-from vaeaug.cli.demo_report import COPIES, OURS, PLAIN, draw_png, make_folder
+from vaeaug.cli.demo_report import COPIES, OURS, PLAIN, draw_png
 from vaeaug.plotting.frames import FramesDisplay
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
-from vaeaug.utils.files import replace_file
+from vaeaug.utils.files import make_folder, replace_file
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.signals import interruptible
 
@@ -84,7 +84,7 @@ def run(folder: str, seed: int = 0) -> pd.DataFrame:
         If the folder cannot be written to.
     """
     start = perf_counter()
-    out = make_folder(folder)
+    out = make_folder(folder, parents=True)
     digits = _split(seed)
     print(textwrap.fill(digits.describe(), 88))
     print("\nLearning the images ...", flush=True)

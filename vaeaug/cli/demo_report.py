@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from vaeaug.errors import InputError
 from vaeaug.evaluation.privacy import exact_copies
 from vaeaug.evaluation.table_rules import rules
 from vaeaug.io.tables import write_frame
@@ -35,7 +34,6 @@ __all__ = [
     "Split",
     "describe_rules",
     "draw_png",
-    "make_folder",
     "write_all",
 ]
 
@@ -175,22 +173,6 @@ class Outcome:
         plain, ours = _row(self.means, name, PLAIN), _row(self.means, name, OURS)
         marks = _row(self.changes, name, OURS)
         return ", ".join(f"{m} ({plain[m]:.3f} to {ours[m]:.3f})" for m in METRICS if marks[m] == mark)
-
-
-def make_folder(folder: str) -> Path:
-    """Return the folder of a demo, made if it is not there.
-
-    Raises
-    ------
-    InputError
-        If it cannot be made.
-    """
-    out = Path(folder)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made a folder: {error.strerror or error}.") from error
-    return out
 
 
 def describe_rules(split: Split, new: pd.DataFrame) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
 import pandas as pd
 
+from vaeaug.cli.augment import note, read_cells
 from vaeaug.errors import InputError
 from vaeaug.evaluation.quality.reporting import report as compare
 from vaeaug.io.csv import suggest_separator
-from vaeaug.io.tables import read_table
 from vaeaug.utils.wording import count
 
 __all__ = ["FLAG", "report"]
@@ -51,22 +50,14 @@ def report(options: Namespace) -> None:
 
 
 def _read(options: Namespace, path: str) -> pd.DataFrame:
-    table = read_table(
-        path,
-        parse_dates=options.parse_dates,
-        missing=options.missing,
-        separator=options.sep,
-        encoding=options.encoding,
-        decimal=options.decimal,
-        thousands=options.thousands,
-    )
+    table = read_cells(options, path)
     if not len(table.frame):
         raise InputError(f"{path} has column names, but no rows; give a table with rows.")
     names = [str(name) for name in table.frame.columns]
     if hint := suggest_separator(names, options.sep):
         raise InputError(f"{path} has one column, {names[0]!r}.{hint}")
     for remark in table.notes:
-        print(f"vaeaug: note: {path}: {remark}", file=sys.stderr)
+        note(f"{path}: {remark}")
     return table.frame
 
 
@@ -95,9 +86,8 @@ def _take_flagged(real: pd.DataFrame, new: pd.DataFrame, options: Namespace) -> 
         return new
     marked = new[name].fillna(False).astype(bool)
     kept = new[marked] if marked.any() and not marked.all() else new
-    print(
-        f"vaeaug: note: {options.new}: {name!r} is the flag of new rows and is left out; "
-        f"{count(len(kept), 'row')} of {len(new):,} compared",
-        file=sys.stderr,
+    note(
+        f"{options.new}: {name!r} is the flag of new rows and is left out; "
+        f"{count(len(kept), 'row')} of {len(new):,} compared"
     )
     return kept.drop(columns=name).reset_index(drop=True)

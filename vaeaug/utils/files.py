@@ -146,18 +146,20 @@ def name_kind(path: str | os.PathLike[str]) -> str | None:
     return next((noun for is_kind, noun in kinds.items() if is_kind(mode)), "a device")
 
 
-def make_folder(path: str | os.PathLike[str], name: str = "") -> None:
-    """Make a folder if it is not there; its parent must be.
+def make_folder(path: str | os.PathLike[str], name: str = "", *, parents: bool = False) -> Path:
+    """Make a folder if it is not there, and return it; its parent must be there, or is made too.
 
     Raises
     ------
     InputError
         If there is a file in its place, or it cannot be made; ``name`` is what the message calls it.
     """
+    folder = Path(path)
     try:
-        Path(path).mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=parents)
     except OSError as error:
         raise InputError(f"{name or path} cannot be made a folder: {error.strerror or error}.") from error
+    return folder
 
 
 def is_temporary(name: str) -> bool:
