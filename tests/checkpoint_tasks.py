@@ -7,11 +7,11 @@ import sys
 from rank_tasks import table
 
 import vaeaug.io.checkpoints
-from vaeaug import VAEAugmenter
+from vaeaug import Recipe, VAEAugmenter
 
 #: What each kind of fit is like.
 KINDS = {
-    "flow": {"prior": "flow", "max_iter": 5},
+    "flow": {"prior": Recipe("flow", width=16, depth=1), "max_iter": 5},
     "critic": {"losses": {"reconstruction": 1, "kl": 0.5, "factor": 1.0}, "max_iter": 5},
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,6 @@ from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
 from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
 from vaeaug.utils.wording import list_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["AugmentedClassifier"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics.pairwise import manhattan_distances
@@ -11,9 +12,6 @@ from sklearn.metrics.pairwise import manhattan_distances
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_array
 from vaeaug.evaluation.tables import JointTables, join_tables
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "MixedRows",

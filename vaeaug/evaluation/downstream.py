@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from vaeaug.evaluation.images import channels_first
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, build_trees, join_tables
 from vaeaug.utils.random import derive_seed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["are_classes", "image_train_synthetic_test_real", "train_synthetic_test_real"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,6 @@ from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, JointTables, build_trees, join_tables
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_option
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
 
 __all__ = [
     "column_shapes",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,6 @@ from vaeaug.evaluation.privacy import (
 )
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 from vaeaug.utils.random import derive_seed, numpy_generator
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
 
 __all__ = ["compare_images", "compare_tables"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,6 @@ from vaeaug.evaluation.images import channels_first, find_white, image_features
 from vaeaug.utils.random import derive_seed, isolate_torch, numpy_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor, nn
 
 __all__ = ["SmallConvClassifier"]

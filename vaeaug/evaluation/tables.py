@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame, find_origin, is_continuous, read_numbers, simplify
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
 
 __all__ = ["CLASSIFIER_LEVELS", "JointTables", "build_trees", "join_tables", "tidy_table"]
 

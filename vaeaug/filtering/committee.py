@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,6 @@ from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
 from vaeaug.utils.random import hash_seed, numpy_generator
 from vaeaug.utils.rows import select_rows, stack_rows
 from vaeaug.utils.validation import check_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Committee", "typical_rows"]
 

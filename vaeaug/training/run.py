@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,9 +22,6 @@ from vaeaug.training.rows import Batch, HeldRows, Rows
 from vaeaug.training.runtime import Runtime
 from vaeaug.training.threads import ThreadChoice, compute_alike
 from vaeaug.utils.random import isolate_torch, restore_torch, torch_state
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Conditions", "Keeper", "Run"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import joblib
 import torch
@@ -14,9 +15,6 @@ from joblib.parallel import get_active_backend
 
 from vaeaug.errors import InputError
 from vaeaug.utils.random import neutral_torch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Runtime", "inside_worker", "limit_threads", "resolve_device"]
 

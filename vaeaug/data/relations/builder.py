@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from itertools import combinations, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,7 @@ from vaeaug.data.relations.plans import Keep, Plan, Step
 from vaeaug.data.relations.ranges import bound_terms
 from vaeaug.data.relations.rounding import is_same, round_to, snap_to
 from vaeaug.data.relations.search.implications import Implied
-from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS
-
-if TYPE_CHECKING:
-    from vaeaug.data.relations.search.sample import Candidate
+from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate
 
 __all__ = ["Builder", "Rule"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from vaeaug.data.relations.builder import Builder
 from vaeaug.data.relations.columns import CATEGORY, OTHER, ColumnView
 from vaeaug.data.relations.formula import Formula
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
@@ -16,9 +15,6 @@ from vaeaug.data.relations.search.implications import Implied
 from vaeaug.data.relations.search.sample import Candidate
 from vaeaug.errors import InputError
 from vaeaug.utils.wording import list_names
-
-if TYPE_CHECKING:
-    from vaeaug.data.relations.builder import Builder
 
 __all__ = ["declare"]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vaeaug.data.relations.formula import Formula
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.serialization import Arrays
 
 __all__ = ["FUNCTIONS", "Arithmetic", "Function", "Lookup", "function_from_state"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vaeaug.data.relations.functions import Arithmetic, Function, function_from_state
 from vaeaug.data.relations.rounding import FINE, SAME, round_to, snap_to
-
-if TYPE_CHECKING:
-    from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.serialization import Arrays
 
 __all__ = ["Fill", "Limit", "When", "write_number"]
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from vaeaug.data.relations.functions import Function, function_from_state
 from vaeaug.data.relations.limits import Fill, Limit, write_number
 from vaeaug.data.relations.rounding import is_same, round_to
-from vaeaug.data.tables.serialization import add_prefix, take_prefix
-
-if TYPE_CHECKING:
-    from vaeaug.data.tables.serialization import Arrays
+from vaeaug.data.tables.serialization import Arrays, add_prefix, take_prefix
 
 __all__ = ["Keep", "Plan", "Step"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,6 @@ import pandas as pd
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.serialization import Arrays, scalar_from_json, scalar_to_json
 from vaeaug.errors import RejectedColumn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["ComputedCodec"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,6 @@ from vaeaug.evaluation.fidelity import correlate, pair_trends
 from vaeaug.evaluation.quality.sides import Sides, take_some
 from vaeaug.evaluation.tables import JointTables, join_tables
 from vaeaug.utils.random import numpy_generator
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
 __all__ = ["PairFigures", "associate", "bin_columns", "compare_pairs", "find_cuts"]
 

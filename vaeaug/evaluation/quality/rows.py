@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,6 @@ from vaeaug.evaluation.quality.sides import Sides, take_some
 from vaeaug.evaluation.table_rules import rules
 from vaeaug.evaluation.tables import JointTables, build_trees, join_tables
 from vaeaug.utils.random import numpy_generator
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
 __all__ = [
     "Copies",

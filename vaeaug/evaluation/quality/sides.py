@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,6 @@ from vaeaug.evaluation.downstream import are_classes
 from vaeaug.evaluation.tables import JointTables, join_tables
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.wording import list_names
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
 
 __all__ = ["ClassMix", "Identifier", "Sides", "list_records", "take_some"]
 
