@@ -16,14 +16,14 @@ from vaeaug.data.labels.variables import Block, ClassBlock, block_from_state, fi
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.serialization import (
     Arrays,
-    add_prefix,
     dtype_from_json,
     dtype_to_json,
     index_from_json,
     index_to_json,
+    pack_states,
     scalar_from_json,
     scalar_to_json,
-    take_prefix,
+    unpack_states,
 )
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
@@ -213,12 +213,7 @@ class ContextCodec:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
-        arrays: Arrays = {}
-        parts = []
-        for j, block in enumerate(self.blocks_):
-            meta, own = block.state()
-            parts.append(meta)
-            arrays |= add_prefix(str(j), own)
+        parts, arrays = pack_states(self.blocks_)
         if self.container == "frame":
             arrays |= {"rows": self._rows, "weights": self._weights}
         meta = {
@@ -245,9 +240,7 @@ class ContextCodec:
         self.name_ = scalar_from_json(meta["name"])
         home = meta.get("home")
         self.home_ = None if home is None else Home.from_json(home)
-        self.blocks_ = [
-            block_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["blocks"])
-        ]
+        self.blocks_ = unpack_states(block_from_state, meta["blocks"], arrays)
         self._rows = arrays.get("rows", np.empty((0, 0), dtype=np.float32))
         self._weights = arrays.get("weights", np.empty(0))
         self._describe()

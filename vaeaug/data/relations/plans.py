@@ -12,7 +12,7 @@ import numpy as np
 from vaeaug.data.relations.functions import Function, function_from_state
 from vaeaug.data.relations.limits import Fill, Limit, write_number
 from vaeaug.data.relations.rounding import is_same, round_to
-from vaeaug.data.tables.serialization import Arrays, add_prefix, take_prefix
+from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
 
 __all__ = ["Keep", "Plan", "Step"]
 
@@ -123,9 +123,7 @@ class Plan:
     def sources(self) -> set[int]:
         """Columns that must be known before this one."""
         read = set() if self.step is None else set(self.step.function.sources)
-        for part in _join(self.limits, self.fills):
-            read.update(part.sources)
-        return read
+        return read.union(*(limit.sources for limit in self.limits), *(fill.sources for fill in self.fills))
 
     @property
     def is_computed(self) -> bool:
@@ -183,21 +181,16 @@ class Plan:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""
-        meta: dict[str, Any] = {"target": self.target, "limits": [], "fills": []}
+        limits, arrays = pack_states(self.limits, "limit")
+        fills, others = pack_states(self.fills, "fill")
+        meta: dict[str, Any] = {"target": self.target, "limits": limits, "fills": fills}
         meta |= _numbers({"shift": self.shift, "floor": self.floor})
-        arrays: Arrays = {}
         if self.step is not None:
             function, own = self.step.function.state()
             rest = {name: value for name, value in vars(self.step).items() if name != "function"}
             meta["step"] = {"function": function, **_numbers(rest)}
             arrays |= add_prefix("step", own)
-        for i, part in enumerate(_join(self.limits, self.fills)):
-            kind = "limit" if isinstance(part, Limit) else "fill"
-            place = i if kind == "limit" else i - len(self.limits)
-            found, own = part.state()
-            meta[f"{kind}s"].append(found)
-            arrays |= add_prefix(f"{kind}{place}", own)
-        return meta, arrays
+        return meta, arrays | others
 
     @classmethod
     def from_state(cls, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Plan:
@@ -208,22 +201,14 @@ class Plan:
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
             keep, is_fine = Keep(rest.pop("keep")), bool(float(rest.pop("is_fine", 0)))
             step = Step(function, keep, is_fine=is_fine, **{name: float(v) for name, v in rest.items()})
-        limits, fills = (
-            [(part, take_prefix(f"{name}{i}", arrays)) for i, part in enumerate(meta[f"{name}s"])]
-            for name in ("limit", "fill")
-        )
         return cls(
             meta["target"],
             step,
-            tuple(Limit.from_state(*part) for part in limits),
-            tuple(Fill.from_state(*part) for part in fills),
+            tuple(unpack_states(Limit.from_state, meta["limits"], arrays, "limit")),
+            tuple(unpack_states(Fill.from_state, meta["fills"], arrays, "fill")),
             float(meta["shift"]),
             float(meta["floor"]),
         )
-
-
-def _join(limits: tuple[Limit, ...], fills: tuple[Fill, ...]) -> list[Limit | Fill]:
-    return [*limits, *fills]
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:

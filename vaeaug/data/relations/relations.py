@@ -26,7 +26,7 @@ from vaeaug.data.relations.search.orders import find_orders
 from vaeaug.data.relations.search.sample import Candidate, Sample
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.registry import column_from_state, fit_column
-from vaeaug.data.tables.serialization import Arrays, add_prefix, take_prefix
+from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
 
 __all__ = ["Columns", "Relations", "name_columns", "search"]
 
@@ -184,12 +184,8 @@ class Relations:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""
-        arrays: Arrays = {}
-        plans, views = [], {}
-        for i, plan in enumerate(self.plans):
-            meta, own = plan.state()
-            plans.append(meta)
-            arrays |= add_prefix(f"plan{i}", own)
+        plans, arrays = pack_states(self.plans, "plan")
+        views = {}
         for j, view in self.views.items():
             codec = None
             if j in self.changes:
@@ -214,9 +210,7 @@ class Relations:
                 else column_from_state(own, take_prefix(f"view{name}", arrays))
             )
             views[int(name)] = ColumnView(codec, view["decimals"])
-        plans = [
-            Plan.from_state(plan, take_prefix(f"plan{i}", arrays)) for i, plan in enumerate(meta["plans"])
-        ]
+        plans = unpack_states(Plan.from_state, meta["plans"], arrays, "plan")
         return cls(
             views, plans, [Rule(**{**rule, "columns": tuple(rule["columns"])}) for rule in meta["rules"]]
         )

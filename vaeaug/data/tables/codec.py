@@ -30,7 +30,9 @@ from vaeaug.data.tables.serialization import (
     dtype_to_json,
     index_from_json,
     index_to_json,
+    pack_states,
     take_prefix,
+    unpack_states,
 )
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
@@ -386,12 +388,7 @@ class TableCodec:
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
-        arrays: Arrays = {}
-        parts = []
-        for j, codec in enumerate(self.codecs_):
-            meta, own = codec.state()
-            parts.append(meta)
-            arrays |= add_prefix(str(j), own)
+        parts, arrays = pack_states(self.codecs_)
         related, own = self.relations_.state()
         arrays |= add_prefix("relations", own)
         meta = {
@@ -413,9 +410,7 @@ class TableCodec:
         """Take over what :meth:`state` describes; return self."""
         self.columns_ = None if meta["columns"] is None else index_from_json(meta["columns"])
         self.dtype_ = None if meta["dtype"] is None else dtype_from_json(meta["dtype"])
-        self.codecs_ = [
-            column_from_state(part, take_prefix(str(j), arrays)) for j, part in enumerate(meta["codecs"])
-        ]
+        self.codecs_ = unpack_states(column_from_state, meta["codecs"], arrays)
         self.n_features_ = len(self.codecs_)
         self.relations_ = Relations.from_state(
             meta.get("relations"), take_prefix("relations", arrays), self.codecs_

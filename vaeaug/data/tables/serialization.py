@@ -8,9 +8,9 @@ import decimal
 import math
 import uuid
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,14 +30,17 @@ __all__ = [
     "index_from_json",
     "index_to_json",
     "take_prefix",
+    "pack_states",
     "pack_values",
     "add_prefix",
     "scalar_from_json",
     "scalar_to_json",
+    "unpack_states",
     "unpack_values",
 ]
 
 Arrays = dict[str, np.ndarray]
+Built = TypeVar("Built")
 #: Annotations of fields that :class:`Described` writes in a form of their own.
 Dtype = Any
 Scalar = Any
@@ -54,6 +57,27 @@ def take_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
     """Undo :func:`add_prefix`: the arrays below ``prefix/``, with the prefix taken off."""
     start = f"{prefix}/"
     return {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
+
+
+def pack_states(parts: Iterable[Any], prefix: str = "") -> tuple[list[dict[str, Any]], Arrays]:
+    """Return the descriptions of things with a ``state()``, and all their arrays under their numbers."""
+    metas: list[dict[str, Any]] = []
+    arrays: Arrays = {}
+    for i, part in enumerate(parts):
+        meta, own = part.state()
+        metas.append(meta)
+        arrays |= add_prefix(f"{prefix}{i}", own)
+    return metas, arrays
+
+
+def unpack_states(
+    build: Callable[[Any, Arrays], Built],
+    metas: Iterable[Any],
+    arrays: Mapping[str, np.ndarray],
+    prefix: str = "",
+) -> list[Built]:
+    """Undo :func:`pack_states`, building each thing from its description and arrays."""
+    return [build(meta, take_prefix(f"{prefix}{i}", arrays)) for i, meta in enumerate(metas)]
 
 
 def scalar_to_json(value: Any) -> Any:
