@@ -18,12 +18,16 @@ from vaeaug.classifier.selection import _decide, blend, choose
 from vaeaug.errors import InputError
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Rows come from a stand-in that takes no time."""
+def replace_sampler(monkeypatch):
+    """Let rows come from a stand-in that takes no time."""
     monkeypatch.setattr(
         vaeaug.classifier.selection, "VAEOverSampler", lambda: VAEOverSampler(Jitter(0.3), label_filter=None)
     )
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    replace_sampler(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +43,11 @@ def rare():
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fitted(rare):
-    return AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0).fit(*rare)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        replace_sampler(monkeypatch)
+        return AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0).fit(*rare)
 
 
 def scores(**candidates):
@@ -133,11 +139,9 @@ def test_the_sampler_is_fitted_once_a_fold(rare):
     assert Jitter.fits == 4
 
 
-def test_without_weights_and_probabilities_fewer_candidates(rare):
-    knn, ridge = (
-        choose(model, *rare, cv=3, seed=0).table for model in (KNeighborsClassifier(), RidgeClassifier())
-    )
-    assert "class weights" not in knn.index
+def test_without_weights_and_probabilities_fewer_candidates(rare, fitted):
+    assert "class weights" not in fitted.choice_table_.index
+    ridge = choose(RidgeClassifier(), *rare, cv=3, seed=0).table
     assert not ridge.index.str.endswith("blended").any()
 
 
