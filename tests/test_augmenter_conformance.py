@@ -19,7 +19,7 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.model.fitted import get_fitted
 
 CHECKED = VAEAugmenter(
-    max_iter=1, network=Recipe("residual", width=16, depth=1), device="cpu", random_state=0
+    max_iter=1, network=Recipe("residual", width=16, depth=1, dependence=16), device="cpu", random_state=0
 )
 
 EXPECTED_FAILURES = {

@@ -20,7 +20,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 from torchvision import tv_tensors
 
 import vaeaug.cli.augment
-from vaeaug import AugmentedClassifier, AugmentedDataset, BatchAugment, VAEAugmenter, VAEOverSampler
+from vaeaug import AugmentedClassifier, AugmentedDataset, BatchAugment, Recipe, VAEAugmenter, VAEOverSampler
 from vaeaug.cli.main import main
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation import column_shapes, compare_tables, exact_copies, train_synthetic_test_real
@@ -35,7 +35,9 @@ PICKS = np.random.default_rng(1).integers(0, 60, ROWS)
 
 
 def fast(**parameters):
-    return VAEAugmenter(max_iter=1, latent_dim=2, device="cpu", random_state=0).set_params(**parameters)
+    network = Recipe("residual", width=32, depth=1, dependence=32)
+    model = VAEAugmenter(max_iter=1, latent_dim=2, network=network, device="cpu", random_state=0)
+    return model.set_params(**parameters)
 
 
 def sampler(**parameters):

@@ -25,7 +25,7 @@ from vaeaug.training.runtime import limit_threads
 
 
 def tiny(**options):
-    network = Recipe("residual", width=16, depth=1)
+    network = Recipe("residual", width=16, depth=1, dependence=16)
     return VAEAugmenter(max_iter=2, batch_size=256, latent_dim=2, network=network, device="cpu", **options)
 
 

@@ -56,7 +56,7 @@ def kill_a_worker(name: str, after: Path | None = None) -> list[int]:
     killed: list[int] = []
 
     def kill() -> None:
-        end = time.monotonic() + 100
+        end = time.monotonic() + 300
         while after is not None and not after.exists() and time.monotonic() < end:
             time.sleep(0.01)
         while not killed and time.monotonic() < end:
