@@ -1,5 +1,6 @@
 """Parquet files in object stores: a store in memory, and one that asks for credentials."""
 
+import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -78,6 +79,27 @@ def test_a_store_that_asks_for_credentials_is_quoted(monkeypatch: pytest.MonkeyP
         VAEAugmenter(max_iter=1).fit(url, y="label")
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA1:top/hunter2@bucket/rows?region=x",
+        "nostore://bucket/rows?sig=hunter2&region=x",
+        "https://me:hunter2@host/rows.parquet",
+        "s3://bucket/rows?secret_key=hunter2&region=x",
+    ],
+)
+def test_a_message_does_not_tell_the_secrets_of_a_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(f"no access to {path}")
+
+    monkeypatch.setattr("vaeaug.io.parquet._find_store", refuse)
+    with pytest.raises(InputError, match="cannot be read as Parquet: no access to") as caught:
+        VAEAugmenter(max_iter=1).fit(url, y="label")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+    assert ("bucket" in shown) or ("host" in shown)
 
 
 def test_shards_are_not_written_to_a_url() -> None:

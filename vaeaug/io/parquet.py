@@ -15,7 +15,7 @@ from vaeaug.errors import InputError
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.frames import as_arrow_array
 from vaeaug.utils.versions import check_pyarrow
-from vaeaug.utils.wording import first_line
+from vaeaug.utils.wording import first_line, hide_secrets
 
 __all__ = [
     "count_values",
@@ -111,17 +111,18 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
     InputError
         If there is no file, one cannot be read, or their columns or types differ.
     """
-    check_pyarrow(f"Reading {path}")
+    shown = hide_secrets(os.fspath(path))
+    check_pyarrow(f"Reading {shown}")
     import pyarrow as pa
     import pyarrow.dataset as ds
 
     if not is_url(path) and not Path(path).exists():
-        raise InputError(f"{path} does not exist; give a Parquet file or a folder of them.")
+        raise InputError(f"{shown} does not exist; give a Parquet file or a folder of them.")
     try:
         place, filesystem = _find_store(os.fspath(path))
         dataset = ds.dataset(place, filesystem=filesystem, format="parquet", partitioning=None)
     except (OSError, ImportError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
+        raise InputError(f"{shown} cannot be read as Parquet: {_quote(error)}") from _cause(error)
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
         with name_failures(fragment.path):
@@ -131,7 +132,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         elif not found.equals(schema):
             raise InputError(f"{fragment.path} differs from {first}: {_difference(found, schema)}")
     if first is None:
-        raise InputError(f"{path} holds no Parquet files; give a folder with at least one.")
+        raise InputError(f"{shown} holds no Parquet files; give a folder with at least one.")
     return dataset
 
 
@@ -209,8 +210,17 @@ def name_failures(path: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            f"{path} cannot be read as Parquet: {first_line(error)} Write this file again, or move it away."
-        ) from error
+            f"{path} cannot be read as Parquet: {_quote(error)} Write this file again, or move it away."
+        ) from _cause(error)
+
+
+def _quote(error: Exception) -> str:
+    return hide_secrets(first_line(error))
+
+
+def _cause(error: Exception) -> Exception | None:
+    """Return an error to be shown as the cause of another, unless it holds secrets."""
+    return error if hide_secrets(str(error)) == str(error) else None
 
 
 def _difference(found: Any, schema: Any) -> str:

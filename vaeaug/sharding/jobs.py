@@ -22,6 +22,7 @@ from vaeaug.sharding.folder import MODEL, ShardFolder
 from vaeaug.sharding.plans import Labels, Plan, ShardOptions, check_columns, plan_balance, plan_rows
 from vaeaug.sharding.worker import Job, examples, fingerprint, forget, remember, write_shard
 from vaeaug.utils.frames import as_arrow
+from vaeaug.utils.wording import hide_secrets
 
 __all__ = ["resample_parquet", "sample_to_parquet"]
 
@@ -66,8 +67,9 @@ def _check_local(path: str | os.PathLike[str]) -> None:
     """Refuse to write shards to an object store, where files cannot be put in place in one move."""
     if is_url(path):
         raise InputError(
-            f"{path} is a URL, and shards go to a folder. To write to an object store, use sample or "
-            "resample of vaeaug.integrations.dask, .ray or .spark and the writer of the engine."
+            f"{hide_secrets(os.fspath(path))} is a URL, and shards go to a folder. To write to an object "
+            "store, use sample or resample of vaeaug.integrations.dask, .ray or .spark and the writer of the "
+            "engine."
         )
 
 
@@ -75,7 +77,7 @@ def _match_schema(dataset: Any, path: Any, example: pd.DataFrame) -> Any:
     """Return the schema of a data set after checking that the model makes its columns."""
     # An index that pandas wrote as a column is no feature, and new rows have none.
     names = [name for name in dataset.schema.names if not name.startswith("__index_level_")]
-    check_columns(names, example.columns, str(path))
+    check_columns(names, example.columns, hide_secrets(str(path)))
     schema = dataset.schema
     index = [name for name in schema.names if name not in names]
     for name in index:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "describe_seconds", "first_line", "list_names", "suggest"]
+__all__ = ["count", "describe_seconds", "first_line", "hide_secrets", "list_names", "suggest"]
+
+#: User names and passwords of URLs, which may hold slashes, and parameters that are secrets.
+_USERS = re.compile(r"(?<=://)(?:[^\s@?#]*:[^\s@?#]*|[^\s@?#/]*)@")
+_SECRETS = re.compile(
+    r"([?&;][^=&\s]*(?:key|secret|token|pass|pwd|sig|auth|credential)[^=&\s]*=)[^&#\s'\"]+", re.IGNORECASE
+)
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -65,6 +72,18 @@ def suggest(name: str, known: Iterable[Any]) -> str:
     folded = {str(each).casefold(): _to_plain(each) for each in known}
     near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=0.65)]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def hide_secrets(text: str) -> str:
+    """Return text with what URLs in it say of users, passwords and keys replaced.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import hide_secrets
+    >>> hide_secrets("s3://me:s3/cret@bucket/rows?region=eu&session_token=abc cannot be read")
+    's3://***@bucket/rows?region=eu&session_token=*** cannot be read'
+    """
+    return _SECRETS.sub(r"\1***", _USERS.sub("***@", text))
 
 
 def first_line(error: Exception) -> str:

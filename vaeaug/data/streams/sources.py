@@ -15,6 +15,7 @@ from vaeaug.io.parquet import is_url, name_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.versions import check_pyarrow
+from vaeaug.utils.wording import hide_secrets
 
 __all__ = ["FrameStream", "ParquetStream", "Piece", "TableStream", "is_stream", "open_stream"]
 
@@ -238,7 +239,7 @@ def open_stream(X: Any) -> TableStream:
     """
     if isinstance(X, (str, os.PathLike)):
         path = X if is_url(X) else _check_path(Path(X))
-        return ParquetStream(open_parquet(path), os.fspath(X))
+        return ParquetStream(open_parquet(path), hide_secrets(os.fspath(X)))
     if _is_dataset(X):
         check_pyarrow("fit on a pyarrow Dataset")
         return ParquetStream(X, "X")
