@@ -12,6 +12,7 @@ from torch import nn
 
 from vaeaug import VAEAugmenter
 from vaeaug.errors import VaeaugError
+from vaeaug.model import training_data
 from vaeaug.model.fitted import get_fitted
 from vaeaug.training.callbacks import Callback
 from vaeaug.training.distributed import Team, current_team
@@ -121,12 +122,30 @@ class Dies(Callback):
             os._exit(9)
 
 
-def refused(frame_rows):
+def refused(frame_rows=100, **parameters):
     try:
-        VAEAugmenter(max_iter=1, random_state=0).fit(table()[0][:frame_rows])
+        VAEAugmenter(max_iter=1, random_state=0, **parameters).fit(table()[0][:frame_rows])
     except VaeaugError as error:
         return str(error)
     return ""
+
+
+def refused_apart(folder, rank):
+    """Return what is said where each process has a folder of its own."""
+    own = Path(folder) / f"machine{rank}"
+    own.mkdir()
+    return refused(checkpoint_dir=own)
+
+
+def refused_with_other_versions(rank):
+    """Return what is said where one process has another numpy."""
+    found, training_data.find_versions = training_data.find_versions, lambda *_, **__: {"numpy": "0.1"}
+    if rank:
+        training_data.find_versions = found
+    try:
+        return refused()
+    finally:
+        training_data.find_versions = found
 
 
 def tell_whether_the_group_is_left():
@@ -153,7 +172,8 @@ def main(task, folder):
     }
     kept = Path(folder) / "kept"
     VAEAugmenter(max_iter=2, random_state=0, device="cpu", checkpoint_dir=kept).fit(*table())
-    messages = [refused(100 + team.rank)]
+    messages = [refused(100 + team.rank), refused_apart(folder, team.rank)]
+    messages.append(refused_with_other_versions(team.rank))
     np.savez(f"{out}.npz", messages=messages, size=team.size, solo=Team().size, **found)
 
 

@@ -155,3 +155,16 @@ def test_fits_on_files_go_on_too(tmp_path):
     frame.assign(label=labels, a=0.0).to_parquet(tmp_path / "rows.parquet", row_group_size=60, index=False)
     with pytest.raises(InputError, match="on other data"):
         broken.fit(tmp_path / "rows.parquet", y="label")
+
+
+def test_a_process_that_does_not_see_the_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("vaeaug.io.checkpoints._LATE", 0.0)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    here, elsewhere = Checkpoints(tmp_path / "here"), Checkpoints(tmp_path / "elsewhere")
+    name = here.leave_probe()
+    here.find_probe(name)
+    with pytest.raises(InputError, match=r"does not see in checkpoint_dir='.*elsewhere' what another one"):
+        elsewhere.find_probe(name)
+    here.take_probe(name)
+    assert not any(here.path.iterdir())

@@ -1,5 +1,7 @@
 """Several processes that train one model, for real: gloo on this machine."""
 
+import re
+
 import numpy as np
 import pytest
 from made_processes import run_ranks, run_torchrun
@@ -51,6 +53,16 @@ def test_both_processes_end_with_the_same_model(two, group):
 @pytest.mark.slow
 def test_other_rows_in_another_process_are_refused_in_both(two):
     assert all("have different data" in str(found["messages"][0]) for found in two[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(1, "does not see in checkpoint_dir="), (2, "has numpy .*the process that asks for the work has 0.1:")],
+)
+def test_processes_that_do_not_fit_together_are_refused_in_both(two, number, message):
+    for found in two[0]:
+        assert re.search(message, str(found["messages"][number]))
 
 
 @pytest.mark.slow

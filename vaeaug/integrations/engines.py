@@ -18,15 +18,15 @@ from vaeaug.data.streams.sources import is_stream, open_stream
 from vaeaug.data.streams.table import find_targets
 from vaeaug.errors import InputError, VaeaugError, WorkerLostError
 from vaeaug.model.state import from_state, to_state
-from vaeaug.sharding.folder import LIBRARIES, Shards
+from vaeaug.sharding.folder import Shards
 from vaeaug.sharding.plans import Labels, Plan, ShardOptions, check_columns, plan_balance, plan_rows
 from vaeaug.sharding.worker import Job, ModelSource, fingerprint, make_pieces
 from vaeaug.training.distributed import current_team
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number
-from vaeaug.utils.versions import check_same_versions, find_versions
-from vaeaug.utils.wording import first_line
+from vaeaug.utils.versions import LIBRARIES, check_same_versions, find_versions
+from vaeaug.utils.wording import first_line, hide_secrets
 
 __all__ = ["FitTask", "NewRows", "balance_rows", "make_rows", "plan_fit", "run_again"]
 
@@ -233,8 +233,8 @@ class FitTask:
             ) from error
         if not same:
             raise InputError(
-                f"The worker on {socket.gethostname()} sees other files under {self.X}: give a path that all "
-                "workers share."
+                f"The worker on {socket.gethostname()} sees other files under {hide_secrets(self.X)}: give a "
+                "path that all workers share."
             )
 
 

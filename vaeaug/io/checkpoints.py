@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import time
+import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +17,13 @@ import numpy as np
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
 from vaeaug.io import archive
 from vaeaug.utils.files import clear_temporaries, make_folder
+from vaeaug.utils.wording import first_line
 
 __all__ = ["Checkpoints", "Stage"]
 
 _STAGES = ("network", "prior")
+#: Seconds after which another machine must see a file.
+_LATE = 3.0
 #: What a sentence calls an entry of the identity.
 _WORDS = {"seed": "with another random_state", "data": "on other data", "processes": "by other processes"}
 
@@ -66,6 +72,45 @@ class Checkpoints:
             if self.file(name).exists():
                 self._compare(archive.read(self.file(name))[0]["identity"])
         clear_temporaries(self.path)
+
+    def leave_probe(self) -> str:
+        """Write a file by which other processes tell that they see this folder; return its name.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        name = f"probe-{uuid.uuid4().hex}"
+        try:
+            (self.path / name).touch()
+        except OSError as error:
+            raise InputError(
+                f"checkpoint_dir={str(self.path)!r} cannot be written to: {first_line(error)} Give another "
+                "folder."
+            ) from error
+        return name
+
+    def find_probe(self, name: str) -> None:
+        """Check that another process's file is in this folder; on network drives it may come late.
+
+        Raises
+        ------
+        InputError
+        """
+        end = time.monotonic() + _LATE
+        while not (self.path / name).exists():
+            if time.monotonic() > end:
+                raise InputError(
+                    f"The process on {socket.gethostname()} does not see in "
+                    f"checkpoint_dir={str(self.path)!r} what another one has written there. Give a folder "
+                    "that all processes share."
+                )
+            time.sleep(0.1)
+
+    def take_probe(self, name: str) -> None:
+        """Remove the file that :meth:`leave_probe` wrote."""
+        (self.path / name).unlink(missing_ok=True)
 
     def file(self, stage: str) -> Path:
         """Return the path of the state of a stage."""

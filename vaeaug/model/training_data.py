@@ -21,6 +21,7 @@ from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.optimisation import Deadline
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_weights
+from vaeaug.utils.versions import LIBRARIES, check_same_versions, find_versions
 
 __all__ = ["Session", "TrainingData", "begin_session", "check_same_fit", "gather_data"]
 
@@ -98,15 +99,29 @@ def begin_session(estimator: Any) -> Session:
     makes the folder of checkpoints.
     """
     deadline, team, checkpoints = Deadline(estimator.max_fit_seconds), current_team(), None
+    versions = team.first(find_versions(LIBRARIES, absent="unknown"))
+    team.each(lambda: check_same_versions(versions))
     if estimator.checkpoint_dir is not None:
-        team.once(lambda: Checkpoints(estimator.checkpoint_dir))
-        checkpoints = Checkpoints(estimator.checkpoint_dir)
+        checkpoints = _share_checkpoints(estimator.checkpoint_dir, team)
 
     def choose_seed() -> int:
         kept = checkpoints.seed() if checkpoints is not None and estimator.random_state is None else None
         return derive_seed(estimator.random_state) if kept is None else kept
 
     return Session(team.once(choose_seed), team, deadline, checkpoints)
+
+
+def _share_checkpoints(path: Any, team: Team) -> Checkpoints:
+    """Return the folder of checkpoints, which all processes must see."""
+    team.once(lambda: Checkpoints(path))
+    checkpoints = team.each(lambda: Checkpoints(path))[team.rank]
+    if team.size > 1:
+        probe = team.once(checkpoints.leave_probe)
+        try:
+            team.each(lambda: checkpoints.find_probe(probe))
+        finally:
+            team.once(lambda: checkpoints.take_probe(probe))
+    return checkpoints
 
 
 def gather_data(estimator: Any, X: Any, y: Any, sample_weight: Any, session: Session) -> TrainingData:

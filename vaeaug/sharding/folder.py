@@ -12,17 +12,15 @@ from typing import Any
 from vaeaug.errors import InputError
 from vaeaug.io.parquet import is_whole
 from vaeaug.utils.files import clear_temporaries, is_temporary, make_folder, replace_file
-from vaeaug.utils.versions import find_versions
+from vaeaug.utils.versions import LIBRARIES, find_versions
 
-__all__ = ["FORMAT", "LIBRARIES", "MANIFEST", "MODEL", "ShardFolder", "Shards"]
+__all__ = ["FORMAT", "MANIFEST", "MODEL", "ShardFolder", "Shards"]
 
 FORMAT = 1
 #: Readers of Parquet folders pass over names that begin with an underscore or a dot.
 MANIFEST = "_vaeaug.json"
 MODEL = "_model.safetensors"
 
-#: Their versions decide the bytes.
-LIBRARIES = ("vaeaug", "pyarrow", "numpy", "pandas", "torch")
 #: What a sentence calls an entry of the manifest.
 _WORDS = {
     "made_by": "another method",

@@ -20,11 +20,11 @@ from vaeaug.io.parquet import write_parquet
 from vaeaug.model.fitted import FittedState, get_fitted
 from vaeaug.model.generate import SamplingOptions, sample
 from vaeaug.model.state import from_state, to_state
-from vaeaug.sharding.folder import LIBRARIES, ShardFolder, Shards
+from vaeaug.sharding.folder import ShardFolder, Shards
 from vaeaug.training.runtime import Runtime, limit_threads
 from vaeaug.utils.frames import as_arrow, to_pandas
 from vaeaug.utils.random import derive_seed
-from vaeaug.utils.versions import check_same_versions, find_versions
+from vaeaug.utils.versions import LIBRARIES, check_same_versions, find_versions
 
 __all__ = [
     "Job",

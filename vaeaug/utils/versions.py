@@ -9,7 +9,11 @@ from importlib.util import find_spec
 
 from vaeaug.errors import InputError
 
-__all__ = ["check_installed", "check_pyarrow", "check_same_versions", "find_versions"]
+__all__ = ["LIBRARIES", "check_installed", "check_pyarrow", "check_same_versions", "find_versions"]
+
+
+#: What decides which rows a model learns and makes.
+LIBRARIES = ("vaeaug", "pyarrow", "numpy", "pandas", "torch")
 
 
 def find_versions(names: Iterable[str], *, absent: str) -> dict[str, str]:
