@@ -72,7 +72,7 @@ def every_row(likelihood, place=0.3):
 @pytest.fixture(params=list(itertools.product(LAYOUTS, (0, 3))), ids=lambda p: f"{p[0]}, {p[1]} own units")
 def likelihood(request):
     name, own = request.param
-    return built(name, own=own)
+    return built(name, own=own, peaks=min(own, 2))
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_rows_without_a_batch_are_fine(likelihood):
 
 # --- probabilities ---------------------------------------------------------------------
 
-SETTINGS = [{}, {"hidden": 5}, {"autoregressive": False}]
+SETTINGS = [{}, {"hidden": 5}, {"autoregressive": False}, {"own": 2, "peaks": 2}, {"peaks": 1}]
 
 
 @pytest.mark.parametrize("options", SETTINGS, ids=str)
@@ -228,9 +228,10 @@ def test_a_fallback_replaces_means_too():
     assert abs(float((draw(mixed) > 50).double().mean()) - 0.25) < 0.03
 
 
+@pytest.mark.parametrize("peaks", [0, 2])
 @pytest.mark.parametrize("name", ["tokens", "binned number", "many bins", "all"])
-def test_a_token_depends_on_earlier_columns_only(name):
-    likelihood = built(name)
+def test_a_token_depends_on_earlier_columns_only(name, peaks):
+    likelihood = built(name, peaks=peaks)
     x = made_rows(likelihood.layout, 1)
     params = torch.randn(1, likelihood.parameters_width, dtype=torch.float64)
     before = likelihood(params).token_log_prob(x)[0]
@@ -248,7 +249,7 @@ def test_a_token_depends_on_earlier_columns_only(name):
 
 @pytest.mark.parametrize("name", ["tokens", "binned number", "many bins"])
 def test_columns_are_independent_given_the_code_if_asked_for(name):
-    likelihood = built(name, autoregressive=False)
+    likelihood = built(name, autoregressive=False, peaks=2)
     x, y = made_rows(likelihood.layout, 2)
     params = torch.randn(1, likelihood.parameters_width, dtype=torch.float64)
     first = likelihood.token_columns[0]
@@ -356,6 +357,7 @@ def test_rows_do_not_touch_each_other(likelihood, params, x):
 
 
 def test_state_round_trip_into_a_fresh_likelihood(likelihood, params, x):
-    fresh = stirred(type(likelihood)(likelihood.layout, own=likelihood.own), seed=9).eval()
+    peaks = likelihood.peaks.peaks if likelihood.peaks else 0
+    fresh = stirred(type(likelihood)(likelihood.layout, own=likelihood.own, peaks=peaks), seed=9).eval()
     fresh.load_state_dict(copy.deepcopy(likelihood.state_dict()))
     torch.testing.assert_close(fresh(params).log_prob(x), likelihood(params).log_prob(x), rtol=0, atol=0)

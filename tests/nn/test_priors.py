@@ -125,7 +125,8 @@ def test_state_round_trip_into_a_fresh_prior(name, prior, c):
     fresh = PRIORS[name](Sizes(D, CLASSES, (0, CLASSES)), **OPTIONS.get(name, {})).double()
     fresh.load_state_dict(prior.state_dict())
     z = torch.randn(4, D, dtype=torch.float64)
-    torch.testing.assert_close(fresh(c).log_prob(z), prior(c).log_prob(z), rtol=0, atol=0)
+    # Where weights lie in memory decides the order of sums.
+    torch.testing.assert_close(fresh(c).log_prob(z), prior(c).log_prob(z), rtol=1e-12, atol=0)
 
 
 def test_fitting_and_loading_keep_the_dtype(prior):

@@ -107,20 +107,27 @@ class Blueprint:
 
 
 def _residual(
-    blueprint: Blueprint, *, width: int = 128, depth: int = 2, dependence: int | str = "auto", own: int = 0
+    blueprint: Blueprint,
+    *,
+    width: int = 128,
+    depth: int = 2,
+    dependence: int | str = "auto",
+    own: int = 0,
+    peaks: int = 2,
 ) -> tuple[nn.Module, nn.Module, nn.Module, int]:
     """Residual perceptrons for table rows; ``dependence`` is the width of the autoregressive part.
 
-    ``own`` units of each column come on top.
+    ``own`` units of each column come on top, and ``peaks`` of each ordered column.
     """
     check_number("width", width, low=1, integer=True)
     check_number("depth", depth, low=0, integer=True)
     check_number("dependence", dependence, low=0, integer=True, also=["auto"])
     check_number("own", own, low=0, integer=True)
+    check_number("peaks", peaks, low=0, integer=True)
     layout, context = blueprint.layout, blueprint.context_width
     # Without dependence the units still lie between decoder and tokens, but read no column.
     hidden = "auto" if dependence == 0 else dependence
-    likelihood = RowLikelihood(layout, hidden=hidden, autoregressive=dependence != 0, own=own)
+    likelihood = RowLikelihood(layout, hidden, autoregressive=dependence != 0, own=own, peaks=peaks)
     encoder = RowEncoder(layout, context, width, depth)
     decoder = CodeDecoder(blueprint.latent_dim, context, likelihood.parameters_width, width, depth)
     return encoder, decoder, likelihood, width
@@ -146,7 +153,7 @@ def _convolutional(
 _USUAL_PIXELS = "gaussian"
 #: What it meant, and the options that a network had, when files did not say so yet.
 _UNWRITTEN = {
-    "residual": {"width": 128, "depth": 2, "dependence": "auto", "own": 0},
+    "residual": {"width": 128, "depth": 2, "dependence": "auto", "own": 0, "peaks": 0},
     "convolutional": {"width": 32, "depth": 1, "features": 256, "likelihood": "gaussian"},
 }
 

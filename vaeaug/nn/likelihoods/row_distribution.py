@@ -106,6 +106,10 @@ class RowDistribution(LikelihoodDistribution):
         if model.own:
             blocks = model.own_weights().split(model.levels)
             logits = logits + torch.cat([a @ b.T for a, b in zip(own, blocks, strict=True)], 1)
+        if model.peaks is not None:
+            units = torch.stack(own, 1)[:, model.scales.owners] if model.own else None
+            bumps = model.peaks(shared, units, x[:, model.scales.columns], model.scales.value)
+            logits = logits.index_add(1, model.peaks.owned, bumps)
         return _bound_logits(logits if self.c is None else logits + model.tilts(self.c))
 
     def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,6 +233,10 @@ class RowPath:
             self.active[:, ready] = unit[:, : ready.stop - ready.start]
             active = torch.cat([active, unit[:, ready.stop - ready.start :]], 1) if model.own else active
         written = active @ column.write
+        if model.peaks is not None and j in model.peaks.numbers:
+            model.peaks.add_column(
+                model.peaks.numbers[j], written, active, model.own, hints, model.scales.value
+            )
         if self.c is not None and j in model.tilts.columns:
             written += model.tilts(self.c, j)
         return written.add_(model.bias[column.tokens]).div_(_LOGIT_BOUND).tanh_().mul_(_LOGIT_BOUND)

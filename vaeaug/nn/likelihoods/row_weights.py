@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from vaeaug.layout import Layout
 from vaeaug.nn.likelihoods.base import Likelihood
 from vaeaug.nn.likelihoods.ordered_tokens import OrderedTokens
+from vaeaug.nn.likelihoods.peaks import Peaks
 from vaeaug.nn.likelihoods.tilting import ClassTilts
 
 __all__ = ["RowColumn", "RowWeights"]
@@ -48,6 +49,8 @@ class RowWeights(Likelihood):
         If not, all units have degree 0.
     own : int, default=0
         Units that each column has of its own.
+    peaks : int, default=0
+        Peaks of each ordered column, see :class:`~vaeaug.nn.likelihoods.peaks.Peaks`.
     """
 
     token_columns: Tensor
@@ -62,7 +65,12 @@ class RowWeights(Likelihood):
     hint_mask: Tensor
 
     def __init__(
-        self, layout: Layout, hidden: int | str = "auto", autoregressive: bool = True, own: int = 0
+        self,
+        layout: Layout,
+        hidden: int | str = "auto",
+        autoregressive: bool = True,
+        own: int = 0,
+        peaks: int = 0,
     ) -> None:
         super().__init__()
         levels = torch.as_tensor(layout.levels)
@@ -97,6 +105,10 @@ class RowWeights(Likelihood):
                 self.own_write = nn.Parameter(_SMALL * torch.randn(self.total, own))
                 self.smooth_own_write = nn.Parameter(_SMALL * torch.randn(self.scales.width, own))
             self.hint_read = nn.Parameter(torch.zeros(len(self.scales.owners), self.hidden))
+        self.peaks = None
+        if peaks and autoregressive and self.scales.blocks:
+            degrees = self._degrees(columns)
+            self.peaks = Peaks(self.scales.blocks, self.scales.owners, degrees, own, peaks)
         if self.continuous:
             self.log_scale = nn.Parameter(torch.zeros(self.continuous))
 

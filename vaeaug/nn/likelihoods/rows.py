@@ -46,6 +46,8 @@ class RowLikelihood(RowWeights):
         """Learn from rows ``(n, W)`` where numbers lie, and start at the log-frequencies of tokens."""
         with torch.no_grad():
             self.scales.measure(x, x[:, self.token_columns].to(torch.int64))
+            if self.peaks is not None:
+                self.peaks.initialise(x[:, self.scales.columns], self.scales.value)
             for j, (start, width) in enumerate(zip(self.starts, self.levels, strict=True)):
                 codes = x[:, self.token_columns[j]].to(torch.int64)
                 counts = torch.bincount(codes[codes >= 0], minlength=width).to(self.bias)
