@@ -34,7 +34,7 @@ REAL = "held-out real rows"
 
 # The documented high-quality setting of VAEAugmenter: slower, better samples.
 QUALITY: dict[str, Any] = {
-    "network": {"recipe": "residual", "options": {"width": 192, "dependence": 1024}},
+    "network": {"recipe": "residual", "options": {"width": 192, "dependence": 1024, "peaks": 2}},
     "max_iter": 30,
 }
 METHODS: dict[str, dict[str, Any]] = {

@@ -74,11 +74,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     latent : {"flat", "ladder", "vlae"} or Recipe, default="flat"
         One flat code, or levels from fine to coarse.
     network : "auto" or Recipe, default="auto"
-        ``Recipe("residual", width=128, depth=2, dependence="auto", own=0, peaks=2)``: width and depth of
+        ``Recipe("residual", width=128, depth=2, dependence="auto", own=0, peaks=0)``: width and depth of
         encoder and decoder, hidden units of the part of the decoder that models each
         column given the columns before it (0 makes columns independent given the code),
-        units that each column has beside them (``"auto"`` takes up to 64 from 3,000 rows on), and
-        peaks in the distribution of each number, which lie near what the columns before it say. For
+        units that each column has beside them, and peaks in the distribution of each number, which lie
+        near what the columns before it say; from 3,000 rows on ``"auto"`` takes up to 64 and 2. For
         images ``Recipe("convolutional", width=32, depth=1)``.
     losses : dict of str to float or Recipe, optional
         Terms that replace the default ``{"reconstruction": 1, "kl": beta}``; add

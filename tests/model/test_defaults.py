@@ -139,11 +139,12 @@ def test_nothing_is_held_out_by_default_of_tables_with_rows_enough():
 
 def test_columns_have_units_of_their_own_where_rows_allow_it():
     assert choose_units(2_999, 10)[1] == 0
-    assert choose_units(3_000, 10) == (128, 64)
+    assert choose_units(3_000, 10) == (128, 64, 2)
     # Wide tables: a fit must not take longer than with shared units alone.
-    shared, own = choose_units(3_000, 60)
+    shared, own, _ = choose_units(3_000, 60)
     assert shared + 60 * own <= 128 + 2 * choose_units(2_999, 60)[0]
-    assert choose_units(3_000, 300)[1] == 0
+    assert choose_units(3_000, 300)[1:] == (0, 2)
+    assert choose_units(2_999, 10)[2] == 0
 
 
 def test_few_rows_are_all_trained_on():

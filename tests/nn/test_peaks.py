@@ -1,8 +1,11 @@
 """Peaks of ordered columns: where they start, and their gradients."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from vaeaug import Recipe, VAEAugmenter
 from vaeaug.nn.likelihoods.peaks import Peaks, _Bumps
 
 BLOCKS = [(0, 5), (7, 20), (30, 9)]
@@ -73,3 +76,18 @@ def test_a_peak_far_away_has_a_finite_gradient():
     found = module(torch.full((2, 5), 1e30), torch.full((2, 3, 3), 1e30), torch.ones(2, 3), make_values())
     found.sum().backward()
     assert found.isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.PosteriorCollapseWarning")
+def test_numbers_that_nearly_determine_each_other_stay_together():
+    rng = np.random.default_rng(0)
+    size = rng.normal(size=800)
+    X = pd.DataFrame({"size": size, "other": rng.normal(size=800)})
+    X["sum"] = size - X["other"] + 0.05 * rng.normal(size=800)
+    apart = {}
+    for peaks in (0, 2):
+        network = Recipe("residual", width=32, depth=1, dependence=64, peaks=peaks)
+        model = VAEAugmenter(network=network, max_iter=10, relations=None, random_state=0).fit(X)
+        new, _ = model.sample(2000, random_state=0)
+        apart[peaks] = float((new["sum"] - new["size"] + new["other"]).abs().median())
+    assert apart[2] < 0.7 * apart[0], apart

@@ -113,7 +113,7 @@ def _residual(
     depth: int = 2,
     dependence: int | str = "auto",
     own: int = 0,
-    peaks: int = 2,
+    peaks: int = 0,
 ) -> tuple[nn.Module, nn.Module, nn.Module, int]:
     """Residual perceptrons for table rows; ``dependence`` is the width of the autoregressive part.
 

@@ -38,6 +38,7 @@ _MOST_HELD_OUT = 5_000
 _MANY_ROWS = 3_000
 #: Units of each column in the decoder of rows, and shared ones beside them.
 _FEWEST_OWN, _MOST_OWN, _SHARED = 8, 64, 128
+_PEAKS = 2
 _FEWEST_TO_HOLD_OUT = 40
 _FEWEST_OF_A_CLASS = 10
 #: Below this share the model of all rows is left out of new rows of a class.
@@ -231,17 +232,23 @@ def choose_prior(
     return given.replace(**lacking) if lacking else prior
 
 
-def choose_units(rows: int, columns: int) -> tuple[int, int]:
-    """Return the width of the decoder's autoregressive part: shared units, and units of each column.
+def choose_units(rows: int, columns: int) -> tuple[int, int, int]:
+    """Return the size of the decoder's autoregressive part: shared units, units and peaks of each column.
 
     Small tables share all units: 64 per column within 256 to 768, and at most ``8 √rows``, as they are
     learned by heart with more. From 3,000 rows on each column has up to 64 of its own, half as many again all
     together, beside 128 shared ones: of shared units few read the columns just before. Where columns are so
     many that fewer than 8 are left for each, they share all of them.
+
+    From 3,000 rows on numbers have two peaks each. XGB-C2ST rises with them from .80 to .85 on wine_quality,
+    .59 to .72 on pen_digits and .38 to .42 on abalone; three are no better. Smaller tables come closer to the
+    real rows, too (us_crime: .03 to .29), but their classes of 20 rows do not: peaks lie where the rows of
+    all classes say.
     """
     units = min(max(64 * columns, 256), _most_units(rows))
     own = min(_MOST_OWN, 3 * units // (2 * max(1, columns))) if rows >= _MANY_ROWS else 0
-    return (units, 0) if own < _FEWEST_OWN else (_SHARED, own)
+    peaks = _PEAKS if rows >= _MANY_ROWS else 0
+    return (units, 0, peaks) if own < _FEWEST_OWN else (_SHARED, own, peaks)
 
 
 def _most_units(rows: int) -> int:

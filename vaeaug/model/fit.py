@@ -117,8 +117,8 @@ def _make_blueprint(parameters: Parameters, data: TrainingData, plan: Plan) -> B
         usual if parameters.network == "auto" else parameters.network, NETWORKS, "network"
     )
     if parameters.network == "auto" and not layout.is_image:
-        shared, own = choose_units(data.rows, len(layout.levels))
-        network = network.replace(dependence=shared, own=own)
+        shared, own, peaks = choose_units(data.rows, len(layout.levels))
+        network = network.replace(dependence=shared, own=own, peaks=peaks)
     posterior = choose_recipe(parameters.posterior, POSTERIORS, "posterior")
     start, stop = context.class_block
     prior = choose_prior(parameters.prior, layout.shape, data.rows, labelled=stop > start)
