@@ -126,6 +126,10 @@ INSTRUCTION_SETS = {
 @pytest.mark.slow  # starts a process that imports torch and fits two models
 @pytest.mark.parametrize("setting", INSTRUCTION_SETS.values(), ids=list(INSTRUCTION_SETS))
 def test_repeated_draws_are_equal_under_every_instruction_set(setting):
+    # torch runs the instructions that it is told to, also where the processor has none of them.
+    asked, there = setting.get("ATEN_CPU_CAPABILITY", ""), torch.backends.cpu.get_cpu_capability()
+    if asked == "avx512" and "AVX512" not in there:
+        pytest.skip(f"the processor has {there} at most")
     found = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
         env={**os.environ, **setting},
