@@ -52,8 +52,10 @@ def test_they_start_at_regressions():
     bumps = module(torch.zeros(400, 5), torch.zeros(400, 3, 3), numbers, values)
     apart = (values[30:39][bumps[:, 25:].argmax(1)] - numbers[:, 2]).abs()
     assert apart[numbers[:, 2].abs() < 1.9].max() < 0.3  # tokens are 0.5 apart
-    # A column that those before do not tell of keeps a wide peak.
+    # Those before do not tell of the second column: its peaks are wide, and say nothing yet.
     assert module.bias[2, 2] > module.bias[1, 2] + 1
+    assert (module.bias[2, 4:] == 1).all()
+    assert (module.bias[1, 4:] == 0).all()
 
 
 def test_a_value_that_is_missing_has_no_peak():

@@ -14,6 +14,8 @@ __all__ = ["Peaks"]
 _BLUNTEST = -3.0
 #: How much narrower each further peak of a column is at the start (its logarithm), and how high all are.
 _NARROWER, _HEIGHT = 1.2, 1.0
+#: A regression tells of a column that it leaves at most so much of the spread of.
+_TELLING = 0.7
 #: A peak starts at the regression on so many columns at most, learned from so many rows at most.
 _PREDICTORS, _ROWS = 16, 5_000
 #: So far from a peak, in its widths, it counts as 0 in single precision.
@@ -108,7 +110,9 @@ class Peaks(nn.Module):
             narrower = torch.arange(self.peaks).to(sharpness) * _NARROWER - math.log(spread)
             places.fill_(middle)
             sharpness.copy_(narrower.clamp(_BLUNTEST, float(self.sharpest[i])))
-            heights.fill_(_HEIGHT)
+            # Where the columns before say little, a peak is there to be found, and says nothing at first.
+            usual = float((own[:, i] - own[:, i].median()).abs().median()) * 1.48
+            heights.fill_(_HEIGHT if spread < _TELLING * usual else 0.0)
 
     def forward(self, shared: Tensor, own: Tensor | None, numbers: Tensor, values: Tensor) -> Tensor:
         """Return what is added to the logits of the ordered columns' tokens, :attr:`owned`.
