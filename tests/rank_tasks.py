@@ -122,7 +122,7 @@ class Dies(Callback):
             os._exit(9)
 
 
-def refused(frame_rows=100, **parameters):
+def refuse(frame_rows=100, **parameters):
     try:
         VAEAugmenter(max_iter=1, random_state=0, **parameters).fit(table()[0][:frame_rows])
     except VaeaugError as error:
@@ -130,20 +130,20 @@ def refused(frame_rows=100, **parameters):
     return ""
 
 
-def refused_apart(folder, rank):
+def refuse_apart(folder, rank):
     """Return what is said where each process has a folder of its own."""
     own = Path(folder) / f"machine{rank}"
     own.mkdir()
-    return refused(checkpoint_dir=own)
+    return refuse(checkpoint_dir=own)
 
 
-def refused_with_other_versions(rank):
+def refuse_other_versions(rank):
     """Return what is said where one process has another numpy."""
     found, training_data.find_versions = training_data.find_versions, lambda *_, **__: {"numpy": "0.1"}
     if rank:
         training_data.find_versions = found
     try:
-        return refused()
+        return refuse()
     finally:
         training_data.find_versions = found
 
@@ -172,8 +172,8 @@ def main(task, folder):
     }
     kept = Path(folder) / "kept"
     VAEAugmenter(max_iter=2, random_state=0, device="cpu", checkpoint_dir=kept).fit(*table())
-    messages = [refused(100 + team.rank), refused_apart(folder, team.rank)]
-    messages.append(refused_with_other_versions(team.rank))
+    messages = [refuse(100 + team.rank), refuse_apart(folder, team.rank)]
+    messages.append(refuse_other_versions(team.rank))
     np.savez(f"{out}.npz", messages=messages, size=team.size, solo=Team().size, **found)
 
 

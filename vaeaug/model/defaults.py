@@ -241,9 +241,9 @@ def choose_units(rows: int, columns: int) -> tuple[int, int, int]:
     many that fewer than 8 are left for each, they share all of them.
 
     From 3,000 rows on numbers have two peaks each. XGB-C2ST rises with them from .80 to .84 on wine_quality,
-    .59 to .72 on pen_digits and .38 to .42 on abalone; a third one helped on one of three tables. Smaller tables come closer to the
-    real rows, too (us_crime: .03 to .29), but their classes of 20 rows do not: peaks lie where the rows of
-    all classes say.
+    .59 to .72 on pen_digits and .38 to .42 on abalone; a third one helped on one of three tables. Smaller
+    tables come closer to the real rows, too (us_crime: .03 to .29), but their classes of 20 rows do not:
+    peaks lie where the rows of all classes say.
     """
     units = min(max(64 * columns, 256), _most_units(rows))
     own = min(_MOST_OWN, 3 * units // (2 * max(1, columns))) if rows >= _MANY_ROWS else 0
