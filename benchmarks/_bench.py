@@ -199,6 +199,11 @@ def time_call(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any
     return round(time.perf_counter() - began, 3), value
 
 
+def count_cpu_seconds() -> float:
+    """Return the processor seconds of this process and of its children that ended."""
+    return sum(os.times()[:4])
+
+
 # ---------------------------------------------------------------- pages
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _bench import time_call
+from _bench import count_cpu_seconds, time_call
 
 #: Draws of as many rows as were trained on, in search of the rare class; so many without a row of it, and it
 #: counts as lost. A model that kept its share would have drawn each real row of it once a draw.
@@ -150,7 +150,9 @@ def generate(job: dict[str, Any]) -> dict[str, Any]:
     table = pd.read_parquet(folder / "train.parquet")
     generator = GENERATORS[job["generator"]](job)
     result: dict[str, Any] = {}
+    began = count_cpu_seconds()
     result["fit_s"], _ = time_call(generator.fit, table)
+    result["fit_cpu_s"] = round(count_cpu_seconds() - began, 3)
     result["sample_s"], synthetic = time_call(generator.sample, len(table))
     result["rows_per_s"] = round(len(synthetic) / result["sample_s"], 1)
     synthetic.to_parquet(folder / "synthetic.parquet")
