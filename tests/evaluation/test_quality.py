@@ -68,6 +68,26 @@ class TestWhatStandsOut:
         assert (finding.topic, finding.subject) == ("columns", ("tax",))
         assert "mean" in finding.text
 
+    @pytest.mark.parametrize("form", ["%d.%m.%Y", "%Y-%m-%d"])
+    def test_text_that_is_dates_is_compared_as_dates(self, halves, form):
+        offsets = np.random.default_rng(0).integers(0, 200, (2, 300))
+        real, same = (
+            half.assign(when=(pd.Timestamp("2020-01-01") + pd.to_timedelta(part, unit="D")).strftime(form))
+            for half, part in zip(halves, offsets, strict=True)
+        )
+        quality = report(real, same)
+        assert quality.findings == []
+        assert quality.table.loc["when", "kind"] == "date"
+        later = same.assign(when=(pd.to_datetime(same["when"], format=form) + pd.Timedelta(days=900)))
+        later["when"] = later["when"].dt.strftime(form)
+        assert ("columns", ("when",)) in [(f.topic, f.subject) for f in report(real, later).findings]
+
+    def test_text_that_new_rows_write_in_another_form_stays_text(self, halves):
+        days = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(300) % 150, unit="D")
+        real, new = (half.assign(when=days.strftime("%d.%m.%Y")) for half in halves)
+        new.loc[3, "when"] = "soon"
+        assert report(real, new).table.loc["when", "kind"] in ("category", "text")
+
     def test_a_value_that_explains_a_difference_is_named(self, halves):
         real, new = halves
         spiked = real.assign(tax=real["tax"].where(real.index % 2 == 0, 0))

@@ -27,7 +27,16 @@ from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
 from vaeaug.utils.wording import count, list_names, suggest
 
-__all__ = ["augment", "column_options", "listen", "note", "open_table", "read_cells", "sample"]
+__all__ = [
+    "augment",
+    "column_options",
+    "drop_notes_on_dates",
+    "listen",
+    "note",
+    "open_table",
+    "read_cells",
+    "sample",
+]
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
@@ -146,11 +155,11 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows; give a table with rows.")
     if not options.no_guessing:
-        _drop_notes_on_dates(table)
+        drop_notes_on_dates(table)
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
 
 
-def _drop_notes_on_dates(table: TableFile) -> None:
+def drop_notes_on_dates(table: TableFile) -> None:
     """Drop notes that text may be dates where fit reads it as dates, and says so itself."""
     asked = {name: f"column {name!r} is read as text; if it holds dates" for name in table.frame}
     known = tuple(

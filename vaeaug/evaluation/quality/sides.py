@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.calendars import DateTexts
+from vaeaug.data.tables.dtypes import is_object, is_text
 from vaeaug.data.tables.identifiers import looks_like_ids
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame
@@ -113,6 +115,7 @@ class Sides:
         if not kept:
             raise InputError("report: tables must have a column besides those that name each row.")
         frames = {name: frame[kept].reset_index(drop=True) for name, frame in frames.items()}
+        _read_dates(frames, target)
         alike, mix, is_classification = np.arange(len(real)), None, False
         if target is not None:
             joined = join_tables({name: frames[name][[target]] for name in ("real", "new")})
@@ -185,6 +188,21 @@ def _check_columns(frames: Mapping[str, pd.DataFrame]) -> None:
             f"report: real and {name} must have the same columns, in any order; {name} {' and '.join(said)}. "
             f"Compare common columns: {advice}."
         )
+
+
+def _read_dates(frames: dict[str, pd.DataFrame], target: Hashable | None) -> None:
+    """Replace text that is dates, written in one form in all tables, by dates."""
+    real = frames["real"]
+    for column in real.columns:
+        form = None
+        if column != target and (is_object(real[column].dtype) or is_text(real[column].dtype)):
+            form = DateTexts.of(real[column])
+        if form is None:
+            continue
+        read = {name: form.forward(frame[column]) for name, frame in frames.items()}
+        if all((read[name].isna() == frame[column].isna()).all() for name, frame in frames.items()):
+            for name, dates in read.items():
+                frames[name] = frames[name].assign(**{column: dates})
 
 
 def _is_column(label: Any, frame: pd.DataFrame) -> bool:
