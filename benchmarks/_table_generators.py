@@ -69,7 +69,8 @@ class Tvae:
         numeric = table.drop(columns=self.categorical).columns
         self.empty = [column for column in numeric if table[column].isna().all()]
         table = table.drop(columns=self.empty)
-        table = table.fillna({column: table[column].median() for column in table if table[column].hasnans})
+        gaps = [column for column in numeric.difference(self.empty) if table[column].hasnans]
+        table = table.fillna({column: table[column].median() for column in gaps})
         self.model.fit(table, self.categorical)
 
     def sample(self, rows: int) -> pd.DataFrame:

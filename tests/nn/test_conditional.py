@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from vaeaug.layout import Layout, Span
+from vaeaug.nn.likelihoods import gibbs
 from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, TokenSet, draw_given
+from vaeaug.nn.likelihoods.gibbs import redraw_cells
 from vaeaug.nn.likelihoods.rows import RowLikelihood
 
 LAYOUT = Layout.row([Span("categorical", 4), Span("position", 1), Span("hint", 1), Span("categorical", 3)])
@@ -92,3 +94,39 @@ def test_weights_beforehand_choose_candidates(distribution):
     found = draw_given(distribution, Evidence(log_weights=weights), one_block(3))
     assert found.candidates.tolist() == [17, 17, 17]
     assert found.effective.item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("most", [32, 3], ids=["all tokens are weighed", "some are drawn"])
+def test_redrawn_cells_follow_from_later_ones_too(distribution, most, monkeypatch):
+    monkeypatch.setattr(gibbs, "_MOST", most)
+    plain = distribution.draw()
+    x = torch.rand(ROWS, 4)
+    x[:, 0], x[:, 3] = 0, 2
+    is_open = torch.tensor([True, False]).expand(ROWS, 2)
+    for _ in range(8 if most == 3 else 1):
+        x = redraw_cells(distribution, x, is_open)
+    assert (x[:, 3] == 2).all()
+    assert shares(x).allclose(shares(plain[plain[:, 3] == 2]), atol=0.03)
+    assert 0 <= x[:, 1].min() < 0.01 < 0.99 < x[:, 1].max() <= 1
+
+
+@pytest.mark.parametrize("most", [32, 3])
+def test_redrawn_cells_of_drawn_rows_are_distributed_as_before(distribution, most, monkeypatch):
+    monkeypatch.setattr(gibbs, "_MOST", most)
+    other = type(distribution)(distribution.likelihood, -distribution.params)
+    mixed = distribution.back_off(other, torch.full((ROWS,), 0.3))
+    plain = mixed.draw()
+    x = redraw_cells(mixed, plain, torch.ones(ROWS, 2, dtype=torch.bool))
+    assert shares(x).allclose(shares(plain), atol=0.015)
+    assert not x.equal(plain)
+
+
+def test_redrawn_cells_stay_in_their_set(distribution):
+    low, high = torch.tensor([[0.0, 0.2], [0.1, 0.3]]).double()
+    sets = {0: TokenSet(4, torch.tensor([1, 3]), low, high)}
+    before = draw_given(distribution, Evidence(sets), one_block(8_000)).x
+    some = distribution.select(torch.arange(8_000))
+    x = redraw_cells(some, before, torch.ones(8_000, 2, dtype=torch.bool), sets)
+    assert set(x[:, 0].tolist()) == {1.0, 3.0}
+    assert ((x[:, 1] <= 0.1) | ((x[:, 1] >= 0.2) & (x[:, 1] <= 0.3))).all()
+    assert shares(x).allclose(shares(before), atol=0.03)

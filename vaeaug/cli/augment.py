@@ -18,7 +18,6 @@ from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_misspellings
 from vaeaug.data.labels.targets import read_labels
-from vaeaug.data.relations.declared import parse_relations
 from vaeaug.data.tables.calendars import DateTexts
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
@@ -151,7 +150,6 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     """
     table = read_cells(options, options.table)
     check_columns(options, list(table.frame.columns))
-    _check_relations(options, list(table.frame.columns))
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows; give a table with rows.")
     if not options.no_guessing:
@@ -169,16 +167,6 @@ def drop_notes_on_dates(table: TableFile) -> None:
         and DateTexts.of(table.frame[name]) is not None
     )
     table.notes[:] = [remark for remark in table.notes if not remark.startswith(known)]
-
-
-def _check_relations(options: Namespace, names: list[str]) -> None:
-    """Refuse rules that cannot be read, name a column that is not there, or name the class."""
-    for relation in parse_relations(options.relation, names):
-        if options.target in relation.columns:
-            raise InputError(
-                f"relations: {str(relation)!r} names {options.target!r}, the column of classes. Name the "
-                "other columns only: what belongs to a class is learned without a rule."
-            )
 
 
 def column_options(options: Namespace) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def check_table(options: Namespace, *written: str | None) -> None:
 
 
 def check_columns(options: Namespace, names: Sequence[str]) -> None:
-    """Refuse options that name a column which is not there, or one that is.
+    """Refuse options that name a column which is not there, or one that is, and rules that cannot be read.
 
     Parameters
     ----------
@@ -64,6 +64,19 @@ def check_columns(options: Namespace, names: Sequence[str]) -> None:
     flag = getattr(options, "flag_column", None)
     if flag is not None and flag in names:
         raise InputError(f"{options.table} has a column {flag!r} already; choose another name.")
+    if options.relation:
+        _check_relations(options, names)
+
+
+def _check_relations(options: Namespace, names: Sequence[str]) -> None:
+    from vaeaug.data.relations.parsing import parse_relations  # brings NumPy
+
+    for relation in parse_relations(options.relation, names):
+        if options.target in relation.columns:
+            raise InputError(
+                f"relations: {str(relation)!r} names {options.target!r}, the column of classes. Name the "
+                "other columns only: what belongs to a class is learned without a rule."
+            )
 
 
 def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any] | None:

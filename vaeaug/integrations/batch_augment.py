@@ -14,7 +14,7 @@ from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
-from vaeaug.integrations.hard_choice import HardChoice
+from vaeaug.integrations.hard_examples import HardChoice
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors

@@ -1,4 +1,4 @@
-"""Missing cells filled: codes and cells are drawn in turn, given all observed cells of the row."""
+"""Missing cells filled: codes and cells are drawn in turn, each given all others of the row."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from torch import Tensor
 from vaeaug.data.tables.cells import KnownCells
 from vaeaug.errors import InputError
 from vaeaug.model.fitted import FittedState
+from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, TokenSet, draw_given
+from vaeaug.nn.likelihoods.gibbs import redraw_cells
 from vaeaug.utils.random import Purpose, hash_seed, isolate_torch, numpy_generator
 from vaeaug.utils.rows import select_rows
 from vaeaug.utils.validation import check_number
 
 __all__ = ["complete", "draw_cells", "sample_given"]
 
-#: Rounds of codes and cells, candidates for a row in each, and those in the first round.
+#: Rounds of codes and cells, candidates for a code in each, and candidates for a row in the first round.
 _ROUNDS, _EACH, _FIRST = 4, 8, 32
 #: Times that cells are drawn where a rule does not hold with the observed ones.
 _ATTEMPTS = 6
@@ -121,44 +123,40 @@ def _draw(
 
 
 def _run_rounds(model: Any, given: Tensor, c: Tensor, sets: dict[int, TokenSet]) -> tuple[Tensor, Tensor]:
-    """Draw codes from the prior first and from the posterior of the filled row then, and the cells anew."""
+    """Draw codes from the prior first and from the posterior of the filled row then, and each cell anew."""
     rows, several = len(given), c.dim() == 3
     contexts = c.flatten(0, 1) if several else c.repeat_interleave(_FIRST, 0)
     z = model.vae.latent.sample(contexts, 1.0).to(c.dtype)
-    x, chosen = _choose(model, (z, contexts, None), given, sets, _FIRST)
+    x, chosen = _choose(model, (z, contexts), given, sets)
     chosen = chosen - _FIRST * torch.arange(rows, device=c.device)
     own = c[torch.arange(rows, device=c.device), chosen] if several else c
+    is_open = given[:, model.vae.likelihood.token_columns] < 0
     for _ in range(_ROUNDS):
-        codes = _draw_codes(model.vae, x, own)
-        x, _ = _choose(model, codes, given, sets, _EACH)
+        z = _draw_codes(model.vae, x, own)
+        x = redraw_cells(model.new_rows(z, own), x, is_open, sets)
     return x, chosen if several else torch.zeros_like(chosen)
 
 
 def _choose(
-    model: Any,
-    codes: tuple[Tensor, Tensor, Tensor | None],
-    given: Tensor,
-    sets: dict[int, TokenSet],
-    each: int,
+    model: Any, codes: tuple[Tensor, Tensor], given: Tensor, sets: dict[int, TokenSet]
 ) -> tuple[Tensor, Tensor]:
-    """Return a row for each given one and its candidate, of codes with contexts and weights."""
-    z, c, weights = codes
-    blocks = Blocks(*(torch.full((len(given),), size, device=given.device) for size in (each, 1)))
-    evidence = Evidence(sets, given.repeat_interleave(each, 0), weights)
-    drawn = draw_given(model.new_rows(z, c), evidence, blocks)
+    """Return a row for each given one and its candidate, of codes with contexts."""
+    z, c = codes
+    blocks = Blocks(*(torch.full((len(given),), size, device=given.device) for size in (_FIRST, 1)))
+    drawn = draw_given(model.new_rows(z, c), Evidence(sets, given.repeat_interleave(_FIRST, 0)), blocks)
     return drawn.x, drawn.candidates
 
 
-def _draw_codes(vae: Any, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw codes of rows ``(B · each, D)``; return them, their contexts, and their log-weights.
+def _draw_codes(vae: Any, x: Tensor, c: Tensor) -> Tensor:
+    """Draw a code of each row ``(B, D)``: of some from the posterior one, by its importance weight.
 
-    These are the prior's log-density less that of the posterior, from which codes are drawn.
+    The weight is ``p(x | z) p(z) / q(z | x)``.
     """
     posterior, prior = vae.encode(x, c), vae.latent.prior(c)
     codes, weights = [], []
     for _ in range(_EACH):
         z, density = posterior.transport(posterior.noise())
         codes.append(z)
-        weights.append((prior.log_prob(z) - density).double())
-    z = torch.stack(codes, 1).flatten(0, 1).to(c.dtype)
-    return z, c.repeat_interleave(_EACH, 0), torch.stack(weights, 1).flatten()
+        weights.append((vae.decode(z.to(c.dtype), c).log_prob(x) + prior.log_prob(z) - density).double())
+    chosen = pick_component(torch.softmax(torch.stack(weights, 1), 1))
+    return torch.stack(codes, 1)[torch.arange(len(x), device=x.device), chosen].to(c.dtype)

@@ -1,6 +1,6 @@
 """Relations as small values: what a user declares and what the search finds.
 
-Each one's text is what :func:`vaeaug.data.relations.declared.parse_relation` reads back.
+Each one's text is what :func:`vaeaug.data.relations.parsing.parse_relation` reads back.
 """
 
 from __future__ import annotations

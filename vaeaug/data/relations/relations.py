@@ -12,9 +12,8 @@ import pandas as pd
 
 from vaeaug.data.relations.builder import Builder, Rule
 from vaeaug.data.relations.columns import ColumnView
-from vaeaug.data.relations.declared import parse_relations
-from vaeaug.data.relations.declaring import declare
 from vaeaug.data.relations.objects import Dependence, Equation, Order, Relation
+from vaeaug.data.relations.parsing import parse_relations
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.search.conditional import find_conditional
 from vaeaug.data.relations.search.equalities import find_equalities
@@ -24,6 +23,7 @@ from vaeaug.data.relations.search.lookups import find_lookups
 from vaeaug.data.relations.search.near import NEAR, find_near_equations
 from vaeaug.data.relations.search.orders import find_orders
 from vaeaug.data.relations.search.sample import Candidate, Sample
+from vaeaug.data.relations.validation import declare
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states

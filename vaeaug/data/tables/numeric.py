@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.dtypes import NumberStorage, as_series
 from vaeaug.data.tables.lattice import Axis, Levels, Scale, axis_from_json
-from vaeaug.data.tables.lattices import find_axes
+from vaeaug.data.tables.lattice_search import find_axes
 from vaeaug.data.tables.quantiles import QuantileBins, join_position, split_position
 from vaeaug.data.tables.recognition import looks_like_codes, mostly_repeat, rows_with_room
 from vaeaug.data.tables.serialization import Arrays, add_prefix, scalar_from_json, scalar_to_json, take_prefix

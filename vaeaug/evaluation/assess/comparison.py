@@ -17,11 +17,11 @@ from sklearn.utils.validation import check_consistent_length
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment, Experiment
-from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER, OtherClassifiers
 from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_within
 from vaeaug.evaluation.assess.expectation import Evidence, find_family
 from vaeaug.evaluation.assess.giveaway import PERFECT, describe_perfection, find_giveaways
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER, OtherClassifiers
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.scorers import about_class

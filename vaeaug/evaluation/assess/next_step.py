@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.metrics import Metric
+from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.strategies import Baseline, fill_up
 from vaeaug.evaluation.assess.verdict import (
     Answer,

@@ -9,9 +9,9 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.assess.better import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import Baseline
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
+from vaeaug.nn.likelihoods.row_weights import RowWeights
 
-__all__ = ["Blocks", "ChosenRows", "Evidence", "TokenSet", "draw_given"]
+__all__ = ["Blocks", "ChosenRows", "Evidence", "TokenSet", "draw_given", "find_cell", "place_token"]
 
 #: Candidates are chosen anew where fewer than this share of them carries the weight.
 _FEWEST_EFFECTIVE = 0.5
@@ -210,29 +211,13 @@ class _Walk:
             self.log_weights += mass if known is None else torch.where(known < 0, mass, 0.0)
         code = pick_component(shares) if self.temperature else shares.argmax(1)
         self.codes[:, j] = code if known is None else torch.where(known >= 0, known, code)
-        self._place(j, known)
-
-    def _place(self, j: int, known: Tensor | None) -> None:
-        """Write token j with its position and hint."""
-        first = self.columns[j]
-        beyond = [*self.columns, self.x.shape[1]][j + 1]
-        codes = self.codes[:, j]
-        if j in self.sets and beyond > first + 1:
-            one = self.sets[j]
-            uniform = torch.rand(len(codes), dtype=one.low.dtype, device=codes.device)
-            place = one.place(codes, uniform if self.temperature else torch.full_like(uniform, 0.5))
-            self.x[:, first + 1] = place.to(self.x)
-        self.x[:, first] = codes.to(self.x)
-        if j in self.numbers:
-            i = self.numbers[j]
-            scales = self.model.scales
-            position = self.x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5
-            self.x[:, scales.columns[i]] = scales.hint(i, codes, position)
+        place_token(self.model, self.x, j, self.codes[:, j], self.sets.get(j), bool(self.temperature))
         if known is not None and self.given is not None:
-            part = slice(first, beyond)
+            part = slice(*find_cell(self.model, j))
             self.x[:, part] = torch.where(known[:, None] >= 0, self.given[:, part], self.x[:, part])
         if j in self.numbers:
-            self.hints[:, i] = self.x[:, scales.columns[i]]
+            i = self.numbers[j]
+            self.hints[:, i] = self.x[:, self.model.scales.columns[i]]
 
     def refresh(self) -> None:
         """Choose candidates anew, as many as before, where few of them carry the weight."""
@@ -279,3 +264,39 @@ class _Walk:
     def finish(self) -> ChosenRows:
         """Return the rows as they are."""
         return ChosenRows(self.x, self.origin, self.log_mass, self.kept * self.blocks.candidates)
+
+
+def find_cell(model: RowWeights, j: int) -> tuple[int, int]:
+    """Return where the j-th categorical column begins and ends, with position and hint."""
+    columns = [*model.token_columns.tolist(), model.layout.shape[0]]
+    return columns[j], columns[j + 1]
+
+
+def place_token(
+    model: RowWeights, x: Tensor, j: int, codes: Tensor, allowed: TokenSet | None, is_random: bool = True
+) -> None:
+    """Write tokens of column j into rows ``(B, W)``, with their positions and hints.
+
+    Parameters
+    ----------
+    model : RowWeights
+    x : Tensor (B, W)
+        Changed in place.
+    j : int
+    codes : Tensor of int64 (B,)
+    allowed : TokenSet or None
+        Where positions may lie; None leaves those of a number as they are.
+    is_random : bool, default=True
+        Draw positions; if not, they are in the middle.
+    """
+    first, beyond = find_cell(model, j)
+    x[:, first] = codes.to(x)
+    if allowed is not None and beyond > first + 1:
+        uniform = torch.rand(len(codes), dtype=allowed.low.dtype, device=codes.device)
+        place = allowed.place(codes, uniform if is_random else torch.full_like(uniform, 0.5))
+        x[:, first + 1] = place.to(x)
+    scales = model.scales
+    if j in scales.token_columns:
+        i = scales.token_columns.index(j)
+        position = x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5
+        x[:, scales.columns[i]] = scales.hint(i, codes, position)

@@ -58,6 +58,15 @@ class RowDistribution(LikelihoodDistribution):
         found.c, found.fallback = self.c, (other, share)
         return found
 
+    def select(self, rows: Tensor) -> RowDistribution:
+        """Return the distribution of some of the rows, by number; one may be named more than once."""
+        found = RowDistribution(self.likelihood, self.params[rows])
+        found.c = None if self.c is None else self.c[rows]
+        if self.fallback is not None:
+            other, share = self.fallback
+            found.fallback = other.select(rows), share[rows]
+        return found
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows ``(B, W)``, shape ``(B,)``."""
         model = self.likelihood
@@ -79,6 +88,26 @@ class RowDistribution(LikelihoodDistribution):
         logits = self.token_logits(x, index, known)
         normalisers = torch.log(torch.exp(logits) @ model.segments)
         return (logits.gather(1, index) - normalisers) * known
+
+    def cell_log_probs(self, x: Tensor) -> Tensor:
+        """Return the log-probability of every token as rows are drawn, with the fallback, ``(B, tokens)``."""
+        found = self.token_log_prob(x)
+        if self.fallback is None:
+            return found
+        other, share = self.fallback
+        return _mix(found, other.cell_log_probs(x), share)
+
+    def column_log_probs(self, x: Tensor, j: int) -> Tensor:
+        """Return the log-probabilities of all tokens of column j as rows are drawn, ``(B, levels of j)``."""
+        model = self.likelihood
+        codes = x[:, model.token_columns].to(torch.int64)
+        logits = self.token_logits(x, codes.clamp(min=0) + model.offsets, codes >= 0)
+        start = model.starts[j]
+        found = torch.log_softmax(logits[:, start : start + model.levels[j]], 1)
+        if self.fallback is None:
+            return found
+        other, share = self.fallback
+        return _mix(found, other.column_log_probs(x, j), share)
 
     def token_logits(self, x: Tensor, index: Tensor, known: Tensor) -> Tensor:
         """Return the logits of all levels of all columns, each column given those before it in x.
@@ -245,6 +274,11 @@ class RowPath:
         """Go on with some of the rows, by number; one may be named more than once."""
         self.hidden, self.active = self.hidden[rows], self.active[rows]
         self.c = None if self.c is None else self.c[rows]
+
+
+def _mix(own: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """Return ``log((1 − s) p + s p')`` of log-probabilities ``(B, k)`` and shares ``(B,)``."""
+    return torch.logaddexp(own + torch.log1p(-share)[:, None], other + share.log()[:, None])
 
 
 def _bound_logits(logits: Tensor) -> Tensor:

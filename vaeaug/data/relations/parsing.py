@@ -48,7 +48,7 @@ def parse_relation(declared: str | Relation, names: Sequence[str]) -> list[Relat
 
     Examples
     --------
-    >>> from vaeaug.data.relations.declared import parse_relation
+    >>> from vaeaug.data.relations.parsing import parse_relation
     >>> [str(relation) for relation in parse_relation("high >= mid >= low", ["low", "mid", "high"])]
     ['mid <= high', 'low <= mid']
     """

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaeaug.data.relations.declared import parse_relation, parse_relations
 from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.objects import Condition, Dependence, Equation, Implication, Order
+from vaeaug.data.relations.parsing import parse_relation, parse_relations
 from vaeaug.errors import InputError
 
 NAMES = [

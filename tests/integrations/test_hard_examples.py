@@ -11,7 +11,7 @@ from torch import nn
 
 from vaeaug import BatchAugment
 from vaeaug.errors import InputError
-from vaeaug.integrations.hard_choice import HardChoice
+from vaeaug.integrations.hard_examples import HardChoice
 
 LABELS = torch.tensor([0, 1, 2, 1] * 10)
 
