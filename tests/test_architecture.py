@@ -44,6 +44,7 @@ PARTS_ON_FIRST_USE = {"sklearn.neighbors"}
 #: Own modules that a function imports on first use, each with its reason: never to escape a loop.
 LAZY = {
     ("vaeaug.sampler", "vaeaug.augmenter"): "the sampler takes other augmenters, and this one brings torch",
+    ("vaeaug.cli.options", "vaeaug.data.relations.parsing"): "brings NumPy, which most commands do not need",
     ("vaeaug.cli.main", "vaeaug.cli.augment"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.complete"): "brings torch, which --help does not need",
     ("vaeaug.cli.main", "vaeaug.cli.assess"): "brings torch, which --help does not need",

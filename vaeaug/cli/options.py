@@ -69,7 +69,7 @@ def check_columns(options: Namespace, names: Sequence[str]) -> None:
 
 
 def _check_relations(options: Namespace, names: Sequence[str]) -> None:
-    from vaeaug.data.relations.parsing import parse_relations  # brings NumPy
+    from vaeaug.data.relations.parsing import parse_relations
 
     for relation in parse_relations(options.relation, names):
         if options.target in relation.columns:

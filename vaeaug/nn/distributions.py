@@ -222,11 +222,11 @@ def pick_component(weights: Tensor, uniform: Tensor | None = None) -> Tensor:
     return component.clamp(max=weights.shape[1] - 1)
 
 
-def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 4096) -> Tensor:
+def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 256) -> Tensor:
     """Log-densities of N codes under M full-covariance Gaussians, shape ``(N, M)``.
 
-    One matrix product whitens all codes for all components; ``chunk`` rows at a time,
-    since the product has ``M · D`` columns.
+    One matrix product whitens all codes for all components; ``chunk`` rows at a time, so that the ``M · D``
+    columns of the product stay in the cache.
     """
     components, dim = means.shape
     identity = torch.eye(dim, dtype=means.dtype, device=means.device)
@@ -236,6 +236,6 @@ def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 40
     constant = -torch.diagonal(factors, dim1=1, dim2=2).log().sum(1) - 0.5 * dim * _LOG_2PI
     parts = []
     for block in z.split(chunk):
-        error = (block @ matrix - centres).square_()
+        error = torch.addmm(-centres, block, matrix).square_()
         parts.append(constant - 0.5 * error.reshape(len(block), components, dim).sum(2))
     return torch.cat(parts) if parts else z.new_zeros(0, components)

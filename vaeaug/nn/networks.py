@@ -11,7 +11,11 @@ from torch.nn import functional as F
 
 from vaeaug.layout import Layout
 
-__all__ = ["CodeDecoder", "ResidualBlock", "RowEncoder", "SteadyNorm", "Trunk", "silu"]
+__all__ = ["CodeDecoder", "ResidualBlock", "RowEncoder", "SteadyNorm", "Trunk", "add_up", "project", "silu"]
+
+#: Terms that a product adds up at once. Longer sums some processors cut in the middle where there are two
+#: threads, and then the last digits depend on how many there are.
+_MOST_TERMS = 512
 
 
 class _Silu(torch.autograd.Function):
@@ -139,6 +143,22 @@ class RowEncoder(nn.Module):
         return self.trunk(h)
 
 
+def project(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return ``h · weightᵀ + bias``; gradients of h are the same for any number of threads."""
+    if not h.requires_grad or len(weight) <= _MOST_TERMS:
+        return F.linear(h, weight, bias)
+    parts = zip(weight.split(_MOST_TERMS), bias.split(_MOST_TERMS), strict=True)
+    return torch.cat([F.linear(h, part, more) for part, more in parts], 1)
+
+
+def add_up(x: Tensor, weights: Tensor) -> Tensor:
+    """Return ``x · weights``, the same for any number of threads."""
+    if len(weights) <= _MOST_TERMS:
+        return x @ weights
+    parts = zip(x.split(_MOST_TERMS, 1), weights.split(_MOST_TERMS), strict=True)
+    return torch.stack([part @ others for part, others in parts]).sum(0)
+
+
 class CodeDecoder(nn.Module):
     """Turn codes and contexts into the parameters of a likelihood.
 
@@ -164,4 +184,4 @@ class CodeDecoder(nn.Module):
         h = self.code(z)
         if self.context is not None:
             h = h + self.context(c)
-        return self.out(self.trunk(h))
+        return project(self.trunk(h), self.out.weight, self.out.bias)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
-from vaeaug.nn.networks import silu
+from vaeaug.nn.networks import add_up, project, silu
 
 __all__ = ["RowDistribution", "RowPath"]
 
@@ -86,7 +86,7 @@ class RowDistribution(LikelihoodDistribution):
         known = codes >= 0
         index = codes.clamp(min=0) + model.offsets
         logits = self.token_logits(x, index, known)
-        normalisers = torch.log(torch.exp(logits) @ model.segments)
+        normalisers = torch.log(add_up(torch.exp(logits), model.segments))
         return (logits.gather(1, index) - normalisers) * known
 
     def cell_log_probs(self, x: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class RowDistribution(LikelihoodDistribution):
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
         shared, *own = silu(hidden).split([model.shared, *[model.own] * len(model.levels)], 1)
-        logits = torch.addmm(model.bias, shared, write.T)
+        logits = project(shared, write, model.bias)
         if model.own:
             blocks = model.own_weights().split(model.levels)
             logits = logits + torch.cat([a @ b.T for a, b in zip(own, blocks, strict=True)], 1)
@@ -243,7 +243,8 @@ class RowPath:
     def __init__(self, model: RowWeights, hidden: Tensor, c: Tensor | None) -> None:
         self.model, self.hidden, self.c = model, hidden, c
         self.columns = model.cut_weights()
-        self.active = torch.empty_like(hidden[:, : model.shared])
+        # Shared units in their order; behind those that are ready, the present column's own.
+        self.active = hidden.new_empty(len(hidden), model.shared + model.own)
 
     def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
         """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
@@ -258,9 +259,8 @@ class RowPath:
                 index = codes[:, :j] + model.offsets[:j]
                 unit += F.embedding_bag(index, column.read, mode="sum")
                 unit.addmm_(hints, column.hint_read)
-            unit = F.silu(unit)
-            self.active[:, ready] = unit[:, : ready.stop - ready.start]
-            active = torch.cat([active, unit[:, ready.stop - ready.start :]], 1) if model.own else active
+            active = self.active[:, : ready.stop + model.own]
+            active[:, ready.start :] = F.silu(unit)
         written = active @ column.write
         if model.peaks is not None and j in model.peaks.numbers:
             model.peaks.add_column(
