@@ -1147,9 +1147,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def complete(self, X: Any, y: Any = None, *, draws: int = 1, random_state: RandomState = None) -> Any:
         """Return rows with their missing cells filled by draws given all the others.
 
-        Codes are drawn from the posterior of the filled row and cells given the code and all observed cells,
-        in turn (Gibbs sampling, with importance weights). What fills a cell varies as real values do: several
-        draws are multiple imputation, and their mean, or most frequent value, is the best guess.
+        Codes are drawn from the posterior of the filled row, and each missing cell given the code and all
+        other cells, in turn (Gibbs sampling). What fills a cell varies as real values do: several draws are
+        multiple imputation, and their mean, or most frequent value, is the best guess.
 
         Parameters
         ----------

@@ -5,7 +5,7 @@ import torch
 from contracts import every_parameter_has_a_gradient, stirred
 
 from vaeaug.layout import Layout, Span
-from vaeaug.nn.networks import CodeDecoder, ResidualBlock, RowEncoder, Trunk
+from vaeaug.nn.networks import CodeDecoder, ResidualBlock, RowEncoder, Trunk, add_up, project
 
 LAYOUT = Layout.row(
     [
@@ -102,3 +102,12 @@ def test_decoder_returns_the_parameters_asked_for(c):
 
 def test_decoder_works_without_context():
     assert CodeDecoder(3, 0, 7, 8, 1)(torch.randn(2, 3), torch.zeros(2, 0)).shape == (2, 7)
+
+
+def test_long_sums_are_products():
+    h, weight, bias = torch.randn(7, 5, requires_grad=True), torch.randn(1_300, 5), torch.randn(1_300)
+    made = project(h, weight, bias)
+    torch.testing.assert_close(made, h @ weight.T + bias)
+    torch.testing.assert_close(add_up(made, weight), made @ weight, rtol=1e-4, atol=1e-3)
+    made.sum().backward()
+    torch.testing.assert_close(h.grad, weight.sum(0).expand(7, -1), rtol=1e-4, atol=1e-3)

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from made_blueprint import blueprint
 from made_tables import made_table
 
 from vaeaug import Recipe, VAEAugmenter
+from vaeaug.layout import Layout, Span
+from vaeaug.model.builder import build
 from vaeaug.training import run as run_module
 from vaeaug.training import runtime as runtime_module
 from vaeaug.training.threads import ThreadChoice, compute_alike
+from vaeaug.utils.random import isolate_torch
 
 
 class Machine:
@@ -108,6 +112,26 @@ def test_what_depends_on_the_number_of_threads_is_noticed(two_threads):
     assert compute_alike(lambda: [values.exp(), values * 2])
     assert torch.get_num_threads() == 1
     assert not compute_alike(lambda: [values, values + torch.get_num_threads()])
+
+
+def test_gradients_of_a_wide_table_do_not_depend_on_the_number_of_threads(two_threads):
+    # 1,200 tokens and 400 units: sums of more than 512 terms were cut in two by some processors.
+    number = [Span("categorical", 60), Span("position", 1), Span("hint", 1)]
+    network = Recipe("residual", dependence=64, own=16, peaks=2)
+    model = blueprint(layout=Layout.row(number * 20), latent_dim=16, network=network)
+    with isolate_torch(0):
+        objective = build(model).train()
+        x = torch.rand(256, 60)
+        x[:, ::3] = torch.randint(60, (256, 20)).float()
+        c = torch.eye(4)[torch.randint(4, (256,))]
+        objective.vae.initialise(x, c)
+
+    def find_gradients():
+        with isolate_torch(1):
+            loss = objective((x, c), 0.5)["loss"].mean()
+        return torch.autograd.grad(loss, list(objective.parameters()))
+
+    assert compute_alike(find_gradients)
 
 
 def fit_with(threads, monkeypatch, **options):
