@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
+from vaeaug.utils.random import skip_modes
 
 __all__ = ["CodeDecoder", "ResidualBlock", "RowEncoder", "SteadyNorm", "Trunk", "add_up", "project", "silu"]
 
@@ -130,6 +131,7 @@ class RowEncoder(nn.Module):
         self.context = nn.Linear(context_width, width, bias=False) if context_width else None
         self.trunk = Trunk(width, depth)
 
+    @skip_modes
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Map rows ``(B, W)`` and contexts ``(B, K)`` to features ``(B, width)``."""
         h = x.new_zeros(len(x), self.width)
@@ -179,6 +181,7 @@ class CodeDecoder(nn.Module):
         self.trunk = Trunk(width, depth)
         self.out = nn.Linear(width, parameters)
 
+    @skip_modes
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Map codes ``(B, D)`` and contexts ``(B, K)`` to parameters ``(B, P)``."""
         h = self.code(z)

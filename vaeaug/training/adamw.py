@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from vaeaug.utils.random import skip_modes
+
 __all__ = ["AdamW"]
 
 _EPSILON = 1e-8
@@ -45,6 +47,7 @@ class AdamW:
             parameter.grad = None
 
     @torch.no_grad()
+    @skip_modes
     def step(self, learning_rate: float, clip_norm: float | None = None) -> Tensor:
         """Move the parameters that have a gradient; return the norm of all gradients together.
 

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -29,11 +29,13 @@ __all__ = [
     "neutral_torch",
     "numpy_generator",
     "restore_torch",
+    "skip_modes",
     "torch_generator",
     "torch_state",
 ]
 
 _SEED_LIMIT = 2**31 - 1
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Purpose(IntEnum):
@@ -191,6 +193,22 @@ def isolate_torch(*key: int) -> Iterator[None]:
             yield
         finally:
             _HERE.streams = before
+
+
+def skip_modes(function: _Function) -> _Function:
+    """Let torch compute inside a function without a look at the blocks above, which takes long for small sums.
+
+    For functions that draw nothing at random and make no tensor without a dtype and a device.
+    """
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        import torch
+
+        with torch._C.DisableTorchFunction():
+            return function(*arguments, **options)
+
+    return run  # type: ignore[return-value]
 
 
 def torch_state() -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.base import LikelihoodDistribution
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 from vaeaug.nn.networks import add_up, project, silu
+from vaeaug.utils.random import skip_modes
 
 __all__ = ["RowDistribution", "RowPath"]
 
@@ -79,6 +80,7 @@ class RowDistribution(LikelihoodDistribution):
             total = total - (0.5 * error.square() + model.log_scale + 0.5 * math.log(2 * math.pi)).sum(1)
         return total
 
+    @skip_modes
     def token_log_prob(self, x: Tensor) -> Tensor:
         """Return the log-probability of every token of rows ``(B, W)``, shape ``(B, tokens)``."""
         model = self.likelihood
@@ -246,6 +248,7 @@ class RowPath:
         # Shared units in their order; behind those that are ready, the present column's own.
         self.active = hidden.new_empty(len(hidden), model.shared + model.own)
 
+    @skip_modes
     def logits(self, j: int, codes: Tensor, hints: Tensor) -> Tensor:
         """Return the logits of column j given the columns before it, shape ``(B, levels of j)``."""
         model = self.model
