@@ -24,9 +24,12 @@ __all__ = ["complete", "draw_cells", "sample_given"]
 
 #: Rounds of codes and cells, candidates for a code in each, and candidates for a row in the first round.
 _ROUNDS, _EACH, _FIRST = 4, 8, 32
+#: Rows that begin at once.
+_FEW = 128
 #: Times that cells are drawn where a rule does not hold with the observed ones.
 _ATTEMPTS = 6
-_CHUNK = 4096
+#: Rows that are drawn at once.
+_CHUNK = 1024
 
 
 def complete(fitted: FittedState, X: Any, y: Any, draws: int, seed: Callable[[], int]) -> Any:
@@ -112,8 +115,8 @@ def _draw(
     }
     found = []
     with model.runtime.session(), torch.no_grad():
-        for i, start in enumerate(range(0, len(rows), _CHUNK // _FIRST)):
-            part = slice(start, start + _CHUNK // _FIRST)
+        for i, start in enumerate(range(0, len(rows), _CHUNK)):
+            part = slice(start, start + _CHUNK)
             with isolate_torch(seed, i):
                 given = torch.from_numpy(cells.given[rows[part]]).to(device)
                 drawn = _run_rounds(model, given, torch.from_numpy(c[part]).to(device), sets)
@@ -125,10 +128,8 @@ def _draw(
 def _run_rounds(model: Any, given: Tensor, c: Tensor, sets: dict[int, TokenSet]) -> tuple[Tensor, Tensor]:
     """Draw codes from the prior first and from the posterior of the filled row then, and each cell anew."""
     rows, several = len(given), c.dim() == 3
-    contexts = c.flatten(0, 1) if several else c.repeat_interleave(_FIRST, 0)
-    z = model.vae.latent.sample(contexts, 1.0).to(c.dtype)
-    x, chosen = _choose(model, (z, contexts), given, sets)
-    chosen = chosen - _FIRST * torch.arange(rows, device=c.device)
+    found = [_begin(model, *parts, sets) for parts in zip(given.split(_FEW), c.split(_FEW), strict=True)]
+    x, chosen = (torch.cat(parts) for parts in zip(*found, strict=True))
     own = c[torch.arange(rows, device=c.device), chosen] if several else c
     is_open = given[:, model.vae.likelihood.token_columns] < 0
     for _ in range(_ROUNDS):
@@ -137,14 +138,13 @@ def _run_rounds(model: Any, given: Tensor, c: Tensor, sets: dict[int, TokenSet])
     return x, chosen if several else torch.zeros_like(chosen)
 
 
-def _choose(
-    model: Any, codes: tuple[Tensor, Tensor], given: Tensor, sets: dict[int, TokenSet]
-) -> tuple[Tensor, Tensor]:
-    """Return a row for each given one and its candidate, of codes with contexts."""
-    z, c = codes
+def _begin(model: Any, given: Tensor, c: Tensor, sets: dict[int, TokenSet]) -> tuple[Tensor, Tensor]:
+    """Return a row for each given one, of the codes that the prior draws for it, and which code that is."""
+    c = c.flatten(0, 1) if c.dim() == 3 else c.repeat_interleave(_FIRST, 0)
+    z = model.vae.latent.sample(c, 1.0).to(c.dtype)
     blocks = Blocks(*(torch.full((len(given),), size, device=given.device) for size in (_FIRST, 1)))
     drawn = draw_given(model.new_rows(z, c), Evidence(sets, given.repeat_interleave(_FIRST, 0)), blocks)
-    return drawn.x, drawn.candidates
+    return drawn.x, drawn.candidates - _FIRST * torch.arange(len(given), device=c.device)
 
 
 def _draw_codes(vae: Any, x: Tensor, c: Tensor) -> Tensor:

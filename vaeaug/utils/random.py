@@ -196,7 +196,7 @@ def isolate_torch(*key: int) -> Iterator[None]:
 
 
 def skip_modes(function: _Function) -> _Function:
-    """Let torch compute inside a function without a look at the blocks above, which takes long for small sums.
+    """Let torch compute inside a function without asking the blocks above, which takes time.
 
     For functions that draw nothing at random and make no tensor without a dtype and a device.
     """
