@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from made_snippets import ROOT, find_strangers, name_snippet, run_snippet
 
-from vaeaug.cli.main import main
+from vaeaug.cli.main import _parser, main
 
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -43,6 +43,7 @@ def test_the_two_commands_are_there() -> None:
     assert 'pip install -e ".[test]" && pytest\n' in commands
 
 
+@pytest.mark.slow  # assess tries every strategy in five folds
 def test_the_command_lines_run_as_written(
     made_files: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +52,13 @@ def test_the_command_lines_run_as_written(
     for command, rest in lines:
         assert main([command, *rest.split()]) == 0, capsys.readouterr().err
         assert Path(rest.split("-o ")[1]).stat().st_size
+
+
+def test_the_command_lines_are_valid() -> None:
+    lines = re.findall(r"^vaeaug (\w+) (.*)$", TEXT, re.MULTILINE)
+    assert len(lines) >= 3
+    for command, rest in lines:
+        _parser().parse_args([command, *rest.split()])
 
 
 @pytest.fixture

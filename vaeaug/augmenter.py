@@ -78,7 +78,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         encoder and decoder, hidden units of the part of the decoder that models each
         column given the columns before it (0 makes columns independent given the code),
         units that each column has beside them, and peaks in the distribution of each number, which lie
-        near what the columns before it say; ``"auto"`` takes up to 64 from 3,000 rows on, and 2. For
+        near what the columns before it say; from 3,000 rows on ``"auto"`` takes up to 64 and 2. For
         images ``Recipe("convolutional", width=32, depth=1)``.
     losses : dict of str to float or Recipe, optional
         Terms that replace the default ``{"reconstruction": 1, "kl": beta}``; add

@@ -54,6 +54,7 @@ def made_results():
                         "seed": seed,
                         "measured": "2026-01-01",
                         "fit_s": 50.0 + 10 * seed,
+                        "fit_cpu_s": 90.0 + 2 * seed,
                         "rows_per_s": 60_000.0,
                         "peak_mb": 900.0,
                         "versions": {"torch": "2.15.0"},
@@ -75,7 +76,7 @@ def made_results():
 def test_renders_every_part(report):
     text = report.render(made_results())
     assert "Some CPU, 2 cores, 2 threads a process" in text
-    assert "| vaeaug | 55.0 ± 7.1 | 60,000 ± 0 | 900 ± 0 |" in text
+    assert "| vaeaug | 55.0 ± 7.1 | 91.0 ± 1.4 | 60,000 ± 0 | 900 ± 0 |" in text
     assert "| TVAE | 9.50 ± 0.00 | 9.50 ± 0.00 |" in text
     assert "| adult, vaeaug | 0.300 | 3.00 | 0.400 | 1.00 |" in text
     assert "- beijing_pm25, SMOTENC, 0: no classes" in text

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import vaeaug
 from vaeaug.errors import InputError
-from vaeaug.evaluation.assess import better, comparison, smote
+from vaeaug.evaluation.assess import comparison, other_classifiers, smote
 from vaeaug.evaluation.assess.comparison import Options, compare, default_ratios
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
@@ -44,7 +44,7 @@ BRIEF = QUICK | {"cv": 2}
 def small_forests():
     """Few trees: the forest that stands beside every assessment would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(better, "_TREES", 5)
+        patch.setattr(other_classifiers, "_TREES", 5)
         yield
 
 

@@ -20,7 +20,7 @@ from sklearn.metrics import (
 
 from vaeaug import VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
-from vaeaug.evaluation.assess import better, cross_validation, expectation
+from vaeaug.evaluation.assess import cross_validation, expectation, other_classifiers
 from vaeaug.evaluation.assess.comparison import Options, compare
 from vaeaug.evaluation.assess.expectation import Evidence, Expectation, combine, find_family, look_up
 from vaeaug.evaluation.assess.metrics import MEASURES, METRICS
@@ -35,7 +35,7 @@ QUICK = {"cv": 3, "n_repeats": 1, "ratios": [1.0], "random_state": 0}
 
 @pytest.fixture(autouse=True)
 def small_forests(monkeypatch):
-    monkeypatch.setattr(better, "_TREES", 5)
+    monkeypatch.setattr(other_classifiers, "_TREES", 5)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_every_metric_has_one():
 
 
 def draw_pair(seed, rows=300, repeats=1):
-    """Two classifiers of one set of rows, the second a little better."""
+    """Two classifiers of one set of rows, the second a little other_classifiers."""
     rng = np.random.default_rng(seed)
     y = (rng.random(rows) < 0.25).astype(int)
     common = rng.normal(size=rows)

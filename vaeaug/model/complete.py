@@ -23,7 +23,7 @@ from vaeaug.utils.validation import check_number
 __all__ = ["complete", "draw_cells", "sample_given"]
 
 #: Rounds of codes and cells, candidates for a code in each, and candidates for a row in the first round.
-_ROUNDS, _EACH, _FIRST = 4, 8, 32
+_ROUNDS, _EACH, _FIRST = 2, 8, 32
 #: Rows that begin at once.
 _FEW = 128
 #: Times that cells are drawn where a rule does not hold with the observed ones.

@@ -240,13 +240,15 @@ def choose_units(rows: int, columns: int) -> tuple[int, int, int]:
     together, beside 128 shared ones: of shared units few read the columns just before. Where columns are so
     many that fewer than 8 are left for each, they share all of them.
 
-    Numbers have two peaks each. XGB-C2ST rises with them from .80 to .84 on wine_quality, .59 to .72 on
-    pen_digits and .38 to .42 on abalone; a third one helped on one of three tables. Of tables of 1,500 rows
-    it rises from .40 to .50, the mean of seven, and held-out rows become more likely on each of eight.
+    From 3,000 rows on numbers have two peaks each. XGB-C2ST rises with them from .80 to .84 on wine_quality,
+    .59 to .72 on pen_digits and .38 to .42 on abalone; a third one helped on one of three tables. Smaller
+    tables come closer to the real rows, too (.40 to .50, the mean of seven), but then codes say little of a
+    row (.1 nats), and variations of rows have little to work with.
     """
     units = min(max(64 * columns, 256), _most_units(rows))
     own = min(_MOST_OWN, 3 * units // (2 * max(1, columns))) if rows >= _MANY_ROWS else 0
-    return (units, 0, _PEAKS) if own < _FEWEST_OWN else (_SHARED, own, _PEAKS)
+    peaks = _PEAKS if rows >= _MANY_ROWS else 0
+    return (units, 0, peaks) if own < _FEWEST_OWN else (_SHARED, own, peaks)
 
 
 def _most_units(rows: int) -> int:
