@@ -45,7 +45,7 @@ def test_the_two_commands_are_there() -> None:
 
 @pytest.mark.slow  # assess tries every strategy in five folds
 def test_the_command_lines_run_as_written(
-    made_files: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    table_files: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = re.findall(r"^vaeaug (augment|sample|assess|report|studio|doctor) (.*)$", TEXT, re.MULTILINE)
     assert [command for command, _ in lines] == ["augment", "assess", "report"]
@@ -62,7 +62,7 @@ def test_the_command_lines_are_valid() -> None:
 
 
 @pytest.fixture
-def made_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def table_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lay the tables that the README names into a folder, and go there."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
