@@ -97,7 +97,7 @@ def test_every_metric_has_one():
 
 
 def draw_pair(seed, rows=300, repeats=1):
-    """Two classifiers of one set of rows, the second a little other_classifiers."""
+    """Two classifiers of one set of rows, the second a little better."""
     rng = np.random.default_rng(seed)
     y = (rng.random(rows) < 0.25).astype(int)
     common = rng.normal(size=rows)

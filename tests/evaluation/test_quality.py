@@ -69,7 +69,7 @@ class TestWhatStandsOut:
         assert "mean" in finding.text
 
     @pytest.mark.parametrize("form", ["%d.%m.%Y", "%Y-%m-%d"])
-    def test_text_that_is_dates_is_compared_as_dates(self, halves, form):
+    def test_text_that_holds_dates_counts_as_dates(self, halves, form):
         offsets = np.random.default_rng(0).integers(0, 200, (2, 300))
         real, same = (
             half.assign(when=(pd.Timestamp("2020-01-01") + pd.to_timedelta(part, unit="D")).strftime(form))

@@ -111,7 +111,7 @@ def test_redrawn_cells_follow_from_later_ones_too(distribution, most, monkeypatc
 
 
 @pytest.mark.parametrize("most", [32, 3])
-def test_redrawn_cells_of_drawn_rows_are_distributed_as_before(distribution, most, monkeypatch):
+def test_redrawing_leaves_the_distribution_of_rows_alone(distribution, most, monkeypatch):
     monkeypatch.setattr(gibbs, "_MOST", most)
     other = type(distribution)(distribution.likelihood, -distribution.params)
     mixed = distribution.back_off(other, torch.full((ROWS,), 0.3))
