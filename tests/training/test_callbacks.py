@@ -45,10 +45,10 @@ def test_the_bar_is_a_callback():
     assert isinstance(ProgressBar(), Callback)
 
 
-def tell(*steps):
+def tell(*steps, share=1.0):
     """Return what is said after steps of (seconds, progress)."""
     said = []
-    note = DurationNote(said.append)
+    note = DurationNote(said.append, share)
     for seconds, progress in steps:
         note.on_step(seconds, progress)
     return said
@@ -58,6 +58,10 @@ def test_long_training_is_announced_once():
     said = tell((0.5, 0.01), (1.5, 0.03), (3.0, 0.06))
     assert len(said) == 1
     assert said[0].startswith("Training will take up to about 50 seconds; max_fit_seconds bounds it")
+
+
+def test_what_follows_the_training_is_counted():
+    assert "63 seconds" in tell((0.5, 0.01), (1.5, 0.03), (3.0, 0.06), share=0.8)[0]
 
 
 def test_a_slow_first_step_does_not_count_for_the_others():

@@ -151,7 +151,7 @@ def _train(
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
     conditions = Conditions(seed, model.runtime, team=team)
-    told = [] if parameters.max_fit_seconds or not team.is_first else [DurationNote(_tell(verbose))]
+    told = [] if parameters.max_fit_seconds or not team.is_first else [DurationNote(_tell(verbose), _share_of_networks(model))]
     with _progress(verbose, "networks") as bars:
         options = Options(
             max_iter=plan.max_iter,
@@ -192,6 +192,13 @@ def _train(
         stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))
     history = pd.concat(stages, ignore_index=True)
     return history[["stage", *(name for name in history if name != "stage")]]
+
+
+def _share_of_networks(model: Model) -> float:
+    """Return what share of a fit the networks usually take."""
+    prior = model.vae.latent.prior
+    trained = not prior.joint and any(weight.requires_grad for weight in prior.parameters())
+    return _NETWORKS_DONE if trained or not model.blueprint.layout.is_image else 1.0
 
 
 def _keep_anchors(model: Model, data: TrainingData, session: Session) -> Anchors:

@@ -181,9 +181,10 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
     x, c, weights = rows.x, rows.c, rows.weights
     rng = np.random.default_rng(_derive(seed, Purpose.CALIBRATION))
     share = None if weights is None else weights.astype(np.float64) / weights.sum(dtype=np.float64)
-    drawn = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS)) // _BLOCK * _BLOCK
+    most = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS))
 
-    def batches() -> Iterator[Any]:
+    def batches(part: float) -> Iterator[Any]:
+        drawn = math.ceil(part * most / _BLOCK) * _BLOCK
         return _draw_likelihoods(model, c[rng.choice(len(x), drawn, p=share)])
 
     with _open_session(model), isolate_torch(seed, Purpose.CALIBRATION), torch.no_grad():

@@ -59,10 +59,12 @@ class DurationNote(Callback):
     ----------
     say : callable
         Is given a sentence.
+    share : float, default=1.0
+        What share of the whole fit this training usually is; the sentence is about the whole.
     """
 
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self.say = say
+    def __init__(self, say: Callable[[str], object], share: float = 1.0) -> None:
+        self.say, self.share = say, share
         self._first: tuple[float, float] | None = None
         self._told = False
 
@@ -76,7 +78,7 @@ class DurationNote(Callback):
         if taken < _TELLING or done <= 0:
             return
         self._told = True
-        whole = seconds + max(1.0 - progress, 0.0) * taken / done
+        whole = (seconds + max(1.0 - progress, 0.0) * taken / done) / self.share
         if whole >= _LONG:
             self.say(
                 f"Training will take up to about {describe_seconds(whole)}; max_fit_seconds bounds it, at "

@@ -226,11 +226,14 @@ class RowDistribution(LikelihoodDistribution):
             if self.fallback is not None:
                 fall = torch.rand(len(x), 1, device=x.device) < self.fallback[1][:, None]
                 logits = torch.where(fall, other[0], logits)
-            if shares is not None:
+            place = None if uniform is None else uniform[j]
+            if shares is None:
+                codes[:, j] = _pick(logits, temperature, place)
+            else:
                 start = model.starts[j]
-                mass = logits.exp()
+                mass = logits.exp_()
                 shares[start : start + model.levels[j]] += mass.T @ (1.0 / mass.sum(1))
-            codes[:, j] = _pick(logits, temperature, None if uniform is None else uniform[j])
+                codes[:, j] = pick_component(mass, place)
             if j in numbers:
                 i = numbers[j]
                 position = x[:, scales.positions[i]] if scales.positions[i] >= 0 else 0.5

@@ -59,7 +59,7 @@ class RowLikelihood(RowWeights):
         self,
         x: Tensor,
         weights: Tensor | None,
-        draw: Callable[[], Iterator[RowDistribution]],
+        draw: Callable[[float], Iterator[RowDistribution]],
         turns: Callable[[int], Iterable[int]] = range,
     ) -> None:
         """Move the biases until drawn rows hold each token as often as the rows ``(n, W)`` do.
@@ -74,7 +74,8 @@ class RowLikelihood(RowWeights):
         weights : Tensor (n,) or None
             Importance of the rows.
         draw : callable
-            Returns the distributions of equal batches of rows, given codes newly drawn from the prior.
+            Takes a share of the rows that the last round needs; returns the distributions of equal batches of
+            so many rows, given codes newly drawn from the prior.
         turns : callable
             Gives the numbers of the rounds to go, from the number wanted.
         """
@@ -89,7 +90,9 @@ class RowLikelihood(RowWeights):
         counts.index_add_(0, index.flatten(), each.repeat_interleave(index.shape[1]))
         rows = float(each.sum())
         for turn in turns(_ROUNDS):
-            shares = torch.stack([drawn.token_shares() for drawn in draw()]).mean(0)
+            # The first rounds are coarse, and later ones correct their noise.
+            part = 2.0 ** (turn + 1 - _ROUNDS)
+            shares = torch.stack([drawn.token_shares() for drawn in draw(part)]).mean(0)
             # Half a row on both sides: a token of two rows moves less than one of two thousand.
             step = ((counts + 0.5) / (rows * shares.double() + 0.5)).log()
             # Later rounds take smaller steps, so that the noise of their draws averages out.
