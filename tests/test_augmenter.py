@@ -369,6 +369,18 @@ def test_one_row_of_a_class_is_enough(numbers, method):
     assert len(np.unique(X_new, axis=0)) > 1
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+@pytest.mark.parametrize("conditions", [{}, {"where": {"kind": ["a", "b"]}}])
+def test_a_lower_temperature_leaves_as_many_cells_empty(temperature, conditions):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"size": rng.normal(size=400).round(2), "kind": rng.choice(["a", "b"], 400)})
+    X.loc[rng.random(400) < 0.1, "size"] = np.nan
+    augmenter = VAEAugmenter(max_iter=5, random_state=0).fit(X, np.repeat([0, 1], 200))
+    rows, _ = augmenter.sample(500, temperature=temperature, random_state=0, **conditions)
+    assert rows["size"].isna().mean() < 0.2
+
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_lower_temperature_means_less_diversity(numbers, method):
     augmenter = fast(max_iter=20).fit(*numbers)

@@ -396,8 +396,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
             missing cells are drawn given these. So are labels that ``y`` leaves open.
         temperature : float, default=1.0
-            Below 1 the rows are more typical and less diverse; 0 is deterministic but
-            for the choice of mixture component or training row.
+            Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
+            deterministic but for the choice of mixture component or training row.
         sharp : bool, default=False
             For images, and ``method="posterior"``: change the training image itself, as in :meth:`vary`. That
             is augmentation, as a slight rotation is, and no new image; see the notes.

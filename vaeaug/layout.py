@@ -30,6 +30,8 @@ class Span:
         - ``"pixels"``: an image; ``width`` counts channels × height × width.
     width : int
         Number of levels for ``"categorical"``, number of encoded columns otherwise.
+    missing : bool, default=False
+        Whether level 0 of a ``"categorical"`` span says that the cell is missing.
 
     Examples
     --------
@@ -41,6 +43,7 @@ class Span:
 
     kind: str
     width: int
+    missing: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -139,11 +142,11 @@ class Layout:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description."""
         return {
-            "spans": [[span.kind, span.width] for span in self.spans],
+            "spans": [[span.kind, span.width, *[True] * span.missing] for span in self.spans],
             "shape": list(self.shape),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Layout:
         """Rebuild a layout from :meth:`to_json`."""
-        return cls(tuple(Span(kind, width) for kind, width in data["spans"]), tuple(data["shape"]))
+        return cls(tuple(Span(*span) for span in data["spans"]), tuple(data["shape"]))

@@ -151,7 +151,9 @@ def _train(
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
     conditions = Conditions(seed, model.runtime, team=team)
-    told = [] if parameters.max_fit_seconds or not team.is_first else [DurationNote(_tell(verbose), _share_of_networks(model))]
+    told = []
+    if team.is_first and not parameters.max_fit_seconds:
+        told = [DurationNote(_tell(verbose), _share_of_networks(model))]
     with _progress(verbose, "networks") as bars:
         options = Options(
             max_iter=plan.max_iter,

@@ -220,7 +220,8 @@ class CategoricalCodec(ColumnCodec):
         self.level_of_ = own
         self.token_ = np.full(counts.size, own.size, dtype=np.int64)
         self.token_[own] = np.arange(own.size)
-        spans = [Span("categorical", max(1, self.offset_ + own.size + bool(self.rare_.size)))]
+        levels = max(1, self.offset_ + own.size + bool(self.rare_.size))
+        spans = [Span("categorical", levels, bool(self.offset_))]
         if self.rare_.size:
             self.level_of_ = np.append(own, -1)
             self.position_columns_ = 1 if self.bucket_end_[-1] < _FINE_BUCKET else 2

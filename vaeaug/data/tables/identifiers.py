@@ -191,7 +191,7 @@ class IdCodec(ColumnCodec):
         return self
 
     def _describe(self) -> None:
-        self.spans = (Span("categorical", self.offset_ + 1),)
+        self.spans = (Span("categorical", self.offset_ + 1, bool(self.offset_)),)
 
     def _contain(self, found: np.ndarray, missing: np.ndarray) -> pd.Series:
         """Return text in the dtype of the column."""

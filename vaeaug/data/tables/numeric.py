@@ -254,7 +254,7 @@ class NumericCodec(ColumnCodec):
         # First token of each grid of bins, and the end of the last.
         sizes = [self.points_.size, *(grid.count for grid in self.grids_)]
         self._starts = np.cumsum(sizes)
-        spans = [Span("categorical", self.offset_ + self.rank_low_.size)]
+        spans = [Span("categorical", self.offset_ + self.rank_low_.size, bool(self.offset_))]
         if self.position_columns_:
             spans.append(Span("position", self.position_columns_))
         if self.has_hint_:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vaeaug.nn.distributions import pick_component
-from vaeaug.nn.likelihoods.row_distribution import RowDistribution
+from vaeaug.nn.likelihoods.row_distribution import RowDistribution, choose_likeliest, sharpen
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 
 __all__ = ["Blocks", "ChosenRows", "Evidence", "TokenSet", "draw_given", "find_cell", "place_token"]
@@ -200,7 +200,8 @@ class _Walk:
         if self.share is not None:
             fall = torch.rand(len(logits), 1, device=logits.device) < self.share[:, None]
             logits = torch.where(fall, other[0], logits)
-        shares = torch.softmax(logits / (self.temperature or 1.0), 1)
+        may_lack = self.model.may_lack[j]
+        shares = sharpen(logits, self.temperature or 1.0, may_lack)
         known = self.known[:, j] if self.known is not None and self.is_given[j] else None
         if known is not None:
             found = shares.gather(1, known.clamp(min=0)[:, None])[:, 0].clamp(min=_TINY)
@@ -209,7 +210,7 @@ class _Walk:
             shares = shares * self.sets[j].shares.to(shares)
             mass = shares.sum(1).clamp(min=_TINY).log()
             self.log_weights += mass if known is None else torch.where(known < 0, mass, 0.0)
-        code = pick_component(shares) if self.temperature else shares.argmax(1)
+        code = pick_component(shares) if self.temperature else choose_likeliest(shares, may_lack)
         self.codes[:, j] = code if known is None else torch.where(known >= 0, known, code)
         place_token(self.model, self.x, j, self.codes[:, j], self.sets.get(j), bool(self.temperature))
         if known is not None and self.given is not None:

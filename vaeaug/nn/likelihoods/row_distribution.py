@@ -14,7 +14,7 @@ from vaeaug.nn.likelihoods.row_weights import RowWeights
 from vaeaug.nn.networks import add_up, project, silu
 from vaeaug.utils.random import skip_modes
 
-__all__ = ["RowDistribution", "RowPath"]
+__all__ = ["RowDistribution", "RowPath", "choose_likeliest", "sharpen"]
 
 #: Logits are softly bounded to ±_LOGIT_BOUND, so that exp() of any of them is finite and
 #: the log-normalisers of all columns are one matrix product without a maximum to subtract.
@@ -171,8 +171,8 @@ class RowDistribution(LikelihoodDistribution):
         Parameters
         ----------
         temperature : float, default=1.0
-            Token probabilities are raised to ``1 / temperature`` and renormalised; 0
-            takes the most probable token of each column and the middle of its bin.
+            Token probabilities are raised to ``1 / temperature`` and renormalised, but for that of a
+            missing cell; 0 takes the most probable token of each column and the middle of its bin.
         """
         model = self.likelihood
         x = self.params.new_zeros(len(self.params), model.layout.shape[0])
@@ -228,7 +228,7 @@ class RowDistribution(LikelihoodDistribution):
                 logits = torch.where(fall, other[0], logits)
             place = None if uniform is None else uniform[j]
             if shares is None:
-                codes[:, j] = _pick(logits, temperature, place)
+                codes[:, j] = _pick(logits, temperature, place, model.may_lack[j])
             else:
                 start = model.starts[j]
                 mass = logits.exp_()
@@ -291,10 +291,31 @@ def _bound_logits(logits: Tensor) -> Tensor:
     return _LOGIT_BOUND * torch.tanh(logits / _LOGIT_BOUND)
 
 
-def _pick(logits: Tensor, temperature: float, uniform: Tensor | None) -> Tensor:
+def _pick(logits: Tensor, temperature: float, uniform: Tensor | None, may_lack: bool) -> Tensor:
     """Draw one level per row, the likeliest one without random numbers, shape ``(B,)``."""
     if uniform is None:
-        return logits.argmax(1)
+        return choose_likeliest(torch.softmax(logits, 1), may_lack) if may_lack else logits.argmax(1)
     # Bounded logits need no maximum subtracted, unless the temperature is very low.
-    weights = logits.exp_() if temperature == 1 else torch.softmax(logits / temperature, 1)
+    weights = logits.exp_() if temperature == 1 else sharpen(logits, temperature, may_lack)
     return pick_component(weights, uniform)
+
+
+def sharpen(logits: Tensor, temperature: float, may_lack: bool) -> Tensor:
+    """Return probabilities raised to ``1 / temperature`` and made to sum to 1, shape ``(B, k)``.
+
+    Level 0 says that the cell is missing, if it ``may_lack``, and keeps its probability: beside the many
+    bins of a number it would otherwise nearly always be the likeliest.
+    """
+    shares = torch.softmax(logits / temperature, 1)
+    if not may_lack or temperature == 1 or logits.shape[1] < 2:
+        return shares
+    lacking = torch.softmax(logits, 1)[:, :1]
+    return torch.cat([lacking, (1.0 - lacking) * torch.softmax(logits[:, 1:] / temperature, 1)], 1)
+
+
+def choose_likeliest(shares: Tensor, may_lack: bool) -> Tensor:
+    """Return the likeliest level of each row, ``(B,)``; a cell is missing if that has more than one half."""
+    if not may_lack or shares.shape[1] < 2:
+        return shares.argmax(1)
+    lacking = shares[:, 0] > 0.5 * shares.sum(1)
+    return torch.where(lacking, 0, 1 + shares[:, 1:].argmax(1))

@@ -80,6 +80,7 @@ class RowWeights(Likelihood):
         self.autoregressive = autoregressive
         self.layout = layout
         self.levels = [int(k) for k in levels]
+        self.may_lack = [span.missing for span in layout.spans if span.kind == "categorical"]
         #: Where the tokens of each column begin: reading the buffer would wait for a GPU.
         self.starts = [sum(self.levels[:j]) for j in range(columns)]
         self.total = int(levels.sum())
