@@ -23,6 +23,7 @@ from vaeaug.model.defaults import (
     choose_units,
     hold_out,
     resolve,
+    shorten,
 )
 from vaeaug.model.fitted import Anchors
 from vaeaug.model.model import Model
@@ -35,6 +36,7 @@ from vaeaug.model.training import (
     train_networks,
 )
 from vaeaug.model.training_data import Session, TrainingData
+from vaeaug.model.warm_start import continue_blueprint, transfer_weights
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
@@ -94,10 +96,16 @@ def learn(parameters: Parameters, data: TrainingData, session: Session) -> Learn
         When the loss stays non-finite.
     """
     seed, team, deadline = session.seed, session.team, session.deadline
-    plan = _make_plan(parameters, data, team)
-    model = Model.create(_make_blueprint(parameters, data, plan), Runtime(parameters.device), seed)
+    plan, earlier = _make_plan(parameters, data, team), session.earlier
+    blueprint = _make_blueprint(parameters, data, plan)
+    if earlier is not None:
+        plan, blueprint = shorten(plan, parameters, data.rows), continue_blueprint(earlier, blueprint)
+    model = Model.create(blueprint, Runtime(parameters.device), seed)
+    if earlier is not None:
+        transfer_weights(earlier, model, data.intake.codec, data.context, data.x)
     history = _train(parameters, model, data, plan, session)
-    calibrate(model, TrainingRows(data.x, data.c, data.weights), seed=seed, turns=deadline.turns())
+    rows, is_begun = TrainingRows(data.x, data.c, data.weights), earlier is not None
+    calibrate(model, rows, seed=seed, turns=deadline.turns(), is_begun=is_begun)
     share_weights(model, team)
     return Learned(model, team.first(history), _keep_anchors(model, data, session))
 
@@ -151,7 +159,11 @@ def _train(
         name: None if checkpoints is None else checkpoints.stage(name) for name in ("network", "prior")
     }
     conditions = Conditions(seed, model.runtime, team=team)
-    told = [] if parameters.max_fit_seconds or not team.is_first else [DurationNote(_tell(verbose), _share_of_networks(model))]
+    told = (
+        []
+        if parameters.max_fit_seconds or not team.is_first
+        else [DurationNote(_tell(verbose), _share_of_networks(model))]
+    )
     with _progress(verbose, "networks") as bars:
         options = Options(
             max_iter=plan.max_iter,
@@ -161,6 +173,7 @@ def _train(
             early_stopping=plan.held_out > 0,
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
+            max_steps=plan.max_steps,
             free_threads=is_steady(model.blueprint),
         )
         result = train_networks(
@@ -170,6 +183,7 @@ def _train(
             options,
             replace(conditions, callbacks=[*bars, *told], keeper=keepers["network"]),
             stream=None if stream is None else stream.training_rows(held_out),
+            is_begun=session.earlier is not None,
         )
     stages = [pd.DataFrame(result.history).assign(stage="network")]
     with _progress(verbose, "prior") as bars:
