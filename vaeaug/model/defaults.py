@@ -48,8 +48,8 @@ _LEAST_SHARE = 0.025
 #: Of tables: a lower loss on held-out rows, and samples a little further from the training rows.
 _WEIGHT_DECAY = 0.3
 _IMAGES_SEEN = 400_000
-#: Of a fit that goes on: the share of the steps of a fit from scratch, and of its learning rate.
-_WARM_SHARE, _WARM_RATE = 0.07, 0.1
+#: Of a fit that goes on: the share of the steps of a fit from scratch, and of its learning rate, per share.
+_WARM_SHARE, _WARM_RATE = 0.07, 1.4
 #: Codes that a prior is fitted to, at least and at most, and how often it sees them.
 _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
 _CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 1, 120
@@ -156,23 +156,26 @@ def resolve(parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> P
     )
 
 
-def shorten(plan: Plan, parameters: Parameters, rows: int) -> Plan:
+def shorten(plan: Plan, parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> Plan:
     """Return the plan of a fit that goes on from a model that was trained before.
 
-    ``"auto"`` is a tenth of the steps, at a lower rate, of all rows. Numbers that the user has given count as
-    they are: so many more epochs.
+    ``"auto"`` takes 7 % of the steps of a fit from scratch, of all rows; with what comes before and after
+    them that is a tenth of the time. Epochs that the user has given count as they are. The learning rate
+    falls with the steps: a high one needs many to come down from. Of Adult, whose half was learned before,
+    5e-4 was best for 7 % of the steps, and 2e-3 for 28 %.
     """
+    auto = _choose_for_images(rows, shape) if len(shape) == 3 else _choose_for_tables(rows)
+    share = _WARM_SHARE if parameters.max_iter == "auto" else plan.max_iter / auto["max_iter"]
     if parameters.learning_rate_init == "auto":
-        plan = replace(plan, learning_rate=_WARM_RATE * plan.learning_rate)
+        plan = replace(plan, learning_rate=min(1.0, _WARM_RATE * share) * plan.learning_rate)
     if parameters.max_iter != "auto":
         return plan
-    steps = math.ceil(_WARM_SHARE * plan.max_iter * math.ceil(rows / plan.batch_size))
     return replace(
         plan,
-        max_iter=max(1, math.ceil(_WARM_SHARE * plan.max_iter)),
-        max_steps=steps,
+        max_iter=max(1, math.ceil(share * plan.max_iter)),
+        max_steps=math.ceil(share * plan.max_iter * math.ceil(rows / plan.batch_size)),
         held_out=0 if parameters.early_stopping == "auto" else plan.held_out,
-        prior_max_iter=max(1, math.ceil(_WARM_SHARE * plan.prior_max_iter)),
+        prior_max_iter=max(1, math.ceil(share * plan.prior_max_iter)),
     )
 
 

@@ -99,7 +99,8 @@ def learn(parameters: Parameters, data: TrainingData, session: Session) -> Learn
     plan, earlier = _make_plan(parameters, data, team), session.earlier
     blueprint = _make_blueprint(parameters, data, plan)
     if earlier is not None:
-        plan, blueprint = shorten(plan, parameters, data.rows), continue_blueprint(earlier, blueprint)
+        plan = shorten(plan, parameters, data.rows, data.layout.shape)
+        blueprint = continue_blueprint(earlier, blueprint)
     model = Model.create(blueprint, Runtime(parameters.device), seed)
     if earlier is not None:
         transfer_weights(earlier, model, data.intake.codec, data.context, data.x)

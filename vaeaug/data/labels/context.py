@@ -189,9 +189,9 @@ class ContextCodec:
             lost = [label for label in places if label not in set(listed)]
             if lost:
                 raise InputError(
-                    f"y: warm_start goes on with the classes of the last fit, and no row is of "
-                    f"{list_names(lost)}; y has {list_names(listed)}. Pass the rows of before together with the new ones, or set "
-                    "warm_start=False."
+                    "y: warm_start goes on with the classes of the last fit, and no row is of "
+                    f"{list_names(lost)}; y has {list_names(listed)}. Pass the rows of before together with "
+                    "the new ones, or set warm_start=False."
                 )
             found += [places.get(label, -1) for label in listed]
         return np.asarray(found, dtype=np.int64)
