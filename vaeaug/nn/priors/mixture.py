@@ -100,8 +100,8 @@ class MixturePrior(Prior):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there are components that differ."""
-        return len(self.means) > 1
+        """Whether components were learned."""
+        return bool(self.means.any())
 
     def _start_over(self, codes: Tensor) -> Tensor:
         """Return the responsibilities of the components there are, ``(N, M)``."""
