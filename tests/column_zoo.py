@@ -172,7 +172,7 @@ def _times(rng, missing) -> dict[str, pd.Series]:
 
 
 def _is_known(zone):
-    """Whether pandas can work with a time zone: pandas 2 cannot with those that dateutil 4 reads from files."""
+    """Whether pandas can work with a time zone: pandas 2 cannot with zones that dateutil 4 reads."""
     try:
         pd.Series(pd.to_datetime(["2024-01-01"])).dt.tz_localize(zone)
     except AttributeError:

@@ -250,6 +250,7 @@ BAD_PARAMETERS = [
     ({"batch_size": 1.5}, ["'batch_size'", "an int", "Got 1.5"]),
     ({"learning_rate_init": 0}, ["'learning_rate_init'", "(0.0, inf)", "Got 0"]),
     ({"validation_fraction": 1}, ["'validation_fraction'", "(0.0, 1.0)", "Got 1"]),
+    ({"warm_start": "yes"}, ["'warm_start'", "bool", "Got 'yes'"]),
     ({"max_fit_seconds": 0}, ["'max_fit_seconds'", "(0.0, inf)", "Got 0"]),
     ({"random_state": "lucky"}, ["'random_state'", "Got 'lucky'"]),
     ({"device": "tpu"}, ["device must be", '"cpu"', "got 'tpu'"]),

@@ -40,7 +40,8 @@ HEAVY = ("torch", "torchvision", "albumentations", "matplotlib", "zuko", "tqdm",
 PARAMETERS = (
     "latent_dim beta prior posterior latent network losses categorical_features image_shape channels "
     "max_iter batch_size learning_rate_init early_stopping validation_fraction n_iter_no_change "
-    "max_fit_seconds device random_state verbose checkpoint_dir id_columns relations on_violation"
+    "max_fit_seconds device random_state verbose checkpoint_dir id_columns relations on_violation "
+    "warm_start"
 )
 
 #: name -> (positional-or-keyword, keyword-only) parameters of VAEAugmenter's methods.

@@ -151,6 +151,13 @@ def test_progress_runs_from_zero_to_one(lines):
     assert model.progress == [step / 8 for step in range(8)]
 
 
+def test_steps_may_end_within_an_epoch(lines):
+    model = Regression()
+    result = fit(model, lines, max_iter=2, batch_size=50, max_steps=5)
+    assert model.progress == [step / 5 for step in range(5)]
+    assert (result.n_iter, result.stop_reason) == (2, "max_iter")
+
+
 def test_weights_count_as_repetitions(lines):
     x, y = lines
     y = torch.cat([y[:100], -y[100:]])

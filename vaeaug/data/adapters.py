@@ -33,7 +33,7 @@ from vaeaug.utils.validation import (
     take_labels,
 )
 
-__all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake"]
+__all__ = ["INTAKES", "ImageIntake", "Intake", "TableIntake", "open_intake", "refuse_other_kind"]
 
 
 class TableIntake:
@@ -55,9 +55,9 @@ class TableIntake:
 
     @classmethod
     def fit(
-        cls, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
+        cls, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, earlier: Intake | None = None
     ) -> tuple[TableIntake, np.ndarray]:
-        """Learn a table; return the intake and the encoded rows, float32 (n, W)."""
+        """Learn a table, or more rows of an earlier one; return the intake and the rows, float32 (n, W)."""
         refuse_other_forms(X)
         home, X = Home.of(X), to_pandas(X)
         X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
@@ -68,6 +68,7 @@ class TableIntake:
             id_columns=estimator.id_columns,
             relations=estimator.relations,
             on_violation=estimator.on_violation,
+            earlier=earlier.codec if isinstance(earlier, TableIntake) else None,
         ).fit(X, group_rows(y, len(X)), None if weights is None else weights > 0)
         intake = cls(codec, home)
         intake.describe(estimator)
@@ -178,8 +179,24 @@ class ImageIntake:
         self.class_names = class_names
 
     @classmethod
-    def fit(cls, estimator: Any, X: Any, class_names: list[str] | None) -> tuple[ImageIntake, np.ndarray]:
-        """Learn the form of images; return the intake and the encoded images, float32 (n, C, H, W)."""
+    def fit(
+        cls, estimator: Any, X: Any, class_names: list[str] | None, earlier: Intake | None = None
+    ) -> tuple[ImageIntake, np.ndarray]:
+        """Learn the form of images, or take that of earlier ones; return the intake and the encoded images.
+
+        Images are float32 (n, C, H, W).
+        """
+        if isinstance(earlier, ImageIntake):
+            intake = cls(earlier.codec, earlier.container, class_names or earlier.class_names)
+            try:
+                x = earlier.encode(estimator, X)
+            except InputError as error:
+                raise InputError(
+                    f"warm_start goes on with images like those of the last fit. {error} Or set "
+                    "warm_start=False to learn other images."
+                ) from error
+            intake.describe(estimator)
+            return intake, x
         images, container = read(X)
         channels = estimator.channels if container.channels == "auto" else container.channels
         codec = ImageCodec(estimator.image_shape, channels).fit(images)
@@ -263,7 +280,9 @@ Intake = TableIntake | ImageIntake
 INTAKES: dict[str, Any] = {"table": TableIntake, "images": ImageIntake}
 
 
-def open_intake(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> tuple[Intake, np.ndarray, Any]:
+def open_intake(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, earlier: Intake | None = None
+) -> tuple[Intake, np.ndarray, Any]:
     """Choose the intake for the training data, fit it, and return it with the encoded rows and the labels.
 
     Parameters
@@ -271,6 +290,8 @@ def open_intake(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> tu
     estimator : VAEAugmenter
         Its parameters say how data is to be read; it is told the number and names of features.
     X, y, sample_weight : as in fit
+    earlier : Intake, optional
+        Of the model that a warm fit goes on with.
 
     Returns
     -------
@@ -291,8 +312,26 @@ def open_intake(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> tu
         )
     if isinstance(X, list | tuple) and not len(X):
         raise InputError("X is an empty list; pass at least two rows, images or pairs (image, label).")
-    if estimator.image_shape is None and not holds_images(X):
+    is_table = estimator.image_shape is None and not holds_images(X)
+    if earlier is not None:
+        refuse_other_kind(earlier, "table" if is_table else "images")
+    if is_table:
         X, y = take_labels(X, y)
-        return *TableIntake.fit(estimator, X, y, sample_weight), y
+        return *TableIntake.fit(estimator, X, y, sample_weight, earlier), y
     data = open_images(X, y, estimator.verbose)
-    return *ImageIntake.fit(estimator, data.X, data.class_names), data.y
+    return *ImageIntake.fit(estimator, data.X, data.class_names, earlier), data.y
+
+
+def refuse_other_kind(earlier: Intake, kind: str) -> None:
+    """Raise for data of another kind than that of the model that a warm fit goes on with.
+
+    Raises
+    ------
+    InputError
+    """
+    if earlier.kind != kind:
+        words = {"table": "a table", "images": "images"}
+        raise InputError(
+            f"warm_start goes on with data like that of the last fit, which was {words[earlier.kind]}; X is "
+            f"{words[kind]}. Set warm_start=False to learn something else."
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ __all__ = [
     "hold_out",
     "choose_prior",
     "resolve",
+    "shorten",
     "choose_units",
 ]
 
@@ -46,6 +48,8 @@ _LEAST_SHARE = 0.025
 #: Of tables: a lower loss on held-out rows, and samples a little further from the training rows.
 _WEIGHT_DECAY = 0.3
 _IMAGES_SEEN = 400_000
+#: Of a fit that goes on: the share of the steps of a fit from scratch, and of its learning rate, per share.
+_WARM_SHARE, _WARM_RATE = 0.07, 1.4
 #: Codes that a prior is fitted to, at least and at most, and how often it sees them.
 _FEWEST_CODES, _MOST_CODES = 8_192, 65_536
 _CODES_SEEN, _FEWEST_PRIOR_EPOCHS, _MOST_PRIOR_EPOCHS = 1_500_000, 1, 120
@@ -73,6 +77,8 @@ class Plan:
     prior_max_iter, prior_batch_size : int
     prior_learning_rate : float
         Epochs, batches and rate of a prior that is trained after the networks.
+    max_steps : int or None
+        Bound on the steps of the networks.
     """
 
     latent_dim: int
@@ -85,6 +91,7 @@ class Plan:
     prior_max_iter: int = 50
     prior_batch_size: int = 1024
     prior_learning_rate: float = _PRIOR_RATE
+    max_steps: int | None = None
 
 
 class Parameters(Protocol):
@@ -146,6 +153,29 @@ def resolve(parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> P
         prior_max_iter=prior[0],
         prior_batch_size=prior[1],
         prior_learning_rate=_PRIOR_RATE if given["learning_rate_init"] == "auto" else float(rate),
+    )
+
+
+def shorten(plan: Plan, parameters: Parameters, rows: int, shape: tuple[int, ...] = ()) -> Plan:
+    """Return the plan of a fit that goes on from a model that was trained before.
+
+    ``"auto"`` takes 7 % of the steps of a fit from scratch, of all rows; with what comes before and after
+    them that is a tenth of the time. Epochs that the user has given count as they are. The learning rate
+    falls with the steps: a high one needs many to come down from. Of Adult, whose half was learned before,
+    5e-4 was best for 7 % of the steps, and 2e-3 for 28 %.
+    """
+    auto = _choose_for_images(rows, shape) if len(shape) == 3 else _choose_for_tables(rows)
+    share = _WARM_SHARE if parameters.max_iter == "auto" else plan.max_iter / auto["max_iter"]
+    if parameters.learning_rate_init == "auto":
+        plan = replace(plan, learning_rate=min(1.0, _WARM_RATE * share) * plan.learning_rate)
+    if parameters.max_iter != "auto":
+        return plan
+    return replace(
+        plan,
+        max_iter=max(1, math.ceil(share * plan.max_iter)),
+        max_steps=math.ceil(share * plan.max_iter * math.ceil(rows / plan.batch_size)),
+        held_out=0 if parameters.early_stopping == "auto" else plan.held_out,
+        prior_max_iter=max(1, math.ceil(share * plan.prior_max_iter)),
     )
 
 

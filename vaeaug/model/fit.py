@@ -23,6 +23,7 @@ from vaeaug.model.defaults import (
     choose_units,
     hold_out,
     resolve,
+    shorten,
 )
 from vaeaug.model.fitted import Anchors
 from vaeaug.model.model import Model
@@ -35,6 +36,7 @@ from vaeaug.model.training import (
     train_networks,
 )
 from vaeaug.model.training_data import Session, TrainingData
+from vaeaug.model.warm_start import continue_blueprint, transfer_weights
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
@@ -94,10 +96,17 @@ def learn(parameters: Parameters, data: TrainingData, session: Session) -> Learn
         When the loss stays non-finite.
     """
     seed, team, deadline = session.seed, session.team, session.deadline
-    plan = _make_plan(parameters, data, team)
-    model = Model.create(_make_blueprint(parameters, data, plan), Runtime(parameters.device), seed)
+    plan, earlier = _make_plan(parameters, data, team), session.earlier
+    blueprint = _make_blueprint(parameters, data, plan)
+    if earlier is not None:
+        plan = shorten(plan, parameters, data.rows, data.layout.shape)
+        blueprint = continue_blueprint(earlier, blueprint)
+    model = Model.create(blueprint, Runtime(parameters.device), seed)
+    if earlier is not None:
+        transfer_weights(earlier, model, data.intake.codec, data.context, data.x)
     history = _train(parameters, model, data, plan, session)
-    calibrate(model, TrainingRows(data.x, data.c, data.weights), seed=seed, turns=deadline.turns())
+    rows, is_begun = TrainingRows(data.x, data.c, data.weights), earlier is not None
+    calibrate(model, rows, seed=seed, turns=deadline.turns(), is_begun=is_begun)
     share_weights(model, team)
     return Learned(model, team.first(history), _keep_anchors(model, data, session))
 
@@ -163,6 +172,7 @@ def _train(
             early_stopping=plan.held_out > 0,
             n_iter_no_change=parameters.n_iter_no_change,
             max_seconds=deadline.left(_NETWORKS_DONE),
+            max_steps=plan.max_steps,
             free_threads=is_steady(model.blueprint),
         )
         result = train_networks(
@@ -172,6 +182,7 @@ def _train(
             options,
             replace(conditions, callbacks=[*bars, *told], keeper=keepers["network"]),
             stream=None if stream is None else stream.training_rows(held_out),
+            is_begun=session.earlier is not None,
         )
     stages = [pd.DataFrame(result.history).assign(stage="network")]
     with _progress(verbose, "prior") as bars:

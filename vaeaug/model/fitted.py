@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,10 @@ class FittedState:
         Of fit.
     features : BaseEstimator
         Knows number and names of the features of fit, with which scikit-learn compares those of new rows.
+    rows : int
+        Training rows; 0 where a file does not say.
+    parameters : dict
+        Those of the estimator that a warm fit cannot change.
     """
 
     intake: Intake
@@ -85,6 +89,8 @@ class FittedState:
     anchors: Anchors
     seed: int
     features: BaseEstimator
+    rows: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def codec(self) -> Any:
@@ -144,8 +150,11 @@ def get_fitted(augmenter: Any) -> FittedState:
     return fitted
 
 
-def adopt(augmenter: Any, fitted: FittedState, history: pd.DataFrame) -> None:
+def adopt(
+    augmenter: Any, fitted: FittedState, history: pd.DataFrame, changes: pd.DataFrame | None = None
+) -> None:
     """Give an augmenter what was learned; its sequence of samples begins anew."""
+    augmenter.changes_ = changes
     augmenter.fitted_, augmenter.calls_ = fitted, 0
     augmenter.classes_ = fitted.context.classes_
     augmenter.history_ = history

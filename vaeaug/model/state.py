@@ -16,6 +16,7 @@ from vaeaug.io import archive
 from vaeaug.model.builder import Blueprint
 from vaeaug.model.fitted import Anchors, FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.model import Model
+from vaeaug.model.warm_start import list_fixed
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
 
@@ -65,6 +66,8 @@ def to_state(augmenter: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "context": context,
         "history": history.astype(object).where(history.notna(), None).to_dict("list"),
         "seed": fitted.seed,
+        "rows": fitted.rows,
+        "fixed": fitted.parameters,
         "n_features_in": augmenter.n_features_in_,
         "feature_names_in": list(getattr(augmenter, "feature_names_in_", [])) or None,
     }
@@ -113,6 +116,8 @@ def from_state(
         Anchors(**part("anchors")),
         int(manifest["seed"]),
         copy_features(augmenter),
+        int(manifest.get("rows", 0)),
+        manifest.get("fixed", list_fixed(augmenter)),
     )
     history = pd.DataFrame(manifest["history"])
     adopt(

@@ -42,6 +42,8 @@ _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
 #: Rows drawn in each round of calibration, at most.
 _CALIBRATION_ROWS = 49_152
+#: Divides those of small classes in a model that was calibrated before.
+_FEWER = 3
 #: Rows drawn for each small class in such a round, at least.
 _FEWEST_DRAWN = 256
 
@@ -78,6 +80,7 @@ def train_networks(
     conditions: Conditions,
     *,
     stream: tuple[Callable[[int, int, int, int], Iterator[Block]], int] | None = None,
+    is_begun: bool = False,
 ) -> TrainingResult:
     """Train the networks of a model.
 
@@ -93,13 +96,16 @@ def train_networks(
     stream : (callable, int), optional
         How to read the rows to train on, as :class:`vaeaug.training.rows.StreamedRows` asks for, and how
         many there are; ``rows`` are then a sample of them.
+    is_begun : bool, default=False
+        Go on from the weights there are; otherwise the parts first look at the rows.
     """
     kept = ~held_out
     x, c, weights = rows.x, rows.c, rows.weights
     model.forget_copies()
     device = model.runtime.device
-    with _open_session(model), isolate_torch(conditions.seed, Purpose.INITIAL), torch.no_grad():
-        model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
+    if not is_begun:
+        with _open_session(model), isolate_torch(conditions.seed, Purpose.INITIAL), torch.no_grad():
+            model.vae.initialise(torch.from_numpy(x[kept]).to(device), torch.from_numpy(c[kept]).to(device))
 
     def hold(mask: np.ndarray) -> HeldRows:
         tensors = [torch.from_numpy(x[mask]), torch.from_numpy(c[mask])]
@@ -162,7 +168,9 @@ def fit_prior(
     return train(objective, codes, replace(options, max_iter=epochs), conditions)
 
 
-def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = range) -> None:
+def calibrate(
+    model: Model, rows: TrainingRows, *, seed: int, turns: Turns = range, is_begun: bool = False
+) -> None:
     """Make drawn rows hold every token as often as the given rows do, where there are tokens.
 
     Parameters
@@ -173,6 +181,8 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
     seed : int
     turns : callable
         Gives the numbers of the rounds to go, from the number wanted.
+    is_begun : bool, default=False
+        The model was calibrated before: the first, coarse round will do, and fewer rows of small classes.
     """
     likelihood: Any = model.vae.likelihood
     if not likelihood.has_tokens:
@@ -192,8 +202,9 @@ def calibrate(model: Model, rows: TrainingRows, *, seed: int, turns: Turns = ran
         each = None if weights is None else torch.from_numpy(weights).to(model.runtime.device)
         # Each round leaves a model in good order, so an interrupt keeps what was done.
         with contextlib.suppress(KeyboardInterrupt):
-            likelihood.calibrate(tensor, each, batches, turns)
-            _calibrate_classes(model, tensor, each, c, seed, turns)
+            likelihood.calibrate(tensor, each, batches, (lambda _: turns(1)) if is_begun else turns)
+            drawn = _CALIBRATION_ROWS // (_FEWER if is_begun else 1)
+            _calibrate_classes(model, tensor, each, c, seed, turns, drawn)
 
 
 def share_weights(model: Model, team: Team) -> None:
@@ -203,9 +214,15 @@ def share_weights(model: Model, team: Team) -> None:
 
 
 def _calibrate_classes(
-    model: Model, x: Tensor, weights: Tensor | None, c: np.ndarray, seed: int, turns: Turns
+    model: Model,
+    x: Tensor,
+    weights: Tensor | None,
+    c: np.ndarray,
+    seed: int,
+    turns: Turns,
+    most: int,
 ) -> None:
-    """Make rows drawn for small classes lie, column by column, where the rows of the class do."""
+    """Make rows drawn for small classes lie, column by column, where those of the class do; draws so many."""
     likelihood: Any = model.vae.likelihood
     block = model.blueprint.class_block
     numbers = class_numbers(c, block)
@@ -216,7 +233,7 @@ def _calibrate_classes(
     c, classes = c[kept], Classes(numbers[kept], block, c.shape[1])
     kept_rows = torch.from_numpy(kept).to(x.device)
     rng = np.random.default_rng(_derive(seed, Purpose.CLASS_CALIBRATION))
-    drawn = int(np.clip(_CALIBRATION_ROWS // len(small), _FEWEST_DRAWN, 2 * _BLOCK))
+    drawn = int(np.clip(most // len(small), _FEWEST_DRAWN, 2 * _BLOCK))
 
     def batches(group: int) -> Iterator[Any]:
         rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.data.adapters import Intake, open_intake
+from vaeaug.data.adapters import Intake, open_intake, refuse_other_kind
 from vaeaug.data.labels.context import ContextCodec, encode_labels
 from vaeaug.data.streams.images import StreamedImages, is_image_stream
 from vaeaug.data.streams.sources import is_stream
@@ -16,6 +16,8 @@ from vaeaug.errors import InputError
 from vaeaug.io import archive
 from vaeaug.io.checkpoints import Checkpoints
 from vaeaug.layout import Layout
+from vaeaug.model.fitted import FittedState
+from vaeaug.model.warm_start import check_growth, find_earlier
 from vaeaug.recipe import parameter_to_json
 from vaeaug.training.distributed import Team, current_team
 from vaeaug.training.optimisation import Deadline
@@ -84,12 +86,15 @@ class Session:
     deadline : Deadline
     checkpoints : Checkpoints or None
         Where the state of training is kept.
+    earlier : FittedState or None
+        What a warm fit goes on with.
     """
 
     seed: int
     team: Team
     deadline: Deadline
     checkpoints: Checkpoints | None
+    earlier: FittedState | None = None
 
 
 def begin_session(estimator: Any) -> Session:
@@ -98,6 +103,7 @@ def begin_session(estimator: Any) -> Session:
     Without a ``random_state`` a fit that was broken off goes on with the seed it had. The first process
     makes the folder of checkpoints.
     """
+    earlier = find_earlier(estimator)
     deadline, team, checkpoints = Deadline(estimator.max_fit_seconds), current_team(), None
     versions = team.first(find_versions(LIBRARIES, absent="unknown"))
     team.each(lambda: check_same_versions(versions))
@@ -108,7 +114,7 @@ def begin_session(estimator: Any) -> Session:
         kept = checkpoints.seed() if checkpoints is not None and estimator.random_state is None else None
         return derive_seed(estimator.random_state) if kept is None else kept
 
-    return Session(team.once(choose_seed), team, deadline, checkpoints)
+    return Session(team.once(choose_seed), team, deadline, checkpoints, earlier)
 
 
 def _share_checkpoints(path: Any, team: Team) -> Checkpoints:
@@ -141,17 +147,21 @@ def gather_data(estimator: Any, X: Any, y: Any, sample_weight: Any, session: Ses
         For data that cannot be learned from.
     """
     images, seed = is_image_stream(X), session.seed
+    earlier = None if session.earlier is None else session.earlier.intake
     if images or is_stream(X):
+        if earlier is not None:
+            refuse_other_kind(earlier, "images" if images else "table")
         if sample_weight is not None:
             raise InputError(
                 "sample_weight is not taken where X is read piece by piece; leave it out, or repeat rows."
             )
         stream = (
-            StreamedImages(estimator, X, y, seed)
+            StreamedImages(estimator, X, y, seed, earlier)
             if images
-            else StreamedTable(estimator, X, y, seed, session.team)
+            else StreamedTable(estimator, X, y, seed, session.team, earlier)
         )
         weights = None if stream.groups is None else stream.mass
+        check_growth(session.earlier, stream.intake.codec, stream.context)
         return TrainingData(
             stream.intake,
             stream.context,
@@ -162,8 +172,9 @@ def gather_data(estimator: Any, X: Any, y: Any, sample_weight: Any, session: Ses
             weights,
             stream,
         )
-    intake, x, y = open_intake(estimator, X, y, sample_weight)
+    intake, x, y = open_intake(estimator, X, y, sample_weight, earlier)
     context = ContextCodec().fit(y)
+    check_growth(session.earlier, intake.codec, context)
     c = encode_labels(context, y, len(x))
     weights = check_weights(sample_weight, len(x))
     groups = context.groups(y) if context.width else None
@@ -196,4 +207,7 @@ def check_same_fit(estimator: Any, data: TrainingData, session: Session) -> None
     if checkpoints is not None:
         parameters = estimator.get_params(deep=False)
         settings = {k: parameter_to_json(v) for k, v in parameters.items() if k not in _IRRELEVANT}
-        team.once(lambda: checkpoints.begin({"parameters": settings, "seed": seed, "data": digest}))
+        told = {"parameters": settings, "seed": seed, "data": digest}
+        if session.earlier is not None:
+            told["start"] = archive.fingerprint({}, session.earlier.model.state())
+        team.once(lambda: checkpoints.begin(told))

@@ -35,6 +35,8 @@ class Options:
         time. At least one step is made.
     validate_every : int
         Epochs between validations; the last epoch is always validated.
+    max_steps : int, optional
+        Steps, at most: the last epoch may be a part of one.
     free_threads : bool
         Results are the same bytes with one thread and with two, so that a run may change between them to
         whichever is faster at present.
@@ -53,6 +55,7 @@ class Options:
     tol: float = 1e-4
     max_seconds: float | None = None
     validate_every: int = 1
+    max_steps: int | None = None
     free_threads: bool = False
 
 

@@ -97,6 +97,7 @@ class Run:
         self.team, self.keeper = conditions.team, conditions.keeper
         self.clock = SharedClock(self.team, conditions.clock)
         steps = options.max_iter * rows.batch_count(options.batch_size)
+        steps = min(steps, options.max_steps or steps)
         self.budget = Budget(steps, options.max_seconds, self.clock)
         self.result = TrainingResult()
         self.trained = trained = [p for p in objective.parameters() if p.requires_grad]
@@ -163,6 +164,8 @@ class Run:
         began, first = self.budget.seconds, self.step
         size, team = self.options.batch_size, self.team
         for batch in self.rows.epoch(epoch, self.seed, size, team.rank, team.size):
+            if self.step >= self.budget.total_steps:
+                break
             if self.step and self.budget.spent:
                 in_time = False
                 break

@@ -27,6 +27,7 @@ from vaeaug.data.tables.serialization import (
 )
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
+from vaeaug.utils.wording import list_names
 
 __all__ = ["ContextCodec", "encode_labels"]
 
@@ -159,6 +160,49 @@ class ContextCodec:
         if self.classes_ is not None:
             return self.as_labels(self.classes_, len(self.classes_))
         return self.draw(16, np.random.default_rng(0))
+
+    def match(self, earlier: ContextCodec) -> np.ndarray:
+        """Return which context column of an earlier fit each one continues, int64 (width,); −1 for none.
+
+        Raises
+        ------
+        InputError
+            For labels of another form or kind, and for classes that have no rows any more.
+        """
+        forms = [
+            "none" if one.container == "none" else (one._labels, [block.kind for block in one.blocks_])
+            for one in (earlier, self)
+        ]
+        if forms[0] != forms[1]:
+            then, now = earlier._describe_form(), self._describe_form()
+            raise InputError(
+                f"y: warm_start goes on with labels like those of the last fit, {then}; got {now}. Pass such "
+                "labels, or set warm_start=False to learn anew."
+            )
+        found = []
+        for old, new, (start, _) in zip(earlier.blocks_, self.blocks_, earlier.blocks, strict=True):
+            if not (isinstance(old, ClassBlock) and isinstance(new, ClassBlock)):
+                found += [start, start + 1]
+                continue
+            places = {label: start + i for i, label in enumerate(old.classes.tolist())}
+            listed = new.classes.tolist()
+            lost = [label for label in places if label not in set(listed)]
+            if lost:
+                raise InputError(
+                    "y: warm_start goes on with the classes of the last fit, and no row is of "
+                    f"{list_names(lost)}; y has {list_names(listed)}. Pass the rows of before together with "
+                    "the new ones, or set warm_start=False."
+                )
+            found += [places.get(label, -1) for label in listed]
+        return np.asarray(found, dtype=np.int64)
+
+    def _describe_form(self) -> str:
+        if self.container == "none":
+            return "none"
+        kinds = [{"class": "classes"}.get(block.kind, "numbers") for block in self.blocks_]
+        pairs = zip(self._labels, kinds, strict=False)
+        listed = ", ".join(f"{label!r} ({kind})" for label, kind in pairs)
+        return f"a DataFrame of {listed}" if self.container == "frame" else kinds[0]
 
     def groups(self, y: Any) -> np.ndarray | None:
         """Return the class number of each row, int64 (n,), −1 where it is missing; None without classes.

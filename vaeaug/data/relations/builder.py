@@ -265,12 +265,8 @@ class Builder:
 
     def _show_exceptions(self, plan: Plan) -> Plan:
         """Return the plan with a place below all values for rows that break its limits and fills."""
-        own = self._read_own(plan)
-        if plan.shift or not (~np.isnan(own)).any():
-            return plan
-        low, high = float(np.nanmin(own)), float(np.nanmax(own))
-        shift = float(np.ceil(2 * (high - low) + 1))
-        return replace(plan, shift=shift, floor=(high - shift + low) / 2)
+        numbers = self.read((plan.target, *plan.sources))
+        return plan.show_exceptions(numbers, self.views[plan.target].decimals)
 
     def _set_step(self, plan: Plan, step: Step) -> Plan:
         """Return the plan with a step, and its fills and exceptions in what the step makes of the column."""

@@ -85,6 +85,14 @@ class ColumnView:
             self.kind = OTHER
         return self
 
+    def is_like(self, grown: ColumnView) -> bool:
+        """Whether a view of more rows reads the same values as the same numbers."""
+        if grown.kind != self.kind or not self.is_level:
+            then, now = (np.inf if one.decimals is None else one.decimals for one in (self, grown))
+            return grown.kind == self.kind and now <= then
+        found = self._inner.number(grown._inner)[: self._inner.counts_.size]
+        return bool(np.array_equal(found, np.arange(self._inner.counts_.size)))
+
     def read(self, series: pd.Series) -> np.ndarray:
         """Return float64 numbers of shape (n,), NaN where missing or, for categories, unseen in fit."""
         series = self._plain(series)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
-from vaeaug.data.relations.functions import Function, function_from_state
+from vaeaug.data.relations.functions import Function, Lookup, function_from_state
 from vaeaug.data.relations.limits import Fill, Limit, write_number
 from vaeaug.data.relations.rounding import is_same, round_to
 from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
@@ -178,6 +178,50 @@ class Plan:
                 is_set &= fill.own.applies({self.target: values})
             values = np.where(is_set, fill.find(columns, decimals), values)
         return values
+
+    def find_broken(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> list[int]:
+        """Return in how many rows each limit, and then each fill, does not hold."""
+        values = columns[self.target]
+        found = [limit.is_broken(values, columns, decimals) for limit in self.limits]
+        for fill in self.fills:
+            is_other = ~is_same(values, fill.find(columns, decimals), decimals)
+            found.append(fill.when.applies(columns) & is_other & (fill.own is None))
+        return [int(rows.sum()) for rows in found]
+
+    def grow(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> Plan:
+        """Return the plan of more rows: with their range, their keys to look up, and what they do not break.
+
+        Limits that rows break are dropped, unless the model knows such rows already; fills get exceptions.
+        """
+        step, values, broken = self.step, columns[self.target], self.find_broken(columns, decimals)
+        if step is not None and np.isfinite(values).any():
+            low, high = float(np.nanmin(values)), float(np.nanmax(values))
+            step = replace(step, low=min(step.low, low), high=max(step.high, high))
+        if step is not None and isinstance(step.function, Lookup):
+            sources = step.function.sources
+            step = replace(step, function=Lookup.learn(sources, [columns[j] for j in sources], values))
+        pairs = list(zip(self.limits, broken, strict=False))
+        limits = [
+            replace(one, has_exceptions=one.has_exceptions or bool(n))
+            for one, n in pairs
+            if self.shift or not n
+        ]
+        exceptions = broken[len(self.limits) :]
+        fills = [
+            replace(one, has_exceptions=one.has_exceptions or bool(n))
+            for one, n in zip(self.fills, exceptions, strict=True)
+        ]
+        plan = replace(self, step=step, limits=tuple(limits), fills=tuple(fills))
+        return plan.show_exceptions(columns, decimals) if any(exceptions) else plan
+
+    def show_exceptions(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> Plan:
+        """Return the plan with a place below all values for rows that break its limits and fills."""
+        own = Plan(self.target, self.step).forward(columns, decimals)
+        if self.shift or not (~np.isnan(own)).any():
+            return self
+        low, high = float(np.nanmin(own)), float(np.nanmax(own))
+        shift = float(np.ceil(2 * (high - low) + 1))
+        return replace(self, shift=shift, floor=(high - shift + low) / 2)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""

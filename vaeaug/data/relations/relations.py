@@ -12,9 +12,11 @@ import pandas as pd
 
 from vaeaug.data.relations.builder import Builder, Rule
 from vaeaug.data.relations.columns import ColumnView
+from vaeaug.data.relations.limits import Fill, Limit
 from vaeaug.data.relations.objects import Dependence, Equation, Order, Relation
 from vaeaug.data.relations.parsing import parse_relations
 from vaeaug.data.relations.plans import Keep, Plan
+from vaeaug.data.relations.rounding import FINE, is_same
 from vaeaug.data.relations.search.conditional import find_conditional
 from vaeaug.data.relations.search.equalities import find_equalities
 from vaeaug.data.relations.search.equations import find_equations
@@ -27,10 +29,14 @@ from vaeaug.data.relations.validation import declare
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
 from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
+from vaeaug.errors import InputError
+from vaeaug.utils.wording import list_names
 
 __all__ = ["Columns", "Relations", "name_columns", "search"]
 
 _FEWEST_ROWS = 40
+#: Kinds of rules that may get exceptions.
+_LOOSE = ("order", "implication")
 _SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders)
 
 
@@ -74,6 +80,8 @@ class Relations:
 
     def __init__(self, views: Mapping[int, ColumnView], plans: Sequence[Plan], rules: Sequence[Rule]) -> None:
         self.views, self.plans, self.rules = dict(views), tuple(plans), tuple(rules)
+        #: Column, text and number of rows of rules that :meth:`grow` found broken.
+        self.broken: list[tuple[str, str, int]] = []
 
     @classmethod
     def learn(cls, wanted: Any, table: Columns, on_violation: str = "raise") -> Relations:
@@ -172,6 +180,85 @@ class Relations:
             # What the dtype made of the numbers is what later columns follow from.
             numbers[j] = view.read(made[j])
         return {j: made[j] for j in sorted(made)}
+
+    def grow(
+        self, codecs: Sequence[ColumnCodec], columns: Sequence[pd.Series], names: Sequence[str]
+    ) -> Relations:
+        """Return the same relations of a table that has more rows.
+
+        Columns that are looked up know the new keys. A bound that was found and that rows break is dropped, a
+        value that is implied gets exceptions; :attr:`broken` names both.
+
+        Parameters
+        ----------
+        codecs : sequence of ColumnCodec
+            Of the columns as the user sees them; categories have the numbers that they had.
+        columns : sequence of Series
+        names : sequence of str
+            How formulas call them.
+
+        Raises
+        ------
+        InputError
+            If rows break what others follow from, or a rule that was declared; the message names it.
+        """
+        views = {j: ColumnView(codecs[j], view.decimals) for j, view in self.views.items()}
+        for j, view in self.views.items():
+            if not view.is_like(ColumnView(codecs[j]).learn(columns[j])):
+                self._refuse(
+                    [rule for rule in self.rules if names[j] in rule.columns], names[j], "other values"
+                )
+        numbers = {j: view.read(columns[j]) for j, view in views.items()}
+        plans, rules, broken = [], list(self.rules), []
+        for plan in self.plans:
+            decimals = views[plan.target].decimals
+            plans.append(plan.grow(numbers, decimals))
+            parts: list[Limit | Fill] = [*plan.limits, *plan.fills]
+            for part, count in zip(parts, plan.find_broken(numbers, decimals), strict=True):
+                if not count or part.has_exceptions:
+                    continue
+                known = {names[j] for j in (plan.target, *part.sources)}
+                said = [
+                    i for i, rule in enumerate(rules) if rule.kind in _LOOSE and set(rule.columns) == known
+                ]
+                if any(rules[i].origin == "declared" for i in said):
+                    self._refuse(
+                        [rules[i] for i in said], names[plan.target], f"{count:,} rows that break them"
+                    )
+                is_lost = isinstance(part, Limit) and not plan.shift
+                kept = "not kept any more" if is_lost else "rows that break it are drawn too"
+                for i in said:
+                    rows = len(columns[0]) - count
+                    rules[i] = replace(rules[i], rows=rows, exceptions=count, kept=kept)
+                    broken.append((names[plan.target], rules[i].text, count))
+        grown = Relations(views, plans, rules)
+        grown.broken = broken
+        grown._check(columns, names, numbers)
+        return grown
+
+    def _check(
+        self, columns: Sequence[pd.Series], names: Sequence[str], numbers: Mapping[int, np.ndarray]
+    ) -> None:
+        """Check that all rows come back as they are."""
+        seen = self.forward(dict(enumerate(columns)))
+        empty, changed = pd.Series(np.nan, index=range(len(columns[0]))), self.changes
+        drawn = [seen.get(j, empty if j in changed else series) for j, series in enumerate(columns)]
+        for j, series in self.backward([series.reset_index(drop=True) for series in drawn]).items():
+            view, again = self.views[j], self.views[j].read(series)
+            same = is_same(numbers[j], again, view.decimals)
+            if view.decimals is None:
+                same |= np.isclose(numbers[j], again, rtol=FINE, atol=0.0)
+            if not same.all():
+                said = [rule for rule in self.rules if names[j] in rule.columns]
+                self._refuse(said, names[j], f"{int((~same).sum()):,} rows that break them")
+
+    def _refuse(self, rules: Sequence[Rule], name: str, what: str) -> None:
+        """Raise for a column in which rules do not hold any more."""
+        named = list_names([rule.text for rule in rules])
+        raise InputError(
+            f"warm_start keeps the rules that the last fit knew, and column {name!r} has {what}: {named}. "
+            "Mend or drop these rows, or set warm_start=False to look for rules anew."
+        )
 
     def table(self) -> pd.DataFrame:
         """Return the rules as a table to read."""

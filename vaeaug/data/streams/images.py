@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vaeaug.data.adapters import ImageIntake
+from vaeaug.data.adapters import ImageIntake, Intake
 from vaeaug.data.images.containers import read
 from vaeaug.data.images.datasets import is_dataset, length, open_images, read_item, show_reading
 from vaeaug.data.labels.class_weights import class_weights
@@ -78,6 +78,8 @@ class StreamedImages:
         One per image; None takes those of the Dataset, from its ``targets`` if it has them and they are those
         of its items, or else by reading all items once.
     seed : int
+    earlier : Intake, optional
+        Of the model that a warm fit goes on with.
 
     Attributes
     ----------
@@ -91,7 +93,9 @@ class StreamedImages:
         For images and labels that cannot be learned from; the message names the item.
     """
 
-    def __init__(self, estimator: Any, dataset: Any, y: Any, seed: int) -> None:
+    def __init__(
+        self, estimator: Any, dataset: Any, y: Any, seed: int, earlier: Intake | None = None
+    ) -> None:
         from torch.utils.data import Subset
 
         self._dataset, self._seed, self._verbose = dataset, seed, estimator.verbose
@@ -110,7 +114,7 @@ class StreamedImages:
         size = int(np.clip(_SAMPLE_VALUES // values, _LEAST_IMAGES, _MOST_IMAGES))
         self._numbers = _draw_images(groups, self.rows, size, numpy_generator(seed, _SAMPLE))
         found = open_images(Subset(dataset, self._numbers.tolist()), verbose=self._verbose)
-        self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names)
+        self.intake, self.x = ImageIntake.fit(estimator, found.X, found.class_names, earlier)
         self.c = contexts[self._numbers]
         self.groups = None if groups is None else groups[self._numbers]
         balance = class_weights(groups, None)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from vaeaug.data.adapters import TableIntake
+from vaeaug.data.adapters import Intake, TableIntake
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.labels.variables import ClassBlock
@@ -139,6 +139,8 @@ class StreamedTable:
         Columns of X that hold labels.
     seed : int
     team : Team
+    earlier : Intake, optional
+        Of the model that a warm fit goes on with.
 
     Attributes
     ----------
@@ -159,8 +161,10 @@ class StreamedTable:
         For data that cannot be read or learned from; the message names file, row group, frame or column.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, seed: int, team: Team) -> None:
-        self._stream, self._seed = open_stream(X), seed
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, seed: int, team: Team, earlier: Intake | None = None
+    ) -> None:
+        self._stream, self._seed, self._earlier = open_stream(X), seed, earlier
         self._targets, self._is_single = find_targets(y, self._stream), not isinstance(y, (list, tuple))
         self._features = [name for name in self._stream.names if name not in self._targets]
         budget = estimator.max_fit_seconds
@@ -242,7 +246,9 @@ class StreamedTable:
             id_columns=estimator.id_columns,
             relations=estimator.relations,
             on_violation=estimator.on_violation,
+            earlier=self._earlier.codec if isinstance(self._earlier, TableIntake) else None,
         )
+        self._earlier = None
         even = X[sample.even]
         codec.fit_parts([found.digests[name].part(even[name]) for name in self._features])
         labels = sample.frame.loc[sample.even, self._targets[0]] if len(self._targets) == 1 else None

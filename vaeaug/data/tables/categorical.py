@@ -149,6 +149,16 @@ class CategoricalCodec(ColumnCodec):
             return np.append(known, -1)[series.cat.codes.to_numpy()], missing
         return np.where(missing, -1, self._index.get_indexer(_comparable(array_of(series)))), missing
 
+    def number(self, other: CategoricalCodec) -> np.ndarray:
+        """Return the level number here of each level of another codec, int64; −1 where it is new."""
+        found: np.ndarray = self._index.get_indexer(_comparable(other.levels_))
+        return found
+
+    def reorder(self, order: np.ndarray) -> None:
+        """Number the levels anew."""
+        self.levels_, self.counts_ = self.levels_.take(order), self.counts_[order]
+        self._describe()
+
     def take(self, level: np.ndarray) -> Any:
         """Return an array of the column's dtype from level numbers; -1 is missing."""
         if isinstance(self.dtype_, pd.CategoricalDtype):

@@ -13,6 +13,7 @@ from vaeaug.data.relations.relations import Columns, Relations, name_columns
 from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
 from vaeaug.data.tables.computed import ComputedCodec
 from vaeaug.data.tables.dtypes import is_object, is_text, is_view
+from vaeaug.data.tables.growth import ColumnChange, grow_column
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.recognition import find_number_signs
@@ -65,6 +66,9 @@ class TableCodec:
         Rules between columns that decoded rows keep: looked for, declared, or none.
     on_violation : {"raise", "keep"}, default="raise"
         What becomes of a declared rule that some rows break.
+    earlier : TableCodec, optional
+        Of fewer rows of the same table: its tokens, identifier columns and relations are kept as far as they
+        suit the rows of now.
 
     Attributes
     ----------
@@ -78,6 +82,8 @@ class TableCodec:
         Labels, or positions, of the identifier columns.
     relations_ : Relations
         Rules between columns, which rows that are decoded keep.
+    changes_ : dict of int to ColumnChange
+        How columns differ from those of ``earlier``, by position; none without it.
 
     Examples
     --------
@@ -97,7 +103,9 @@ class TableCodec:
         id_columns: Any = "auto",
         relations: Any = None,
         on_violation: str = "raise",
+        earlier: TableCodec | None = None,
     ) -> None:
+        self.earlier = earlier
         self.categorical_features = categorical_features
         self.id_columns = id_columns
         self.max_bins = max_bins
@@ -164,8 +172,14 @@ class TableCodec:
         weights: np.ndarray | None = None,
     ) -> TableCodec:
         self.columns_, self.dtype_, self.n_features_ = columns, dtype, len(parts)
+        self.changes_: dict[int, ColumnChange] = {}
         if columns is not None:
             refuse_repeated_columns(columns)
+        if self.earlier is not None:
+            self.earlier.refuse_other(columns, len(parts))
+            self.id_columns = [
+                j for j, codec in enumerate(self.earlier.codecs_) if isinstance(codec, IdCodec)
+            ]
         marked = self._mark("categorical_features", "from_dtype")
         named = self._mark("id_columns", "auto")
         if (marked & named).any():
@@ -189,6 +203,8 @@ class TableCodec:
                 weights=weights,
             )
             self.codecs_.append(fit_column(series, options, counts))
+            if self.earlier is not None:
+                self._grow(j, self.earlier.get_view(j), series, counts)
         empty = [codec.name for codec in self.codecs_ if codec.is_all_missing]
         if empty:
             warn_caller(
@@ -232,6 +248,8 @@ class TableCodec:
     ) -> TableCodec:
         """Look for relations, and learn what the model sees in place of the columns they change; return self.
 
+        Those of ``earlier`` are kept instead, where there is one.
+
         Parameters
         ----------
         columns : sequence of Series
@@ -244,20 +262,51 @@ class TableCodec:
         Raises
         ------
         InputError
-            For declared relations that cannot be kept, or that rows break.
+            For declared relations that cannot be kept, and any that rows break.
         """
-        if self.relations is None:
-            return self
         names = name_columns(self.columns_, len(columns))
-        table = Columns(self.codecs_, columns, names, groups)
-        if counted is not None and not counted.all():
-            table = table.choose(counted)
-        self.relations_ = Relations.learn(self.relations, table, self.on_violation)
+        if self.earlier is not None:
+            self.relations_ = self.earlier.relations_.grow(self.codecs_, columns, names)
+        elif self.relations is None:
+            return self
+        else:
+            table = Columns(self.codecs_, columns, names, groups)
+            if counted is not None and not counted.all():
+                table = table.choose(counted)
+            self.relations_ = Relations.learn(self.relations, table, self.on_violation)
         seen = self.relations_.fit_columns(dict(enumerate(columns)), self.max_bins, weigh_classes(groups))
+        shown = self.relations_.forward(dict(enumerate(columns))) if self.earlier is not None else {}
         for j in self.relations_.changes:
             self.codecs_[j] = seen.get(j) or ComputedCodec(self.codecs_[j].name)
+            if self.earlier is not None and j in shown:
+                self._grow(j, self.earlier.codecs_[j], shown[j])
+        self.earlier = None  # of no use any more
         self._lay_out()
         return self
+
+    def _grow(self, j: int, old: ColumnCodec, series: pd.Series, counts: np.ndarray | None = None) -> None:
+        """Give a column the codec that continues an old one."""
+        self.codecs_[j], change = grow_column(old, self.codecs_[j], series, counts)
+        self.changes_.setdefault(j, change)
+
+    def refuse_other(self, columns: pd.Index | None, count: int) -> None:
+        """Raise for a table that has other columns than this one.
+
+        Raises
+        ------
+        InputError
+        """
+        is_same = (columns is None) == (self.columns_ is None) and count == self.n_features_
+        if is_same and (columns is None or columns.equals(self.columns_)):
+            return
+        then, now = (
+            f"{n} columns without names" if labels is None else list_names(labels)
+            for labels, n in ((self.columns_, self.n_features_), (columns, count))
+        )
+        raise InputError(
+            f"warm_start goes on with the table of the last fit, whose columns are, in this order, {then}; "
+            f"got {now}. Pass the same columns, or set warm_start=False to learn another table."
+        )
 
     def _find_signed_numbers(
         self, parts: Sequence[tuple[pd.Series, np.ndarray | None]], settled: np.ndarray

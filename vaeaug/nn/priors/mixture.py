@@ -17,6 +17,8 @@ __all__ = ["JITTER", "MixturePrior"]
 #: Variance added to every fitted covariance, in squared code units (codes have unit scale).
 JITTER = 1e-3
 _EM_CHUNK = 4096
+#: Rounds of a mixture that was fitted before.
+_MORE_ROUNDS = 2
 
 
 class MixturePrior(Prior):
@@ -74,16 +76,20 @@ class MixturePrior(Prior):
 
     @torch.no_grad()
     def estimate(self, codes: Tensor, contexts: Tensor, draws: int, turns: Turns = range) -> None:
-        """Run k-means, then expectation-maximisation, then weigh the components per context."""
+        """Run k-means, then expectation-maximisation, then weigh the components per context.
+
+        A mixture of as many components that was fitted before is where a few rounds go on from.
+        """
         rows = len(codes) / draws
         wanted = math.ceil(rows / 64) if self.components == "auto" else int(self.components)
         size = max(1, min(wanted, 128 if self.components == "auto" else wanted, len(codes)))
-        responsibility = _kmeans(codes, size, turns)
+        goes_on = self.is_fitted and size == len(self.means)
+        responsibility = self._start_over(codes) if goes_on else _kmeans(codes, size, turns)
         pooled = (
             torch.cov(codes.T).reshape(self.latent_dim, -1) if len(codes) > 1 else torch.eye(self.latent_dim)
         )
         prior_rows = float(self.latent_dim)
-        for _ in turns(self.iterations):
+        for _ in turns(min(self.iterations, _MORE_ROUNDS) if goes_on else self.iterations):
             weights, means, factors, pooled = _maximise(codes, responsibility, pooled, prior_rows * draws)
             responsibility = _expect(codes, weights, means, factors)
         weights, means, factors, _ = _maximise(codes, responsibility, pooled, prior_rows * draws)
@@ -91,6 +97,15 @@ class MixturePrior(Prior):
         self.means.copy_(means)
         self.factors.copy_(factors)
         self._weigh(responsibility, contexts, weights, draws)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether components were learned."""
+        return bool(self.means.any())
+
+    def _start_over(self, codes: Tensor) -> Tensor:
+        """Return the responsibilities of the components there are, ``(N, M)``."""
+        return _expect(codes, self.log_weights[-1].exp(), self.means, self.factors)
 
     def _weigh(self, responsibility: Tensor, contexts: Tensor, weights: Tensor, draws: int) -> None:
         group = self.group(contexts)
