@@ -380,7 +380,6 @@ def test_a_lower_temperature_leaves_as_many_cells_empty(temperature, conditions)
     assert rows["size"].isna().mean() < 0.2
 
 
-
 @pytest.mark.parametrize("method", METHODS)
 def test_lower_temperature_means_less_diversity(numbers, method):
     augmenter = fast(max_iter=20).fit(*numbers)
