@@ -42,6 +42,8 @@ _PRIOR_CODES = 65_536
 _LEAST_CODES = 8_192
 #: Rows drawn in each round of calibration, at most.
 _CALIBRATION_ROWS = 49_152
+#: Cells of the rows that few given rows need in a round, and rows of so many columns that they have fewer.
+_CALIBRATION_CELLS, _FEWEST_OF_WIDE = 1 << 20, 1_024
 #: Divides those of small classes in a model that was calibrated before.
 _FEWER = 3
 #: Rows drawn for each small class in such a round, at least.
@@ -191,10 +193,12 @@ def calibrate(
     x, c, weights = rows.x, rows.c, rows.weights
     rng = np.random.default_rng(_derive(seed, Purpose.CALIBRATION))
     share = None if weights is None else weights.astype(np.float64) / weights.sum(dtype=np.float64)
-    most = int(np.clip(4 * len(x), _LEAST_CODES, _CALIBRATION_ROWS))
+    most = int(np.clip(4 * len(x), _bound_rows(likelihood, _LEAST_CODES), _CALIBRATION_ROWS))
 
     def batches(part: float) -> Iterator[Any]:
-        drawn = math.ceil(part * most / _BLOCK) * _BLOCK
+        drawn = math.ceil(part * most)
+        if drawn > _BLOCK:
+            drawn = math.ceil(drawn / _BLOCK) * _BLOCK
         return _draw_likelihoods(model, c[rng.choice(len(x), drawn, p=share)])
 
     with _open_session(model), isolate_torch(seed, Purpose.CALIBRATION), torch.no_grad():
@@ -233,7 +237,7 @@ def _calibrate_classes(
     c, classes = c[kept], Classes(numbers[kept], block, c.shape[1])
     kept_rows = torch.from_numpy(kept).to(x.device)
     rng = np.random.default_rng(_derive(seed, Purpose.CLASS_CALIBRATION))
-    drawn = int(np.clip(most // len(small), _FEWEST_DRAWN, 2 * _BLOCK))
+    drawn = int(np.clip(most // len(small), _FEWEST_DRAWN, _bound_rows(likelihood, 2 * _BLOCK)))
 
     def batches(group: int) -> Iterator[Any]:
         rows = rng.choice(np.flatnonzero(classes.numbers == group), drawn)
@@ -241,6 +245,11 @@ def _calibrate_classes(
 
     each = None if weights is None else weights[kept_rows]
     likelihood.calibrate_classes(x[kept_rows], each, classes, batches, turns)
+
+
+def _bound_rows(likelihood: Any, rows: int) -> int:
+    """Return so many rows, or fewer of a table of many columns."""
+    return int(np.clip(_CALIBRATION_CELLS // len(likelihood.levels), _FEWEST_OF_WIDE, rows))
 
 
 def _draw_likelihoods(model: Model, c: np.ndarray) -> Iterator[Any]:
