@@ -37,7 +37,7 @@ class Rule:
     text : str
         Reads like algebra.
     rows : int
-        Training rows that keep it.
+        Training rows that have all its cells and keep it.
     exceptions : int
         Training rows that do not.
     origin : {"found", "declared"}
@@ -71,20 +71,55 @@ class Builder:
         return {j for j, plan in self.plans.items() if plan.is_computed}
 
     def breaks(self, candidate: Candidate | Implied) -> np.ndarray:
-        """Return the rows in which a candidate or an implication does not hold, bool of shape (n,)."""
+        """Return the rows in which a candidate or an implication does not hold, bool of shape (n,).
+
+        A row that lacks a cell breaks only rules about missing cells.
+        """
         target, decimals = candidate.target, self.views[candidate.target].decimals
         if isinstance(candidate, Implied):
             numbers = self.read((target, *candidate.fill.sources))
-            wanted = candidate.fill.find(numbers, decimals)
-            return candidate.fill.when.applies(numbers) & ~is_same(numbers[target], wanted, decimals)
-        numbers = self.read((target, *candidate.sources))
-        values, found = numbers[target], candidate.function.evaluate(numbers)
+            return candidate.fill.is_broken(numbers[target], numbers, decimals)
         if candidate.kind != "order":
-            return ~is_same(values, round_to(found, decimals), decimals)
-        found = snap_to(found, decimals)
+            differs = self._differs(target, candidate.function)
+            return differs if candidate.kind == "partial equality" else differs & self.knows(candidate)
+        numbers = self.read((target, *candidate.sources))
+        values, found = numbers[target], snap_to(candidate.function.evaluate(numbers), decimals)
         low, high = (found, values) if candidate.is_lower else (values, found)
         broken = np.asarray(low >= high if candidate.is_strict else low > high)
         return broken if candidate.when is None else broken & candidate.when.applies(numbers)
+
+    def knows(self, item: Candidate | Implied) -> np.ndarray:
+        """Return the rows that a rule can be judged by, bool of shape (n,): those that have all its cells.
+
+        Of what a condition sets, these are all rows.
+        """
+        function = item.fill.function if isinstance(item, Implied) else item.function
+        if function is None:
+            return np.ones(len(self._columns[0]), dtype=bool)
+        numbers = self.read((item.target, *function.sources))
+        return ~np.isnan(numbers[item.target]) & function.knows_sources(numbers)
+
+    def learn_lookup(self, sources: Sequence[int], target: int) -> Lookup:
+        """Return the table of what follows from each combination of the sources.
+
+        A missing cell is a value like others if hardly any row breaks the table then; else rows that lack a
+        cell are left out.
+        """
+        numbers = self.read((target, *sources))
+        whole = Lookup.learn(sources, [numbers[j] for j in sources], numbers[target])
+        differs = self._differs(target, whole)
+        known = ~np.isnan(numbers[target]) & whole.knows_sources(numbers)
+        if not differs.any() or not known.any():
+            return whole
+        part = Lookup.learn(sources, [numbers[j][known] for j in sources], numbers[target][known])
+        broken = int((self._differs(target, part) & known).sum())
+        is_whole = differs.mean() <= MOST_EXCEPTIONS and 0 < (differs & known).sum() <= broken
+        return whole if is_whole else part
+
+    def _differs(self, target: int, function: Function) -> np.ndarray:
+        """Return the rows in which a column is not what a function says, bool of shape (n,)."""
+        numbers, decimals = self.read((target, *function.sources)), self.views[target].decimals
+        return ~is_same(numbers[target], round_to(function.evaluate(numbers), decimals), decimals)
 
     def remainder(self, candidate: Candidate) -> np.ndarray:
         """Return what a near equation leaves open, float64 of shape (n,): a difference, or a log ratio."""
@@ -99,7 +134,7 @@ class Builder:
 
     def can_bound(self, target: int, sources: Iterable[int]) -> bool:
         """Whether a column may still be bounded by others."""
-        return not self.plans.get(target, Plan(target)).is_computed and self._is_acyclic(target, sources)
+        return self.plans.get(target, Plan(target)).takes(sources) and self._is_acyclic(target, sources)
 
     def add(self, candidate: Candidate | Implied, origin: str = "found", needs_room: bool = False) -> bool:
         """Take a candidate or an implication if it fits with those taken before; return whether it does.
@@ -116,8 +151,7 @@ class Builder:
         target, function, is_bound = candidate.target, candidate.function, candidate.kind == "order"
         if origin == "found" and isinstance(function, Lookup):
             # The sample may lack keys that other rows have.
-            numbers = self.read((target, *function.sources))
-            function = Lookup.learn(function.sources, [numbers[j] for j in function.sources], numbers[target])
+            function = self.learn_lookup(function.sources, target)
             candidate = replace(candidate, function=function)
         plan = self.plans.get(target, Plan(target))
         if self._is_said(candidate):
@@ -125,14 +159,15 @@ class Builder:
         if origin == "declared" and is_bound and self._follows(candidate):
             self._note(candidate, int(self.breaks(candidate).sum()), origin, "follows from another rule")
             return True
-        if plan.is_computed or not self._is_acyclic(target, candidate.sources):
+        if not plan.takes(candidate.sources) or not self._is_acyclic(target, candidate.sources):
             return False
         if plan.step is not None and not is_bound:
             return False
         broken, numbers = self.breaks(candidate), self._numbers
         # The sample has chosen the number of a bound by a number: no other row may break it.
         most = MOST_EXCEPTIONS if function.sources else 0.0
-        if origin == "found" and candidate.kind in _EXACT and broken.mean() > most:
+        known = self.knows(candidate).sum()
+        if origin == "found" and candidate.kind in _EXACT and broken.sum() > most * known:
             return False
         is_limit = is_bound and (candidate.keep is None or plan.step is not None)
         if is_limit and needs_room and _leaves_no_room(candidate, plan):
@@ -145,12 +180,16 @@ class Builder:
             if limit.has_exceptions:
                 plan = self._show_exceptions(plan)
             kept = "new values are moved to the bound"
+            if plan.step is not None and plan.step.keep == Keep.GAPPED:
+                kept += " where cells are missing"
         if not is_limit:
             step = self._make_step(candidate, numbers[target], bool(broken.any()))
             if step is None:
                 return False
             plan = self._set_step(plan, step)
-            kept = _SAY[step.keep]
+            if step.has_exceptions:
+                plan = self._show_exceptions(plan)
+            kept = _SAY[Keep.MARKED if step.has_exceptions else step.keep]
             if is_bound or candidate.kind == "partial equality":
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
         self.plans[target] = plan
@@ -164,8 +203,11 @@ class Builder:
         target, fill = implied.target, implied.fill
         plan = self.plans.get(target, Plan(target))
         is_known = origin == "found" and plan.step is not None and isinstance(plan.step.function, Lookup)
+        # Where cells lack at random, the table does not say which.
+        is_known &= not (fill.sets_missing and plan.takes((), sets_missing=True))
         is_known |= self._is_said(implied)
-        if is_known or plan.is_computed or not self._is_acyclic(target, fill.sources):
+        is_open = plan.takes(fill.sources, fill.sets_missing)
+        if is_known or not is_open or not self._is_acyclic(target, fill.sources):
             return False
         numbers = self.read((target, *fill.sources))
         applies, broken = fill.when.applies(numbers), int(self.breaks(implied).sum())
@@ -193,7 +235,7 @@ class Builder:
         j = second.source
         plan, numbers = self.plans.get(j, Plan(j)), self.read((j, first.source))
         meets = first.applies(numbers)
-        if plan.is_computed or not meets.any() or (meets & second.applies(numbers)).any():
+        if not plan.takes((first.source,)) or not meets.any() or (meets & second.applies(numbers)).any():
             return False
         if not self._is_acyclic(j, (first.source,)):
             return False
@@ -224,14 +266,14 @@ class Builder:
 
     def _note(self, item: Candidate | Implied, broken: int, origin: str, kept: str) -> None:
         """Note what was taken, as users read it."""
-        rows, text, exceptions = len(self._columns[0]), item.text, broken
+        rows, text, exceptions = int(self.knows(item).sum()), item.text, broken
         if isinstance(item, Implied):
             kind, sources = "implication", item.fill.sources
         else:
             kind, sources = item.kind if item.when is None else "implication", item.sources
             exceptions = broken if item.kind in _EXACT else 0
         if kind == "partial equality":
-            rows -= broken
+            rows = len(self._columns[0]) - broken
             text = f"{text} in {rows / len(self._columns[0]):.1%} of rows"
         columns = tuple(self.names[j] for j in dict.fromkeys((*sources, item.target)))
         self.taken.append(item)
@@ -240,7 +282,7 @@ class Builder:
     def _follows(self, candidate: Candidate) -> bool:
         """Whether one of the columns of an order is computed from all its others."""
         columns = {candidate.target, *candidate.sources}
-        plans = [self.plans[j] for j in columns if j in self.plans and self.plans[j].is_computed]
+        plans = [self.plans[j] for j in columns if j in self.plans and self.plans[j].is_given]
         return any(columns - {plan.target} <= plan.sources for plan in plans)
 
     def _is_said(self, item: Candidate | Implied) -> bool:
@@ -335,7 +377,7 @@ class Builder:
         plan, decimals = self.plans.get(j, Plan(j)), self.views[j].decimals
         if any(own.says_same(limit) for own in plan.limits):
             return True
-        if plan.is_computed or not self._is_acyclic(j, limit.sources):
+        if not plan.takes(limit.sources) or not self._is_acyclic(j, limit.sources):
             return False
         numbers = self.read((j, *limit.sources))
         if limit.is_broken(numbers[j], numbers, decimals).any():
@@ -363,11 +405,11 @@ class Builder:
             return None
         low, high = float(present.min()), float(present.max())
         keep = candidate.keep or Keep.DIFFERENCE
-        if keep == Keep.COMPUTED and has_exceptions:
-            keep = Keep.MARKED
+        if keep == Keep.COMPUTED:
+            keep = self._choose_keep(candidate, has_exceptions)
         is_fine = self._is_fine(candidate.function.sources)
         step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine)
-        if keep == Keep.MARKED:
+        if keep in (Keep.MARKED, Keep.GAPPED):
             is_category = self.views[candidate.target].is_level
             # As far below the lowest value as that is below the highest: on the grid of the values.
             decimals = self.views[candidate.target].decimals
@@ -378,6 +420,9 @@ class Builder:
             if candidate.kind == "partial equality":
                 levels, counts = np.unique(present, return_counts=True)
                 unmarked = float(levels[counts.argmax()])
+            if keep == Keep.GAPPED:
+                default = self._find_default(candidate)
+                step = replace(step, default=default, has_exceptions=has_exceptions)
             return replace(step, mark=mark, unmarked=unmarked)
         if candidate.kind == "order":
             sign = 1.0 if candidate.is_lower else -1.0
@@ -386,10 +431,34 @@ class Builder:
             return None
         return replace(step, default=float(np.median(present)))
 
+    def _choose_keep(self, candidate: Candidate, has_exceptions: bool) -> Keep:
+        """Return how a column is kept that others give."""
+        differs, known = self._differs(candidate.target, candidate.function), self.knows(candidate)
+        if not has_exceptions:
+            return Keep.GAPPED if differs.any() else Keep.COMPUTED
+        # A table may say what follows from a missing cell.
+        is_rare = (differs & known).sum() <= MOST_EXCEPTIONS * known.sum()
+        is_table = isinstance(candidate.function, Lookup) and differs.mean() <= MOST_EXCEPTIONS
+        return Keep.GAPPED if is_rare and not is_table else Keep.MARKED
+
+    def _find_default(self, candidate: Candidate) -> float:
+        """Return what a column mostly is where cells that it follows from are missing; NaN for missing.
+
+        That is the commonest category, or the median.
+        """
+        own, lacks = self._numbers[candidate.target], ~candidate.function.knows_sources(self._numbers)
+        found, counts = np.unique(own[lacks & ~np.isnan(own)], return_counts=True)
+        if not found.size:
+            return np.nan
+        is_level = self.views[candidate.target].is_level
+        middle = counts.argmax() if is_level else np.searchsorted(counts.cumsum(), counts.sum() / 2)
+        return float(found[middle])
+
 
 _SAY = {
     Keep.COMPUTED: "computed",
     Keep.MARKED: "computed where the row has no value of its own",
+    Keep.GAPPED: "computed where no cell is missing",
     Keep.DIFFERENCE: "the remainder is drawn",
     Keep.RATIO: "the ratio to the formula is drawn",
 }

@@ -36,6 +36,10 @@ class Function(ABC):
             At least the sources, as their views read them.
         """
 
+    def knows_sources(self, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Return the rows in which no source is missing, bool of shape (n,)."""
+        return ~np.any([np.isnan(columns[j]) for j in self.sources], axis=0)
+
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vaeaug.data.relations.functions import Arithmetic, Function, function_from_state
-from vaeaug.data.relations.rounding import FINE, SAME, round_to, snap_to
+from vaeaug.data.relations.rounding import FINE, SAME, is_same, round_to, snap_to
 from vaeaug.data.tables.serialization import Arrays
 
 __all__ = ["Fill", "Limit", "When", "write_number"]
@@ -198,6 +198,11 @@ class Fill:
         """Columns that must be known before."""
         return (*self.when.sources, *(() if self.function is None else self.function.sources))
 
+    @property
+    def sets_missing(self) -> bool:
+        """Whether the column is missing where the condition is met."""
+        return self.function is None and np.isnan(self.value)
+
     def sets_same(self, other: Fill) -> bool:
         """Whether two fills set the same value."""
         if self.function is not None and other.function is not None:
@@ -210,6 +215,18 @@ class Fill:
         if self.function is None:
             return np.array(self.value)
         return round_to(self.function.evaluate(columns), decimals)
+
+    def is_broken(
+        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> np.ndarray:
+        """Return the rows that meet the condition and have another value, bool of shape (n,).
+
+        Where a function gives the value, a row that lacks one of its cells breaks nothing.
+        """
+        broken = self.when.applies(columns) & ~is_same(values, self.find(columns, decimals), decimals)
+        if self.function is None:
+            return broken
+        return broken & ~np.isnan(values) & self.function.knows_sources(columns)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything as a JSON-able dict and plain arrays."""

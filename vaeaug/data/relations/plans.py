@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ class Keep(StrEnum):
 
     COMPUTED = "computed"  # nothing
     MARKED = "marked"  # a mark where the function holds, the value elsewhere
+    GAPPED = "gapped"  # a mark where the function holds and no cell is missing, the value elsewhere
     DIFFERENCE = "difference"  # value minus function
     RATIO = "ratio"  # logarithm of value over function
 
@@ -37,7 +38,8 @@ class Step:
     sign : float
         −1 for a difference that is counted downwards from the function.
     default : float
-        Stands for the function where it has no value.
+        Stands for the function where it has no value; of a gapped column, for the column where cells that it
+        follows from are missing and the mark was drawn.
     mark : float
         Number that says "as the function has it".
     low, high : float
@@ -47,6 +49,8 @@ class Step:
     is_fine : bool
         Whether the sources come back within float tolerance only: then the function is not rounded before a
         difference is taken, for it may lie between two roundings.
+    has_exceptions : bool
+        Of a gapped column: whether rows of training have all cells and another value.
     """
 
     function: Function
@@ -58,6 +62,7 @@ class Step:
     high: float = np.inf
     unmarked: float = np.nan
     is_fine: bool = False
+    has_exceptions: bool = False
 
     def forward(
         self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
@@ -66,6 +71,11 @@ class Step:
         found = self.function.evaluate(columns)
         if self.keep == Keep.COMPUTED:
             return np.full(values.shape, np.nan)
+        if self.keep == Keep.GAPPED:
+            # Where the mark stands for missing beside missing cells, it keeps them together.
+            is_marked = np.isnan(values) & ~self.function.knows_sources(columns) & np.isnan(self.default)
+            is_marked |= self.decides(values, columns) & ~self.is_broken(values, columns, decimals)
+            return np.where(is_marked, self.mark, values)
         if self.keep == Keep.MARKED:
             holds = is_same(values, round_to(found, decimals), decimals) & ~(values == self.unmarked)
             return np.where(holds, self.mark, values)
@@ -85,15 +95,34 @@ class Step:
         found = self.function.evaluate(columns)
         if self.keep == Keep.COMPUTED:
             return round_to(found, decimals)
+        # A mark that an exception has moved comes back with the noise of a sum.
+        is_marked = is_same(seen, np.array(self.mark), None)
         if self.keep == Keep.MARKED:
-            # A mark that an exception has moved comes back with the noise of a sum.
-            return np.where(is_same(seen, np.array(self.mark), None), round_to(found, decimals), seen)
+            return np.where(is_marked, round_to(found, decimals), seen)
+        if self.keep == Keep.GAPPED:
+            own = np.where(is_marked, self.default, seen)
+            return np.where(self.decides(seen, columns), round_to(found, decimals), own)
         found = np.where(np.isnan(found), self.default, found)
         if self.keep == Keep.RATIO:
             made = np.exp(seen) * np.where(found > 0, found, self.default)
         else:
             made = self.sign * seen + (found if self.is_fine else round_to(found, decimals))
         return round_to(np.clip(made, self.low, self.high), decimals)
+
+    def decides(self, seen: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Return the rows in which a gapped column follows from others, bool of shape (n,)."""
+        if self.keep != Keep.GAPPED:
+            return np.zeros(seen.shape, dtype=bool)
+        return ~np.isnan(seen) & self.function.knows_sources(columns)
+
+    def is_broken(
+        self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> np.ndarray:
+        """Return the exceptions of a gapped column, bool of shape (n,)."""
+        if not self.has_exceptions:
+            return np.zeros(values.shape, dtype=bool)
+        holds = is_same(values, round_to(self.function.evaluate(columns), decimals), decimals)
+        return self.decides(values, columns) & ~holds
 
 
 @dataclass(frozen=True)
@@ -131,6 +160,23 @@ class Plan:
         return self.step is not None and self.step.keep == Keep.COMPUTED
 
     @property
+    def is_given(self) -> bool:
+        """Whether each value of the column follows from others."""
+        step = self.step
+        if step is None or step.keep != Keep.GAPPED:
+            return self.is_computed
+        return np.isnan(step.default) and not step.has_exceptions
+
+    def takes(self, sources: Iterable[int], sets_missing: bool = False) -> bool:
+        """Whether other columns may bound or set this one beside its step.
+
+        Where a gapped column follows from others, nothing else moves it, though it may be missing.
+        """
+        if self.step is None or self.step.keep != Keep.GAPPED:
+            return not self.is_computed
+        return sets_missing or (not self.is_given and set(sources) <= set(self.step.function.sources))
+
+    @property
     def is_changed(self) -> bool:
         """Whether the model sees something else than the column."""
         return self.step is not None or bool(self.fills) or self.shift > 0
@@ -145,6 +191,8 @@ class Plan:
         values = columns[self.target]
         own = values if self.step is None else self.step.forward(values, columns, decimals)
         seen = own
+        if self.step is not None and self.step.has_exceptions:
+            seen = np.where(self.step.is_broken(values, columns, decimals), own - self.shift, own)
         for limit in self.limits:
             if limit.has_exceptions:
                 seen = np.where(limit.is_broken(values, columns, decimals), own - self.shift, seen)
@@ -153,8 +201,7 @@ class Plan:
                 continue
             shown = own if fill.function is not None else np.full(own.shape, fill.stand_in)
             if fill.has_exceptions:
-                holds = is_same(values, fill.find(columns, decimals), decimals)
-                shown = np.where(holds, shown, own - self.shift)
+                shown = np.where(fill.is_broken(values, columns, decimals), own - self.shift, shown)
             seen = np.where(fill.when.applies(columns), shown, seen)
         return seen
 
@@ -167,16 +214,27 @@ class Plan:
             is_low = seen < self.floor
             is_exception = is_low | np.isnan(seen)
             seen = np.where(is_low, seen + self.shift, seen)
-        values = seen if self.step is None else self.step.backward(seen, columns, decimals)
+        values, is_decided = seen, np.zeros(seen.shape, dtype=bool)
+        if self.step is not None:
+            values = self.step.backward(seen, columns, decimals)
+            is_decided = self.step.decides(seen, columns)
+            if self.step.has_exceptions:
+                is_decided &= ~is_exception | is_same(seen, np.array(self.step.mark), None)
+                values = np.where(is_decided | ~is_exception, values, seen)
         for limit in self.limits:
-            is_spared = is_exception & limit.has_exceptions
+            is_spared = is_decided | (is_exception & limit.has_exceptions)
             values = np.where(is_spared, values, limit.apply(values, columns, decimals))
         for fill in self.fills:
             is_spared = is_exception & fill.has_exceptions
             is_set = fill.when.applies(columns) & ~is_spared
             if fill.own is not None:
                 is_set &= fill.own.applies({self.target: values})
-            values = np.where(is_set, fill.find(columns, decimals), values)
+            found = fill.find(columns, decimals)
+            if fill.function is not None:
+                is_set &= ~np.isnan(values) & ~np.isnan(found)
+            if not fill.sets_missing:
+                is_set &= ~is_decided
+            values = np.where(is_set, found, values)
         return values
 
     def find_broken(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> list[int]:
@@ -184,8 +242,7 @@ class Plan:
         values = columns[self.target]
         found = [limit.is_broken(values, columns, decimals) for limit in self.limits]
         for fill in self.fills:
-            is_other = ~is_same(values, fill.find(columns, decimals), decimals)
-            found.append(fill.when.applies(columns) & is_other & (fill.own is None))
+            found.append(fill.is_broken(values, columns, decimals) & (fill.own is None))
         return [int(rows.sum()) for rows in found]
 
     def grow(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> Plan:
@@ -198,8 +255,11 @@ class Plan:
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             step = replace(step, low=min(step.low, low), high=max(step.high, high))
         if step is not None and isinstance(step.function, Lookup):
-            sources = step.function.sources
-            step = replace(step, function=Lookup.learn(sources, [columns[j] for j in sources], values))
+            sources, rows = step.function.sources, np.ones(values.shape, dtype=bool)
+            if step.keep == Keep.GAPPED:
+                rows = step.decides(values, columns)
+            function = Lookup.learn(sources, [columns[j][rows] for j in sources], values[rows])
+            step = replace(step, function=function)
         pairs = list(zip(self.limits, broken, strict=False))
         limits = [
             replace(one, has_exceptions=one.has_exceptions or bool(n))
@@ -243,8 +303,10 @@ class Plan:
         if "step" in meta:
             rest = dict(meta["step"])
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
-            keep, is_fine = Keep(rest.pop("keep")), bool(float(rest.pop("is_fine", 0)))
-            step = Step(function, keep, is_fine=is_fine, **{name: float(v) for name, v in rest.items()})
+            keep = Keep(rest.pop("keep"))
+            is_fine, breaks = (bool(float(rest.pop(name, 0))) for name in ("is_fine", "has_exceptions"))
+            numbers = {name: float(value) for name, value in rest.items()}
+            step = Step(function, keep, is_fine=is_fine, has_exceptions=breaks, **numbers)
         return cls(
             meta["target"],
             step,

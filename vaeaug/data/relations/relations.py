@@ -128,7 +128,7 @@ class Relations:
             if plan.is_computed:
                 continue
             points: tuple[Any, ...] = ()
-            if plan.step is not None and plan.step.keep == Keep.MARKED:
+            if plan.step is not None and plan.step.keep in (Keep.MARKED, Keep.GAPPED):
                 points = (plan.step.mark,)
             options = ColumnOptions(
                 self.views[j].is_level, max_bins, recognise=False, points=points, weights=weights

@@ -7,7 +7,7 @@ import numpy as np
 from vaeaug.data.relations.builder import Builder
 from vaeaug.data.relations.columns import CATEGORY, OTHER, ColumnView
 from vaeaug.data.relations.formula import Formula
-from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
+from vaeaug.data.relations.functions import Arithmetic, Function
 from vaeaug.data.relations.limits import Fill, When
 from vaeaug.data.relations.objects import Condition, Dependence, Equation, Implication, Order, Relation
 from vaeaug.data.relations.plans import Keep
@@ -73,8 +73,7 @@ def _read_function(builder: Builder, relation: Equation | Order | Dependence) ->
         for j in (*sources, target):
             if builder.views[j].kind == OTHER:
                 _refuse_kind(relation, builder.names[j], "values that repeat")
-        numbers = builder.read((*sources, target))
-        function: Function = Lookup.learn(sources, [numbers[j] for j in sources], numbers[target])
+        function: Function = builder.learn_lookup(sources, target)
         return Candidate("dependence", target, function, str(relation), Keep.COMPUTED, 0.0)
     if isinstance(relation, Equation):
         target = positions[relation.target]
@@ -82,8 +81,7 @@ def _read_function(builder: Builder, relation: Equation | Order | Dependence) ->
         if formula.column is not None and builder.views[target].is_level:
             # Equal categories are equal by what they are called.
             source = positions[formula.column]
-            numbers = builder.read((source, target))
-            function = Lookup.learn([source], [numbers[source]], numbers[target])
+            function = builder.learn_lookup([source], target)
             if builder.views[source].kind == builder.views[target].kind:
                 return Candidate("equation", target, function, str(relation), Keep.COMPUTED, 0.0)
         _check_numbers(builder, relation, (relation.target, *formula.columns))

@@ -12,7 +12,7 @@ from vaeaug.data.relations.formula import UNITS, write_name
 from vaeaug.data.relations.functions import Arithmetic
 from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.rounding import is_same
-from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate, Sample
+from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate, Sample, choose_complete
 
 __all__ = ["find_equations"]
 
@@ -24,6 +24,7 @@ _AGREE = 0.9  # of the probes that have all values
 _NOISE = 1e-3  # units of the last place
 _DEPENDENT = 0.02
 _WHOLE = 0.02
+_MOST_MISSING = (0.2, 0.5)  # share of missing cells of columns in sums: first those that lack few
 _UNEVEN = 0.25  # spread of slopes, as a share of the slope, beyond which a line is none; rounding makes some
 
 
@@ -45,13 +46,14 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
             seen.add((target, text))
             for rounded in _roundings(text, sample.decimals(target)):
                 function = Arithmetic(rounded, sample.positions)
-                hits = sample.holds(function, target)
-                if hits.mean() < 1 - MOST_EXCEPTIONS:
+                hits, known = sample.holds(function, target), sample.knows(function, target)
+                if not sample.has_enough(function, target) or hits[known].mean() < 1 - MOST_EXCEPTIONS:
                     continue
-                if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits):
+                if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits, known):
                     shown = f"{write_name(sample.names[target])} == {function.formula}"
-                    # What is derived from others mostly stands after them.
-                    rank = 0.1 * count - 1e-6 * target
+                    # What is derived from others mostly stands after them, and has few values of its own.
+                    own = np.floor(4 * sample.measure_gaps(function, target)) / 4
+                    rank = 0.1 * count + own - 1e-6 * target
                     yield Candidate("equation", target, function, shown, Keep.COMPUTED, rank)
                     source = function.sources[0]
                     if count == 1 and source < target and sample.levels[source] == sample.levels[target]:
@@ -68,10 +70,17 @@ def _roundings(text: str, decimals: int | None) -> list[str]:
 
 
 def _probe(sample: Sample, numeric: np.ndarray) -> np.ndarray:
-    """Return a few rows, those with the fewest missing cells, float64 of shape (p, d)."""
+    """Return a few rows, those with the fewest missing cells, float64 of shape (p, d).
+
+    Columns that most of these lack bring as many rows of their own.
+    """
     values = sample.values[:, numeric]
-    order = np.argsort(np.isnan(values).sum(axis=1), kind="stable")
-    return values[order[:_PROBES]]
+    missing = np.isnan(values)
+    rows = np.argsort(missing.sum(axis=1), kind="stable")[:_PROBES]
+    is_poor = (~missing[rows]).sum(axis=0) < _FEWEST_PROBES
+    if is_poor.any():
+        rows = np.append(rows, np.argsort(missing[:, is_poor].sum(axis=1), kind="stable")[:_PROBES])
+    return values[rows]
 
 
 def _propose_multiples(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, int]]:
@@ -171,9 +180,25 @@ def _are_straight(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     half = len(left) // 2
     found = np.zeros((left.shape[1], right.shape[1]), dtype=bool)
     for part in (slice(0, half), slice(half, None)):
-        a, b = _standardise(left[part]), _standardise(right[part])
-        found |= np.abs(a.T @ b) > _STRAIGHT
+        found |= np.abs(_correlate(left[part], right[part])) > _STRAIGHT
     return found
+
+
+def _correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return correlations of columns in rows that have both cells, shape (d, e); 0 where few have."""
+    a, b = _standardise(left), _standardise(right)
+    knows_a, knows_b = (~np.isnan(side) * 1.0 for side in (left, right))
+    rows = knows_a.T @ knows_b
+    if rows.min(initial=len(left)) == len(left):
+        return np.asarray(a.T @ b)
+    sums_a, sums_b = a.T @ knows_b, knows_a.T @ b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread_a, spread_b = (
+            np.square(a).T @ knows_b - sums_a**2 / rows,
+            knows_a.T @ np.square(b) - sums_b**2 / rows,
+        )
+        found = (a.T @ b - sums_a * sums_b / rows) / np.sqrt(spread_a * spread_b)
+    return np.where((rows >= _FEWEST_PROBES / 2) & np.isfinite(found), found, 0.0)
 
 
 def _standardise(values: np.ndarray) -> np.ndarray:
@@ -205,12 +230,19 @@ def _propose_sums(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, st
 
     Columns that do not depend on earlier ones form a basis; in it, each of the others has one solution.
     """
+    missing = np.isnan(sample.values[:, numeric]).mean(axis=0)
+    tried: list[np.ndarray] = []
+    for most in _MOST_MISSING:
+        members = choose_complete(sample.values, numeric[missing < most], 2, 20)
+        if members.size >= 3 and not any(np.array_equal(members, one) for one in tried):
+            tried.append(members)
+            yield from _eliminate(sample, members)
+
+
+def _eliminate(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, int]]:
+    """Yield the sums and differences among columns, in rows that have all of them."""
     values = sample.values[:, numeric]
-    values = values[:, np.isnan(values).mean(axis=0) < 0.2]
-    numeric = numeric[np.isnan(sample.values[:, numeric]).mean(axis=0) < 0.2]
     values = values[~np.isnan(values).any(axis=1)][: max(_TOTAL, 4 * numeric.size)]
-    if numeric.size < 3 or len(values) < 2 * numeric.size + 20:
-        return
     centred = values - values.mean(axis=0)
     scale = np.sqrt(np.square(centred).mean(axis=0))
     usable = np.flatnonzero(scale > 0)

@@ -27,22 +27,28 @@ def find_lookups(sample: Sample) -> Iterator[Candidate]:
     """Yield the columns that one or two others determine.
 
     Along rows sorted by one column, another that it determines changes only where that one does. How often
-    it would change if the two had nothing to do with each other follows from its shares.
+    it would change if the two had nothing to do with each other follows from its shares. A missing cell is a
+    value like others first; then rows that lack one of the cells are left out.
     """
-    codes, levels = sample.codes, sample.levels
+    codes, levels, missing = sample.codes, sample.levels, np.isnan(sample.values)
+    lacks = missing.any(axis=0)
     usable = np.array([view.kind != OTHER for view in sample.views]) & (levels > 1)
     variety = 1 - np.array([np.square(np.bincount(c) / sample.rows).sum() for c in codes.T])
     tries = int(usable.sum()) ** 2 * 2
     determined = np.zeros(levels.size, dtype=bool)
     for j in np.flatnonzero(usable):
-        others = usable & (levels <= levels[j])
+        others = usable & (levels - lacks <= levels[j])
         others[j] = False
         found: set[int] = set()
         if levels[j] <= _REPEATED * sample.rows:
             found.update(_find_determined(codes[:, j], codes, np.flatnonzero(others), variety, tries))
-        found.update(
-            _find_steps(sample, int(j), np.flatnonzero(others & (levels <= _MOST_LEVELS)), variety, tries)
-        )
+            rest = np.flatnonzero(others & (lacks | lacks[j]))
+            found.update(_find_in_known(sample, codes[:, j], ~missing[:, j], rest, tries))
+        few = others & (levels <= _MOST_LEVELS)
+        found.update(_find_steps(sample, int(j), np.flatnonzero(few), variety, tries))
+        if sample.views[int(j)].kind != CATEGORY:
+            rest = np.flatnonzero(few & (lacks | lacks[j]))
+            found.update(_find_in_known(sample, sample.values[:, j], ~missing[:, j], rest, tries, True))
         for target in sorted(found):
             candidate = _judge(sample, (int(j),), target)
             if candidate is not None:
@@ -55,7 +61,10 @@ def find_lookups(sample: Sample) -> Iterator[Candidate]:
             continue
         key = np.unique(codes[:, a].astype(np.int64) * levels[b] + codes[:, b], return_inverse=True)[1]
         others = np.setdiff1d(np.flatnonzero(open_), (a, b))
-        for target in _find_determined(key, codes, others, variety, tries * levels.size):
+        found = set(_find_determined(key, codes, others, variety, tries * levels.size))
+        rest = others[lacks[others] | lacks[a] | lacks[b]]
+        found.update(_find_in_known(sample, key, ~missing[:, [a, b]].any(axis=1), rest, tries * levels.size))
+        for target in sorted(found):
             candidate = _judge(sample, (a, b), target)
             if candidate is not None:
                 yield candidate
@@ -72,6 +81,37 @@ def _find_determined(
     return others[
         _is_rare(changes, variety[others] * same.size, 2 * MOST_EXCEPTIONS * same.size, tries)
     ].tolist()
+
+
+def _find_in_known(
+    sample: Sample,
+    key: np.ndarray,
+    has_key: np.ndarray,
+    others: np.ndarray,
+    tries: int,
+    is_rising: bool = False,
+) -> list[int]:
+    """Return which of the other columns a key determines in rows that have both.
+
+    They change hardly ever among rows with the same key or, along rising numbers, a few times.
+    """
+    order = np.argsort(key, kind="stable")
+    order = order[has_key[order]]
+    codes, missing = sample.codes, np.isnan(sample.values)
+    places = np.flatnonzero((key[order][1:] == key[order][:-1]) | is_rising)
+    few = places[:: max(1, places.size // _FEW)]
+    both = ~missing[order[few + 1]][:, others] & ~missing[order[few]][:, others]
+    often = (both & (codes[order[few + 1]] != codes[order[few]])[:, others]).sum(axis=0)
+    others = others[often <= _OFTEN * both.sum(axis=0)]
+    changes, expected, pairs = np.zeros((3, others.size))
+    for i, k in enumerate(others):
+        rows = order[~missing[order, k]]
+        near = (key[rows][1:] == key[rows][:-1]) | is_rising
+        changes[i] = (codes[rows, k][1:] != codes[rows, k][:-1])[near].sum()
+        pairs[i], share = near.sum(), np.bincount(codes[rows, k]) / max(rows.size, 1)
+        expected[i] = (1 - np.square(share).sum()) * pairs[i]
+    most = _MOST_STEPS * sample.levels[others] if is_rising else 2 * MOST_EXCEPTIONS * pairs
+    return others[_is_rare(changes, expected, most, tries)].tolist()
 
 
 def _leave_out_restless(
@@ -104,20 +144,39 @@ def _is_rare(changes: np.ndarray, expected: np.ndarray, most: np.ndarray | float
 
 
 def _judge(sample: Sample, sources: tuple[int, ...], target: int) -> Candidate | None:
+    """Return a dependence if it holds in all rows or, where that fails, in those that lack no cell."""
+    known = np.ones(sample.rows, dtype=bool)
+    if _holds(sample, sources, target, known):
+        return _write(sample, sources, target, known)
+    known = ~np.isnan(sample.values[:, [*sources, target]]).any(axis=1)
+    if known.all() or known.sum() < 2 * _FEWEST_TRIED or not _holds(sample, sources, target, known):
+        return None
+    candidate = _write(sample, sources, target, known)
+    return candidate if sample.has_enough(candidate.function, target) else None
+
+
+def _holds(sample: Sample, sources: tuple[int, ...], target: int, known: np.ndarray) -> bool:
     """Learn the table on half of the rows, and try it on those rows of the other half that it knows."""
-    half = sample.rows // 2
+    rows = np.flatnonzero(known)
+    half = rows.size // 2
     columns = [sample.values[:, j] for j in sources]
-    table = Lookup.learn(sources, [column[:half] for column in columns], sample.values[:half, target])
-    hits = sample.holds(table, target)
-    hits[:half] = True
-    tried, most = (np.arange(sample.rows) >= half) & table.knows(columns), MOST_EXCEPTIONS
+    table = Lookup.learn(
+        sources, [column[rows[:half]] for column in columns], sample.values[rows[:half], target]
+    )
+    hits, later = sample.holds(table, target), known.copy()
+    later[rows[:half]] = False
+    tried, most = later & table.knows(columns), MOST_EXCEPTIONS
     if tried.sum() < _FEWEST_TRIED:
         # Numbers that hardly repeat are read as the nearest one, which may lie beyond a step.
-        tried, most = np.arange(sample.rows) >= half, MOST_EXCEPTIONS + sample.levels[target] / half
-    if hits[tried].mean() < 1 - most or not sample.holds_in_classes(hits | ~tried):
-        return None
+        tried, most = later, MOST_EXCEPTIONS + sample.levels[target] / half
+    return bool(hits[tried].mean() >= 1 - most and sample.holds_in_classes(hits | ~tried))
+
+
+def _write(sample: Sample, sources: tuple[int, ...], target: int, known: np.ndarray) -> Candidate:
+    """Return a dependence, its table learned from the rows that count."""
+    columns = [sample.values[known, j] for j in sources]
     names = ", ".join(write_name(sample.names[j]) for j in sources)
-    function = Lookup.learn(sources, columns, sample.values[:, target])
+    function = Lookup.learn(sources, columns, sample.values[known, target])
     rank = 1 + len(sources) + sample.levels[list(sources)].prod() / 1e9
     shown = f"{names} -> {write_name(sample.names[target])}"
     return Candidate("dependence", target, function, shown, Keep.COMPUTED, rank)

@@ -10,7 +10,7 @@ import numpy as np
 from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.functions import Arithmetic
 from vaeaug.data.relations.plans import Keep
-from vaeaug.data.relations.search.sample import Candidate, Sample
+from vaeaug.data.relations.search.sample import Candidate, Sample, choose_complete
 
 __all__ = ["NEAR", "find_near_equations"]
 
@@ -61,9 +61,11 @@ def find_near_equations(sample: Sample, can_take: CanTake | None = None) -> Iter
     sources = numbers[sample.levels[numbers] >= 2][:_MOST_COLUMNS]
     if len(sources) < 2 or not targets:
         return
-    complete = ~np.isnan(sample.values[:, np.union1d(sources, targets)]).any(axis=1)
-    if complete.sum() < 10 * _FEWEST_ROWS_A_TERM:
+    members = choose_complete(sample.values, np.union1d(sources, targets), 0, 10 * _FEWEST_ROWS_A_TERM)
+    targets, sources = [j for j in targets if j in members], sources[np.isin(sources, members)]
+    if len(sources) < 2 or not targets:
         return
+    complete = ~np.isnan(sample.values[:, members]).any(axis=1)
     values = sample.values[complete][: max(_FEWEST_LOOKED_AT, _MOST_CELLS // len(sources))]
     for is_log in (True, False):
         usable = [int(j) for j in sources if not is_log or values[:, j].min() > 0]

@@ -18,12 +18,14 @@ from vaeaug.data.relations.objects import write_value
 from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.rounding import is_same, round_to
 
-__all__ = ["LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample"]
+__all__ = ["LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample", "choose_complete"]
 
 #: Share of rows that may break a rule.
 MOST_EXCEPTIONS = 0.01
 #: Probability that chance makes one rule of a whole table.
 LEVEL = 1e-4
+#: Rows that have all cells of a rule; most of the rows with a value that lack a cell which it follows from.
+_FEWEST_KNOWN, _MOST_GAPS = 20, 0.75
 _MOST_CELLS = 1_500_000
 _FEWEST_ROWS, _MOST_ROWS = 600, 6_000
 _ENDLESS = 1e75  # squares of products of such numbers are beyond float64
@@ -165,11 +167,25 @@ class Sample:
         found = round_to(function.evaluate(self.columns), decimals)
         return is_same(self.values[:, target], found, decimals)
 
+    def knows(self, function: Function, target: int) -> np.ndarray:
+        """Return in which rows neither a column nor what it follows from is missing, bool of shape (n,)."""
+        return function.knows_sources(self.columns) & ~np.isnan(self.values[:, target])
+
+    def has_enough(self, function: Function, target: int) -> bool:
+        """Whether enough rows have all cells to judge by, and most of those that have the target."""
+        known = self.knows(function, target).sum()
+        return bool(known >= _FEWEST_KNOWN and self.measure_gaps(function, target) <= _MOST_GAPS)
+
+    def measure_gaps(self, function: Function, target: int) -> float:
+        """Return the share of the rows with a value in a column that lack a cell which it follows from."""
+        has_value = ~np.isnan(self.values[:, target])
+        return float(1 - function.knows_sources(self.columns)[has_value].mean()) if has_value.any() else 1.0
+
     def is_beyond_chance(self, function: Function, target: int, tries: int) -> bool:
         """Whether a column is what a function says far too often for unrelated columns.
 
         The function's results are dealt to other rows a few times; how often they fit then is what chance
-        does. Missing results and values fit anything, hence count for nothing.
+        does. Rows that lack a cell fit anything, hence count for nothing.
 
         Parameters
         ----------
@@ -180,7 +196,7 @@ class Sample:
         """
         decimals, values = self.decimals(target), self.values[:, target]
         found = round_to(function.evaluate(self.columns), decimals)
-        known = ~(np.isnan(found) & np.isnan(values))
+        known = self.knows(function, target)
         values, found = values[known], found[known]
         hits = is_same(values, found, decimals)
         if hits.mean() < 1 - MOST_EXCEPTIONS if hits.size else True:
@@ -189,11 +205,30 @@ class Sample:
         chance = (np.sum(dealt) + 1) / (4 * hits.size + 1)
         return bool(chance < 1 and bdtrc(hits.sum() - 1, hits.size, chance) < LEVEL / max(tries, 1))
 
-    def holds_in_classes(self, hits: np.ndarray) -> bool:
-        """Whether no class breaks a rule clearly more often than rules may be broken."""
+    def holds_in_classes(self, hits: np.ndarray, known: np.ndarray | None = None) -> bool:
+        """Whether no class breaks a rule clearly more often than rules may be broken, in rows that count."""
         if self.groups is None:
             return True
-        rows = np.bincount(self.groups)
-        broken = np.bincount(self.groups, weights=~hits, minlength=rows.size)
+        known = np.ones(hits.size, dtype=bool) if known is None else known
+        rows = np.bincount(self.groups[known])
+        broken = np.bincount(self.groups, weights=known & ~hits, minlength=rows.size)[: rows.size]
         some = broken > 0
         return bool((bdtrc(broken[some] - 1, rows[some], MOST_EXCEPTIONS) > 0.01).all())
+
+
+def choose_complete(values: np.ndarray, columns: np.ndarray, each: int, more: int) -> np.ndarray:
+    """Leave out the columns that lack most cells until enough rows have all cells; return the others.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n, d)
+    columns : ndarray of int64
+        Positions of the columns.
+    each, more : int
+        Rows that are enough: so many for each column, and so many more.
+    """
+    missing = np.isnan(values[:, columns])
+    order = np.argsort(missing.sum(axis=0), kind="stable")
+    complete = (~np.logical_or.accumulate(missing[:, order], axis=1)).sum(axis=0)
+    enough = np.flatnonzero(complete >= each * np.arange(1, columns.size + 1) + more)
+    return np.sort(columns[order[: enough.max(initial=-1) + 1]])
