@@ -121,3 +121,17 @@ def test_rules_compares_real_and_new_rows(augmenter):
     assert "remaining" in worst["columns"]
     assert (worst["real"], worst["new"]) == (1.0, 0.9)
     assert (rules(LOANS, augmenter.sample(200, random_state=1)[0])["new"] == 1).all()
+
+
+def test_sum_with_missing_cells_is_kept_by_rows_that_meet_conditions_and_by_filled_cells():
+    rng = np.random.default_rng(0)
+    net, tax = rng.integers(100, 999, (2, 300)).astype(float)
+    X = pd.DataFrame({"net": net, "tax": tax, "total": net + tax})
+    X = X.mask(rng.random(X.shape) < [0.0, 0.05, 0.1])
+    augmenter = VAEAugmenter(max_iter=2, random_state=0).fit(X, Y)
+    lacking = augmenter.sample(20, where={"total": "is missing"}, random_state=0)[0]
+    assert lacking["total"].isna().all()
+    for rows in (augmenter.sample(20, where={"total": "> 900"}, random_state=0)[0], augmenter.complete(X)):
+        known = rows.dropna()
+        assert len(known)
+        assert (known["net"] + known["tax"] == known["total"]).all()

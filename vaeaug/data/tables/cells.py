@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.relations.functions import Arithmetic, Function
-from vaeaug.data.relations.plans import Plan
+from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
@@ -164,7 +164,9 @@ class KnownCells:
     def _solve(self, plan: Plan) -> None:
         """Compute the one unknown source of a computed column from the others, where it is linear in it."""
         step = plan.step
-        if step is None or not plan.is_computed or not isinstance(step.function, Arithmetic):
+        if step is None or step.keep not in (Keep.COMPUTED, Keep.GAPPED):
+            return
+        if not isinstance(step.function, Arithmetic):
             return
         views, target = self.codec.relations_.views, plan.target
         for source in step.function.sources:

@@ -136,7 +136,7 @@ class TableConditions:
             self._allow(source, found, j)
             return
         self.checked.append(j)
-        if plan.step is None or plan.step.keep == Keep.MARKED:
+        if plan.step is None or plan.step.keep in (Keep.MARKED, Keep.GAPPED):
             codec = self.codec.codecs_[j]
             cells = test.cells if plan.step is None and not plan.is_changed else None
             self._allow(j, find_stretches(codec, lambda x: self._may_hold(plan, codec.decode(x)), cells), j)
@@ -151,7 +151,9 @@ class TableConditions:
         if plan.shift:
             seen = np.where(seen < plan.floor, seen + plan.shift, seen)
         found = test.nearly_holds(view.write(seen))
-        if plan.step is not None:
+        is_missing = view.allows_missing and test.nearly_holds(view.write(np.array([np.nan])))[0]
+        # Where the mark of a gapped column is drawn, its cell is there.
+        if plan.step is not None and not (is_missing and plan.step.keep == Keep.GAPPED):
             found |= is_same(seen, np.array(plan.step.mark), None)
         for fill in plan.fills:
             if fill.function is None and test.nearly_holds(view.write(np.array([fill.value])))[0]:
