@@ -39,7 +39,8 @@ def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any =
     -------
     DataFrame
         ``kind``, ``columns``, ``formula``, and the share of rows that keep it, in [0, 1]: ``real``, ``new``.
-        The rules that new rows break most come first. Of a near equation, rows keep it that lie no farther
+        Rows that lack a cell of a rule do not count, except for rules about missing cells. The rules that new
+        rows break most come first. Of a near equation, rows keep it that lie no farther
         from it than real ones; of a partial equality, rows that are equal.
 
     Raises
@@ -81,9 +82,11 @@ def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any =
 
 def _shares(item: Candidate | Implied, real: Builder, new: Builder) -> Sequence[float]:
     """Return the shares of real and of new rows that keep a rule."""
-    if isinstance(item, Implied) or item.kind != "near equation":
-        return [float(1 - table.breaks(item).mean()) for table in (real, new)]
-    left = [table.remainder(item) for table in (real, new)]
-    low, high = np.nanmin(left[0]), np.nanmax(left[0])
-    slack = 1e-6 * (high - low)
-    return [float(((rest >= low - slack) & (rest <= high + slack) | np.isnan(rest)).mean()) for rest in left]
+    broken = [table.breaks(item) for table in (real, new)]
+    if not isinstance(item, Implied) and item.kind == "near equation":
+        left = [table.remainder(item) for table in (real, new)]
+        low, high = np.nanmin(left[0]), np.nanmax(left[0])
+        slack = 1e-6 * (high - low)
+        broken = [(rest < low - slack) | (rest > high + slack) for rest in left]
+    known = [table.knows(item) for table in (real, new)]
+    return [float(1 - (off & own).sum() / max(own.sum(), 1)) for off, own in zip(broken, known, strict=True)]

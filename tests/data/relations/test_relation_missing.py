@@ -218,6 +218,16 @@ def test_order_that_follows_from_a_sum_is_kept_beside_missing_cells():
     assert not (made["net"] > made["total"]).any()
 
 
+def test_rules_count_only_rows_that_have_the_cells():
+    real = make_bills()
+    new = drop_cells(real, {"total": 0.5})
+    known = new.dropna().index
+    new.loc[known[: len(known) // 4], "total"] += 1
+    compared = rules(real, new, relations=["total == net + tax", "net <= total"]).set_index("formula")["new"]
+    assert compared["total == net + tax"] == pytest.approx(0.75, abs=0.01)
+    assert compared["net <= total"] == 1
+
+
 @pytest.mark.parametrize("shares", [{}, {"net": 0.05}, {"total": 0.1}], ids=str)
 def test_bounds_do_not_break_a_sum_that_has_exceptions(shares):
     frame = make_bills()
