@@ -239,3 +239,14 @@ def test_bounds_do_not_break_a_sum_that_has_exceptions(shares):
     pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
     made = shuffle_codes(codec, frame)
     assert count_broken(made) <= 6
+
+
+def test_more_rows_with_missing_cells_extend_what_is_looked_up():
+    frame = pd.DataFrame({"a": A, "city": CITY, "state": CITY.map(CITIES)})
+    frame = drop_cells(frame, {"city": 0.05, "state": 0.05})
+    more = pd.concat([frame, frame[::-1]], ignore_index=True)
+    codec = learn(frame)
+    views, names = codec.relations_.views, list(frame)
+    own = [views[j].codec if j in views else one for j, one in enumerate(codec.codecs_)]
+    grown = codec.relations_.grow(own, [more[name] for name in names], names)
+    assert grown.broken == []
