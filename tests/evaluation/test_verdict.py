@@ -141,6 +141,45 @@ def test_what_helps_more_leads():
     assert verdict(comparison(ours=0.1)).lead == ""
 
 
+def test_what_helps_more_is_what_to_use():
+    found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
+    assert found.answer == Answer.PROBABLY
+    assert "Use boosted trees, without new rows." in found.advice
+    assert found.advice.count("Use ") == 1
+    assert "Nothing simpler" not in found.advice
+
+
+class Told:
+    """Evidence that expects a given gain of each strategy."""
+
+    def __init__(self, **gains):
+        self.gains = {name.replace("_", " "): gain for name, gain in gains.items()}
+
+    def judge(self, strategy, metric, moved, *, than="nothing", **options):
+        mean, spread = self.gains[strategy]
+        if than != "nothing":
+            mean -= self.gains[than][0]
+        return Difference(mean, mean - 2 * spread, mean + 2 * spread, 0.1, spread, float(ndtr(mean / spread)))
+
+
+def test_the_next_best_is_told_by_what_is_to_be_expected():
+    found = comparison(ours=0.1, duplicates=0.05, SMOTE=0.04)
+    told = Told(ours=(0.1, 0.01), duplicates=(0.005, 0.01), SMOTE=(0.02, 0.01))
+    assert "the next best is SMOTE: expect +0.020" in verdict(replace(found, evidence=told)).advice
+    worse = Told(ours=(0.1, 0.01), duplicates=(-0.005, 0.01), SMOTE=(-0.02, 0.01))
+    advice = verdict(replace(found, evidence=worse)).advice
+    assert "the others gain nothing over the rows as they are. Use ours." in advice
+
+
+def test_a_ratio_with_less_score_than_another_is_explained():
+    found = comparison(low=0.09, high=0.05)
+    told = Told(low=(0.01, 0.01), high=(0.03, 0.01))
+    chosen = verdict(replace(found, evidence=told), subjects=("low", "high"))
+    assert chosen.subject == "high"
+    assert "chosen for the largest gain to expect" in chosen.advice
+    assert "is chosen" not in verdict(comparison(low=0.05, high=0.1), subjects=("low", "high")).advice
+
+
 def test_a_measured_gain_far_from_the_expected_one_is_explained():
     far = replace(comparison(ours=0.1), evidence=expecting(0.01, 0.008, measured=0.1))
     near = replace(comparison(ours=0.1), evidence=expecting(0.09, 0.03, measured=0.1))

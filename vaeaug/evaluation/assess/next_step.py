@@ -18,9 +18,38 @@ from vaeaug.evaluation.assess.verdict import (
 
 __all__ = ["write_next_step"]
 
+#: Where the other classifiers come from, and how they are made.
+_CLASSIFIERS = {
+    "boosted trees": (
+        "sklearn.ensemble import HistGradientBoostingClassifier",
+        "HistGradientBoostingClassifier()",
+    ),
+    "random forest": (
+        "sklearn.ensemble import RandomForestClassifier",
+        "RandomForestClassifier(200, min_samples_leaf=2)",
+    ),
+    "logistic regression": (
+        "sklearn.linear_model import LogisticRegression",
+        "LogisticRegression(max_iter=1000)",
+    ),
+}
+#: Names of scikit-learn alone, so that the lines can be pasted anywhere.
+_ENCODER = """\
+from sklearn.compose import make_column_selector as columns, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+# X is a DataFrame. Drop columns that name rows, and turn dates into numbers.
+numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+others = OneHotEncoder(handle_unknown="ignore", max_categories=30, sparse_output=False)
+encoder = make_column_transformer(
+    (numbers, columns(dtype_include="number")), (others, columns(dtype_exclude="number"))
+)
+"""
+
 
 def write_next_step(verdict: Verdict, comparison: Comparison, metric: Metric, y: np.ndarray | None) -> str:
-    """Return three lines that train what did best; ``classifier``, X and y are the user's.
+    """Return lines that train what did best; ``classifier``, X and y are the user's.
 
     Parameters
     ----------
@@ -32,8 +61,7 @@ def write_next_step(verdict: Verdict, comparison: Comparison, metric: Metric, y:
     """
     other = find_better_classifier(comparison, metric)
     helps = verdict.subject is not None and verdict.answer in (Answer.HELPS, Answer.PROBABLY)
-    ours = comparison.gain(verdict.subject, metric).mean if helps and verdict.subject else -np.inf
-    if other is not None and comparison.gain(other, metric).mean > max(ours, 0.0):
+    if other is not None and verdict.lead:
         return _train_other(other)
     if helps and verdict.subject is not None:
         return _train_resampled(verdict.subject, y)
@@ -48,17 +76,14 @@ def write_next_step(verdict: Verdict, comparison: Comparison, metric: Metric, y:
 
 
 def _train_other(name: str) -> str:
+    names = OTHER_CLASSIFIERS if name == TOGETHER else [name]
+    made = ",\n    ".join(f"make_pipeline(encoder, {_CLASSIFIERS[each][1]})" for each in names)
+    imports = "".join(f"from {_CLASSIFIERS[each][0]}\n" for each in names)
     if name != TOGETHER:
-        return (
-            "from vaeaug.evaluation.assess.named_classifiers import learner\n"
-            f'model = learner("{OTHER_CLASSIFIERS[name]}", X)\n'
-            "model.fit(X, y)"
-        )
-    names = ", ".join(f'"{short}"' for short in OTHER_CLASSIFIERS.values())
+        return f"{imports}{_ENCODER}model = {made}.fit(X, y)"
     return (
-        "from sklearn.ensemble import VotingClassifier\n"
-        "from vaeaug.evaluation.assess.named_classifiers import learner\n"
-        f"members = [(name, learner(name, X)) for name in ({names})]\n"
+        f"{imports}from sklearn.ensemble import VotingClassifier\n{_ENCODER}"
+        f"members = list(zip('abc', [\n    {made},\n]))\n"
         'model = VotingClassifier(members, voting="soft").fit(X, y)'
     )
 

@@ -196,14 +196,16 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
             f"{least:.2g} are not counted."
         )
     helps = answer in (Answer.HELPS, Answer.PROBABLY)
+    lead = _lead(comparison, best, metric)
     advice = _alternative(comparison, best, metric) if helps else _instead(comparison, metric)
     remarks = [
         _explain_difference(comparison, metric, gain),
-        advice,
+        _explain_choice(comparison, best, metric),
+        "" if lead else advice,
         _compare_classifiers(comparison, best, metric),
+        f"Use {find_better_classifier(comparison, metric)}, without new rows." if lead else "",
         _decisions(comparison, best, metric),
     ]
-    lead = _lead(comparison, best, metric)
     return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability, lead)
 
 
@@ -243,6 +245,22 @@ def _explain_difference(comparison: Comparison, metric: Metric, gain: Difference
         f"The folds measured {sign * gain.measured:+.3f}; so few rows measure it roughly, and the "
         "expectation leans on the gains of 25 other tables."
     )
+
+
+def _explain_choice(comparison: Comparison, best: str, metric: Metric) -> str:
+    """Say why the best is the best, where another scored more in the folds or is surer to gain."""
+    sign, own = 1 if metric.up else -1, comparison.gain(best, metric)
+    reached = sign * comparison.mean(best, metric.name)
+    for each in comparison.subjects:
+        if each == best or each not in comparison.strategies:
+            continue
+        above = sign * comparison.mean(each, metric.name) > reached
+        if above or comparison.gain(each, metric).probability > own.probability:
+            return (
+                f"{best} is chosen for the largest gain to expect (diff. in the table), not for the highest "
+                "score in the folds or the highest probability of a gain."
+            )
+    return ""
 
 
 def _lead(comparison: Comparison, best: str | None, metric: Metric) -> str:
@@ -292,10 +310,11 @@ def _alternative(comparison: Comparison, best: str, metric: Metric) -> str:
                 f"against {reached:.3f}), and cost less: take those first."
             )
     second = max(others, key=lambda each: _rank(comparison, each, metric))
-    return (
-        f"Nothing simpler does as well; the next best is {second} with "
-        f"{comparison.mean(second, metric.name):.3f}. Use {best}."
-    )
+    most = comparison.gain(second, metric).mean
+    rest = f"the next best is {second}: expect {most if metric.up else -most:+.3f}"
+    if not most > 0:
+        rest = "the others gain nothing over the rows as they are"
+    return f"Nothing simpler does as well; {rest}. Use {best}."
 
 
 def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None:
