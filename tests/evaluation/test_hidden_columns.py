@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler, assess
 from vaeaug.errors import ColumnNote
@@ -93,6 +96,31 @@ def test_augmented_classifier_shows_no_identifier(table):
     model.predict_proba(X)
     assert set(Seen.distinct) == {1}
     assert notes[0].filename == __file__
+
+
+@pytest.fixture
+def customers():
+    rng = np.random.default_rng(0)
+    fee = rng.normal(size=150)
+    X = pd.DataFrame({"customer_id": [f"C{n:05}" for n in range(150)], "monthly_fee": fee})
+    return X, np.where(fee > 0.8, "yes", "no")
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
+def test_a_plain_classifier_needs_no_encoder_for_an_identifier_of_text(customers):
+    X, y = customers
+    model = AugmentedClassifier(LogisticRegression(), quick()).fit(X, y)
+    assert (model.predict(X) == y).mean() > 0.8
+    found = assess(LogisticRegression(), X, y, sampler=quick(), cv=2, n_repeats=1, ratios=[1.0])
+    assert not found.failures
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
+def test_a_pipeline_that_encodes_the_identifier_still_finds_it(customers):
+    X, y = customers
+    encoder = make_column_transformer((OneHotEncoder(), ["customer_id"]), remainder="passthrough")
+    model = AugmentedClassifier(make_pipeline(encoder, LogisticRegression()), quick()).fit(X, y)
+    assert (model.predict(X) == y).mean() > 0.8
 
 
 def test_notes_point_to_the_line_of_the_user(table):

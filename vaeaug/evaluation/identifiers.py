@@ -23,7 +23,8 @@ __all__ = ["HiddenColumns", "hide_identifiers", "say_columns"]
 class HiddenColumns:
     """Columns in whose place a classifier sees one and the same cell in every row.
 
-    The columns stay, so that a Pipeline finds them by name or position.
+    The columns stay, so that a Pipeline finds them by name or position. Text becomes the number 0, which a
+    classifier without an encoder reads too.
 
     Parameters
     ----------
@@ -73,10 +74,16 @@ def hide_identifiers(X: Any, sampler: Any = None) -> tuple[HiddenColumns, Any]:
         names = TableCodec(categories, id_columns=chosen).find_identifiers(X)
     except InputError:  # the sampler says so itself
         return HiddenColumns(), sampler
-    cells = {name: X[name].dropna().array[:1] for name in names if X[name].notna().any()}
+    cells = {name: _choose_cell(X[name]) for name in names if X[name].notna().any()}
     if cells and not (chosen is None or isinstance(chosen, str)):
         sampler = clone(sampler).set_params(augmenter__id_columns=None)
     return HiddenColumns(cells), sampler
+
+
+def _choose_cell(column: pd.Series) -> Any:
+    """Return an array of one cell: the first value of a column of numbers, else the number 0."""
+    is_number = pd.api.types.is_numeric_dtype(column.dtype)
+    return column.dropna().array[:1] if is_number else np.zeros(1, dtype=np.int64)
 
 
 def say_columns(X: Any, hidden: HiddenColumns, sampler: Any, who: str) -> None:
