@@ -95,6 +95,16 @@ def test_a_named_classifier_takes_any_table(mixed):
         assert table["roc_auc"].equals(found[0]["roc_auc"])
 
 
+def test_the_target_may_be_the_name_of_a_column(mixed):
+    X, y = mixed
+    options = {"sampler": VAEOverSampler(Jitter(), label_filter=None), "ratios": [1.0]}
+    options |= {"cv": 2, "n_repeats": 1, "random_state": 0}
+    named = assess("logistic", X.assign(churn=y), "churn", **options).table
+    assert named["roc_auc"].equals(assess("logistic", X, y, **options).table["roc_auc"])
+    with pytest.raises(InputError, match="Did you mean 'churn'"):
+        assess("logistic", X.assign(churn=y), "Churn")
+
+
 @pytest.fixture(scope="module")
 def gappy(rare):
     """Columns that are missing everywhere, but for one row, and in the minority class; and constant ones."""

@@ -7,10 +7,12 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from made_tables import made_labels, made_table
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from torch.utils.data import DataLoader, TensorDataset
 
 from vaeaug import Recipe, VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, RejectedColumn, UnknownLabelError, VaeaugWarning
@@ -108,6 +110,24 @@ BAD_DATA = {
         RejectedColumn,
         ["Column 'mix' mixes types", "int (20), str (20), float (20)", "astype(str)"],
     ),
+    "a target in the wrong case": (
+        FRAME.assign(**{f"c{i}": 1 for i in range(20)}, churn=list(LABELS)),
+        "Churn",
+        InputError,
+        ["no column of X", "Did you mean 'churn'?"],
+    ),
+    "a list of rows with text": (
+        [["a", 1], ["c", 2]],
+        None,
+        InputError,
+        ["Pass pandas.DataFrame(X), whose columns"],
+    ),
+    "a loader of batches": (
+        DataLoader(TensorDataset(torch.zeros(8, 1, 8, 8))),
+        None,
+        InputError,
+        ["X is a DataLoader", "pass the Dataset, loader.dataset"],
+    ),
     "a column of lists": (FRAME.assign(bag=[[1]] * ROWS), LABELS, RejectedColumn, ["Column 'bag'", "list"]),
     "labels for some rows": (
         FRAME,
@@ -167,6 +187,19 @@ BAD_DATA = {
     "rows of different lengths": ([[1.0, 2.0], [3.0]], None, InputError, ["same length", "DataFrame"]),
     "labels in two columns": (NUMBERS, CODES[:, None].repeat(2, 1), InputError, ["(80, 2)", "DataFrame"]),
 }
+
+
+def test_a_file_of_another_format_is_to_be_read_first(tmp_path):
+    path = tmp_path / "churn.csv"
+    FRAME.to_csv(path)
+    refuses(lambda: fast().fit(path, "churn"), InputError, "Read it first", "pandas.read_csv(", "churn.csv")
+    refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
+
+
+def test_x_is_checked_before_the_name_of_a_target():
+    lazy = pytest.importorskip("polars").DataFrame({"a": [1, 2], "churn": [0, 1]}).lazy()
+    refuses(lambda: fast().fit(lazy, "churn"), InputError, "X.collect()")
+    refuses(lambda: VAEOverSampler().fit_resample(lazy, "churn"), InputError, "X.collect()")
 
 
 @pytest.mark.parametrize("case", list(BAD_DATA))
@@ -474,3 +507,36 @@ def test_a_masked_array_is_told_how_to_say_missing(numbers):
     X, y = numbers
     with pytest.raises(InputError, match="filled\\(numpy.nan\\)"):
         VAEAugmenter(max_iter=1).fit(np.ma.masked_greater(X, 1.0), y)
+
+
+@pytest.fixture(scope="module")
+def churn():
+    frame = FRAME.assign(churn=list(LABELS))
+    return frame, fast().fit(frame, "churn")
+
+
+@pytest.mark.parametrize("method", ["complete", "transform", "vary", "reconstruct", "score_samples"])
+def test_a_target_among_the_columns_is_told_what_to_do_with(churn, method):
+    frame, augmenter = churn
+    refuses(lambda: getattr(augmenter, method)(frame), InputError, "unseen at fit time", "pass y='churn'")
+
+
+def test_a_target_beside_its_labels_is_told_what_to_do_with(churn):
+    frame, augmenter = churn
+    refuses(lambda: augmenter.resample(frame, frame["churn"]), InputError, "drop it from X", "pass y='churn'")
+
+
+def test_a_condition_on_the_target_is_asked_for_by_y(churn):
+    frame, augmenter = churn
+    label = frame["churn"].iloc[0]
+    for where in ({"churn": label}, {"size": "> 0", "churn": label}):
+        refuses(lambda where=where: augmenter.sample(3, where=where), InputError, "where", f"pass y={label!r}")
+    refuses(lambda: augmenter.sample(1, given=frame[["churn"]][:1]), InputError, "given", "pass y=")
+
+
+def test_near_names_are_suggested(churn):
+    frame, augmenter = churn
+    refuses(lambda: augmenter.sample(3, where={"sizes": "> 1"}), InputError, "Did you mean 'size'?")
+    refuses(lambda: fast(id_columns=["sise"]).fit(FRAME), InputError, "Did you mean 'size'?")
+    label = frame["churn"].iloc[0]
+    refuses(lambda: augmenter.sample(3, y=label.upper()), UnknownLabelError, f"Did you mean {label!r}?")

@@ -151,6 +151,9 @@ WRONG = [
     ),
     ("count > 2", "where must be a dict"),
     ({"flag": None}, "no training row has flag is missing"),
+    ({"size": "= 4"}, "got '= 4'. A condition is a value, '== 40', '>= 40'"),
+    ({"size": "< 2 or > 8"}, "got '< 2 or > 8'"),
+    ({"town": "aix"}, "Did you mean 'Aix'"),
 ]
 
 

@@ -18,6 +18,7 @@ from vaeaug.evaluation.assess.strategies import Resampled
 from vaeaug.evaluation.identifiers import hide_identifiers, say_columns
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.choices import Auto, Classifier, ClassifierName, RandomState, Resampler, ScoringName
+from vaeaug.utils.validation import take_labels
 
 __all__ = ["assess", "run_assessment"]
 
@@ -57,7 +58,7 @@ def assess(
         for gradient boosting, logistic regression, 5 nearest neighbours or a random forest, for any table:
         text, categories, dates and missing cells are encoded before it.
     X : DataFrame, array-like (n, d) or array of images (n, H, W[, C])
-    y : array-like (n,)
+    y : array-like (n,), or the name of a column of the frame X
         Class labels, two or more.
     sampler : sampler, list or dict of them, optional
         Objects with ``fit_resample``, such as those of imbalanced-learn, run as they are. The
@@ -165,6 +166,7 @@ def _print_beside(text: str) -> None:
 
 def run_assessment(estimator: Any, X: Any, y: Any, sampler: Any, options: Options) -> Assessment:
     """Do the work of :func:`assess`."""
+    X, y = take_labels(X, y)
     X = _as_frame(X, estimator) if isinstance(estimator, str) else check_rows(X)
     own, others = (sampler, None) if isinstance(sampler, VAEOverSampler) else (VAEOverSampler(), sampler)
     hidden, own = hide_identifiers(X, own)

@@ -68,6 +68,19 @@ def small():
     return X, np.array([0] * 8 + [1] * 2)
 
 
+def test_the_target_may_be_the_name_of_a_column(small):
+    X, y = small
+    named = X.assign(churn=y)
+    model = AugmentedClassifier(LogisticRegression(), sampler())
+    expected = clone(model).fit(X, y).predict_proba(X)
+    model.fit(named, "churn")
+    for rows in (X, named):  # the target may stay
+        np.testing.assert_array_equal(model.predict_proba(rows), expected)
+    assert model.n_features_in_ == 2
+    with pytest.raises(InputError, match="Did you mean 'churn'"):
+        model.fit(named, "Churn")
+
+
 class Untouched(BaseEstimator):
     """A sampler that must not be reached."""
 

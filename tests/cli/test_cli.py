@@ -253,9 +253,12 @@ def test_rows_of_a_saved_model_meet_conditions(table: Path, capsys: pytest.Captu
     assert main(["sample", str(model), "--where", "colours == red", "-o", str(out)]) == 1
     assert "Did you mean 'colour'?" in capsys.readouterr().err
     assert main(["sample", str(model), "--where", "size > big", "-o", str(out)]) == 1
-    assert "error: --where: column 'size' holds numbers; got 'big'" in capsys.readouterr().err
+    assert "error: --where: column 'size' holds numbers; got '> big'" in capsys.readouterr().err
     assert main(["sample", str(model), "--where", "size > 0", "-o", str(table.with_name("rows"))]) == 1
     assert "--where goes with one file" in capsys.readouterr().err
+    QUICK(random_state=0).fit(pd.read_csv(table), "y").save(model)
+    assert main(["sample", str(model), "--where", "y == yes", "-o", str(out)]) == 1
+    assert "'y' holds the classes; ask for one with --label" in capsys.readouterr().err
 
 
 def test_a_model_of_images_writes_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

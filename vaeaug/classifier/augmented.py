@@ -32,7 +32,12 @@ from vaeaug.utils.memory import open_memory, with_memory
 from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import derive_seed, numpy_generator
 from vaeaug.utils.rows import begin_alike
-from vaeaug.utils.validation import check_number, refuse_mapping, refuse_repeated_columns
+from vaeaug.utils.validation import (
+    check_number,
+    refuse_mapping,
+    refuse_repeated_columns,
+    take_labels,
+)
 from vaeaug.utils.wording import list_names
 
 __all__ = ["AugmentedClassifier"]
@@ -188,8 +193,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like (n, d)
-        y : array-like (n,)
-            Class labels.
+        y : array-like (n,), or the name of a column of the frame X
+            Class labels. Of a column that is named, ``predict`` takes no notice, so that it may stay in X.
         sample_weight : array-like (n,), optional
             Weights of the rows; rows of weight 0 are not resampled either. The
             sampler does not see the other weights.
@@ -204,6 +209,9 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the parameters do not fit together, or the data cannot be used.
         """
         self._check_parameters(weighted=sample_weight is not None)
+        columns = getattr(X, "columns", ())
+        self._target = y if isinstance(y, str | int) and y in list(columns) else None
+        X, y = take_labels(X, y)
         X, y = _table(X), as_column(y, warn=True)
         labels = read_labels(y)
         check_consistent_length(X, labels)
@@ -342,7 +350,10 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _check(self, X: Any) -> Any:
         check_is_fitted(self)
-        X = validate_data(self, _table(X), reset=False, skip_check_array=True)
+        X = _table(X)
+        if isinstance(X, pd.DataFrame) and getattr(self, "_target", None) in X:
+            X = X.drop(columns=self._target)
+        X = validate_data(self, X, reset=False, skip_check_array=True)
         return fill_columns(getattr(self, "_hidden", HiddenColumns()).apply(X), self._empty)
 
     def _check_parameters(self, *, weighted: bool) -> None:

@@ -218,7 +218,8 @@ def sample(options: Namespace) -> None:
     made = f"{count(options.rows, 'synthetic row')}{of_class}"
     if options.where and options.is_folder:
         raise InputError("--where goes with one file, not with a folder; write to .csv, .tsv or .parquet.")
-    where = read_conditions(options.where, getattr(augmenter, "feature_names_in_", []))
+    targets = augmenter.fitted_.context.names
+    where = read_conditions(options.where, getattr(augmenter, "feature_names_in_", []), targets)
     if not options.is_folder:
         frame = with_labels(*augmenter.sample(options.rows, label, where=where, **how))
         for remark in _formula_notes(options.out, frame):

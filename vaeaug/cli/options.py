@@ -79,7 +79,9 @@ def _check_relations(options: Namespace, names: Sequence[str]) -> None:
             )
 
 
-def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any] | None:
+def read_conditions(
+    texts: Sequence[str], names: Sequence[str], targets: Sequence[str] = ()
+) -> dict[str, Any] | None:
     """Return conditions on columns as :meth:`vaeaug.VAEAugmenter.sample` takes them; None for none.
 
     Parameters
@@ -88,6 +90,8 @@ def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any
         ``"age >= 40"``, ``"city == Paris"``, ``"job in nurse, clerk"``, ``"fee is missing"``.
     names : sequence of str
         Columns of the model.
+    targets : sequence of str
+        What it calls its classes.
 
     Raises
     ------
@@ -110,6 +114,9 @@ def read_conditions(texts: Sequence[str], names: Sequence[str]) -> dict[str, Any
         form = _CONDITION.fullmatch(rest)
         if not fitting or form is None:
             meant = suggest(re.split(r"[^\w ]", text)[0].strip(), names)
+            for target in targets:
+                if text.strip().startswith(target):
+                    meant = f" {target!r} holds the classes; ask for one with --label."
             raise InputError(
                 f"--where {text!r} is no condition on a column of the model, such as 'age >= 40', "
                 "'city == Paris', 'job in nurse, clerk' or 'fee is missing'; "

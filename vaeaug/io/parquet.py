@@ -29,6 +29,13 @@ __all__ = [
 
 #: A column of labels with more distinct values than this is no column of classes.
 _MOST_VALUES = 10_000
+#: What pandas reads files of other formats with.
+_READERS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "read_csv"),
+    **dict.fromkeys((".xls", ".xlsx", ".ods"), "read_excel"),
+    **dict.fromkeys((".json", ".jsonl"), "read_json"),
+    ".feather": "read_feather",
+}
 
 
 def schema_of(frame: pd.DataFrame) -> Any:
@@ -122,7 +129,9 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         place, filesystem = _find_store(os.fspath(path))
         dataset = ds.dataset(place, filesystem=filesystem, format="parquet", partitioning=None)
     except (OSError, ImportError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{shown} cannot be read as Parquet: {_quote(error)}") from _cause(error)
+        raise InputError(
+            f"{shown} cannot be read as Parquet: {_quote(error)}{_advise(shown)}"
+        ) from _cause(error)
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
         with name_failures(fragment.path):
@@ -134,6 +143,12 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
     if first is None:
         raise InputError(f"{shown} holds no Parquet files; give a folder with at least one.")
     return dataset
+
+
+def _advise(path: str) -> str:
+    """Return what to read a file of another format with; empty where its name tells of none."""
+    kinds = [kind for kind in Path(path).suffixes if kind in _READERS]
+    return f" Read it first and pass the frame: pandas.{_READERS[kinds[0]]}({path!r})." if kinds else ""
 
 
 def _find_store(path: str) -> tuple[str, Any]:

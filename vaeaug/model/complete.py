@@ -16,6 +16,7 @@ from vaeaug.model.fitted import FittedState
 from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, TokenSet, draw_given
 from vaeaug.nn.likelihoods.gibbs import redraw_cells
+from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import Purpose, hash_seed, isolate_torch, numpy_generator
 from vaeaug.utils.rows import select_rows
 from vaeaug.utils.validation import check_number
@@ -57,8 +58,10 @@ def sample_given(
     if fitted.is_image:
         raise InputError("given gives cells of the rows of a table, and this model makes images.")
     intake: Any = fitted.intake
+    given = to_pandas(given)
+    fitted.refuse_targets("given", given if isinstance(given, pd.DataFrame) else {})
     cells, context = intake.read_given(given), fitted.context
-    conditions = fitted.intake.condition(where)
+    conditions = fitted.condition(where)
     rows = cells.rows
     if conditions is not None:
         raise InputError("sample takes where or given; put what where says of single values into given.")

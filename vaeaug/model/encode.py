@@ -47,7 +47,7 @@ def vary(
 ) -> Any:
     """Return a random variation of each row; see :meth:`vaeaug.VAEAugmenter.vary`."""
     check_number("strength", strength, low=0)
-    conditions = fitted.intake.condition(where)
+    conditions = fitted.condition(where)
     rows = fitted.read(X, y)
     drawn = seed()
     mean, scale = fitted.model.encode(rows.x, rows.c)

@@ -14,8 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from vaeaug.data.adapters import Intake
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.data.labels.context import ContextCodec, encode_labels
+from vaeaug.data.tables.conditions import TableConditions
+from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
 from vaeaug.model.model import Model
+from vaeaug.utils.wording import list_names
 
 __all__ = ["Anchors", "EncodedRows", "FittedState", "adopt", "copy_features", "get_fitted"]
 
@@ -104,7 +107,42 @@ class FittedState:
 
     def encode(self, X: Any) -> np.ndarray:
         """Check rows against those of fit and encode them, float32 (n, W) or (n, C, H, W)."""
-        return self.intake.encode(self.features, X)
+        try:
+            return self.intake.encode(self.features, X)
+        except InputError as error:
+            named = self._name_targets(getattr(X, "columns", []))
+            if not named:
+                raise
+            raise InputError(
+                f"{str(error).rstrip()}\n{list_names(named)} is what fit took for y: drop it from X, or, where a "
+                f"method takes y, pass y={named[0]!r}, which takes it out of X."
+            ) from error
+
+    def condition(self, where: Any) -> TableConditions | None:
+        """Read conditions on columns; None for none."""
+        self.refuse_targets("where", where if isinstance(where, Mapping) else {})
+        return self.intake.condition(where)
+
+    def refuse_targets(self, parameter: str, asked: Any) -> None:
+        """Refuse to read the target, or a control variable, as a column of X.
+
+        Raises
+        ------
+        InputError
+        """
+        for name in self._name_targets(asked):
+            classes = [] if self.context.classes_ is None else self.context.classes_.tolist()
+            asks = np.isscalar(asked[name]) and asked[name] in classes
+            label = f"y={asked[name] if asks else next(iter(classes), 1.5)!r}"
+            raise InputError(
+                f"{parameter} names {name!r}, which is no column of X but the target; pass {label} for it."
+            )
+
+    def _name_targets(self, columns: Any) -> list[Any]:
+        """Return which of some columns are targets of fit, and no features."""
+        own = getattr(self.codec, "columns_", None)
+        features = [] if own is None else list(own)
+        return [name for name in self.context.names if name in list(columns) and name not in features]
 
     def read(self, X: Any, y: Any) -> EncodedRows:
         """Encode rows and their labels, of which y may be one for all, one per row, or None."""

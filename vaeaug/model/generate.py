@@ -85,7 +85,7 @@ def sample(
     if n_samples == 1 and y is not None and not fitted.is_one_label(y):
         n_samples = len(y)
     context = fitted.context
-    conditions = fitted.intake.condition(options.where)
+    conditions = fitted.condition(options.where)
     if y is None and conditions is not None:
         return _sample_with_labels(fitted, int(n_samples), options, conditions, seed())
     if y is None:
@@ -152,7 +152,7 @@ def generate(
         raise InputError(
             f"y_new must list one label per row to make, got {y_new!r}; use sample for one label."
         )
-    conditions = fitted.intake.condition(options.where)
+    conditions = fitted.condition(options.where)
     data = fitted.intake.open(X, y)
     x = fitted.encode(data.X)
     known = encode_labels(fitted.context, data.y, len(x))

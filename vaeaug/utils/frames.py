@@ -21,6 +21,7 @@ __all__ = [
     "chunks_of",
     "is_foreign",
     "is_foreign_frame",
+    "refuse_lazy",
     "split_columns",
     "to_pandas",
 ]
@@ -129,8 +130,7 @@ def to_pandas(data: Any) -> Any:
     InputError
         For a LazyFrame, for columns that Arrow does not know, and where pyarrow is not installed.
     """
-    if type(data).__module__.partition(".")[0] == "polars" and type(data).__name__ == "LazyFrame":
-        raise InputError("X is a LazyFrame, which holds no rows yet; pass X.collect().")
+    refuse_lazy(data)
     if _library(data) is None:
         return data
     table = _as_table(data)
@@ -143,6 +143,17 @@ def to_pandas(data: Any) -> Any:
             "those that are neither numbers, text, times nor categories of such."
         ) from error
     return frame if _is_frame(data) else frame[_COLUMN].rename(getattr(data, "name", None) or None)
+
+
+def refuse_lazy(data: Any) -> None:
+    """Raise for a LazyFrame of Polars.
+
+    Raises
+    ------
+    InputError
+    """
+    if type(data).__module__.partition(".")[0] == "polars" and type(data).__name__ == "LazyFrame":
+        raise InputError("X is a LazyFrame, which holds no rows yet; pass X.collect().")
 
 
 def split_columns(X: Any, names: Any) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError, InputTypeError
-from vaeaug.utils.frames import is_foreign, is_foreign_frame, split_columns, to_pandas
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.frames import is_foreign, is_foreign_frame, refuse_lazy, split_columns, to_pandas
+from vaeaug.utils.wording import hide_secrets, list_names, suggest
 
 __all__ = [
     "as_array",
@@ -24,6 +25,7 @@ __all__ = [
     "refuse_mapping",
     "refuse_other_forms",
     "refuse_repeated_columns",
+    "refuse_sources",
     "refuse_text",
     "restore_on_failure",
     "take_labels",
@@ -196,6 +198,23 @@ def refuse_mapping(X: Any, who: str = "X") -> None:
         )
 
 
+def refuse_sources(X: Any) -> None:
+    """Raise for what holds no rows yet, but gives them when asked: a LazyFrame, a DataLoader, a path.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_lazy(X)
+    if any(kind.__name__ == "DataLoader" for kind in type(X).__mro__) and hasattr(X, "dataset"):
+        raise InputError("X is a DataLoader, which gives batches; pass the Dataset, loader.dataset.")
+    if isinstance(X, str | os.PathLike):
+        raise InputError(
+            f"X is the path {hide_secrets(os.fspath(X))}, and rows are needed here; read the file and pass "
+            "the frame, such as pandas.read_csv(X)."
+        )
+
+
 def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[Any, Any]:
     """Return X and y, where y may name a column of the frame X, or be a list of names: these become y.
 
@@ -211,6 +230,7 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
     ------
     InputError
     """
+    refuse_sources(X)
     is_one = _is_scalar(y)
     is_frame = isinstance(X, pd.DataFrame) or is_foreign_frame(X)
     columns = list(to_pandas(X[:0]).columns) if is_frame else []
@@ -220,8 +240,8 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
             return _split(X, y, columns)
         if features is None and is_frame:
             raise InputError(
-                f"y is {y!r}, which is no column of X; X has {list_names(columns)}. Pass one label per row, "
-                "or the name of a column."
+                f"y is {y!r}, which is no column of X; X has {list_names(columns)}."
+                f"{suggest(str(y), columns)} Pass one label per row, or the name of a column."
             )
         if features is None:
             raise InputError(
@@ -283,9 +303,10 @@ def _text(X: Any, got: str) -> InputError:
             f"X must be an array of numbers or a DataFrame, got a {kind} with text ({got}). "
             "Pass X.to_pandas()."
         )
+    typed = "pandas.DataFrame(X)" + ("" if isinstance(X, list | tuple) else ".infer_objects()")
     return InputError(
         f"X must be an array of numbers or a DataFrame, got an array with cells that are no numbers ({got}). "
-        "Pass pandas.DataFrame(X) with a dtype for each column, such as X.infer_objects()."
+        f"Pass {typed}, whose columns have types of their own."
     )
 
 

@@ -307,6 +307,11 @@ class ContextCodec:
         return self.blocks[self.blocks_.index(self._class_block)]
 
     @property
+    def names(self) -> list[Any]:
+        """Names of the target, or of the control variables; empty where they have none."""
+        return self._labels if self.container == "frame" else [name for name in [self.name_] if name is not None]
+
+    @property
     def _labels(self) -> list[Any]:
         return [] if self.columns_ is None else list(self.columns_)
 

@@ -20,7 +20,7 @@ from vaeaug.data.tables.serialization import Arrays
 from vaeaug.data.tables.translation import Translation
 from vaeaug.data.tables.translations import translation_from_json
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["Block", "ClassBlock", "ValueBlock", "block_from_state", "fit_block"]
 
@@ -129,7 +129,7 @@ class ClassBlock(Block):
             found = pd.unique(series[unseen].astype(object))
             raise UnknownLabelError(
                 f"{who} has labels that fit has not seen: {list_names(found, most=20)}; "
-                f"allowed are {list_names(self.classes, most=20)}."
+                f"allowed are {list_names(self.classes, most=20)}.{suggest(str(found[0]), self.classes)}"
             )
         return level
 

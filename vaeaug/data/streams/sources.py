@@ -13,7 +13,7 @@ import pandas as pd
 from vaeaug.errors import InputError
 from vaeaug.io.parquet import is_url, name_failures, open_parquet
 from vaeaug.utils.frames import Home, is_foreign_frame, to_pandas
-from vaeaug.utils.validation import refuse_repeated_columns
+from vaeaug.utils.validation import refuse_repeated_columns, refuse_sources
 from vaeaug.utils.versions import check_pyarrow
 from vaeaug.utils.wording import hide_secrets
 
@@ -198,6 +198,7 @@ def is_stream(X: Any) -> bool:
     """Tell whether X is a table to be read piece by piece: a path, a Dataset of pyarrow, frames in turn."""
     if isinstance(X, (str, os.PathLike)) or _is_dataset(X):
         return True
+    refuse_sources(X)
     if isinstance(X, Sequence):
         return bool(len(X)) and (isinstance(X[0], pd.DataFrame) or is_foreign_frame(X[0]))
     if not hasattr(X, "__iter__") or hasattr(X, "__array__") or hasattr(X, "__getitem__"):

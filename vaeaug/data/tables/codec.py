@@ -39,7 +39,7 @@ from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
 from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["TableCodec", "weigh_classes"]
 
@@ -516,6 +516,7 @@ class TableCodec:
             if not found:
                 raise InputError(
                     f"{parameter} names {item!r}, which is no column of X; X has {list_names(self.columns_)}."
+                    f"{suggest(str(item), self.columns_)}"
                 )
             return found[0]
         if not isinstance(item, numbers.Integral):

@@ -21,7 +21,7 @@ from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.registry import TranslatedCodec
 from vaeaug.data.tables.stretches import lay_out, probe
 from vaeaug.errors import InputError
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["Comparison", "compare_column"]
 
@@ -33,7 +33,7 @@ _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
 _ROUNDING = 1e-6
 _COMPARED = re.compile(r"\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$", re.DOTALL)
 _FORMS = (
-    "a condition is a value, '>= 40', '>= 40 and < 60', a range (low, high), a list of values, "
+    "a condition is a value, '== 40', '>= 40', '>= 40 and < 60', a range (low, high), a list of values, "
     "'is missing' or 'is not missing'"
 )
 
@@ -90,6 +90,7 @@ def compare_column(codec: ColumnCodec, wanted: Any) -> Comparison:
     if codec.is_all_missing:
         raise InputError(f"where: column {name!r} has no values in training; take it out of where.")
     reader = _Levels(codec) if isinstance(_inner(codec), CategoricalCodec) else _Ordered(codec)
+    reader.wanted = wanted
     if isinstance(wanted, Mapping) or callable(wanted):
         raise InputError(f"where: {_FORMS}; got {type(wanted).__name__} for {name!r}.")
     if isinstance(wanted, tuple):
@@ -112,6 +113,8 @@ class _Reader:
     """What the cells of a column are compared as."""
 
     is_ordered = True
+    #: The whole condition, for messages.
+    wanted: Any = None
 
     def __init__(self, codec: ColumnCodec) -> None:
         self.codec, self.name = codec, codec.name
@@ -141,7 +144,8 @@ class _Reader:
         return None
 
     def refuse(self, value: Any, what: str) -> InputError:
-        return InputError(f"where: column {self.name!r} holds {what}; got {value!r}. {_FORMS.capitalize()}.")
+        got = self.wanted if isinstance(self.wanted, str) else value
+        return InputError(f"where: column {self.name!r} holds {what}; got {got!r}. {_FORMS.capitalize()}.")
 
 
 class _Levels(_Reader):
@@ -169,7 +173,7 @@ class _Levels(_Reader):
         if found is None:
             raise InputError(
                 f"where: no training row has {self.name!r} equal to {value!r}; "
-                f"it has {list_names(self.levels)}."
+                f"it has {list_names(self.levels)}.{suggest(str(value), self.levels)}"
             )
         return found
 
