@@ -87,6 +87,7 @@ PLAIN = [(0.80, 0.40), (0.82, 0.42), (0.81, 0.41)]
         ([(0.85, 0.30), (0.86, 0.50), (0.78, 0.47)], "nothing", "gain within the noise"),
         ([(0.90, 0.39), (0.92, 0.41), (0.91, 0.40)], "nothing", "average precision falls"),
         ([(0.79, 0.50), (0.81, 0.52), (0.80, 0.51)], "nothing", "roc auc falls"),
+        ([(0.79, 0.39), (0.81, 0.41), (0.80, 0.40)], "nothing", "roc auc and average precision fall"),
     ],
 )
 def test_plain_training_stays_unless_both_measures_say_otherwise(other, chosen, why):

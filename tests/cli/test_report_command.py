@@ -85,6 +85,7 @@ def test_a_column_that_flags_new_rows_is_used_and_left_out(tables, capsys):
     said = capsys.readouterr()
     assert "100 real rows and 100 new rows" in said.out
     assert "'synthetic' is the flag of new rows and is left out; 100 rows of 200 compared" in said.err
+    assert "another mix of classes among them is meant" in said.err
 
 
 def test_a_flag_column_of_another_name_is_named(tables, capsys):

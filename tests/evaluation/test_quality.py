@@ -153,7 +153,9 @@ class TestWhatStandsOut:
 
     def test_trees_that_do_worse_than_guessing(self, loans):
         quality = report(loans, loans.sample(600, replace=True, random_state=1))
-        assert any("follow the real rows" in each.text for each in quality.findings)
+        assert any("the same rows are in both tables" in each.text for each in quality.findings)
+        assert any("no fault where new rows were added" in each.text for each in quality.findings)
+        assert "rows of one are in the other" in quality.agreement
 
     def test_few_rows_are_not_judged(self, halves):
         quality = report(halves[0], halves[1].iloc[:10])
@@ -166,6 +168,7 @@ class TestClassMix:
         real, new = loans.iloc[:400], loans.iloc[400:]
         quality = report(real, new[new["late"] == "yes"], target="late")
         assert "100 % of the new rows" in quality.mix
+        assert "as it should be for rows that balance classes" in quality.mix
         assert quality.findings == []
         assert quality.table.at["net", "score"] > 0.8
 
@@ -428,6 +431,7 @@ class TestPage:
 
     def test_the_summary_fits_a_terminal(self, quality):
         lines = quality.summary().splitlines()
+        assert any(line.startswith("utility: ROC AUC on real rows") for line in lines)
         assert lines[0] == quality.verdict.upper()
         assert max(map(len, lines)) <= 88
         assert "Quality" in repr(quality)

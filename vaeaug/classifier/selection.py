@@ -304,7 +304,7 @@ def _decide(
         }
         fallen = " and ".join(m.replace("_", " ") for m, change in likely.items() if change < 0)
         if fallen:
-            table.loc[name, "status"] = f"{fallen} falls"
+            table.loc[name, "status"] = f"{fallen} {'fall' if ' and ' in fallen else 'falls'}"
         elif not is_blend and not gain.mean > CAUTION * gain.error:
             table.loc[name, "status"] = "gain within the noise"
         else:

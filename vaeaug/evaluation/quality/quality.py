@@ -27,7 +27,7 @@ _MEASURES: dict[str, tuple[str, str]] = {
     "near_copies": ("≤ 0.01", "share nearer to a real row than 1 % of fresh real rows"),
     "closest_distance": ("as real", "median distance to the closest other real row"),
     "repeats": ("≤ real", "share of rows that equal an earlier one of their table"),
-    "utility": ("as real", "score on real rows of a model trained on these rows"),
+    "utility": ("≥ real", "score on real rows of a model trained on these rows"),
 }
 _FEWER_ROWS = "too few rows to judge"
 
@@ -139,6 +139,11 @@ class Quality:
         frame = frame.astype(float)
         frame["best"] = [_MEASURES[name][0] for name in index]
         frame["meaning"] = [_MEASURES[name][1] for name in index]
+        if figures.utility.measure:
+            frame.loc["utility", "meaning"] = (
+                f"{figures.utility.measure} on real rows of a model trained on these rows; more than real: "
+                "it learns more from as many new rows"
+            )
         return frame
 
     @property
@@ -178,7 +183,8 @@ class Quality:
         if np.isfinite(figures.two_sample.score):
             whose = "held-out rows" if figures.two_sample.is_held_out else "the rows that were learned from"
             said += f" Boosted trees tell them from {whose} with a ROC AUC of {figures.two_sample.area:.2f}"
-            said += " (0.5 is guessing)."
+            less = "; less: rows of one are in the other, or vary them" * figures.two_sample.is_dependent
+            said += f" (0.5 is guessing{less})."
         return said.strip()
 
     @property
@@ -189,8 +195,8 @@ class Quality:
             return ""
         return (
             f"Other classes: {mix.label!r} is the class of {share(mix.new)} of the new rows, and of "
-            f"{share(mix.real)} of the real ones. If you did not ask for this mix, it is a fault. So that it "
-            f"does not hide others, columns and pairs are compared with {len(sides.alike):,} real rows of "
+            f"{share(mix.real)} of the real ones. That is as it should be for rows that balance classes, and "
+            f"a fault only if you wanted the mix of the real rows. So that it hides nothing else, columns and pairs are compared with {len(sides.alike):,} real rows of "
             "the same mix."
         )
 
@@ -205,6 +211,8 @@ class Quality:
         table = self.scores[["value", "real", "best"]].rename_axis(None)
         lines += ["", table.to_string(float_format="{:.3f}".format, na_rep="–")]
         lines.append(_wrap("real: what real rows score, as fresh rows of the same source."))
+        if self._figures.utility.measure:
+            lines.append(_wrap(f"utility: {self.scores['meaning']['utility']}."))
         return "\n".join([*lines, *(_wrap(remark) for remark in self.remarks)])
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
