@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -129,6 +130,24 @@ def test_notes_point_to_the_line_of_the_user(table):
         warnings.simplefilter("always")
         VAEAugmenter(max_iter=1, random_state=0).fit(X)
     assert {note.filename for note in notes} == {__file__}
+
+
+def test_a_note_is_said_once_in_all_folds(customers):
+    X, y = customers
+    model = AugmentedClassifier(LogisticRegression(), quick())
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("default")
+        cross_val_score(model, X, y, cv=3)
+        assert len(notes) == 1
+        model.fit(X, y)  # another line
+    assert len(notes) == 2
+
+
+def test_whoever_wants_all_notes_gets_them(customers):
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        cross_val_score(AugmentedClassifier(LogisticRegression(), quick()), *customers, cv=2)
+    assert len(notes) == 2
 
 
 def test_a_table_without_identifiers_is_not_remarked_on():

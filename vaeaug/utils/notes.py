@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import warnings
+from types import FrameType
+from typing import Any
 
 __all__ = ["warn_caller"]
 
@@ -12,9 +15,15 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Packages between a user's line and ours, such as a Pipeline that calls fit.
 _BETWEEN = tuple(f"{os.sep}{name}{os.sep}" for name in ("sklearn", "joblib", "imblearn", "torch"))
 
+#: Text, category, file and line of what was said.
+_SAID: set[tuple[str, type[Warning], str, int]] = set()
+
 
 def warn_caller(text: str, category: type[Warning]) -> None:
     """Warn at the innermost line that is neither ours nor of the packages that call us.
+
+    Where Python would say a text once for each line, it is said once, also if filters change meanwhile: then
+    Python forgets what it has said, and every fold of a cross-validation would say it again.
 
     Parameters
     ----------
@@ -24,7 +33,26 @@ def warn_caller(text: str, category: type[Warning]) -> None:
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_back is not None and _is_inside(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
+    if frame is not None and _find_action(text, category, frame) == "default":
+        said = (text, category, frame.f_code.co_filename, frame.f_lineno)
+        if said in _SAID:
+            return
+        _SAID.add(said)
     warnings.warn(text, category, stacklevel=level)
+
+
+def _find_action(text: str, category: type[Warning], frame: FrameType) -> str:
+    """Return what the filters of Python say is to be done with a warning at a line."""
+    module, line = frame.f_globals.get("__name__", ""), frame.f_lineno
+    for action, message, kind, where, number in warnings.filters:
+        if issubclass(category, kind) and _matches(message, text) and _matches(where, module):
+            if number in (0, line):
+                return action
+    return "default"
+
+
+def _matches(pattern: Any, text: str) -> bool:
+    return pattern is None or bool(re.match(pattern, text))
 
 
 def _is_inside(file: str) -> bool:
