@@ -529,8 +529,9 @@ def test_a_target_beside_its_labels_is_told_what_to_do_with(churn):
 def test_a_condition_on_the_target_is_asked_for_by_y(churn):
     frame, augmenter = churn
     label = frame["churn"].iloc[0]
+    asked = f"pass y={label!r}"
     for where in ({"churn": label}, {"size": "> 0", "churn": label}):
-        refuses(lambda where=where: augmenter.sample(3, where=where), InputError, "where", f"pass y={label!r}")
+        refuses(lambda where=where: augmenter.sample(3, where=where), InputError, "where", asked)
     refuses(lambda: augmenter.sample(1, given=frame[["churn"]][:1]), InputError, "given", "pass y=")
 
 

@@ -9,6 +9,8 @@ import pytest
 from vaeaug import VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, PosteriorCollapseWarning, UnknownLabelError
 
+pytestmark = pytest.mark.filterwarnings("ignore:y has classes of fewer than 5 rows")
+
 
 def make_frame(n, rng):
     size = rng.normal(size=n)

@@ -369,7 +369,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         with restore_on_failure(self):
             rows = self._learn(X, y, sample_weight)
-        warn_if_collapsed(self.history_, rows)
+        warn_if_collapsed(self.history_, rows, self.max_fit_seconds)
         return self
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
@@ -1273,7 +1273,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return encode.measure_uncertainty(get_fitted(self), X, y, n_draws)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to one safetensors file, never a pickle.
+        """Write the fitted estimator to one safetensors file, never a pickle, whatever the suffix.
 
         The file of a model of images holds training images, up to 20,000 of them and 32 million
         values in all, which ``sample(method="posterior")`` varies.

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from vaeaug.data.images.containers import join_images
 from vaeaug.data.images.datasets import holds_images, open_images
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
-from vaeaug.data.labels.spelling import warn_of_misspellings
+from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
@@ -327,7 +327,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             with errors_of_ours():
                 rows = validate_data(self, rows, dtype=None, ensure_all_finite="allow-nan", allow_nd=True)
         self.sampling_strategy_ = targets(self.sampling_strategy, labels)
-        warn_of_misspellings(class_counts(labels), self.sampling_strategy_)
+        warn_of_classes(class_counts(labels), self.sampling_strategy_)
         return rows, labels
 
     def _copy_augmenter(self, seed: int) -> Any:

@@ -11,6 +11,7 @@ from vaeaug import Recipe, VAEAugmenter
 from vaeaug.augmenter import METHODS
 from vaeaug.errors import PosteriorCollapseWarning, TrainingDivergedError, VaeaugWarning
 from vaeaug.losses.objective import Objective
+from vaeaug.model.fit import warn_if_collapsed
 from vaeaug.nn.priors.mixture import MixturePrior
 from vaeaug.nn.priors.registry import PRIORS
 
@@ -179,6 +180,14 @@ def test_collapse_is_warned_of():
     with pytest.warns(PosteriorCollapseWarning, match="nats about a row.*Lower beta"):
         augmenter = fast(max_iter=5, beta=100).fit(X)
     assert augmenter.sample(3)[0].shape == (3, 3)
+
+
+def test_codes_of_a_fit_without_time_are_not_blamed_on_beta():
+    history = pd.DataFrame({"stage": "network", "train_kl": [0.05], "seconds": [2.0]})
+    with pytest.warns(PosteriorCollapseWarning, match="cut short after 1 epoch by max_fit_seconds=3: give"):
+        warn_if_collapsed(history, 300, max_seconds=3)
+    with pytest.warns(PosteriorCollapseWarning, match="Lower beta"):
+        warn_if_collapsed(history, 300, max_seconds=60)
 
 
 # --- stops -----------------------------------------------------------------------------

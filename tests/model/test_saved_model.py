@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from vaeaug import Recipe, VAEAugmenter, load
-from vaeaug.errors import ArchiveError, InputError
+from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
 from vaeaug.io import archive
 
 OLD = Path(__file__).parents[1] / "data" / "model_format_1.safetensors"
@@ -102,6 +102,13 @@ def test_every_kind_of_target_comes_back(numbers, tmp_path, y):
 def test_saving_twice_writes_the_same_bytes(fitted, path, tmp_path):
     fitted.save(tmp_path / "twin.safetensors")
     assert path.read_bytes() == (tmp_path / "twin.safetensors").read_bytes()
+
+
+def test_a_suffix_that_promises_another_format_is_remarked_on(fitted, tmp_path):
+    with pytest.warns(VaeaugWarning, match="read it with vaeaug.load") as notes:
+        fitted.save(tmp_path / "model.pkl")
+    assert notes[0].filename == __file__
+    assert len(load(tmp_path / "model.pkl", device="cpu").sample(2)[0]) == 2
 
 
 def test_a_loaded_model_saves_what_was_loaded(path, tmp_path):

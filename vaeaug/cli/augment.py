@@ -16,7 +16,7 @@ import pandas as pd
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
-from vaeaug.data.labels.spelling import warn_of_misspellings
+from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.tables.calendars import DateTexts
 from vaeaug.errors import InputError, UnknownLabelError
@@ -262,7 +262,7 @@ def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
         if isinstance(strategy, dict):
             strategy = {_find_label(text, y.unique()): rows for text, rows in strategy.items()}
         wanted = targets(strategy, labels)
-        warn_of_misspellings(class_counts(labels), wanted)  # before the work
+        warn_of_classes(class_counts(labels), wanted)  # before the work
         return strategy, wanted
     except ValueError as error:
         raise InputError(f"The column {options.target!r} cannot be balanced: {error}") from error

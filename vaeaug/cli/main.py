@@ -31,6 +31,7 @@ _OPTIONS = {
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
     'read the file with thousands=","': 'add --thousands ","',
+    "more real rows, or ask for fewer new ones with sampling_strategy": "more rows, or add --strategy",
     "X has columns": "The table has columns",
     "X has text": "The table has text",
     "occur in X": "occur in it",
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debugging = bool(os.environ.get("VAEAUG_DEBUG"))
     try:
         with terminable(), warnings.catch_warnings():
-            warnings.simplefilter("default", VaeaugWarning)
+            warnings.simplefilter("always", VaeaugWarning)  # _Notes says each once
             if not debugging:
                 warnings.showwarning = _Notes().show
             return int(options.command(options) or 0)

@@ -89,7 +89,7 @@ def _take_flagged(real: pd.DataFrame, new: pd.DataFrame, options: Namespace) -> 
     kept = new[marked] if marked.any() and not marked.all() else new
     note(
         f"{options.new}: {name!r} is the flag of new rows and is left out; "
-        f"{count(len(kept), 'row')} of {len(new):,} compared. They were added, so that another mix of classes "
-        "among them is meant"
+        f"{count(len(kept), 'row')} of {len(new):,} compared. They were added, so that another mix of "
+        "classes among them is meant"
     )
     return kept.drop(columns=name).reset_index(drop=True)

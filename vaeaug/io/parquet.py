@@ -129,9 +129,9 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         place, filesystem = _find_store(os.fspath(path))
         dataset = ds.dataset(place, filesystem=filesystem, format="parquet", partitioning=None)
     except (OSError, ImportError, ValueError, pa.ArrowException) as error:
-        raise InputError(
-            f"{shown} cannot be read as Parquet: {_quote(error)}{_advise(shown)}"
-        ) from _cause(error)
+        raise InputError(f"{shown} cannot be read as Parquet: {_quote(error)}{_advise(shown)}") from _cause(
+            error
+        )
     first, schema = None, dataset.schema
     for fragment in dataset.get_fragments():
         with name_failures(fragment.path):

@@ -46,6 +46,7 @@ from vaeaug.training.options import Options
 from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.random import Purpose, numpy_generator
+from vaeaug.utils.wording import count
 
 __all__ = ["Learned", "learn", "warn_if_collapsed"]
 
@@ -59,6 +60,8 @@ _NETWORKS_DONE, _CODES_DONE, _PRIOR_DONE = 0.75, 0.82, 0.92
 #: Rows for each of several processes from which "auto" batches grow with their number.
 _ROWS_FOR_LARGER_BATCHES = 50_000
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
+#: Share of the time of a bounded fit from which its networks were stopped by the clock.
+_CUT_SHORT = 0.5
 
 
 @dataclass(frozen=True)
@@ -260,16 +263,31 @@ def _progress(verbose: int | bool, description: str) -> Iterator[Sequence[Progre
         yield (bar,)
 
 
-def warn_if_collapsed(history: pd.DataFrame, rows: int) -> None:
-    """Warn that the codes of fit say (almost) nothing about the rows; few rows are not judged."""
+def warn_if_collapsed(history: pd.DataFrame, rows: int, max_seconds: float | None = None) -> None:
+    """Warn that the codes of fit say (almost) nothing about the rows; few rows are not judged.
+
+    Parameters
+    ----------
+    history : DataFrame
+        As the estimator's ``history_``.
+    rows : int
+    max_seconds : float, optional
+        Bound on the time of fit.
+    """
     if "train_kl" not in history:
         return
-    kl = history.loc[history["stage"] == "network", "train_kl"]
+    networks = history[history["stage"] == "network"]
+    kl = networks["train_kl"]
+    advice = "Lower beta, or check whether the columns depend on each other."
+    if max_seconds is not None and networks["seconds"].iloc[-1] > _CUT_SHORT * max_seconds:
+        advice = (
+            f"Training was cut short after {count(len(networks), 'epoch')} by "
+            f"max_fit_seconds={max_seconds:g}: give it more time."
+        )
     if rows >= _FEWEST_TO_JUDGE and kl.iloc[-1] < _COLLAPSED:
         warnings.warn(
             f"The codes carry {kl.iloc[-1]:.3f} nats about a row: transform, vary and interpolate have "
-            "little to work with (samples are not affected). Lower beta, or check whether the columns depend "
-            "on each other.",
+            f"little to work with (samples are not affected). {advice}",
             PosteriorCollapseWarning,
             stacklevel=3,
         )

@@ -114,8 +114,8 @@ class FittedState:
             if not named:
                 raise
             raise InputError(
-                f"{str(error).rstrip()}\n{list_names(named)} is what fit took for y: drop it from X, or, where a "
-                f"method takes y, pass y={named[0]!r}, which takes it out of X."
+                f"{str(error).rstrip()}\n{list_names(named)} is what fit took for y: drop it from X, or, "
+                f"where a method takes y, pass y={named[0]!r}, which takes it out of X."
             ) from error
 
     def condition(self, where: Any) -> TableConditions | None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaeaug.data.labels.context import encode_labels
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
-from vaeaug.data.labels.spelling import warn_of_misspellings
+from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
@@ -189,7 +189,7 @@ def resample(
     X, y = data.X, data.y
     check_balanceable(fitted, y)
     wanted = targets(sampling_strategy, to_pandas(y))
-    warn_of_misspellings(class_counts(to_pandas(y)), wanted)
+    warn_of_classes(class_counts(to_pandas(y)), wanted)
     # The labels of new rows are labels of y, so that its container and dtype are kept.
     labels = np.asarray(to_pandas(y)).ravel()
     first = [int(np.flatnonzero(labels == label)[0]) for label in wanted]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaeaug.data.adapters import INTAKES
 from vaeaug.data.labels.context import ContextCodec
-from vaeaug.errors import ArchiveError
+from vaeaug.errors import ArchiveError, VaeaugWarning
 from vaeaug.io import archive
 from vaeaug.model.builder import Blueprint
 from vaeaug.model.fitted import Anchors, FittedState, adopt, copy_features, get_fitted
@@ -19,14 +19,25 @@ from vaeaug.model.model import Model
 from vaeaug.model.warm_start import list_fixed
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
+from vaeaug.utils.notes import warn_caller
 
 __all__ = ["from_state", "load", "save", "to_state"]
+
+#: Suffixes of files that other readers would try, in vain.
+_FOREIGN = (".pkl", ".pickle", ".joblib", ".pt", ".pth")
 
 T = TypeVar("T")
 
 
 def save(augmenter: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted augmenter to a file; see :meth:`vaeaug.VAEAugmenter.save`."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix in _FOREIGN:
+        warn_caller(
+            f"{path} is written as safetensors, not as what {suffix!r} promises: read it with vaeaug.load, "
+            "or name it .safetensors.",
+            VaeaugWarning,
+        )
     archive.write(path, *to_state(augmenter))
 
 

@@ -45,9 +45,9 @@ def _find_action(text: str, category: type[Warning], frame: FrameType) -> str:
     """Return what the filters of Python say is to be done with a warning at a line."""
     module, line = frame.f_globals.get("__name__", ""), frame.f_lineno
     for action, message, kind, where, number in warnings.filters:
-        if issubclass(category, kind) and _matches(message, text) and _matches(where, module):
-            if number in (0, line):
-                return action
+        fits = issubclass(category, kind) and _matches(message, text) and _matches(where, module)
+        if fits and number in (0, line):
+            return action
     return "default"
 
 

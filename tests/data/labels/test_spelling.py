@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from vaeaug import VAEAugmenter, VAEOverSampler
-from vaeaug.data.labels.spelling import find_misspellings, warn_of_misspellings
+from vaeaug.data.labels.spelling import find_misspellings, warn_of_classes
 from vaeaug.errors import VaeaugWarning
 
 
@@ -41,7 +41,7 @@ def test_other_classes_are_not_suspected(counts):
 def test_only_classes_that_get_rows_are_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_misspellings({"yes": 900, "yess": 1, "no": 50}, ["no"])
+        warn_of_classes({"yes": 900, "yess": 1, "no": 50}, {"no": 850})
 
 
 @pytest.mark.parametrize("way", ["sampler", "resample"])
@@ -58,3 +58,23 @@ def test_a_misspelled_class_is_named_at_the_line_of_the_user(way):
         _, y_res = resample(X, y)
     assert [note.filename for note in found if "yess" in str(note.message)] == [__file__]
     assert (y_res == "yess").sum() == 50  # as imbalanced-learn's samplers do
+
+
+@pytest.mark.parametrize("way", ["sampler", "resample"])
+def test_many_rows_of_a_class_of_one_row_are_called_guesses(way):
+    X = np.random.default_rng(0).normal(size=(61, 2))
+    y = np.repeat(["common", "rare"], [60, 1])
+    augmenter = VAEAugmenter(max_iter=1, random_state=0)
+    resample = VAEOverSampler(augmenter, random_state=0).fit_resample
+    if way == "resample":
+        resample = augmenter.fit(X, y).resample
+    with pytest.warns(VaeaugWarning, match=r"fewer than 5 rows.*guesses: 'rare' \(1\)") as found:
+        resample(X, y)
+    assert [note.filename for note in found] == [__file__]
+
+
+@pytest.mark.parametrize(("rows", "new"), [(5, 500), (4, 39), (1, 0)])
+def test_classes_of_some_rows_and_few_new_rows_are_not_remarked_on(rows, new):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_classes({"common": 900, "rare": rows}, {"rare": new})

@@ -309,7 +309,9 @@ class ContextCodec:
     @property
     def names(self) -> list[Any]:
         """Names of the target, or of the control variables; empty where they have none."""
-        return self._labels if self.container == "frame" else [name for name in [self.name_] if name is not None]
+        if self.container == "frame":
+            return self._labels
+        return [] if self.name_ is None else [self.name_]
 
     @property
     def _labels(self) -> list[Any]:

@@ -1,19 +1,21 @@
-"""Labels that look like a misspelling of another, larger class."""
+"""Classes that get rows and may not be meant to: misspelled ones, and those of a row or a few."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vaeaug.errors import VaeaugWarning
 from vaeaug.utils.notes import warn_caller
 
-__all__ = ["find_misspellings", "warn_of_misspellings"]
+__all__ = ["find_misspellings", "warn_of_classes"]
 
 #: Rows of a class up to which one letter is a slip, and its size beside the other class, at most.
 _FEW, _SMALL = 5, 0.1
 _FEWEST_LETTERS = 3
 _MOST_CLASSES, _MOST_SHOWN = 500, 5
+#: A class of fewer rows says little of what it is like; told where it gets so many times its rows.
+_TOO_FEW, _MANY = 5, 10
 
 
 def find_misspellings(counts: Mapping[Any, int]) -> dict[str, str]:
@@ -47,22 +49,39 @@ def find_misspellings(counts: Mapping[Any, int]) -> dict[str, str]:
     return found
 
 
-def warn_of_misspellings(counts: Mapping[Any, int], enlarged: Iterable[Any]) -> None:
-    """Warn of classes that get new rows and are probably misspellings of others.
+def warn_of_classes(counts: Mapping[Any, int], wanted: Mapping[Any, int]) -> None:
+    """Warn of classes that get new rows and are probably misspelled, or too small to learn from.
 
     Parameters
     ----------
     counts : mapping
         Label to number of rows.
-    enlarged : iterable
-        Labels that get rows.
+    wanted : mapping
+        Label to number of new rows.
 
     Warns
     -----
     VaeaugWarning
     """
-    chosen = set(enlarged)
-    found = {label: meant for label, meant in find_misspellings(counts).items() if label in chosen}
+    misspelled = find_misspellings(counts)
+    _warn_of_misspellings(counts, {label: misspelled[label] for label in wanted if label in misspelled})
+    tiny = [
+        f"{label!r} ({counts[label]:,})"
+        for label, rows in wanted.items()
+        if counts[label] < _TOO_FEW and rows >= _MANY * counts[label] and label not in misspelled
+    ]
+    if tiny:
+        more = len(tiny) - _MOST_SHOWN
+        shown = ", ".join(tiny[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        warn_caller(
+            f"y has classes of fewer than {_TOO_FEW} rows, and their many new rows are guesses: {shown}. "
+            "Collect more real rows, or ask for fewer new ones with sampling_strategy.",
+            VaeaugWarning,
+        )
+
+
+def _warn_of_misspellings(counts: Mapping[Any, int], found: Mapping[Any, str]) -> None:
+    """Warn of classes that get new rows and are probably misspellings of others."""
     if not found:
         return
     listed = [f"{label!r} ({counts[label]:,}) beside {meant!r}" for label, meant in found.items()]

@@ -196,8 +196,8 @@ class Quality:
         return (
             f"Other classes: {mix.label!r} is the class of {share(mix.new)} of the new rows, and of "
             f"{share(mix.real)} of the real ones. That is as it should be for rows that balance classes, and "
-            f"a fault only if you wanted the mix of the real rows. So that it hides nothing else, columns and pairs are compared with {len(sides.alike):,} real rows of "
-            "the same mix."
+            "a fault only if you wanted the mix of the real rows. So that it hides nothing else, columns and "
+            f"pairs are compared with {len(sides.alike):,} real rows of the same mix."
         )
 
     def summary(self) -> str:
