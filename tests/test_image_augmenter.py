@@ -22,7 +22,7 @@ from torchvision.datasets import ImageFolder
 import vaeaug.model.builder
 from vaeaug import AugmentedClassifier, Recipe, VAEAugmenter, VAEOverSampler, load
 from vaeaug.data.images.containers import read_mode
-from vaeaug.errors import InputError, TrainingDivergedError
+from vaeaug.errors import InputError, TrainingDivergedError, UnknownLabelError
 from vaeaug.io import archive
 from vaeaug.model.fitted import get_fitted
 
@@ -141,6 +141,8 @@ def test_a_dataset_brings_its_labels(kind):
     augmenter = fast().fit(dataset)
     assert augmenter.classes_.tolist() == [0, 1]
     assert augmenter.class_names_ == ["left", "right"]
+    with pytest.raises(UnknownLabelError, match="They number the classes 'left', 'right'"):
+        augmenter.sample(2, y="left")
     made, y = augmenter.sample(3, y=1)
     assert form(made) == form(items)
     assert y.tolist() == [1, 1, 1]

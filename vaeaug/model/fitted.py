@@ -15,7 +15,7 @@ from vaeaug.data.adapters import Intake
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.data.labels.context import ContextCodec, encode_labels
 from vaeaug.data.tables.conditions import TableConditions
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.latent import arithmetic
 from vaeaug.model.model import Model
 from vaeaug.utils.wording import list_names
@@ -153,8 +153,24 @@ class FittedState:
     def encode_labels(self, y: Any, n: int) -> np.ndarray:
         """Encode labels that may be unknown, one for all, or one per row."""
         if y is not None and self.is_one_label(y):
-            y = self.context.as_labels(y, n)
+            y = self.as_labels(y, n)
         return encode_labels(self.context, y, n)
+
+    def as_labels(self, y: Any, n: int) -> Any:
+        """Return n labels in the container of fit; see :meth:`ContextCodec.as_labels`.
+
+        Raises
+        ------
+        UnknownLabelError
+            For labels that fit has not seen; of images, it names the classes that the numbers stand for.
+        """
+        try:
+            return self.context.as_labels(y, n)
+        except UnknownLabelError as error:
+            names = getattr(self.intake, "class_names", None)
+            if not names:
+                raise
+            raise UnknownLabelError(f"{error} They number the classes {list_names(names)}.") from error
 
     def is_one_label(self, y: Any) -> bool:
         """Whether y is the label of one row, not a list of labels."""

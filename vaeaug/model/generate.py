@@ -93,7 +93,7 @@ def sample(
         labels = context.draw(int(n_samples), numpy_generator(drawn, Purpose.LABELS))
         c = context.encode(labels, int(n_samples))
     else:
-        labels = context.as_labels(y, int(n_samples))
+        labels = fitted.as_labels(y, int(n_samples))
         c = context.encode(labels, int(n_samples))
         check_sources(fitted, options.method, c, fitted.anchors.context)
         drawn = seed()
@@ -158,7 +158,7 @@ def generate(
     known = encode_labels(fitted.context, data.y, len(x))
     if not len(y_new):
         return fitted.intake.decode(x[:0]), np.zeros(0, dtype=np.int64)
-    c = fitted.context.encode(fitted.context.as_labels(y_new, len(y_new)), len(y_new))
+    c = fitted.context.encode(fitted.as_labels(y_new, len(y_new)), len(y_new))
     check_sources(fitted, options.method, c, known)
     drawn = seed()
     from_prior = _use_prior(fitted, options.method, c, known, drawn)
