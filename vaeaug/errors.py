@@ -103,10 +103,10 @@ class RejectedColumn(InputError):
     >>> from vaeaug.data.tables.numeric import NumericCodec
     >>> from vaeaug.errors import RejectedColumn
     >>> try:
-    ...     NumericCodec().fit(pd.Series(["clerk", "nurse"], name="job"))
+    ...     NumericCodec().fit(pd.Series(["clerk", "nurse"], dtype="category", name="job"))
     ... except RejectedColumn as error:
     ...     print(error)
-    Column 'job' holds no integers or floats (dtype str).
+    Column 'job' holds no integers or floats (dtype category).
     """
 
 

@@ -249,7 +249,7 @@ class Builder:
         index, more = self._columns[0].index, ", ..." if rows.size > _MOST_NAMED else ""
         labels = index[rows[:_MOST_NAMED]].tolist()
         named = ", ".join(repr(label) for label in labels)
-        is_plain = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+        is_plain = index.equals(pd.RangeIndex(len(index)))
         return f"rows {named}{more}; row 0 is the first" if is_plain else f"rows labelled {named}{more}"
 
     def order(self) -> list[Plan]:
