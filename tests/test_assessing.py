@@ -51,6 +51,7 @@ def test_variations_of_real_rows_take_one_fit_a_fold_too(rare):
     assert found.table["tuned_f1"].notna().all()
 
 
+@pytest.mark.slow  # all strategies, twice
 def test_another_sampler_is_judged_with_the_oversampler_beside_it(rare, monkeypatch):
     class Quick(VAEOverSampler):
         def fit_resample(self, X, y):
@@ -63,6 +64,7 @@ def test_another_sampler_is_judged_with_the_oversampler_beside_it(rare, monkeypa
     assert "VAEOverSampler (ratio 0.5)" in found.table.index
 
 
+@pytest.mark.slow  # full training
 def test_with_the_real_model(rare):
     X, y = rare[0], np.where(rare[1] == 1, "yes", "no")
     sampler = VAEOverSampler(VAEAugmenter(max_iter=1))

@@ -77,6 +77,7 @@ def test_a_grid_over_the_classifier_fits_each_folds_generator_once(rare, tmp_pat
     assert Jitter.fits == 4 + 1
 
 
+@pytest.mark.slow  # "auto" in a grid, twice
 @pytest.mark.parametrize("seed", [0, None])
 def test_auto_in_a_grid_fits_once_for_each_inner_and_outer_training_set(rare, tmp_path, seed, monkeypatch):
     monkeypatch.setattr(vaeaug.classifier.selection, "VAEOverSampler", lambda: sampler(random_state=None))

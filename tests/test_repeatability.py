@@ -187,6 +187,7 @@ def test_four_threads_get_what_one_gets_and_the_main_thread_goes_on_with_its_own
     assert torch.get_num_threads() == threads_before
 
 
+@pytest.mark.slow  # cross-validation, twice
 def test_cross_validation_by_threads_is_that_of_one_process():
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict

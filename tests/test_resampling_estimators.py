@@ -79,6 +79,7 @@ def check_name(value):
     return getattr(getattr(value, "func", None), "__name__", type(value).__name__)
 
 
+@pytest.mark.slow  # hundreds of fits
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
@@ -136,6 +137,7 @@ def test_very_few_rows_of_a_class(mixed, rare):
     assert (y_res == "yes").sum() == (y_res == "no").sum()
 
 
+@pytest.mark.slow  # two processes
 def test_one_seed_one_result_in_another_process_too(mixed):
     """With equally many threads: sums over threads round differently in the last bit."""
     with limit_threads(1):
@@ -154,6 +156,7 @@ def encoder():
     )
 
 
+@pytest.mark.slow  # two cross-validations
 def test_the_plain_pipeline_scores_like_imbalanced_learns(numbers):
     X, y = numbers
     ours = make_pipeline(StandardScaler(), AugmentedClassifier(LogisticRegression(), sampler()))
@@ -170,6 +173,7 @@ def test_mixed_data_in_cross_validation(mixed):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow  # grids
 @pytest.mark.parametrize(("kind", "n_jobs"), [("plain", 1), ("plain", 2), ("imbalanced-learn", 1)])
 def test_grid_search(numbers, kind, n_jobs):
     X, y = numbers

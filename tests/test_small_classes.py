@@ -71,6 +71,7 @@ def test_ten_classes_of_five_rows():
     assert np.median(distance) < 20
 
 
+@pytest.mark.slow  # full training
 @pytest.mark.parametrize("rows", [2, 10])
 def test_a_class_whose_rows_are_all_the_same(rows):
     rng = np.random.default_rng(0)
@@ -101,6 +102,7 @@ def test_a_class_of_one_or_two_rows_is_not_copied(rows):
     assert new["size"].median() > X["size"][:100].median() + 0.8
 
 
+@pytest.mark.slow  # full training
 @pytest.mark.parametrize("rows", [1, 5])
 def test_other_classes_whose_rows_are_all_the_same(rows):
     X = make_frame(60 + rows, np.random.default_rng(0))

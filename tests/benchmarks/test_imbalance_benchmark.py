@@ -179,6 +179,7 @@ def test_there_are_enough_sets(sets):
     assert len(sets.SETS) >= 16
 
 
+@pytest.mark.slow  # four classifiers, all strategies
 def test_fits_are_shared_and_cells_hold_every_arm(small, sets, monkeypatch):
     pytest.importorskip("pyarrow")
     from jitter import Jitter

@@ -58,6 +58,7 @@ def scores(**candidates):
     }
 
 
+@pytest.mark.slow  # all candidates, twice
 @pytest.mark.parametrize("container", [np.asarray, lambda X: pd.DataFrame(X).add_prefix("x")])
 def test_columns_that_are_missing_in_every_row_or_in_a_fold(rare, container):
     gone = np.where(np.arange(600) == 7, 1.0, np.nan)
@@ -241,6 +242,7 @@ def test_same_seed_same_model(rare, fitted):
     np.testing.assert_array_equal(again.predict_proba(rare[0]), fitted.predict_proba(rare[0]))
 
 
+@pytest.mark.slow  # all candidates in three folds
 def test_text_labels_and_frames_in_cross_validation(rare):
     X, y = pd.DataFrame(rare[0], columns=list("abcde")), np.where(rare[1] == 1, "yes", "no")
     model = AugmentedClassifier(KNeighborsClassifier(), "auto", random_state=0)

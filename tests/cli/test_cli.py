@@ -509,6 +509,7 @@ def test_an_interrupt_during_fit_writes_nothing(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow  # writes a million rows
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals differ")
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", None)])
 def test_a_process_that_is_ended_while_it_writes_leaves_no_temporary_file(table: Path, number: int) -> None:
@@ -635,6 +636,7 @@ def test_python_m_vaeaug_is_the_same_program() -> None:
     assert done.stdout == f"vaeaug {vaeaug.__version__}\n"
 
 
+@pytest.mark.slow  # the whole demo
 def test_demo_writes_a_report_and_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

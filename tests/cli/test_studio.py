@@ -171,6 +171,7 @@ def test_a_code_of_one_number_has_no_plane(tmp_path, numbers):
     assert len(data_of(page)["grids"][0]) == 4
 
 
+@pytest.mark.slow  # large images
 def test_many_classes_many_columns_and_large_images_are_cut(tmp_path):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(120, 45))).add_prefix("c")

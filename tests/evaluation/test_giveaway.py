@@ -35,6 +35,7 @@ def test_other_columns_are_not_suspected():
     assert find_giveaways(RNG.random((100, 4, 4)), Y == "yes") == []
 
 
+@pytest.mark.slow  # all strategies
 def test_assess_says_that_nothing_can_be_gained():
     X = pd.DataFrame({"size": RNG.normal(size=100), "leak": np.where(Y == "yes", 5.0, 1.0) + RNG.random(100)})
     sampler = VAEOverSampler(VAEAugmenter(max_iter=1, random_state=0), random_state=0)

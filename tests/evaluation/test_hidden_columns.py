@@ -68,6 +68,7 @@ def test_smote_makes_dates_in_their_form(table):
     assert not new.isin(X["day"]).all()
 
 
+@pytest.mark.slow  # all strategies
 @pytest.mark.parametrize("options", [{}, {"id_columns": ["id"]}])
 def test_assess_shows_no_identifier_to_classifiers(table, options):
     X, y = table

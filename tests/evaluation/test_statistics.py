@@ -15,6 +15,7 @@ def test_the_formula_of_nadeau_and_bengio():
     assert found.p == pytest.approx(2 * stats.t.sf(found.mean / error, 5))
 
 
+@pytest.mark.slow  # thousands of simulated studies
 def test_the_level_holds_for_means_that_share_their_training_rows():
     # Folds with a common part in their noise, as large as the correction presumes.
     rng = np.random.default_rng(0)

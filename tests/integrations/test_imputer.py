@@ -32,6 +32,7 @@ def test_frames_of_every_dtype_are_filled():
     assert found.where(X.notna()).equals(X.where(X.notna()))
 
 
+@pytest.mark.slow  # fits, twice
 def test_the_same_rows_are_filled_alike(holes):
     imputer = quick().fit(holes)
     assert np.array_equal(imputer.transform(holes), imputer.transform(holes))

@@ -109,6 +109,7 @@ def two_heaps():
     return (rng.normal(size=400) + 10 * heap)[:, None].repeat(2, axis=1), heap
 
 
+@pytest.mark.slow  # full training
 @pytest.mark.parametrize("prior", ["mixture", "gaussian"])
 def test_weights_shift_the_mixture_of_rows(prior):
     X, heap = two_heaps()

@@ -41,6 +41,7 @@ def move_to_fake_gpu(module, mode):
     return module
 
 
+@pytest.mark.slow  # all variants
 @pytest.mark.parametrize("fit", [fit_table, fit_images])
 @pytest.mark.parametrize("variant", ["default", *VARIANTS])
 def test_a_training_pass_and_a_draw_stay_on_the_device_of_the_batch(variant, fit):

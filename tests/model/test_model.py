@@ -151,6 +151,7 @@ def test_a_prior_is_fitted_to_all_codes_where_time_is_not_bounded(trained, data,
     assert sum(seen) == len(data[0])
 
 
+@pytest.mark.slow  # trains two flows
 def test_a_prior_that_learns_soon_gets_fewer_epochs(data):
     def fitted(**changes):
         made = Model.create(blueprint(**changes), Runtime("cpu"), seed=1)

@@ -74,6 +74,7 @@ def trained(rows, **changes):
 # --- the grid --------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # eighteen models
 @pytest.mark.parametrize("posterior", list(POSTERIORS))
 @pytest.mark.parametrize("latent", list(LATENTS))
 def test_any_combination_of_parts_trains_or_says_why_not(rows, latent, posterior):

@@ -239,6 +239,7 @@ def test_without_temperature_images_are_means_and_repeat_themselves():
 # --- learning --------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # trains on all digits
 @pytest.mark.parametrize("kind", PIXELS)
 def test_digits_are_learned_and_the_code_tells_them_apart(kind):
     data = load_digits()

@@ -147,6 +147,7 @@ def fit_with(threads, monkeypatch, **options):
     return np.asarray(augmenter.transform(X)), told
 
 
+@pytest.mark.slow  # two threads on a busy machine
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("own", [0, 16])
 def test_a_fit_is_the_same_however_many_threads_it_takes(own, monkeypatch):

@@ -117,6 +117,7 @@ def check_drawn(codec, found, series):
         assert len(seen)
 
 
+@pytest.mark.slow  # thousands of columns
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS + NULLABLE)
 def test_numbers(dtype):
     @fuzz
