@@ -18,7 +18,7 @@ from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import read_labels
-from vaeaug.data.tables.calendars import DateTexts
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels

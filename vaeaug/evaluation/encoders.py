@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from vaeaug.data.tables.calendars import DateTexts
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.evaluation.columns import empty_columns, fill_columns, is_continuous, read_numbers, simplify
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS
 
@@ -119,7 +119,7 @@ class PlainColumns(TransformerMixin, BaseEstimator):
         for j, name in enumerate(self.names_):
             column = simplify(X[name])
             if j in (self.dates or {}):
-                parts[j] = read_numbers(self.dates[j].forward(column))
+                parts[j] = read_numbers(self.dates[j].read(column))
             elif j in self.numbers:
                 parts[j] = read_numbers(column)
             else:

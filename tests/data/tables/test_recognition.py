@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.comparing import compare_column
 from vaeaug.data.tables.recognition import ID_NAMES, is_called
 from vaeaug.data.tables.registry import column_from_state, fit_column
 from vaeaug.errors import ColumnNote, InputError, RejectedColumn
@@ -97,6 +98,93 @@ def test_dates_as_text_stay_dates(stamps, form, dtype):
     found = drawn(series)
     assert pd.to_datetime(found.dropna(), format=form, errors="coerce").notna().all()
     assert not set(found.dropna()) <= set(series.dropna())
+
+
+ODD = {
+    "unpadded": ("1/5/2021", lambda day: f"{day.month}/{day.day}/{day.year}"),
+    "zeros": ("0000-00-00", lambda day: f"{day:%Y-%m-%d}"),
+    "no day": ("2021-02-30", lambda day: f"{day:%Y-%m-%d}"),
+    "far": ("9999-12-31", lambda day: f"{day:%Y-%m-%d}"),
+    "word": ("unknown", lambda day: f"{day:%Y%m%d}"),
+    "nothing": ("", lambda day: f"{day:%d.%m.%Y}"),
+}
+
+
+@pytest.mark.parametrize("name", list(ODD))
+def test_no_impossible_date_is_made_of_dates_with_one_odd_cell(name):
+    odd, spell = ODD[name]
+    days = pd.Series(pd.date_range("2018-03-02", periods=600)).map(spell).astype(object)
+    days[70] = odd
+    with pytest.warns(ColumnNote, match="read as dates"):
+        codec = TableCodec().fit(table(days))
+    assert codec.id_columns_ == []
+    found = drawn(days)
+    known = {spell(day) for day in pd.date_range("2018-03-02", "2021-12-31")} | {odd}
+    assert set(found) <= known
+
+
+def test_odd_cells_beside_dates_keep_their_rate():
+    texts = DAYS.dt.strftime("%d/%m/%Y").astype(object)
+    texts[:300], texts[300:310], texts[310] = "N/A", "00/00/0000", "31/02/2020"
+    codec = fit_column(texts)
+    back = codec.decode(codec.encode(texts))
+    pd.testing.assert_series_equal(back, texts)
+    assert "'N/A'" in codec.note
+
+
+def test_dates_of_several_forms_are_no_identifiers():
+    days = pd.Series(pd.date_range("2018-03-02", periods=600))
+    mixed = days.dt.strftime("%Y-%m-%d").where(days.index % 2 == 0, days.dt.strftime("%d/%m/%Y"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert TableCodec().fit(table(mixed)).id_columns_ == []
+
+
+@pytest.mark.parametrize("rows", [1_500, 5_000])
+def test_text_is_dates_however_often_it_repeats(rows):
+    days = pd.Series(pd.date_range("2024-01-01", periods=147))
+    texts = days.sample(rows, replace=True, random_state=0).dt.strftime("%d/%m/%Y").reset_index(drop=True)
+    codec = fit_column(texts)
+    later = compare_column(codec, ">= 01/05/2024").holds(pd.Series(["30/04/2024", "01/05/2024"]))
+    assert later.tolist() == [False, True]
+
+
+def test_few_dates_that_repeat_are_categories():
+    assert fit_column(pd.Series(["2024-01-01", "2024-02-01", "2024-03-01"] * 30)).kind == "categorical"
+
+
+def test_cells_that_are_no_dates_have_no_place_in_their_order():
+    texts = DAYS.dt.strftime("%Y-%m-%d").astype(object)
+    texts[:2] = ["0000-00-00", "9999-12-31"]
+    codec = fit_column(texts)
+    for condition in ("< 2100-01-01", ">= 1900-01-01"):
+        assert compare_column(codec, condition).holds(texts[:3]).tolist() == [False, False, True]
+    assert compare_column(codec, "0000-00-00").holds(texts[:3]).tolist() == [True, False, False]
+
+
+#: How a time is read, and how it is spelled.
+FORMS = {
+    "offset": ("%Y-%m-%dT%H:%M:%S+02:00", lambda time: f"{time:%Y-%m-%dT%H:%M:%S}+02:00"),
+    "milliseconds": ("%Y-%m-%dT%H:%M:%S.%fZ", lambda time: f"{time:%Y-%m-%dT%H:%M:%S}.{time:%f}"[:-3] + "Z"),
+    "half day": ("%I:%M %p", lambda time: f"{time:%I:%M %p}"),
+    "spreadsheet": (
+        "%m/%d/%Y %H:%M",
+        lambda time: f"{time.month}/{time.day}/{time.year} {time.hour}:{time:%M}",
+    ),
+    "spelled month": ("%d %B %Y", lambda time: f"{time.day} {time:%B %Y}"),
+    "month first": ("%B %d, %Y", lambda time: f"{time:%B} {time.day}, {time.year}"),
+    "weekday": ("%a, %d %b %Y", lambda time: f"{time:%a, %d %b %Y}"),
+    "mail": ("%a, %d %b %Y %H:%M:%S +0000", lambda time: f"{time:%a, %d %b %Y %H:%M:%S} +0000"),
+}
+
+
+@pytest.mark.parametrize("name", list(FORMS))
+def test_dates_as_text_keep_their_form(name):
+    form, spell = FORMS[name]
+    texts = STAMPS.map(spell).astype(object)
+    found = drawn(texts)
+    assert pd.to_datetime(found, format=form).map(spell).tolist() == found.tolist()
+    assert fit_column(texts).kind == "translated"
 
 
 def test_other_numbers_than_dates_are_read_at_encode():

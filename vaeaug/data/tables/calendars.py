@@ -1,33 +1,30 @@
-"""Dates and times written as numbers or text, as columns of times and back: 20090301, "01.03.2009", 1330."""
+"""Dates and times written as numbers, as columns of times and back: 20090301, 200903, 1330."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.dtypes import NumberStorage, as_series, is_object, is_text, mask_of, read_objects
-from vaeaug.data.tables.translation import Translation, TypedTranslation
+from vaeaug.data.tables.dtypes import NumberStorage, as_series, mask_of
+from vaeaug.data.tables.translation import Translation
 from vaeaug.errors import InputError, RejectedColumn
 
-__all__ = ["DateNumbers", "DateTexts", "Form", "are_dates"]
+__all__ = ["YEARS", "DateNumbers", "Form", "early"]
 
 _DAY = 86_400
 #: With fewer distinct values, or where these repeat, each is a token: nothing but dates would be made anyway.
 _FEW, _FEW_REPEATED = 10, 256
-#: Distinct texts, and rows of each on average, up to which text is a category.
-_FEW_TEXTS, _MANY_ROWS = 64, 20
-_LONGEST_TEXT = 40
 _MOST = 10**14 - 1
 #: Nats of evidence that numbers are dates: each would be one by chance with the share of its form.
 _EVIDENCE = 25.0
 #: Numbers that are no dates, such as 0 or 99991231, and the share of rows that have one of them, at most.
 _MOST_SPECIAL, _MOST_SPECIAL_ROWS = 3, 0.1
-_YEARS = (1800, 2199)
+#: Years of ordinary dates; others stand for something else.
+YEARS = (1800, 2199)
 #: What a special number becomes: a time so early that no calendar has it.
 _BEFORE_ALL = -(10**7) * _DAY
 
@@ -172,7 +169,7 @@ class DateNumbers(Translation):
         numbers = np.rint(np.clip(np.where(missing, 0, values), 0, _MOST)).astype(np.int64)
         seconds, _ = Form(self.fields).read(numbers)
         for k, number in enumerate(self.special):
-            seconds[numbers == number] = _early(k)
+            seconds[numbers == number] = early(k)
         seconds[missing] = np.iinfo(np.int64).min
         return pd.Series(seconds.view("datetime64[s]"), index=series.index, name=series.name)
 
@@ -183,13 +180,13 @@ class DateNumbers(Translation):
         is_special = seconds < _BEFORE_ALL
         numbers = Form(self.fields).write(np.where(is_special, 0, seconds))
         for k, number in enumerate(self.special):
-            numbers[seconds == _early(k)] = number
+            numbers[seconds == early(k)] = number
         return as_series(self.storage.write(numbers.astype(self.native), missing), series.name)
 
     @property
     def points(self) -> tuple[int, ...]:
         """The times that special numbers become."""
-        return tuple(_early(k) for k in range(len(self.special)))
+        return tuple(early(k) for k in range(len(self.special)))
 
     @property
     def note(self) -> str:
@@ -206,65 +203,13 @@ class DateNumbers(Translation):
         return super().from_json({**data, "storage": NumberStorage.from_json(data["storage"])})
 
 
-@dataclass
-class DateTexts(TypedTranslation):
-    """Text that is dates or times, all written in one form.
-
-    Parameters
-    ----------
-    dtype, marker
-        See :class:`TypedTranslation`.
-    form : str
-        Of ``strftime``.
-    """
-
-    form: str = ""
-    kind = "dates as text"
-
-    @classmethod
-    def of(cls, series: pd.Series) -> DateTexts | None:
-        """Take text that is dates and hardly repeats; of few dates, each is a category."""
-        present, marker = read_objects(series)
-        if is_text(series.dtype):
-            present = series.dropna().to_numpy(dtype=object).tolist()
-        forms = _TEXT_FORMS.get(_shape(present[0]), ()) if present else ()
-        if not forms or any(not isinstance(text, str) for text in present):
-            return None
-        distinct = pd.unique(np.array(present, dtype=object))
-        if distinct.size <= _FEW_TEXTS or len(present) > _MANY_ROWS * distinct.size:
-            return None
-        form = next((form for form in forms if _is_written_like(distinct, form)), None)
-        return None if form is None else cls(series.dtype, marker, form)
-
-    def forward(self, series: pd.Series) -> pd.Series:
-        """Return times; text that is none becomes missing."""
-        texts = series.astype(object).mask(mask_of(series), None)
-        times = pd.to_datetime(texts, format=self.form, errors="coerce")
-        return times.astype("datetime64[us]")
-
-    def backward(self, series: pd.Series) -> pd.Series:
-        """Return text."""
-        found = self.restore(series.dt.strftime(self.form), str)
-        return found if is_object(self.dtype) else found.astype(self.dtype)
-
-    @property
-    def note(self) -> str:
-        """How dates are written."""
-        return f"dates or times, written as {self.form}"
-
-
-def are_dates(texts: Sequence[str]) -> bool:
-    """Whether texts are dates or times, all written in one form."""
-    forms = _TEXT_FORMS.get(_shape(texts[0]), ()) if len(texts) else ()
-    return any(_is_written_like(np.array(texts, dtype=object), form) for form in forms)
-
-
 def _days(months: np.ndarray) -> np.ndarray:
     """Return the first days of months since 1970, in days since 1970."""
     return np.asarray(months).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _early(k: int) -> int:
+def early(k: int) -> int:
+    """Return the time that the k-th special value becomes, in seconds since 1970."""
     return _BEFORE_ALL * (k + 2)
 
 
@@ -273,7 +218,7 @@ def _find_special(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int
     seconds, valid = form.read(numbers)
     if "Y" in form.fields:
         years = seconds.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
-        valid &= (years >= _YEARS[0]) & (years <= _YEARS[1])
+        valid &= (years >= YEARS[0]) & (years <= YEARS[1])
     if (~valid).sum() > _MOST_SPECIAL or rows[~valid].sum() > _MOST_SPECIAL_ROWS * rows.sum():
         return None
     if form.fields[0] == "H" and np.unique(seconds[valid] // 3600).size < 5:
@@ -284,37 +229,3 @@ def _find_special(form: Form, numbers: np.ndarray, rows: np.ndarray) -> list[int
     if form.fields == "HM" and (numbers[valid] % 100).max() < 30:
         return None  # times reach the second half of an hour; rooms 101 to 928 do not
     return [int(number) for number in numbers[~valid]]
-
-
-def _shape(text: Any) -> str:
-    """Return text with 9 for each digit and a for each letter."""
-    short = text[:_LONGEST_TEXT] if isinstance(text, str) else ""
-    return "".join("9" if c.isdigit() else "a" if c.isalpha() else c for c in short)
-
-
-def _text_forms() -> dict[str, list[str]]:
-    """Return forms of dates as text by their shape."""
-    days = ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d"]
-    days += ["%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%Y-%m", "%m/%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y"]
-    clocks = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
-    forms = [*days, *clocks, *(f"{day}{gap}{clock}" for day in days for gap in " T" for clock in clocks)]
-    forms += [f"%Y-%m-%d{gap}{clock}Z" for gap in " T" for clock in clocks]
-    digits = {"%Y": "9999", "%b": "aaa", "%f": "999999"}
-    found: dict[str, list[str]] = {}
-    for form in forms:
-        shape = re.sub("%[a-zA-Z]", lambda match: digits.get(match[0], "99"), form)
-        shape = re.sub("[TZ]", "a", shape)
-        found.setdefault(shape, []).append(form)
-    return found
-
-
-_TEXT_FORMS = _text_forms()
-
-
-def _is_written_like(texts: np.ndarray, form: str) -> bool:
-    """Whether all texts are dates of a form, and are written so again."""
-    for part in (texts[:50], texts):  # most forms are ruled out by the first few
-        times = pd.to_datetime(pd.Series(part, dtype=object), format=form, errors="coerce")
-        if times.isna().any() or not (times.dt.strftime(form) == part).all():
-            return False
-    return True

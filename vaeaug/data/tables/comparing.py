@@ -120,6 +120,8 @@ class _Reader:
         self.codec, self.name = codec, codec.name
         self.translation = codec.translation_ if isinstance(codec, TranslatedCodec) else None
         self.inner = _inner(codec)
+        #: What special cells such as "0000-00-00" become, which have no place in an order.
+        self.points = () if self.translation is None else self.translation.points
 
     def plain(self, series: pd.Series) -> pd.Series:
         return series if self.translation is None else self.translation.forward(series)
@@ -355,6 +357,8 @@ def _join(reader: _Reader, tests: list[tuple[str, Any]]) -> Comparison:
         kept = ~missing
         for sign, value in plain:
             kept &= _SIGNS[sign](found, value)
+            if sign not in ("==", "!="):
+                kept &= ~np.isin(found, reader.points)
         return kept
 
     named = [value for _, value in plain]

@@ -11,7 +11,8 @@ import pandas as pd
 
 from vaeaug.data.tables.access import as_objects
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
-from vaeaug.data.tables.calendars import DateNumbers, are_dates
+from vaeaug.data.tables.calendars import DateNumbers
+from vaeaug.data.tables.datetexts import are_dates
 from vaeaug.data.tables.dtypes import (
     NumberStorage,
     as_series,
@@ -253,9 +254,11 @@ def _share_pattern(name: Any, texts: list[str]) -> bool:
     """Whether texts are all different and of one pattern, and no words or numbers."""
     if len(set(texts)) < len(texts) or any(len(text) > _LONGEST or re.search(r"\s", text) for text in texts):
         return False
+    if are_dates(texts):
+        return False
     if all(text.isdecimal() for text in texts):
         return _number_the_rows(name, np.array([float(text) for text in texts]))
-    if any(re.fullmatch(r"[+-]?\d*[.,]\d+", text) for text in texts[:20]) or are_dates(texts):
+    if any(re.fullmatch(r"[+-]?\d*[.,]\d+", text) for text in texts[:20]):
         return False
     counted = find_count(texts)
     if counted is not None and (is_called(name, ID_NAMES) or all(map(_leads_to_a_number, counted.around))):

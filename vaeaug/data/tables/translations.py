@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.calendars import DateNumbers, DateTexts
+from vaeaug.data.tables.calendars import DateNumbers
 from vaeaug.data.tables.clocks import PythonTimes, TimesOfDay
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.data.tables.decimals import Decimals, MixedNumbers
 from vaeaug.data.tables.dtypes import is_view, mask_of, read_objects
 from vaeaug.data.tables.translation import Translation, TypedTranslation

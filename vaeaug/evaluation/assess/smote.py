@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from vaeaug.data.tables.calendars import DateTexts
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame, is_continuous, read_numbers, simplify
 from vaeaug.evaluation.encoders import PlainColumns

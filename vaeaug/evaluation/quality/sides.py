@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.tables.calendars import DateTexts
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.data.tables.dtypes import is_object, is_text
 from vaeaug.data.tables.identifiers import looks_like_ids
 from vaeaug.errors import InputError
@@ -191,7 +191,7 @@ def _check_columns(frames: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _read_dates(frames: dict[str, pd.DataFrame], target: Hashable | None) -> None:
-    """Replace text that is dates, written in one form in all tables, by dates."""
+    """Replace text that is dates, written in one form in all tables, by dates; few other texts by gaps."""
     real = frames["real"]
     for column in real.columns:
         form = None
@@ -199,8 +199,9 @@ def _read_dates(frames: dict[str, pd.DataFrame], target: Hashable | None) -> Non
             form = DateTexts.of(real[column])
         if form is None:
             continue
-        read = {name: form.forward(frame[column]) for name, frame in frames.items()}
-        if all((read[name].isna() == frame[column].isna()).all() for name, frame in frames.items()):
+        read = {name: form.read(frame[column]) for name, frame in frames.items()}
+        gaps = [frame[column].isna() | frame[column].isin(form.special) for frame in frames.values()]
+        if all((dates.isna() == gap).all() for dates, gap in zip(read.values(), gaps, strict=True)):
             for name, dates in read.items():
                 frames[name] = frames[name].assign(**{column: dates})
 
