@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vaeaug.errors import InputError
+from vaeaug.io.cells import read_column
 from vaeaug.io.csv import TextTable, check_encoding, read_names, read_text, write_text
 
 
@@ -142,3 +144,9 @@ def test_cells_of_any_length(tmp_path: Path) -> None:
     table = read_text(written(tmp_path, f"a,b\n1,{'x' * 200_000}\n"), ",")
     assert len(table.cells[1][0]) == 200_000
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("days", [["31/12/2021", "1/2/2021"], ["5 March 2021", "6 May 2021"], ["2021-05-06"]])
+def test_text_that_may_be_dates_is_said(days):
+    (note,) = read_column(pd.Series(days * 3, name="day", dtype=object)).notes()
+    assert "--parse-dates day" in note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -30,11 +31,21 @@ _OPTIONS = {
     "add rows of another class, or use sample()": "add rows of another class",
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
-    'read the file with thousands=","': 'add --thousands ","',
     "more real rows, or ask for fewer new ones with sampling_strategy": "more rows, or add --strategy",
+    "list them in categorical_features": "add --category COLUMN",
+    "y has classes": "The table has classes",
+    "y has labels that fit has not seen": "The table has classes that the model has not seen",
     "X has columns": "The table has columns",
     "X has text": "The table has text",
     "occur in X": "occur in it",
+}
+#: Code in messages, as patterns, and what takes its place on the command line.
+_CODE = {
+    r'read the file with (thousands|decimal)=(".")': r"add --\1 \2",
+    r"take the signs off: X\[.*?\.astype\(float\)": "take the signs off in the file",
+    r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",
+    r"convert it: X\[([^=]*)\] = pd\.to_datetime\(.*?\)": r"add --parse-dates \1",
+    r"write them alike first: y = y\.replace\(\{.*\}\)": "write them alike in the table first",
 }
 
 
@@ -226,4 +237,6 @@ def _name_options(text: str) -> str:
     """Return a message with the options of the command line in the place of parameters."""
     for parameter, option in _OPTIONS.items():
         text = text.replace(parameter, option)
+    for code, words in _CODE.items():
+        text = re.sub(code, words, text)
     return text

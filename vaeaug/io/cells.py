@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from vaeaug.errors import InputError
+from vaeaug.utils.dates import share_of_dates
 
 __all__ = ["TextColumn", "read_column"]
 
@@ -23,7 +24,6 @@ _WHOLE = r"\s*[+-]?\d+\s*"
 _WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 _THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
 _LEADING_ZERO = r"\s*[+-]?0\d.*"
-_DATE_LIKE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 _ISO = "ISO8601"
 _MOSTLY = 0.8
 #: Characters of a cell that a note shows.
@@ -92,7 +92,7 @@ class TextColumn:
         name = self.cells.name
         if self.cells.str.contains("\0", regex=False).any():
             return [f"cells of {name!r} hold null characters; a saved model has {_NULL_SIGN} in their place"]
-        if distinct.str.fullmatch(_DATE_LIKE).mean() > _MOSTLY:
+        if share_of_dates(distinct.tolist()) > _MOSTLY:
             return [f"column {name!r} is read as text; if it holds dates, add --parse-dates {_quote(name)}"]
         if distinct.str.fullmatch(_THOUSANDS).mean() > _MOSTLY:
             return [

@@ -1,6 +1,7 @@
 """Numbers and text that are something else: dates, codes, identifiers. And what looks so and is not."""
 
 import json
+import re
 import uuid
 import warnings
 from decimal import Decimal
@@ -431,6 +432,48 @@ def test_one_note_tells_all():
     (note,) = [str(item.message) for item in caught]
     for words in ("'key'", "id_columns=", "'zip'", "'day' (dates or times, written like 20090301)"):
         assert words in note
+
+
+AMOUNTS = RNG.integers(100_000, 10**6, ROWS) / 100
+TEXTS = {
+    "plain": ([f"{amount:.2f}" for amount in AMOUNTS], r"pd\.to_numeric\(X\['text'\]\)"),
+    "comma": ([f"{amount:.2f}".replace(".", ",") for amount in AMOUNTS], r'decimal=","'),
+    "thousands": ([f"{amount:,.2f}" for amount in AMOUNTS], r'thousands=","'),
+    "euro": (
+        [f"€{amount:.2f}" for amount in AMOUNTS],
+        r"numbers from 'text' .*take the signs off: X\['text'\]",
+    ),
+    "offsets": (
+        [f"{time.isoformat()}+0{1 + (3 < time.month < 11)}:00" for time in STAMPS],
+        r"pd\.to_datetime\(X\['text'\], format='mixed', utc=True\)",
+    ),
+    "ordinals": ([f"{time.day}th {time:%B %Y}" for time in STAMPS], "dates from 'text'"),
+}
+
+
+@pytest.mark.parametrize("name", list(TEXTS))
+def test_text_that_could_be_numbers_or_dates_is_said(name):
+    texts, advice = TEXTS[name]
+    with pytest.warns(ColumnNote, match=f"{advice}.*list them in categorical_features"):
+        TableCodec().fit(table(texts, "text"))
+
+
+def test_advice_on_numbers_in_text_gives_the_numbers():
+    texts = pd.Series([f"{amount:.2f} €".replace(".", ",") for amount in AMOUNTS])
+    with pytest.warns(ColumnNote) as caught:
+        TableCodec().fit(table(texts, "text"))
+    X = table(texts, "text")
+    exec(re.search(r"X\['text'\] = .*?\.astype\(float\)", str(caught[0].message))[0], {"X": X})
+    np.testing.assert_allclose(X["text"], AMOUNTS)
+
+
+@pytest.mark.parametrize(
+    "texts", [["0.5", "1.0", "1.5"] * 20, [f"{k:05d}" for k in range(60)], [f"v{k % 40}" for k in range(90)]]
+)
+def test_other_text_gets_no_note(texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TableCodec(id_columns=None).fit(table(texts, "text"))
 
 
 @pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")

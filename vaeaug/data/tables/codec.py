@@ -12,11 +12,9 @@ import pandas as pd
 from vaeaug.data.relations.relations import Columns, Relations, name_columns
 from vaeaug.data.tables.access import as_table, check_size, get_column, replace_column, split_columns
 from vaeaug.data.tables.computed import ComputedCodec
-from vaeaug.data.tables.dtypes import is_object, is_text, is_view
 from vaeaug.data.tables.growth import ColumnChange, grow_column
 from vaeaug.data.tables.identifiers import IdCodec, looks_like_ids
 from vaeaug.data.tables.numeric import NumericCodec
-from vaeaug.data.tables.recognition import find_number_signs
 from vaeaug.data.tables.registry import (
     ColumnCodec,
     ColumnOptions,
@@ -35,6 +33,7 @@ from vaeaug.data.tables.serialization import (
     take_prefix,
     unpack_states,
 )
+from vaeaug.data.tables.texts import describe_texts
 from vaeaug.errors import ColumnNote, InputError, VaeaugWarning
 from vaeaug.layout import Layout
 from vaeaug.utils.notes import warn_caller
@@ -136,7 +135,8 @@ class TableCodec:
         VaeaugWarning
             For columns without any value; they come back as they are.
         ColumnNote
-            For columns that were found to hold identifiers, codes or dates.
+            For columns that were found to hold identifiers, codes or dates, and text that could be numbers or
+            dates.
         """
         table = as_table(X)
         check_size(table)
@@ -190,7 +190,6 @@ class TableCodec:
         found = np.zeros_like(named)
         if is_whole and columns is not None and isinstance(self.id_columns, str):
             found = _search_identifiers([series for series, _ in parts], marked)
-        signed = self._find_signed_numbers(parts, marked | named | found) if is_whole else {}
         self.codecs_: list[ColumnCodec] = []
         for j, (series, counts) in enumerate(parts):
             options = ColumnOptions(
@@ -215,12 +214,10 @@ class TableCodec:
         self.relations_ = Relations({}, (), ())
         self._lay_out()
         notes = self._notes(found)
-        if signed:
-            listed = ", ".join(f"{name!r} ({example!r})" for name, example in list(signed.items())[:10])
-            notes.append(
-                f"X has text that would be numbers without its signs: {listed}. Each text is learned as a "
-                f"category. To learn numbers, read the file with {_say_reading(signed)}; to keep "
-                "categories, list them in categorical_features."
+        if is_whole and columns is not None and self.categorical_features is not None:
+            texts = zip(parts, self.codecs_, marked | named | found, strict=True)
+            notes += describe_texts(
+                series for (series, _), codec, settled in texts if codec.kind == "categorical" and not settled
             )
         if notes:
             warn_caller("\n".join(notes), ColumnNote)
@@ -307,27 +304,6 @@ class TableCodec:
             f"warm_start goes on with the table of the last fit, whose columns are, in this order, {then}; "
             f"got {now}. Pass the same columns, or set warm_start=False to learn another table."
         )
-
-    def _find_signed_numbers(
-        self, parts: Sequence[tuple[pd.Series, np.ndarray | None]], settled: np.ndarray
-    ) -> dict[Any, str]:
-        """Return an example of each column of text that would be numbers without its signs."""
-        if self.columns_ is None or self.categorical_features is None:
-            return {}
-        found: dict[Any, str] = {}
-        for (series, _), is_settled in zip(parts, settled, strict=True):
-            is_plain = not is_view(series.dtype) and (is_object(series.dtype) or is_text(series.dtype))
-            if (
-                is_settled
-                or not is_plain
-                or any(not isinstance(one, str) for one in series.dropna().head(20))
-            ):
-                continue
-            texts = series.dropna().unique().tolist()
-            signs = find_number_signs(texts)
-            if signs:
-                found[series.name] = next(text for text in texts if set(text) & set(signs))
-        return found
 
     def _notes(self, found: np.ndarray) -> list[str]:
         """Return what the user should know about columns taken for something else than their dtype says."""
@@ -576,14 +552,3 @@ def _search_identifiers(columns: Sequence[pd.Series], marked: np.ndarray) -> np.
     """Return which columns look like identifiers and were not named as categories, bool (d,)."""
     found = ~marked & np.array([looks_like_ids(series) for series in columns], dtype=bool)
     return found & (not found.all())  # without any other column there would be nothing to learn
-
-
-def _say_reading(examples: Mapping[Any, str]) -> str:
-    """Return how pandas reads numbers with signs."""
-    if all(find_number_signs([text]) == "," for text in examples.values()):
-        return 'thousands=","'
-    name = next(iter(examples))
-    return (
-        f'thousands="," where that is all, or take the signs off: X[{name!r}] = '
-        f"X[{name!r}].str.replace(r'[^0-9.+-]', '', regex=True).astype(float)"
-    )

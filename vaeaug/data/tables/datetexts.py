@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,26 +15,20 @@ import pandas as pd
 from vaeaug.data.tables.calendars import YEARS, early
 from vaeaug.data.tables.dtypes import is_object, is_text, mask_of, read_objects
 from vaeaug.data.tables.translation import TypedTranslation
+from vaeaug.utils.dates import share_of_dates
 from vaeaug.utils.wording import list_names
 
-__all__ = ["DateTexts", "are_dates", "are_few_texts", "share_of_dates"]
+__all__ = ["DateTexts", "are_dates", "are_few_texts"]
 
 #: With fewer distinct texts, or where these repeat, each is a category.
 _FEW, _FEW_REPEATED = 10, 24
 _LONGEST_TEXT = 40
 #: Distinct texts beside the dates that are none, such as "0000-00-00" or "N/A", at most.
 _MOST_SPECIAL = 8
-#: Texts that rule out most forms, and texts of which dates are counted.
-_FIRST, _LOOKED_AT = 50, 100
+#: Texts that rule out most forms.
+_FIRST = 50
 #: What stands for a zone after a time of day, if it is the same in all texts.
 _ZONE = re.compile(r":\d\d(?:\.\d+)?( ?(?:[+-]\d\d(?::?\d\d)?|Z|GMT|UTC))$")
-_ORDINAL, _MONTH = r"\d{1,2}(st|nd|rd|th)?", "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_DAY_LIKE = (
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
-    rf"|{_ORDINAL}[-/., ]+{_MONTH}[-/., ]+\d{{2,4}}|{_MONTH} {_ORDINAL},? \d{{4}}"
-)
-_CLOCK_LIKE = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?"
-_DATE_LIKE = re.compile(rf"([a-z]{{3,9}},? )?({_DAY_LIKE})([T ,].*)?|{_CLOCK_LIKE}", re.IGNORECASE)
 #: Forms also have "%-d", a day without its leading zero, and "%3f", milliseconds; marks of what to cut there.
 _CUT_ZERO, _CUT_DIGITS = "\x01", "\x02"
 
@@ -79,7 +72,7 @@ class DateTexts(TypedTranslation):
         """Return times, very early ones for special texts; other text that is none becomes missing."""
         times = self.read(series)
         for text, point in zip(self.special, self.points, strict=True):
-            times[series.isin([text])] = np.datetime64(point, _unit(self.form))
+            times[series.isin([text])] = np.array([point]).view(self._plain)[0]
         return times
 
     def backward(self, series: pd.Series) -> pd.Series:
@@ -117,23 +110,6 @@ def are_few_texts(distinct: int, rows: int) -> bool:
 def are_dates(texts: Sequence[str]) -> bool:
     """Whether most texts are dates or times, in one form or several."""
     return share_of_dates(texts) > 0.5 or _find_form(np.array(texts, dtype=object)) is not None
-
-
-def share_of_dates(texts: Sequence[str]) -> float:
-    """Return the share of texts, of the first of them, that a reader would take for dates or times.
-
-    Examples
-    --------
-    >>> from vaeaug.data.tables.datetexts import share_of_dates
-    >>> share_of_dates(["5 March 2021", "12/31/2021", "2021-02-30", "A-12-2021"])
-    0.5
-    """
-    some = list(texts[:_LOOKED_AT])
-    like = [text for text in some if _DATE_LIKE.fullmatch(text.strip())]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        times = pd.to_datetime(pd.Series(like, dtype=object), format="mixed", errors="coerce", utc=True)
-    return float(times.notna().sum()) / max(1, len(some))
 
 
 def _unit(form: str) -> str:

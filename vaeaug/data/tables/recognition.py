@@ -11,6 +11,7 @@ import numpy as np
 __all__ = [
     "CODE_NAMES",
     "ID_NAMES",
+    "are_decimals",
     "find_number_signs",
     "is_called",
     "looks_like_codes",
@@ -25,6 +26,7 @@ _SIGNED = re.compile(
     rf"[+-]?[{_SIGNS}]?\s?[+-]?(\d{{1,3}}(?P<sign>[,.' \u00a0\u202f])\d{{3}}((?P=sign)\d{{3}})*|\d+)"
     rf"([.,]\d+)?\s?[{_SIGNS}]?"
 )
+_DECIMAL = re.compile(r"\s*[+-]?(0|[1-9]\d*)?([.,]\d+)?\s*")
 #: Texts that are numbers, as a share of the distinct ones, and texts that are looked at.
 _MOSTLY_NUMBERS, _LOOKED_AT = 0.95, 1_000
 _FEWEST_ROWS = 50
@@ -58,6 +60,23 @@ def find_number_signs(texts: Sequence[Any]) -> str:
         return ""
     found = {form["sign"] for form in forms if form is not None and form["sign"] not in (None, ".")}
     return "".join(sorted(found | {sign for sign in _SIGNS for text in some if sign in text}))
+
+
+def are_decimals(texts: Sequence[Any]) -> bool:
+    """Whether texts are plain numbers with a fraction, some of them maybe whole.
+
+    Examples
+    --------
+    >>> from vaeaug.data.tables.recognition import are_decimals
+    >>> are_decimals(["1739.00", "-12"]), are_decimals(["0,5", "12,25"]), are_decimals(["12", "007"])
+    (True, True, False)
+    """
+    some = texts[:_LOOKED_AT]
+    return (
+        bool(some)
+        and all(isinstance(text, str) and _DECIMAL.fullmatch(text) for text in some)
+        and any(re.search("[.,]", text) for text in some)
+    )
 
 
 def is_called(name: Any, names: re.Pattern[str]) -> bool:
