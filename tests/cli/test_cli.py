@@ -708,3 +708,24 @@ def test_dates_that_fit_reads_are_said_once(table: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().err
     assert "written as %Y-%m-%d" in said
     assert "--parse-dates" not in said
+
+
+def test_notes_name_options_instead_of_code(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 120), "D")
+    frame = pd.DataFrame({"price": [f"€{price:.2f}" for price in rng.uniform(1, 99, 120)]})
+    frame["when"] = [f"{day.day}th {day:%B %Y}" for day in days]
+    frame["y"] = ["no"] * 90 + ["yes"] * 29 + ["yess"]
+    frame.to_csv(table, index=False)
+    assert main(["augment", str(table), "--target", "y", "-o", str(table.with_name("out.csv"))]) == 0
+    said = capsys.readouterr().err
+    for words in (
+        "), take the signs off in the file",
+        "add --parse-dates 'when'",
+        "add --category COLUMN",
+        "write them alike in the table first",
+    ):
+        assert words in said
+    for code in ("X[", "y.replace", "categorical_features", "--thousands"):
+        assert code not in said
+    assert said.count("--parse-dates") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import read_labels
-from vaeaug.data.tables.datetexts import DateTexts
+from vaeaug.data.tables.datetexts import are_few_texts
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
@@ -29,7 +29,7 @@ from vaeaug.utils.wording import count, list_names, suggest
 __all__ = [
     "augment",
     "column_options",
-    "drop_notes_on_dates",
+    "drop_notes_on_text",
     "listen",
     "note",
     "open_table",
@@ -153,20 +153,27 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows; give a table with rows.")
     if not options.no_guessing:
-        drop_notes_on_dates(table)
+        # Fit speaks of these itself.
+        drop_notes_on_text(table, lambda texts: not are_few_texts(texts.nunique(), len(texts)))
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
 
 
-def drop_notes_on_dates(table: TableFile) -> None:
-    """Drop notes that text may be dates where fit reads it as dates, and says so itself."""
-    asked = {name: f"column {name!r} is read as text; if it holds dates" for name in table.frame}
-    known = tuple(
+def drop_notes_on_text(table: TableFile, is_known: Callable[[pd.Series], bool]) -> None:
+    """Drop notes that text may be dates or decimal numbers.
+
+    Parameters
+    ----------
+    table : TableFile
+    is_known : callable
+        Takes a column; returns whether its note says nothing new or nothing true.
+    """
+    asked = {name: f"column {name!r} is read as text; if it holds " for name in table.frame}
+    dropped = tuple(
         start
         for name, start in asked.items()
-        if any(remark.startswith(start) for remark in table.notes)
-        and DateTexts.of(table.frame[name]) is not None
+        if any(remark.startswith(start) for remark in table.notes) and is_known(table.frame[name])
     )
-    table.notes[:] = [remark for remark in table.notes if not remark.startswith(known)]
+    table.notes[:] = [remark for remark in table.notes if not remark.startswith(dropped)]
 
 
 def column_options(options: Namespace) -> dict[str, Any]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from vaeaug.augmenter import load
-from vaeaug.cli.augment import note, read_cells
+import pandas as pd
+
+from vaeaug.augmenter import VAEAugmenter, load
+from vaeaug.cli.augment import drop_notes_on_text, note, read_cells
+from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import InputError
 from vaeaug.io.tables import write_frame
+from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.wording import count, list_names
 
 __all__ = ["complete", "name_draws"]
@@ -44,6 +48,9 @@ def complete(options: Namespace) -> None:
     """
     augmenter = load(options.model, device=options.device)
     table = read_cells(options, options.table)
+    typed = _name_typed(augmenter)
+    # What the model learned as text, read as dates or not, stays text.
+    drop_notes_on_text(table, lambda texts: texts.name not in typed)
     for remark in table.notes:
         note(remark)
     frame, names = table.frame, list(getattr(augmenter, "feature_names_in_", []))
@@ -56,7 +63,8 @@ def complete(options: Namespace) -> None:
             else f"{options.model} is no model of a table with named columns; give one of vaeaug augment."
         )
     before = int(frame[names].isna().sum().sum())
-    made = augmenter.complete(frame[names], draws=options.draws, random_state=options.seed)
+    labels = _read_classes(augmenter, frame)
+    made = augmenter.complete(frame[names], labels, draws=options.draws, random_state=options.seed)
     for path, filled in zip(
         name_draws(options.out, options.draws), made if options.draws > 1 else [made], strict=True
     ):
@@ -72,3 +80,21 @@ def complete(options: Namespace) -> None:
                 else ""
             )
         )
+
+
+def _name_typed(augmenter: VAEAugmenter) -> list[str]:
+    """Return the columns that had the type of numbers or dates in training."""
+    codec = get_fitted(augmenter).codec
+    names = getattr(augmenter, "feature_names_in_", [])
+    return [name for j, name in enumerate(names) if isinstance(codec.get_view(j), NumericCodec)]
+
+
+def _read_classes(augmenter: VAEAugmenter, frame: pd.DataFrame) -> pd.Series | None:
+    """Return the class of each row, missing where unknown, and say so; None where the table has none."""
+    name = get_fitted(augmenter).context.name_
+    if name is None or name not in frame or frame[name].isna().all():
+        return None
+    unknown = int(frame[name].isna().sum())
+    rest = f", which {count(unknown, 'row')} {'lacks' if unknown == 1 else 'lack'}" if unknown else ""
+    print(f"Missing cells are drawn given the class in {name!r}{rest}")
+    return frame[name]

@@ -277,7 +277,7 @@ def _add_complete(commands: Any) -> None:
         "MODEL IN -o OUT",
         help="fill the missing cells of a table with a saved model",
         description="Write the rows of IN with their missing cells drawn given all the others. Other cells\n"
-        "stay as they are. The class of a row, if IN has it, is not used.",
+        "stay as they are. The class of a row counts too, if IN has the column of training.",
         examples=["complete model.safetensors table.csv -o filled.csv"],
     )
     add = parser.add_argument

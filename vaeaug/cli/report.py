@@ -6,7 +6,8 @@ from argparse import Namespace
 
 import pandas as pd
 
-from vaeaug.cli.augment import drop_notes_on_dates, note, read_cells
+from vaeaug.cli.augment import drop_notes_on_text, note, read_cells
+from vaeaug.data.tables.datetexts import DateTexts
 from vaeaug.errors import InputError
 from vaeaug.evaluation.quality.reporting import report as compare
 from vaeaug.io.csv import suggest_separator
@@ -56,7 +57,7 @@ def _read(options: Namespace, path: str) -> pd.DataFrame:
     names = [str(name) for name in table.frame.columns]
     if hint := suggest_separator(names, options.sep):
         raise InputError(f"{path} has one column, {names[0]!r}.{hint}")
-    drop_notes_on_dates(table)
+    drop_notes_on_text(table, lambda texts: DateTexts.of(texts) is not None)
     for remark in table.notes:
         note(f"{path}: {remark}")
     return table.frame
