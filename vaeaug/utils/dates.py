@@ -14,7 +14,7 @@ __all__ = ["share_of_dates"]
 _MOST = 100
 _ORDINAL, _MONTH = r"\d{1,2}(st|nd|rd|th)?", "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DAY_LIKE = (
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
     rf"|{_ORDINAL}[-/., ]+{_MONTH}[-/., ]+\d{{2,4}}|{_MONTH} {_ORDINAL},? \d{{4}}"
 )
 _CLOCK_LIKE = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?"
