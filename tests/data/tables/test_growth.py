@@ -106,3 +106,13 @@ def test_dates_grow():
     _, codec, change = grow(days, days.append(days + pd.Timedelta(days=400)))
     assert (change.kind, change.change) == ("temporal", "recut")
     assert codec.decode(codec.encode(pd.Series(days[-1:] + pd.Timedelta(days=400)))).iloc[0].year == 2025
+
+
+def test_cells_beside_dates_are_not_mistaken_for_new_ones():
+    days = pd.Series(pd.date_range("2018-01-01", periods=400)).dt.strftime("%Y-%m-%d").tolist()
+    before = ["0000-00-00", *days]
+    now = ["N/A", *before]
+    old, codec, _ = grow(before, now)
+    assert codec.decode(codec.encode(pd.Series(now, name="x"))).tolist() == now
+    zeros = codec.encode(pd.Series(["0000-00-00"], name="x"))[0, 0]
+    assert match_tokens(old, codec)[int(zeros)] == old.encode(pd.Series(["0000-00-00"]))[0, 0]

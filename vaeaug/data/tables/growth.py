@@ -94,6 +94,8 @@ def grow_column(
     """
     if isinstance(old, TranslatedCodec) and isinstance(fresh, TranslatedCodec):
         if type(old.translation_) is type(fresh.translation_):
+            if fresh.translation_.points and old.translation_.to_json() != fresh.translation_.to_json():
+                return fresh, ColumnChange(fresh.name, fresh.kind, "recut")  # other cells are special
             plain = fresh.translation_.forward(series)
             inner, change = grow_column(old.codec_, fresh.codec_, plain, counts)
             return copy(fresh)._take(fresh.translation_, inner), change
@@ -161,7 +163,8 @@ def _grow_numbers(
             np.float32
         )
         note = f"{shares[0]:.0%} of rows up to {old.decode(edge[None]).iloc[0]}, before {shares[1]:.0%}"
-    span = float(np.ptp(plain[known])) if known.any() else 0.0
+    ordinary = plain[known & ~np.isin(values, fresh.points)]
+    span = float(np.ptp(ordinary)) if ordinary.size else 0.0
     back = old.storage_.read(old.decode(x))[0].astype(np.float64)
     lost = known & ~np.isclose(back, plain, rtol=0.0, atol=1e-6 * span)
     is_counted = not old.grids_ or isinstance(old.axes_[0], Levels)
