@@ -157,9 +157,7 @@ RNG = np.random.default_rng(5)
 MOMENTS = pd.Timestamp("2020-01-01") + pd.to_timedelta(RNG.integers(0, 10**8, 60), "s")
 #: Sixty different texts of one length that name nothing.
 NO_NAMES = {
-    "moments with fractions": [f"{m:%Y-%m-%dT%H:%M:%S}.{RNG.integers(1000):03d}Z" for m in MOMENTS],
     "moments without colons": [f"{m:%Y-%m-%dT%H%M%S}+0000" for m in MOMENTS],
-    "times with fractions": [f"{m:%H:%M:%S}.{RNG.integers(1000):03d}" for m in MOMENTS],
     "colours": [f"#{i:06x}" for i in RNG.integers(0, 2**24, 60)],
     "sequences": ["".join(RNG.choice(list("ACGT"), 12)) for _ in range(60)],
     "places": [f"{a:07.4f},{b:07.4f}" for a, b in RNG.uniform(10, 90, (60, 2))],
@@ -171,6 +169,15 @@ def test_texts_of_one_pattern_that_name_nothing_are_categories(kind):
     X = pd.DataFrame({"a": RNG.normal(size=60), "text": NO_NAMES[kind]})
     made, _ = VAEAugmenter(max_iter=1, random_state=0).fit(X).sample(20, random_state=0)
     assert made["text"].isin(X["text"]).all()
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S.{}Z", "%H:%M:%S.{}"])
+def test_times_as_text_with_milliseconds_stay_times(form):
+    texts = [m.strftime(form.format(f"{RNG.integers(1000):03d}")) for m in MOMENTS]
+    X = pd.DataFrame({"a": RNG.normal(size=60), "text": texts})
+    made, _ = VAEAugmenter(max_iter=1, random_state=0).fit(X).sample(20, random_state=0)
+    assert pd.to_datetime(made["text"], format=form.format("%f"), errors="coerce").notna().all()
+    assert (made["text"].str.len() == len(texts[0])).all()
 
 
 def test_moments_as_text_that_end_in_z_stay_moments():
