@@ -443,7 +443,7 @@ def test_a_table_of_few_rows_is_noted(table: Path, capsys: pytest.CaptureFixture
 def test_a_class_of_one_row_is_noted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text("\n".join(["a,y", *(f"{i},no" for i in range(40)), "40,rare"]) + "\n")
     assert main(["augment", str(table), "--target=y", "-o", str(table.with_name("out.csv"))]) == 0
-    assert capsys.readouterr().err.count("note: y has classes of fewer than 5 rows") == 1
+    assert capsys.readouterr().err.count("note: The table has classes of fewer than 5 rows") == 1
 
 
 def test_bytes_of_the_old_rows_are_kept(table: Path) -> None:
