@@ -75,6 +75,7 @@ JUDGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Allowing arbitrary scalar fill_value")  # pandas 2
 @pytest.mark.parametrize("name", JUDGES)
 def test_every_judge_takes_every_column(tables, name):
     JUDGES[name](*tables)
