@@ -513,6 +513,8 @@ def test_an_interrupt_during_fit_writes_nothing(
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals differ")
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", None)])
 def test_a_process_that_is_ended_while_it_writes_leaves_no_temporary_file(table: Path, number: int) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests ignores this signal, as nohup does")
     model, folder = table.with_name("m.safetensors"), table.with_name("out")
     folder.mkdir()
     QUICK(random_state=0).fit(pd.DataFrame({"a": range(20)}), ["x"] * 10 + ["y"] * 10).save(model)
