@@ -21,7 +21,7 @@ from vaeaug.model.fit import learn, warn_if_collapsed
 from vaeaug.model.fitted import FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.generate import METHODS, SamplingOptions
 from vaeaug.model.training_data import begin_session, check_same_fit, gather_data
-from vaeaug.model.warm_start import describe_changes, list_fixed
+from vaeaug.model.warm_start import describe_changes, list_fixed_parameters
 from vaeaug.nn.latents.registry import LATENTS
 from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
@@ -379,7 +379,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         check_same_fit(self, data, session)
         learned = learn(self, data, session)
         features = copy_features(self)
-        fixed = list_fixed(self)
+        fixed = list_fixed_parameters(self)
         fitted = FittedState(
             data.intake,
             data.context,

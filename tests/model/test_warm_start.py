@@ -53,7 +53,7 @@ def model_file(before, tmp_path_factory):
 
 
 @pytest.fixture
-def fitted(model_file):
+def earlier(model_file):
     return load(model_file, device="cpu")
 
 
@@ -70,35 +70,35 @@ def test_a_first_fit_is_one_without_warm_start(before):
     assert warm.changes_ is None
 
 
-def test_a_saved_model_goes_on_as_if_it_were_not_saved(fitted, before, now):
+def test_a_saved_model_goes_on_as_if_it_were_not_saved(earlier, before, now):
     again = fast().fit(*before).fit(*now)
-    pd.testing.assert_frame_equal(rows_of(fitted.fit(*now)), rows_of(again))
+    pd.testing.assert_frame_equal(rows_of(earlier.fit(*now)), rows_of(again))
 
 
-def test_training_starts_where_it_ended(fitted, before):
+def test_training_starts_where_it_ended(earlier, before):
     """A vanishing learning rate leaves the scores as they were."""
-    scores = fitted.score_samples(*before)
-    fitted.set_params(learning_rate_init=1e-12, max_iter=1).fit(*before)
+    scores = earlier.score_samples(*before)
+    earlier.set_params(learning_rate_init=1e-12, max_iter=1).fit(*before)
     # Output biases are calibrated anew.
-    assert abs(fitted.score_samples(*before) - scores).mean() < 0.15
+    assert abs(earlier.score_samples(*before) - scores).mean() < 0.15
 
 
-def test_new_categories_and_classes_are_drawn(fitted, now):
-    fitted.fit(*now)
-    assert fitted.classes_.tolist() == ["maybe", "no", "yes"]
-    X_new, y_new = fitted.sample(300, random_state=0)
+def test_new_categories_and_classes_are_drawn(earlier, now):
+    earlier.fit(*now)
+    assert earlier.classes_.tolist() == ["maybe", "no", "yes"]
+    X_new, y_new = earlier.sample(300, random_state=0)
     assert (X_new["job"] == "baker").any()
     assert (y_new == "maybe").any()
 
 
-def test_parameters_stay_as_they_are(fitted, now):
-    parameters = fitted.get_params()
-    assert fitted.fit(*now).get_params() == parameters
+def test_parameters_stay_as_they_are(earlier, now):
+    parameters = earlier.get_params()
+    assert earlier.fit(*now).get_params() == parameters
 
 
-def test_a_clone_begins_anew(fitted, before):
-    assert not hasattr(clone(fitted), "fitted_")
-    assert clone(fitted).fit(*before).changes_ is None
+def test_a_clone_begins_anew(earlier, before):
+    assert not hasattr(clone(earlier), "fitted_")
+    assert clone(earlier).fit(*before).changes_ is None
 
 
 def test_steps_are_few_by_default():
@@ -154,10 +154,10 @@ def test_files_that_grow_go_on(before, now, tmp_path):
 # --- the report ------------------------------------------------------------------------
 
 
-def test_the_report_says_what_changed(fitted, now):
+def test_the_report_says_what_changed(earlier, now):
     X, y = now
     X = X.assign(second=np.where(np.arange(len(X)) < 200, X["second"], X["second"] + 3))
-    changes = fitted.fit(X, y).changes_.set_index("column")
+    changes = earlier.fit(X, y).changes_.set_index("column")
     assert changes.loc["job", ["kind", "change"]].tolist() == ["categorical", "extended"]
     assert changes.loc["job", "new"] == ["baker"]
     assert changes.loc["first", "change"] == "kept"
@@ -257,15 +257,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_other_data_is_refused_and_the_model_stays(case, fitted, before):
+def test_other_data_is_refused_and_the_model_stays(case, earlier, before):
     change, words = REFUSED[case]
-    state, rows = dict(vars(fitted)), rows_of(fitted)
+    state, rows = dict(vars(earlier)), rows_of(earlier)
     with pytest.raises(InputError) as caught:
-        fitted.fit(*change(before[0].copy(), before[1]))
+        earlier.fit(*change(before[0].copy(), before[1]))
     for word in ["warm_start", *words]:
         assert word in str(caught.value)
-    assert vars(fitted) == state
-    pd.testing.assert_frame_equal(rows_of(fitted), rows)
+    assert vars(earlier) == state
+    pd.testing.assert_frame_equal(rows_of(earlier), rows)
 
 
 @pytest.mark.parametrize(
@@ -273,11 +273,11 @@ def test_other_data_is_refused_and_the_model_stays(case, fitted, before):
     [{"latent_dim": 5}, {"prior": "flow"}, {"relations": None}, {"categorical_features": ["age"]}],
     ids=str,
 )
-def test_other_parameters_are_refused(changed, fitted, before):
-    fitted.set_params(**changed)
+def test_other_parameters_are_refused(changed, earlier, before):
+    earlier.set_params(**changed)
     (name,) = changed
     with pytest.raises(InputError, match=f"had {name}=.*got {name}=.*warm_start=False"):
-        fitted.fit(*before)
+        earlier.fit(*before)
 
 
 def test_images_of_another_size_are_refused():

@@ -48,7 +48,7 @@ def complete(options: Namespace) -> None:
     """
     augmenter = load(options.model, device=options.device)
     table = read_cells(options, options.table)
-    typed = _name_typed(augmenter)
+    typed = _list_numeric_columns(augmenter)
     # What the model learned as text, read as dates or not, stays text.
     drop_notes_on_text(table, lambda texts: texts.name not in typed)
     for remark in table.notes:
@@ -82,7 +82,7 @@ def complete(options: Namespace) -> None:
         )
 
 
-def _name_typed(augmenter: VAEAugmenter) -> list[str]:
+def _list_numeric_columns(augmenter: VAEAugmenter) -> list[str]:
     """Return the columns that had the type of numbers or dates in training."""
     codec = get_fitted(augmenter).codec
     names = getattr(augmenter, "feature_names_in_", [])

@@ -16,7 +16,7 @@ from vaeaug.io import archive
 from vaeaug.model.builder import Blueprint
 from vaeaug.model.fitted import Anchors, FittedState, adopt, copy_features, get_fitted
 from vaeaug.model.model import Model
-from vaeaug.model.warm_start import list_fixed
+from vaeaug.model.warm_start import list_fixed_parameters
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
 from vaeaug.utils.notes import warn_caller
@@ -128,7 +128,7 @@ def from_state(
         int(manifest["seed"]),
         copy_features(augmenter),
         int(manifest.get("rows", 0)),
-        manifest.get("fixed", list_fixed(augmenter)),
+        manifest.get("fixed", list_fixed_parameters(augmenter)),
     )
     history = pd.DataFrame(manifest["history"])
     adopt(

@@ -25,7 +25,7 @@ __all__ = [
     "continue_blueprint",
     "describe_changes",
     "find_earlier",
-    "list_fixed",
+    "list_fixed_parameters",
     "transfer_weights",
 ]
 
@@ -51,7 +51,7 @@ _AXES = {
 }
 
 
-def list_fixed(estimator: Any) -> dict[str, Any]:
+def list_fixed_parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters of an estimator that a warm fit cannot change, as a file holds them."""
     return {name: parameter_to_json(getattr(estimator, name)) for name in _FIXED}
 
@@ -67,7 +67,7 @@ def find_earlier(estimator: Any) -> FittedState | None:
     earlier: FittedState | None = getattr(estimator, "fitted_", None) if estimator.warm_start else None
     if earlier is None:
         return None
-    now = list_fixed(estimator)
+    now = list_fixed_parameters(estimator)
     for name, then in earlier.parameters.items():
         if now[name] != then:
             raise InputError(
