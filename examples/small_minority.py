@@ -14,6 +14,7 @@ To run it::
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_breast_cancer
 
 from vaeaug import VAEAugmenter, VAEOverSampler
+from vaeaug.errors import VaeaugWarning
 from vaeaug.evaluation import distance_to_closest, exact_copies
 
 FAST = os.environ.get("VAEAUG_FAST") == "1"
@@ -35,7 +37,10 @@ def make_rows(benign: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     y = np.repeat(["benign", "malignant"], [len(benign), len(known)])
     augmenter = VAEAugmenter(max_iter=2 if FAST else "auto", random_state=0)
     sampler = VAEOverSampler(augmenter, sampling_strategy={"malignant": len(known) + NEW}, random_state=0)
-    return sampler.fit_resample(X, y)[0].iloc[len(X) :]
+    with warnings.catch_warnings():
+        # "y has classes of fewer than 5 rows": that is what this example shows.
+        warnings.simplefilter("ignore", VaeaugWarning)
+        return sampler.fit_resample(X, y)[0].iloc[len(X) :]
 
 
 def make_lines(known: pd.DataFrame) -> pd.DataFrame | None:
