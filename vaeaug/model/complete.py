@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -116,14 +117,15 @@ def _draw(
         token: TokenSet(levels, *(torch.from_numpy(a).to(device) for a in stretches))
         for token, levels, stretches in cells.sets
     }
-    found = []
-    with model.runtime.session(), torch.no_grad():
-        for i, start in enumerate(range(0, len(rows), _CHUNK)):
-            part = slice(start, start + _CHUNK)
-            with isolate_torch(seed, i):
-                given = torch.from_numpy(cells.given[rows[part]]).to(device)
-                drawn = _run_rounds(model, given, torch.from_numpy(c[part]).to(device), sets)
-                found.append([a.cpu().numpy() for a in drawn])
+
+    def draw(i: int) -> list[np.ndarray]:
+        part = slice(i * _CHUNK, (i + 1) * _CHUNK)
+        with isolate_torch(seed, i):
+            given = torch.from_numpy(cells.given[rows[part]]).to(device)
+            drawn = _run_rounds(model, given, torch.from_numpy(c[part]).to(device), sets)
+        return [a.cpu().numpy() for a in drawn]
+
+    found = model.runtime.map(draw, math.ceil(len(rows) / _CHUNK), small=True)
     x, chosen = zip(*found, strict=True)
     return np.concatenate(x), np.concatenate(chosen)
 

@@ -175,28 +175,27 @@ def draw_candidates(
     sets = {} if conditions is None else _as_sets(fitted, conditions, device)
     ends = np.cumsum(sizes)
     chunk = (ends - sizes) // _CHUNK
-    found = []
-    with model.runtime.session(), torch.no_grad():
-        for i, blocks in enumerate(np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(chunk)) + 1)):
-            part = slice(ends[blocks[0]] - sizes[blocks[0]], ends[blocks[-1]])
+    groups = np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(chunk)) + 1)
 
-            def take(values: np.ndarray | None, part: slice = part) -> Any:
-                return (
-                    None
-                    if values is None
-                    else torch.from_numpy(np.ascontiguousarray(values[part])).to(device)
-                )
+    def choose(i: int) -> list[np.ndarray]:
+        blocks = groups[i]
+        part = slice(ends[blocks[0]] - sizes[blocks[0]], ends[blocks[-1]])
 
-            with isolate_torch(seed, i):
-                c = take(candidates.c)
-                z = take(candidates.z)
-                z = model.vae.latent.sample(c, temperature).to(c.dtype) if z is None else z.to(c.dtype)
-                evidence = Evidence(sets, take(candidates.given), take(candidates.log_weights))
-                wanted = Blocks(*(torch.from_numpy(np.asarray(a)[blocks]).to(device) for a in (sizes, rows)))
-                rows_of: Any = model.new_rows(z, c)
-                drawn = draw_given(rows_of, evidence, wanted, temperature)
-                arrays = (drawn.x, drawn.candidates + part.start, drawn.log_mass, drawn.effective)
-                found.append([a.cpu().numpy() for a in arrays])
+        def take(values: np.ndarray | None) -> Any:
+            return None if values is None else torch.from_numpy(np.ascontiguousarray(values[part])).to(device)
+
+        with isolate_torch(seed, i):
+            c = take(candidates.c)
+            z = take(candidates.z)
+            z = model.vae.latent.sample(c, temperature).to(c.dtype) if z is None else z.to(c.dtype)
+            evidence = Evidence(sets, take(candidates.given), take(candidates.log_weights))
+            wanted = Blocks(*(torch.from_numpy(np.asarray(a)[blocks]).to(device) for a in (sizes, rows)))
+            rows_of: Any = model.new_rows(z, c)
+            drawn = draw_given(rows_of, evidence, wanted, temperature)
+        arrays = (drawn.x, drawn.candidates + part.start, drawn.log_mass, drawn.effective)
+        return [a.cpu().numpy() for a in arrays]
+
+    found = model.runtime.map(choose, len(groups), small=True)
     return _Found(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 

@@ -196,14 +196,21 @@ class Model:
         self, *arrays: Any, device: torch.device | None = None, most: int | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield the rows of arrays on the device, as many at a time as a pass without gradients takes."""
-        device = device or self.runtime.device
+        for part in self._cut(len(arrays[0]), most):
+            yield self._take(arrays, part, device)
+
+    def _cut(self, n: int, most: int | None) -> list[slice]:
+        """Return the rows of each chunk."""
         layout = self.blueprint.layout
         size = max(1, _CHUNK_PIXELS // math.prod(layout.shape[1:])) if layout.is_image else _CHUNK
         size = size if self.runtime.is_cpu else 16 * size
         size = size if most is None else max(1, min(size, most))
-        for start in range(0, len(arrays[0]), size):
-            parts = (a[start : start + size] for a in arrays)
-            yield tuple((a if isinstance(a, Tensor) else torch.from_numpy(a)).to(device) for a in parts)
+        return [slice(start, start + size) for start in range(0, n, size)]
+
+    def _take(self, arrays: tuple[Any, ...], rows: slice, device: torch.device | None) -> tuple[Tensor, ...]:
+        """Return rows of arrays on the device."""
+        device, parts = device or self.runtime.device, (a[rows] for a in arrays)
+        return tuple((a if isinstance(a, Tensor) else torch.from_numpy(a)).to(device) for a in parts)
 
     def _map(
         self,
@@ -216,12 +223,15 @@ class Model:
         most: int | None = None,
     ) -> tuple[Any, ...]:
         """Apply ``run`` to chunks of the arrays without gradients; each chunk has a stream of its own."""
-        found: list[tuple[Any, ...]] = []
         stay = isinstance(arrays[0], Tensor)
-        with self.runtime.session(), torch.no_grad():
-            for i, chunk in enumerate(self.chunks(*arrays, device=device, most=most)):
-                with isolate_torch(seed, i):
-                    found.append(tuple(part if stay else part.cpu().numpy() for part in run(*chunk)))
+        chunks = self._cut(len(arrays[0]), most)
+
+        def compute(i: int) -> tuple[Any, ...]:
+            with isolate_torch(seed, i):
+                made = run(*self._take(arrays, chunks[i], device))
+            return tuple(part if stay else part.cpu().numpy() for part in made)
+
+        found = self.runtime.map(compute, len(chunks), small=not self.blueprint.layout.is_image)
         join: Any = torch.cat if stay else np.concatenate
         if found:
             return tuple(join(part) for part in zip(*found, strict=True))

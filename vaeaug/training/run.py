@@ -110,7 +110,7 @@ class Run:
         }
         self.average = WeightAverage(trained, options.ema_decay)
         self.snapshot = Snapshot(objective, self.average, self.optimizers.values())
-        self.threads, self.most_threads = ThreadChoice(1), 1
+        self.threads = ThreadChoice(1)
         self.alike: dict[int, bool] = {}  # by the size of a batch
         self.guarded = bool(critics) and hasattr(objective, "is_spoilt")
         self.bad = torch.zeros((), dtype=torch.bool, device=self.runtime.device)
@@ -122,7 +122,7 @@ class Run:
         """Train until there is a reason to stop; the result names it."""
         if self._restore():
             return
-        options, self.most_threads = self.options, torch.get_num_threads()
+        options = self.options
         if self._may_choose_threads:
             self.threads = ThreadChoice(torch.get_num_threads())
         for callback in self.callbacks:
@@ -195,7 +195,7 @@ class Run:
     def _look_at_threads(self, batch: Batch) -> None:
         """Let the number of threads be chosen as long as gradients are the same with one and with two."""
         size = len(batch.weights)
-        if not self._may_choose_threads or size in self.alike or not all(self.alike.values()):
+        if self.threads.present < 2 or size in self.alike:
             return
 
         def find_gradients() -> list[Tensor]:
@@ -203,14 +203,11 @@ class Run:
                 loss = (self.objective(batch.tensors, 0.5)["loss"] * batch.weights).mean()
             return [g for g in torch.autograd.grad(loss, self.trained, allow_unused=True) if g is not None]
 
-        self.alike[size] = self.most_threads > 1 and compute_alike(find_gradients)
-        if not self.alike[size]:
-            torch.set_num_threads(1)
-            self.threads = ThreadChoice(1)
-        elif len(self.alike) == 1:
-            self.threads = ThreadChoice(self.most_threads)
+        self.alike[size] = compute_alike(find_gradients)
+        if self.alike[size]:
+            torch.set_num_threads(2)
         else:
-            torch.set_num_threads(self.threads.threads)
+            self.threads = ThreadChoice(1)
 
     def _improve(self, batch: Batch) -> Mapping[str, Tensor]:
         """Make one step with each optimizer; return the pieces of the loss."""
@@ -294,6 +291,7 @@ class Run:
         means = _Means()
         self.objective.eval()
         with (
+            self.threads.pause(),
             torch.no_grad(),
             self.average.swap_in(),
             isolate_torch(self.seed, _VALIDATION_STREAM),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import joblib
 import torch
@@ -22,6 +23,10 @@ __all__ = ["Runtime", "inside_worker", "limit_threads", "resolve_device"]
 #: cores to itself, a 128-wide network at 256 rows (13 million) took as long with one thread
 #: as with two, a 256-to-512-wide one at 1,024 rows (500 million) 1.5 times as long.
 _WORK_FOR_THREADS = 1 << 26
+#: Parts that are computed side by side: of each, Python itself takes a share, and does one thing at a time.
+_MOST_PARTS = 4
+
+_T = TypeVar("_T")
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -114,6 +119,14 @@ class _OpenBlocks(threading.local):
 _OPEN = _OpenBlocks()
 
 
+def _count_threads(threads: int | None, before: int) -> int:
+    """Return the number of threads of torch that :func:`limit_threads` allows, where there were so many."""
+    if threads is None:
+        together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True) // together
+    return max(1, min(before, threads))
+
+
 @contextmanager
 def limit_threads(threads: int | None = None) -> Iterator[int]:
     """Limit torch's threads and flush denormal numbers inside the block; restore both after it.
@@ -134,11 +147,8 @@ def limit_threads(threads: int | None = None) -> Iterator[int]:
     int
         The number of threads in use inside the block.
     """
-    if threads is None:
-        together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        threads = 1 if inside_worker() else joblib.cpu_count(only_physical_cores=True) // together
     before = _OPEN.enter()
-    used = max(1, min(before, threads))
+    used = _count_threads(threads, before)
     torch.set_num_threads(used)
     if used > 1:
         # Threads inherit the flush flag from whoever starts them and would keep it after
@@ -203,6 +213,38 @@ class Runtime:
         small = work is not None and work < _WORK_FOR_THREADS
         with limit_threads(1 if small and self.threads is None else self.threads), neutral_torch():
             yield
+
+    def map(self, work: Callable[[int], _T], parts: int, *, small: bool) -> list[_T]:
+        """Return ``work(0)`` to ``work(parts - 1)``, computed without gradients.
+
+        On a CPU, parts are computed side by side. Threads that share one operation wait for each other after
+        it, which takes many times as long where another process has a core. Threads with work of their own do
+        not wait.
+
+        Parameters
+        ----------
+        work : callable
+            Takes the number of a part. It may run in another Python thread.
+        parts : int
+        small : bool
+            Whether one thread is enough for a part.
+
+        Returns
+        -------
+        list
+        """
+
+        def run(part: int) -> _T:
+            with neutral_torch(), torch.no_grad():
+                return work(part)
+
+        allowed = _count_threads(self.threads, torch.get_num_threads()) if self.is_cpu else 1
+        together = min(parts, allowed, _MOST_PARTS)
+        if together < 2:
+            with self.session(0.0 if small else None):
+                return [run(part) for part in range(parts)]
+        with limit_threads(1 if small else allowed // together), ThreadPoolExecutor(together) as pool:
+            return list(pool.map(run, range(parts)))
 
     def synchronize(self) -> None:
         """Wait until the device has done all it was told to; needed before reading a clock."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,9 @@ _TRIAL, _PATIENCE = 4, 1.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 25, 800
 #: A step so many times longer than those of the last trial brings the next look forward.
 _SLOWER = 2.0
+#: Share of a core that one thread must have had for a trial of two: beside busy processes even one step of
+#: two threads may take seconds.
+_FREE = 0.85
 
 
 def compute_alike(work: Callable[[], Sequence[Tensor]]) -> bool:
@@ -49,6 +53,15 @@ class ThreadChoice:
         Returns seconds.
     use : callable
         Is told how many threads to use from now on.
+    worked : callable
+        Returns the seconds in which the calling thread had a core.
+
+    Attributes
+    ----------
+    threads : int
+        The choice.
+    present : int
+        Threads in use: those of the choice, or of a trial.
 
     Examples
     --------
@@ -64,29 +77,49 @@ class ThreadChoice:
         most: int,
         clock: Callable[[], float] = time.perf_counter,
         use: Callable[[int], object] = torch.set_num_threads,
+        worked: Callable[[], float] = time.thread_time,
     ) -> None:
         # Where two are slow they are very slow: a step tells, and not many have to be waited for.
-        self.threads = 1
+        self.threads = self.present = 1
         self._may_choose = most >= 2
-        self._clock, self._use = clock, use
-        self._began = 0.0
+        self._clock, self._tell, self._worked = clock, use, worked
+        self._began = self._had = 0.0
+        self._shares: list[float] = []
         self._usual: float | None = None
         self._recent: list[float] = []
         self._trial: list[float] | None = None
         self._left, self._pause = _SETTLING + _TRIAL, _FIRST_PAUSE
         if self._may_choose:
-            use(self.threads)
+            self._use(self.threads)
+
+    def _use(self, threads: int) -> None:
+        self.present = threads
+        self._tell(threads)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Take one thread inside the block."""
+        present = self.present
+        if present > 1:
+            self._use(1)
+        try:
+            yield
+        finally:
+            if present > 1:
+                self._use(present)
 
     def begin(self) -> None:
         """Start the clock of a step."""
         if self._may_choose:
-            self._began = self._clock()
+            self._began, self._had = self._clock(), self._worked()
 
     def end(self) -> None:
         """Stop the clock of a step, and change the number of threads if it is time to."""
         if not self._may_choose:
             return
         took = self._clock() - self._began
+        share = (self._worked() - self._had) / max(took, 1e-9)
+        self._shares = [*self._shares[1 - _TRIAL :], share]
         if self._trial is None:
             self._watch(took)
         else:
@@ -97,7 +130,8 @@ class ThreadChoice:
         self._recent = [*self._recent[1 - _TRIAL :], took]
         self._left -= 1
         slower = self._usual is not None and min(self._recent) > _SLOWER * self._usual
-        if self._left <= 0 or (slower and len(self._recent) == _TRIAL):
+        due = self._left <= 0 or (slower and len(self._recent) == _TRIAL)
+        if due and (self.threads == 2 or sum(self._shares) >= _FREE * len(self._shares)):
             self._trial = []
             self._use(3 - self.threads)
 
