@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaeaug.utils.random import skip_modes
+
 __all__ = [
     "CodeDistribution",
     "DiagonalGaussian",
@@ -162,6 +164,7 @@ class DiagonalGaussian(TransportedDistribution):
         error = ((z - self.centre) / self.scale).square()
         return -(0.5 * (error + _LOG_2PI) + self.scale.log()).sum(-1)
 
+    @skip_modes
     def kl_to_standard(self) -> Tensor:
         """Return ``KL(self ‖ N(0, I))`` in nats, shape ``(B,)`` (Kingma and Welling 2014, appendix B)."""
         variance = self.scale.square()
@@ -215,13 +218,19 @@ def pick_component(weights: Tensor, uniform: Tensor | None = None) -> Tensor:
 
     The weights need not sum to 1; ``uniform`` are numbers from 0 to 1, ``(B, 1)``, drawn here if not given.
     """
-    cumulative = weights.cumsum(1)
     if uniform is None:
-        uniform = torch.rand(len(cumulative), 1, dtype=cumulative.dtype, device=cumulative.device)
+        uniform = torch.rand(len(weights), 1, dtype=weights.dtype, device=weights.device)
+    return _invert(weights, uniform)
+
+
+@skip_modes
+def _invert(weights: Tensor, uniform: Tensor) -> Tensor:
+    cumulative = weights.cumsum(1)
     component = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).squeeze(1)
     return component.clamp(max=weights.shape[1] - 1)
 
 
+@skip_modes
 def gaussian_log_prob(z: Tensor, means: Tensor, factors: Tensor, chunk: int = 256) -> Tensor:
     """Log-densities of N codes under M full-covariance Gaussians, shape ``(N, M)``.
 

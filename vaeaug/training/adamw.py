@@ -41,6 +41,7 @@ class AdamW:
         self._steps = [torch.zeros((), device=p.device) for p in self.parameters]
         self._fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in self.parameters)
 
+    @skip_modes
     def zero_grad(self) -> None:
         """Forget the gradients."""
         for parameter in self.parameters:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.layout import Layout
+from vaeaug.utils.random import skip_modes
 
 __all__ = ["OrderedTokens"]
 
@@ -140,6 +141,7 @@ class OrderedTokens(nn.Module):
         made: Tensor = _AddScaled.apply(bent, free, share)
         return made
 
+    @skip_modes
     def hint(self, i: int, code: Tensor, position: Tensor | float) -> Tensor:
         """Return the hint of sampled codes ``(B,)`` of the i-th ordered column."""
         token = code + self.blocks[i][0]

@@ -68,6 +68,7 @@ class RowDistribution(LikelihoodDistribution):
             found.fallback = other.select(rows), share[rows]
         return found
 
+    @skip_modes
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows ``(B, W)``, shape ``(B,)``."""
         model = self.likelihood

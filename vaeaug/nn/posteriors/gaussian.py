@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vaeaug.nn.distributions import DiagonalGaussian
 from vaeaug.nn.posteriors.base import Posterior
+from vaeaug.utils.random import skip_modes
 
 __all__ = ["GaussianPosterior", "PointCode", "PointPosterior"]
 
@@ -37,6 +38,7 @@ class GaussianPosterior(Posterior):
         super().__init__(features)
         self.out = nn.Linear(features, 2 * latent_dim)
 
+    @skip_modes
     def forward(self, h: Tensor, c: Tensor) -> DiagonalGaussian:
         """Return the posterior of a batch: batch shape ``(B,)``, event shape ``(D,)``."""
         mean, log_scale = self.out(h).chunk(2, dim=-1)
