@@ -22,7 +22,7 @@ SITE = ROOT / "examples" / "site"
 PAGES = [SITE / "index.rst", SITE / "start.rst", *sorted((SITE / "guide").glob("*.rst"))]
 API = "\n".join(path.read_text(encoding="utf-8") for path in (SITE / "api").glob("*.rst"))
 PUBLIC = ["vaeaug", "relations", "evaluation", "filtering", "plotting", "errors"]
-PUBLIC += [f"integrations.{name}" for name in ("torch", "torchvision", "albumentations")]
+PUBLIC += [f"integrations.{name}" for name in ("torch", "torchvision", "albumentations", "imputer")]
 
 
 def find_blocks(page: Path, language: str) -> list[tuple[str, str]]:

@@ -119,7 +119,8 @@ def show_picture(app: Any, docname: str, source: list[str]) -> None:
     picture = find_picture(stem) if folder == "gallery" else None
     if picture is not None:
         place = picture.relative_to(EXAMPLES.parent)
-        figure = f".. image:: /../../{place.as_posix()}\n    :alt: What the script draws.\n\n"
+        image = f".. image:: /../../{place.as_posix()}\n        :alt: What the script draws."
+        figure = f".. container:: wide-picture\n\n    {image}\n\n"
         mark = "\n.. GENERATED FROM PYTHON SOURCE LINES"
         before, _, after = source[0].rpartition(mark)
         source[0] = f"{before}\n{figure}{mark}{after}" if before else source[0]

@@ -249,6 +249,10 @@ def judge_gain(gain, error, **others):
     return judge(found, METRICS["average_precision"], name="Ours", estimator="a tree")
 
 
+def test_a_score_that_is_printed_alike_does_not_rise():
+    assert "average precision stays at 0.500" in judge_gain(0.0002, 0.01).sentence
+
+
 @pytest.mark.parametrize(
     ("gain", "answer"),
     [(0.03, Answer.HELPS), (0.012, Answer.PROBABLY), (0.005, Answer.NO_EVIDENCE), (-0.03, Answer.HURTS)],
@@ -346,7 +350,7 @@ def test_the_page_answers_on_top(rare):
     found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
     page = found.to_html()
     top = page[: page.index("difference to plain training")]
-    assert "Probability that rows help" in top
+    assert "Probability of a gain" in top
     assert "What to do next" in top
     assert found.code in html.unescape(top)
 

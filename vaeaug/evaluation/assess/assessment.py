@@ -365,7 +365,7 @@ class Assessment:
                 f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; measured in the folds: "
                 f"{moved['measured']:+.3f}; {subject}"
             )
-            figures.append(Figure("Probability that rows help", say_share(self.probability)))
+            figures.append(Figure("Probability of a gain", say_share(self.probability)))
             figures.append(
                 Figure(f"Change of {metric.title} to expect", f"{moved['difference']:+.3f}", interval)
             )

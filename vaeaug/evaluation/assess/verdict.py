@@ -219,15 +219,15 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
     before, after = comparison.mean(Baseline.NOTHING, metric.name), comparison.mean(strategy, metric.name)
     sign = 1 if metric.up else -1
     ends = sorted((sign * gain.low, sign * gain.high))
-    verb = "rises" if after > before else "falls" if after < before else "stays"
+    verb = "rises" if after > before else "falls"
+    moved = f"{verb} from {before:.3f} to {after:.3f}"
+    if f"{before:.3f}" == f"{after:.3f}":
+        moved = f"stays at {after:.3f}"
     interval = f"{comparison.level:.0%} interval {ends[0]:+.3f} to {ends[1]:+.3f}"
     if comparison.evidence is None or np.isnan(gain.probability):
-        return (
-            f"{metric.title} {verb} from {before:.3f} to {after:.3f} (difference {after - before:+.3f}, "
-            f"{interval})"
-        )
+        return f"{metric.title} {moved} (difference {after - before:+.3f}, {interval})"
     return (
-        f"{metric.title} {verb} from {before:.3f} to {after:.3f} in the test folds; on new rows expect "
+        f"{metric.title} {moved} in the test folds; on new rows expect "
         f"{sign * gain.mean:+.3f} ({interval}), a gain with a probability of {say_share(gain.probability)}"
     )
 

@@ -52,9 +52,10 @@ _SCORES_NOTE = (
     "Pair Trends of sdmetrics' QualityReport, with its thresholds at 0."
 )
 _COLUMNS_NOTE = (
-    "The column that differs most comes first. Agreement is 1 minus the largest gap between the two "
-    "cumulative distributions (numbers, dates), or 1 minus half the sum of the gaps of all shares "
-    "(categories). Bars of numbers at either end hold the most extreme 0.5 % too."
+    "The column that differs most beyond chance comes first: in its distribution, its missing cells, values "
+    "that no real row has, or lost categories; then by agreement. Agreement is 1 minus the largest gap "
+    "between the two cumulative distributions (numbers, dates), or 1 minus half the sum of the gaps of all "
+    "shares (categories). Bars of numbers at either end hold the most extreme 0.5 % too."
 )
 _PAIRS_NOTE = (
     "The pair whose association differs most beyond chance comes first. Cramér's V runs from 0 "
