@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import ndtr, ndtri
 
 RESULTS = Path(__file__).parent / "results" / "imbalance.jsonl"
 TARGET = Path(__file__).parent.parent / "vaeaug" / "evaluation" / "assess" / "gains.json"
@@ -44,6 +46,8 @@ LEARNERS = {
 CENTRE = 100.0
 #: A spread between tables is at least this share of what the means of cells show.
 _LEAST = 0.5
+#: Verdicts from which a correction is estimated, and spreads from 0 beyond which they count as that far.
+_FEWEST_VERDICTS, _FARTHEST = 40, 4.0
 
 
 def read_gains(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -106,19 +110,49 @@ def _spread(left: np.ndarray, noise: np.ndarray) -> float:
     return float(np.sqrt(max(whole - float(noise.mean()), _LEAST**2 * whole)))
 
 
+def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None:
+    """Return how many times too narrow expectations were, and by how many spreads too high.
+
+    So that, of the cells with one probability of a gain, as large a share gains on the other half: this is
+    likeliest for what came of the verdicts. None where there are too few to tell.
+    """
+    cells = [
+        each
+        for record in records
+        if record.get("part") == "verdict" and "results" in record
+        for each in record["results"].values()
+        if "outer_gain" in each and "correction" in each
+    ]
+    if len(cells) < _FEWEST_VERDICTS:
+        return None
+    told = pd.DataFrame(cells)
+    wider, lower = np.array(told["correction"].tolist()).T
+    spread = (told["inner_high"] - told["inner_low"]).to_numpy() / (2 * ndtri(0.975)) / wider
+    # As far from 0 as it was before it was corrected.
+    place = np.clip(told["inner_gain"].to_numpy() / spread + lower, -_FARTHEST, _FARTHEST)
+    helped = (told["outer_gain"] > 0).to_numpy()
+
+    def lack_of_fit(numbers: np.ndarray) -> float:
+        p = np.clip(ndtr((place - numbers[1]) / max(numbers[0], 1e-3)), 1e-4, 1 - 1e-4)
+        return -float(np.log(np.where(helped, p, 1 - p)).mean())
+
+    return [round(float(value), 3) for value in minimize(lack_of_fit, [1.0, 0.0], method="Nelder-Mead").x]
+
+
 def _subtract(after: float | None, before: float | None) -> float:
     return np.nan if after is None or before is None else after - before
 
 
 def main() -> None:
-    with RESULTS.open(encoding="utf-8") as lines:
-        gains = read_gains(map(json.loads, lines))
+    records = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    gains = read_gains(records)
     content = {
         "source": "benchmarks/results/imbalance.jsonl: halves of "
         f"{gains.index.unique('set').size} tables with two classes, four classifiers; "
         "written by benchmarks/_gain_prior.py",
-        "numbers": "mean gain over plain training at 100 minority rows, change for ten times as many, spread",
-        "gains": estimate_prior(gains),
+        "numbers": "mean gain over plain training at 100 minority rows, change for ten times as many, "
+        "spread; correction: how many times too narrow expectations were, and by how many spreads too high",
+        "gains": estimate_prior(gains) | {"correction": estimate_correction(records)},
     }
     text = json.dumps(content, indent=1)
     # Three numbers a line.

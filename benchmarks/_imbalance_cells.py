@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from _bench import run_worker, time_call
 from _datasets import read_table
-from _gain_prior import RESULTS, estimate_prior, read_gains
+from _gain_prior import RESULTS, estimate_correction, estimate_prior, read_gains
 from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -199,6 +199,14 @@ class Half:
         self.truth = data.y[fold.test] == 1
         SharedSampler.made.clear()
 
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """What assess knows beforehand, estimated without the table of this set: no table judges itself."""
+        table = SETS[self.data.name][0]
+        with RESULTS.open(encoding="utf-8") as lines:
+            others = [record for record in map(json.loads, lines) if SETS[record["set"]][0] != table]
+        return estimate_prior(read_gains(others)) | {expectation.CORRECTION: estimate_correction(others)}
+
     def measure(self, part: str) -> dict[str, Any]:
         """Return ``{"results": {learner: {arm: numbers}}, ...}`` of a part."""
         seconds, found = time_call(getattr(self, part))
@@ -246,6 +254,7 @@ class Half:
             judged = self._judge(model, X, y, _SharedOverSampler, repeats)
             subject = judged._judgement.subject
             found[name] = {"verdict": judged.verdict, "subject": subject, "probability": judged.probability}
+            found[name]["correction"] = self.known[expectation.CORRECTION] or [1.0, 0.0]
             if subject is not None:
                 gain = judged.differences().loc[subject]
                 found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
@@ -276,7 +285,7 @@ class Half:
         """Assess with a sampler in the place of the default, and a prior without the table at hand."""
         with (
             mock.patch.object(vaeaug.assessing, "VAEOverSampler", sampler),
-            mock.patch.object(expectation, "_read_gains", _without(self.data.name)),
+            mock.patch.object(expectation, "_read_gains", return_value=self.known),
         ):
             return assess(model, X, y, cv=min(5, int(y.sum())), n_repeats=repeats, random_state=self.seed)
 
@@ -361,16 +370,6 @@ class Half:
             "outer_high": float(high),
             "outer_gain_auc": float(areas[1] - areas[0]),
         }
-
-
-def _without(name: str) -> Any:
-    """Return what reads the prior of assess, estimated without the table of a set: no table judges itself."""
-    table = SETS[name][0]
-    with RESULTS.open(encoding="utf-8") as lines:
-        records = map(json.loads, lines)
-        gains = read_gains(record for record in records if SETS[record["set"]][0] != table)
-    known = estimate_prior(gains)
-    return lambda: known
 
 
 def _name_alike(arm: str, strategies: list[Strategy]) -> str:

@@ -223,6 +223,28 @@ def test_probabilities_are_held_against_what_came_of_them(monkeypatch):
     assert imbalance._tabulate_probabilities([{"outer_gain": 0.1}]) == ""
 
 
+@pytest.mark.parametrize("used", [(1.0, 0.0), (2.0, 0.3)])
+def test_the_correction_of_expectations_is_found_again(used, monkeypatch):
+    prior, rng = load("_gain_prior", monkeypatch), np.random.default_rng(0)
+    # What is expected is 1.5 times too sure and half a spread too high, and was corrected by `used` before.
+    place = rng.normal(0, 1.5, 4000)
+    gains = np.where(rng.normal(size=4000) < (place - 0.5) / 1.5, 0.01, -0.01)
+    wider, lower = used
+    cells = [
+        {
+            "inner_gain": z - lower,
+            "inner_low": z - lower - 1.96 * wider,
+            "inner_high": z - lower + 1.96 * wider,
+            "outer_gain": gain,
+            "correction": used,
+        }
+        for z, gain in zip(place, gains, strict=True)
+    ]
+    found = prior.estimate_correction([{"part": "verdict", "results": dict(enumerate(cells))}])
+    assert found == pytest.approx([1.5, 0.5], abs=0.12)
+    assert prior.estimate_correction([{"part": "verdict", "results": {"5-NN": cells[0]}}]) is None
+
+
 @pytest.mark.parametrize(("verdict", "gain", "right"), [("probably helps", 0.1, True), ("hurts", 0.1, False)])
 def test_a_verdict_agrees_with_what_came_of_it(verdict, gain, right, monkeypatch):
     imbalance = load("imbalance", monkeypatch)

@@ -23,7 +23,16 @@ from vaeaug import VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import cross_validation, expectation, other_classifiers
 from vaeaug.evaluation.assess.comparison import Options, compare
-from vaeaug.evaluation.assess.expectation import Evidence, Expectation, combine, find_family, look_up
+from vaeaug.evaluation.assess.expectation import (
+    CORRECTION,
+    Evidence,
+    Expectation,
+    _read_gains,
+    combine,
+    correct,
+    find_family,
+    look_up,
+)
 from vaeaug.evaluation.assess.metrics import MEASURES, METRICS
 from vaeaug.evaluation.assess.next_step import write_next_step
 from vaeaug.evaluation.assess.paired import PairedRows
@@ -212,6 +221,50 @@ def test_of_an_unknown_sampler_nothing_is_expected_but_a_spread():
     assert 0.01 < found.spread < 0.1
 
 
+def test_a_correction_widens_and_lowers_what_is_expected():
+    found = combine(0.04, 0.02, None, 0.95)
+    rise, fall = (correct(found, (1.5, 0.5), 0.95, up=up) for up in (True, False))
+    assert rise.mean == pytest.approx(0.03)
+    assert fall.mean == pytest.approx(0.05)
+    assert rise.high - rise.low == pytest.approx(1.5 * (found.high - found.low))
+    assert rise.measured == found.measured
+    assert rise.probability < found.probability
+
+
+@pytest.mark.parametrize(
+    ("kind", "than", "is_corrected"),
+    [
+        ("VAEOverSampler 1/3", "nothing", True),
+        ("other", "nothing", True),
+        ("SMOTE", "nothing", False),
+        ("VAEOverSampler 1/3", "SMOTE", False),
+    ],
+)
+def test_expectations_of_new_rows_over_plain_training_are_corrected(kind, than, is_corrected):
+    class Rows:
+        def error(self, strategy, metric, than):
+            return 0.02
+
+        def ranks_better_than_chance(self, plain):
+            return True
+
+    about = {"average_precision": {"any": [0.0, 0.0, 0.03]}}
+    gains = dict.fromkeys(("VAEOverSampler 1/3", "VAEOverSampler 1", "SMOTE"), about)
+    found = [
+        Evidence(Rows(), {"ours": kind}, "any", 100.0, known).judge(
+            "ours", "average_precision", 0.03, than=than, plain="nothing", level=0.95
+        )
+        for known in (gains, gains | {CORRECTION: (1.5, 0.5)})
+    ]
+    assert (found[1].mean < found[0].mean) == is_corrected
+
+
+def test_the_package_has_a_correction_that_widens():
+    wider, lower = _read_gains()[CORRECTION]
+    assert 1 <= wider < 2
+    assert 0 <= lower < 1
+
+
 @pytest.mark.parametrize(
     ("name", "family"),
     [
@@ -255,12 +308,12 @@ def test_a_score_that_is_printed_alike_does_not_rise():
 
 @pytest.mark.parametrize(
     ("gain", "answer"),
-    [(0.03, Answer.HELPS), (0.012, Answer.PROBABLY), (0.005, Answer.NO_EVIDENCE), (-0.03, Answer.HURTS)],
+    [(0.03, Answer.HELPS), (0.008, Answer.PROBABLY), (0.003, Answer.NO_EVIDENCE), (-0.03, Answer.HURTS)],
 )
 def test_the_answer_follows_interval_and_probability(gain, answer):
     found = judge_gain(gain, 0.01)
     assert found.answer == answer
-    assert (found.probability >= 0.8) == (answer in (Answer.HELPS, Answer.PROBABLY))
+    assert (found.probability >= 2 / 3) == (answer in (Answer.HELPS, Answer.PROBABLY))
     assert f"{gain:+.3f}" in found.sentence
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from vaeaug.evaluation.assess.metrics import METRICS
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.statistics import Difference
 
-__all__ = ["Evidence", "Expectation", "combine", "find_family", "look_up"]
+__all__ = ["CORRECTION", "Evidence", "Expectation", "combine", "correct", "find_family", "look_up"]
 
 #: Strategies of which nothing is known beforehand are expected to change nothing, give or take this kind's.
 _UNKNOWN, _LIKE = "other", "VAEOverSampler 1"
+#: What the file of gains calls the correction of expectations, and the kinds of strategies that it holds for.
+CORRECTION, _CORRECTED = "correction", ("VAEOverSampler", _UNKNOWN)
 #: Minority rows of the tables that the numbers come from, and at which the means are stated.
 _RANGE, _CENTRE = (15.0, 2000.0), 100.0
 _FAMILIES = {
@@ -120,6 +123,35 @@ def combine(mean: float, error: float, before: Expectation | None, level: float)
     return Difference(expected, expected - reach, expected + reach, p, spread, rises, mean)
 
 
+def correct(
+    found: Difference, correction: tuple[float, float], level: float, *, up: bool = True
+) -> Difference:
+    """Widen an expectation and lower it, by as much as those of other tables were too sure and too high.
+
+    The best of several strategies is judged, and training sets overlap: paired rows show neither.
+
+    Parameters
+    ----------
+    found : Difference
+    correction : (float, float)
+        How many times as wide the interval is to be, and by how many spreads less is to be expected.
+    level : float
+        Of the interval.
+    up : bool, default=True
+        Whether more is better.
+
+    Examples
+    --------
+    >>> from vaeaug.evaluation.assess.expectation import combine, correct
+    >>> found = correct(combine(0.04, 0.02, None, 0.95), (1.25, 0.4), 0.95)
+    >>> round(found.mean, 3), round(found.low, 3), round(found.probability, 2)
+    (0.032, -0.017, 0.9)
+    """
+    wider, lower = correction
+    mean = found.mean - (lower if up else -lower) * found.error
+    return replace(combine(mean, wider * found.error, None, level), measured=found.measured)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is known of the strategies: paired predictions, and what other tables showed.
@@ -155,4 +187,9 @@ class Evidence:
             before = look_up(self.kinds.get(strategy), metric, self.family, self.rare, self.gains)
             if before is not None and not self.rows.ranks_better_than_chance(plain):
                 before = Expectation(0.0, before.spread)  # where there is nothing to learn, rows add nothing
-        return combine(mean, error, before, level)
+        found = combine(mean, error, before, level)
+        correction = (_read_gains() if self.gains is None else self.gains).get(CORRECTION)
+        if correction is None or than != plain or not str(self.kinds.get(strategy)).startswith(_CORRECTED):
+            return found
+        up = METRICS[metric].up if metric in METRICS else True
+        return correct(found, correction, level, up=up)

@@ -28,8 +28,11 @@ __all__ = [
 
 #: Name of the index of all tables of scores, which 0.1 published.
 LEVEL = "arm"
-#: From this probability on something "probably" helps.
-PROBABLE = 0.8
+#: From this probability on new rows "probably" help: two in three, as the IPCC's "likely" (Mastrandrea et al.
+#: 2010, *Guidance note on consistent treatment of uncertainties*).
+PROBABLE = 2 / 3
+#: ... and another classifier, whose expectation leans on no other tables, is said to be better.
+_SURE = 0.8
 #: Gains below this make no practical difference: of scores from 0 to 1, and as a share of any other metric.
 LEAST_GAIN, LEAST_SHARE = 0.005, 0.01
 
@@ -155,8 +158,8 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     """Say whether the best of some strategies helps, and what to use instead.
 
     The best is the one with the largest gain. If its interval lies above 0 it helps, if below 0 it
-    hurts. Otherwise it probably helps if the probability that it does is 80 % or more, and the gain to expect
-    makes a practical difference (:func:`find_least_gain`); else there is no evidence.
+    hurts. Otherwise it probably helps if the probability that it does is two in three or more, and the gain
+    to expect makes a practical difference (:func:`find_least_gain`); else there is no evidence.
 
     Parameters
     ----------
@@ -321,7 +324,7 @@ def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None
     """Return the other classifier that gains most on the rows as they are, if one probably does."""
     others = [each for each in (*OTHER_CLASSIFIERS, TOGETHER) if each in comparison.strategies]
     gains = {each: comparison.gain(each, metric) for each in others}
-    better = [each for each, gain in gains.items() if gain.mean > 0 and gain.probability >= PROBABLE]
+    better = [each for each, gain in gains.items() if gain.mean > 0 and gain.probability >= _SURE]
     return max(better, key=lambda each: gains[each].mean) if better else None
 
 
