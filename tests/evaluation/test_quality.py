@@ -179,6 +179,18 @@ class TestClassMix:
     def test_the_same_mix_is_left_alone(self, halves):
         assert report(*halves, target="late").mix == ""
 
+    def test_rules_are_looked_for_in_all_real_rows(self, loans):
+        real, new = loans.iloc[:400], loans.iloc[400:]
+        late = real.index[real["late"] == "yes"]
+        rules = report(real.drop(late[30:]), new[new["late"] == "yes"], target="late").rules
+        assert rules["formula"].tolist() == ["total == net + tax"]
+        assert rules[["real", "new"]].to_numpy().tolist() == [[1.0, 1.0]]
+
+    def test_rows_that_keep_a_rule_are_counted_in_the_same_mix(self, loans):
+        late = loans[loans["late"] == "yes"]
+        rules = report(loans, late, target="late", relations=["net >= tax"]).rules
+        assert rules.at[0, "real"] == rules.at[0, "new"] == pytest.approx((late["net"] >= late["tax"]).mean())
+
     def test_one_class_teaches_nothing_and_is_told(self, loans):
         page = report(loans, loans[loans["late"] == "yes"], target="late").to_html()
         assert "new rows are of one class; ask vaeaug.assess" in page
