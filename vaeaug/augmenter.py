@@ -94,8 +94,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         None takes every column for what its dtype says.
     id_columns : "auto", None, mask, positions or names, default="auto"
         Columns that only name rows: numbers of rows, UUIDs, keys. They are not learned, and new rows get new
-        names, the same in every call; variations of rows keep theirs. ``"auto"`` looks for such columns in
-        frames in memory, and a ``ColumnNote`` tells what it has found; None has none.
+        names: ``sample`` and ``generate`` go on from call to call, and begin anew with each ``random_state``;
+        variations of rows keep theirs. ``"auto"`` looks for such columns in frames in memory, and a
+        ``ColumnNote`` tells what it has found; None has none.
     relations : "auto", None, or list of str or of objects of ``vaeaug.relations``, default="auto"
         Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
         determine, values that come with others. ``"auto"`` looks for them in the training rows (at least 40;
@@ -173,6 +174,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         What fit has learned; the functions of ``vaeaug.model`` work from it.
     calls_ : int
         Calls since fit that drew their seed from the estimator's own sequence.
+    named_ : int
+        Rows that these calls have given new names.
 
     Notes
     -----
@@ -210,6 +213,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     changes_: pd.DataFrame | None
     fitted_: FittedState
     calls_: int
+    named_: int
 
     _parameter_constraints: dict = {
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -462,7 +466,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> X_new, y_new = augmenter.sample(100)  # classes as often as in the training rows
         """
         options = SamplingOptions(method, temperature, sharp, where, given)
-        return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
+        made, labels = generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
+        return (made if given is not None else self._name_on(made, random_state)), labels
 
     def generate(
         self,
@@ -508,7 +513,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ['yes', 'no']
         """
         options = SamplingOptions(method, temperature, sharp, where)
-        return generate.generate(get_fitted(self), y_new, X, y, options, self._seed_from(random_state))
+        seed = self._seed_from(random_state)
+        made, sources = generate.generate(get_fitted(self), y_new, X, y, options, seed)
+        return self._name_on(made, random_state), sources
 
     @overload
     def resample(
@@ -1311,6 +1318,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return hash_seed(self.fitted_.seed, self.calls_)
 
         return draw
+
+    def _name_on(self, rows: Any, random_state: Any) -> Any:
+        """Return new rows of a call without a seed with other names than those of earlier ones."""
+        if random_state is not None or not self.id_columns_:
+            return rows
+        start, self.named_ = self.named_, self.named_ + len(rows)
+        return self.fitted_.intake.rename(rows, start)
 
     def _shard_options(
         self,

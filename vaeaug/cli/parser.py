@@ -234,7 +234,9 @@ def _add_sample(commands: Any) -> None:
         "sample",
         "MODEL -o OUT",
         help="draw synthetic rows from a saved model",
-        description="Write rows from a model of 'vaeaug augment --model-out' or VAEAugmenter.save.",
+        description="Write rows from a model of 'vaeaug augment --model-out' or VAEAugmenter.save.\n"
+        "Same --seed, same rows. Columns that name each row begin with the same new names\n"
+        "in every call, also of augment.",
         examples=[
             "sample model.safetensors -n 1000 --label yes -o new.csv",
             "sample model.safetensors --where 'age >= 40' -o new.csv",
