@@ -233,6 +233,14 @@ def test_a_note_tells_of_decimal_commas(tmp_path: Path) -> None:
     assert notes == ["column 'n' is read as text; if it holds decimal numbers, add --decimal \",\""]
 
 
+def test_a_note_tells_of_decimal_commas_and_points_between_thousands(tmp_path: Path) -> None:
+    cells = 'n\n"1.154,79"\n"9,99"\n"12"\n'
+    notes = read_table(written(tmp_path, cells)).notes
+    assert notes[0].endswith('holds decimal numbers, add --decimal "," --thousands "."')
+    table = read_table(written(tmp_path, cells), decimal=",", thousands=".")
+    assert table.frame["n"].tolist() == [1154.79, 9.99, 12.0]
+
+
 def test_a_note_shows_the_beginning_of_a_long_cell(tmp_path: Path) -> None:
     text = "a,n\n" + "".join(f"{i},1\n" for i in range(20)) + "z" * 500 + ",1\n"
     assert read_table(written(tmp_path, text)).notes == [

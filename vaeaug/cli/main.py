@@ -41,6 +41,7 @@ _OPTIONS = {
 }
 #: Code in messages, as patterns, and what takes its place on the command line.
 _CODE = {
+    r'read the file with decimal=",", thousands="\."': 'add --decimal "," --thousands "."',
     r'read the file with (thousands|decimal)=(".")': r"add --\1 \2",
     r"take the signs off: X\[.*?\.astype\(float\)": "take the signs off in the file",
     r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",

@@ -23,6 +23,7 @@ _NO_NUMBER = frozenset(
 _WHOLE = r"\s*[+-]?\d+\s*"
 _WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 _THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
+_GROUPED = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*"
 _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _ISO = "ISO8601"
 _MOSTLY = 0.8
@@ -101,6 +102,11 @@ class TextColumn:
             ]
         if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
             return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
+        if distinct.str.contains(r"\..*,").any() and distinct.str.fullmatch(_GROUPED).mean() > _MOSTLY:
+            return [
+                f"column {name!r} is read as text; if it holds decimal numbers, add "
+                '--decimal "," --thousands "."'
+            ]
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
         if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
             example = min(odd, key=len)

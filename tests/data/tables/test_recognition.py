@@ -438,6 +438,10 @@ AMOUNTS = RNG.integers(100_000, 10**6, ROWS) / 100
 TEXTS = {
     "plain": ([f"{amount:.2f}" for amount in AMOUNTS], r"pd\.to_numeric\(X\['text'\]\)"),
     "comma": ([f"{amount:.2f}".replace(".", ",") for amount in AMOUNTS], r'decimal=","'),
+    "comma and points": (
+        [f"{amount:,.2f}".translate(str.maketrans(",.", ".,")) for amount in AMOUNTS],
+        r'decimal=",", thousands="\."',
+    ),
     "thousands": ([f"{amount:,.2f}" for amount in AMOUNTS], r'thousands=","'),
     "euro": (
         [f"€{amount:.2f}" for amount in AMOUNTS],

@@ -12,6 +12,7 @@ __all__ = [
     "CODE_NAMES",
     "ID_NAMES",
     "are_decimals",
+    "are_grouped_decimals",
     "find_number_signs",
     "is_called",
     "looks_like_codes",
@@ -27,6 +28,8 @@ _SIGNED = re.compile(
     rf"([.,]\d+)?\s?[{_SIGNS}]?"
 )
 _DECIMAL = re.compile(r"\s*[+-]?(0|[1-9]\d*)?([.,]\d+)?\s*")
+#: Numbers with a comma before their fraction, and points between thousands: 1.154,79.
+_COMMA_DECIMAL = re.compile(r"\s*[+-]?(\d{1,3}(\.\d{3})+|0|[1-9]\d*)(,\d+)?\s*")
 #: Texts that are numbers, as a share of the distinct ones, and texts that are looked at.
 _MOSTLY_NUMBERS, _LOOKED_AT = 0.95, 1_000
 _FEWEST_ROWS = 50
@@ -76,6 +79,23 @@ def are_decimals(texts: Sequence[Any]) -> bool:
         bool(some)
         and all(isinstance(text, str) and _DECIMAL.fullmatch(text) for text in some)
         and any(re.search("[.,]", text) for text in some)
+    )
+
+
+def are_grouped_decimals(texts: Sequence[Any]) -> bool:
+    """Whether texts are numbers with decimal commas, and with points between thousands.
+
+    Examples
+    --------
+    >>> from vaeaug.data.tables.recognition import are_grouped_decimals
+    >>> are_grouped_decimals(["1.154,79", "9,99", "12"]), are_grouped_decimals(["1.154", "9,99"])
+    (True, False)
+    """
+    some = texts[:_LOOKED_AT]
+    return (
+        bool(some)
+        and all(isinstance(text, str) and _COMMA_DECIMAL.fullmatch(text) for text in some)
+        and any("." in text and "," in text for text in some)
     )
 
 

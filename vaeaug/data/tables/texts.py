@@ -10,7 +10,7 @@ import pandas as pd
 
 from vaeaug.data.tables.datetexts import are_few_texts
 from vaeaug.data.tables.dtypes import is_object, is_text, is_view
-from vaeaug.data.tables.recognition import are_decimals, find_number_signs
+from vaeaug.data.tables.recognition import are_decimals, are_grouped_decimals, find_number_signs
 from vaeaug.utils.dates import share_of_dates
 
 __all__ = ["describe_texts"]
@@ -80,7 +80,12 @@ def _advise_numbers(texts: Sequence[str], rows: int) -> tuple[_Advice, str] | No
         return _Advice(
             "numbers", f'read the file with thousands="{signs}"' if signs in _THOUSANDS else off
         ), example
-    if are_few_texts(len(texts), rows) or not are_decimals(texts):
+    if are_few_texts(len(texts), rows):
+        return None
+    if are_grouped_decimals(texts):
+        example = next(text for text in texts if "." in text and "," in text)
+        return _Advice("numbers", 'read the file with decimal=",", thousands="."'), example
+    if not are_decimals(texts):
         return None
     return _Advice("numbers", 'read the file with decimal=","' if has_comma else _CONVERT), texts[0]
 
