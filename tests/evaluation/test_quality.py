@@ -162,6 +162,22 @@ class TestWhatStandsOut:
         assert quality.verdict == "too few rows to judge"
         assert quality.findings == []
 
+    def test_texts_of_single_rows_that_new_rows_repeat(self, halves):
+        real, new = halves
+        said = [f"waits since {k} days" if k % 3 else "no issues" for k in range(300)]
+        quality = report(real.assign(said=said), new.assign(said=said))
+        assert [finding.topic for finding in quality.findings] == ["copies"]
+        assert quality.findings[0].text.startswith(
+            "66.7 % of the new rows repeat a text of 'said' that one real row alone has"
+        )
+        assert quality.verdict == "faithful, with exceptions"
+
+    def test_new_texts_are_no_copies(self, halves):
+        real, new = halves
+        real = real.assign(said=[f"waits since {k} days" for k in range(300)])
+        new = new.assign(said=[f"waits since {k} days" for k in range(295, 595)])
+        assert "copies" not in topics(report(real, new, id_columns=None))
+
 
 class TestClassMix:
     def test_minority_rows_are_compared_with_minority_rows(self, loans):

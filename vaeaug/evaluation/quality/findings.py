@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.texts import find_single_texts
 from vaeaug.evaluation.quality.columns import list_categories
 from vaeaug.evaluation.quality.rows import Copies, TwoSample, Utility
 from vaeaug.evaluation.quality.sides import Sides, list_records
@@ -94,7 +95,15 @@ def find(figures: Figures) -> list[Finding]:
     """
     if min(figures.sides.sizes) < FEW:
         return []
-    searches = (_find_copies, _find_columns, _find_missing, _find_categories, _find_pairs, _find_rules)
+    searches = (
+        _find_copies,
+        _find_single_texts,
+        _find_columns,
+        _find_missing,
+        _find_categories,
+        _find_pairs,
+        _find_rules,
+    )
     found = [each for search in (*searches, _find_use, _find_telling) for each in search(figures)]
     found = sorted((each for each in found if each.weight >= _NOTABLE), key=lambda each: -each.weight)
     first: list[Finding] = []
@@ -154,6 +163,22 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
             repeated,
             f"{share(copies.repeats)} of the new rows repeat an earlier new row "
             f"({share(copies.real_repeats)} among as many real rows).",
+        )
+
+
+def _find_single_texts(figures: Figures) -> Iterator[Finding]:
+    real, new = figures.sides.real, figures.sides.new
+    for name in real.columns:
+        single = find_single_texts(real[name])
+        repeated = float(new[name].isin(single).mean()) if len(single) else 0.0
+        yield Finding(
+            "copies",
+            # What to share is for the user to judge.
+            min(repeated, SERIOUS - 0.01),
+            f"{share(repeated)} of the new rows repeat a text of {list_names([name])} that one real row "
+            f"alone has ({len(single):,} of {real[name].nunique():,} texts occur once). Drop the column "
+            "before you share new rows.",
+            (name,),
         )
 
 
