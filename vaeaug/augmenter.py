@@ -133,8 +133,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
     verbose : int, default=0
-        1 shows progress bars, of reading a Dataset and of training, and says within the first seconds of
-        training about how long all of it will take, if that is more than ten seconds.
+        1 shows progress bars, of reading a Dataset, of training and of ``complete``, and says within the
+        first seconds of training about how long all of it will take, if that is more than ten seconds.
     checkpoint_dir : path-like, optional
         Folder in which ``fit`` keeps the state of training after every epoch, from which the same call on the
         same data goes on; on a CPU it ends with the weights of an unbroken run. The folder of another fit is
@@ -1184,7 +1184,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         return encode.vary(get_fitted(self), X, y, strength, sharp, where, self._seed_from(random_state))
 
-    def complete(self, X: Any, y: Any = None, *, draws: int = 1, random_state: RandomState = None) -> Any:
+    def complete(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        columns: Sequence[Any] | None = None,
+        draws: int = 1,
+        random_state: RandomState = None,
+    ) -> Any:
         """Return rows with their missing cells filled by draws given all the others.
 
         Codes are drawn from the posterior of the filled row, and each missing cell given the code and all
@@ -1196,6 +1204,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X : as in fit
             Of tables; rows with missing cells. Columns may miss values that had none in fit.
         y : label of all rows, or array-like of shape (n,), if known
+        columns : sequence of names or positions, optional
+            Fill cells of these columns only; others stay missing.
         draws : int, default=1
             How many times each cell is drawn.
         random_state : int, RandomState or None
@@ -1210,7 +1220,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         InputError
-            For images, and for rows that do not fit those of fit.
+            For images, for rows that do not fit those of fit, and for unknown columns.
 
         Examples
         --------
@@ -1223,7 +1233,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> int(found.isna().sum().sum()), float(found["size"].iloc[0])
         (0, 5.0)
         """
-        return complete.complete(get_fitted(self), X, y, draws, self._seed_from(random_state))
+        seed = self._seed_from(random_state)
+        return complete.complete(get_fitted(self), X, y, columns, draws, seed, self.verbose)
 
     def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.

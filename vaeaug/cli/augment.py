@@ -106,7 +106,7 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def listen(augmenter: VAEAugmenter) -> Iterator[None]:
-    """Note what fit says of its duration, unless it says so beside a progress bar.
+    """Note what an augmenter says of the duration of a call, unless there is a progress bar.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def listen(augmenter: VAEAugmenter) -> Iterator[None]:
         yield
         return
     handler = _Notes()
-    log = logging.getLogger("vaeaug.fit")
+    log = logging.getLogger("vaeaug")
     before = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
