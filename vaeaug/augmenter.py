@@ -168,8 +168,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     changes_ : DataFrame or None
         What a warm fit has found changed, None without: for each ``column`` its ``kind``, the ``change``
         ("kept", "extended" by categories, or "recut": a number that has drifted has bins elsewhere), ``new``
-        categories, the ``drift`` (largest difference between the cumulative shares of its values before and
-        now), and a ``note`` of where it is; then new classes, rules that rows break, and the number of rows.
+        values (the first ten), the ``drift`` (largest difference between the cumulative shares of its values
+        before and now), and a ``note`` of where it is; then new classes, rules that rows break, and the
+        number of rows.
     fitted_ : FittedState
         What fit has learned; the functions of ``vaeaug.model`` work from it.
     calls_ : int

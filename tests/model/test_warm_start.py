@@ -165,6 +165,17 @@ def test_the_report_says_what_changed(earlier, now):
     assert changes.loc["second", "drift"] > 0.1
     assert changes.loc["y", "new"] == ["maybe"]
     assert changes["note"].iloc[-1] == "350 rows, 200 before"
+    assert changes.index[-1] == ""
+
+
+def test_the_report_names_the_labels_and_few_new_values(before):
+    X, y = before
+    augmenter = fast(max_iter=1).fit(X, pd.Series(y, name="late"))
+    jobs = [f"job {k:02d}" for k in range(30)]
+    X = pd.concat([X, X[:30].assign(job=jobs)], ignore_index=True)
+    changes = augmenter.fit(X, pd.Series([*y, *y[:30]], name="late")).changes_.set_index("column")
+    assert changes.loc["late", "kind"] == "target"
+    assert changes.loc["job", "new"] == [*jobs[:10], "and 20 more"]
 
 
 # --- rules -----------------------------------------------------------------------------
