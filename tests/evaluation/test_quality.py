@@ -55,7 +55,16 @@ class TestWhatStandsOut:
     def test_near_copies(self, loans):
         rng = np.random.default_rng(1)
         new = loans.assign(pay=loans["pay"] + rng.choice([-1.0, 1.0], 600))
-        assert report(loans, new).findings[0].text.endswith("they are variations of single rows.")
+        quality = report(loans, new)
+        first, *others = quality.findings
+        assert "they are variations of single rows" in first.text
+        assert "--method prior" in first.text
+        # Trees that take them for the same rows say the same, in a figure that reads like praise.
+        assert not [each for each in others if each.topic == "telling"]
+        assert np.isnan(quality.scores.at["two_sample", "value"])
+        assert "ROC AUC" not in quality.agreement
+        for text in (quality.agreement, quality.to_html()):
+            assert "held_out rows (--held-out on the command line)" in text
 
     def test_equal_rows_are_no_copies_where_real_rows_are_equal_too(self):
         rng = np.random.default_rng(0)
@@ -152,10 +161,20 @@ class TestWhatStandsOut:
         assert set(found[:5]) == set(found)
 
     def test_trees_that_do_worse_than_guessing(self, loans):
-        quality = report(loans, loans.sample(600, replace=True, random_state=1))
-        assert any("the same rows are in both tables" in each.text for each in quality.findings)
-        assert any("no fault where new rows were added" in each.text for each in quality.findings)
-        assert "rows of one are in the other" in quality.agreement
+        copied = report(loans, loans.sample(600, replace=True, random_state=1))
+        assert "telling" not in topics(copied)  # the finding on copies says it
+        varied, rng = (
+            loans.sample(600, replace=True, random_state=1).reset_index(drop=True),
+            np.random.default_rng(0),
+        )
+        for name in ("net", "tax", "pay"):
+            moved = rng.uniform(-0.15, 0.15, 600) * loans[name].std()
+            varied[name] += moved.round().astype(varied[name].dtype)
+        varied = report(loans, varied.assign(total=varied["net"] + varied["tax"]))
+        assert topics(varied)[0] == "telling"
+        assert "no fault where new rows were added" in varied.findings[0].text
+        for quality in (copied, varied):
+            assert "New rows repeat or vary the rows that were learned from" in quality.agreement
 
     def test_few_rows_are_not_judged(self, halves):
         quality = report(halves[0], halves[1].iloc[:10])

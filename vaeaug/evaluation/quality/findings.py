@@ -17,7 +17,7 @@ from vaeaug.evaluation.quality.sides import Sides, list_records
 from vaeaug.evaluation.tables import JointTables
 from vaeaug.utils.wording import count, list_names
 
-__all__ = ["FEW", "SERIOUS", "Figures", "Finding", "find", "share"]
+__all__ = ["FEW", "GIVE_HELD_OUT", "SERIOUS", "Figures", "Finding", "find", "share"]
 
 #: Weight from which a finding is serious, and from which it is one at all.
 SERIOUS, _NOTABLE = 0.1, 0.02
@@ -28,6 +28,8 @@ _MOST, _MOST_OF_TOPIC = 5, 2
 #: A value that so many real rows have, and that explains so much of a difference, is named.
 _SPIKE, _EXPLAINS = 0.1, 0.5
 _SMALL_RULE = 0.005
+#: The next step where new rows depend on the real ones beside them.
+GIVE_HELD_OUT = "give held_out rows (--held-out on the command line) to see how they agree with others"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
             "copies",
             copies.near,
             f"{share(copies.near)} of the new rows lie nearer to a real row than 99 % of fresh real rows do: "
-            "they are variations of single rows.",
+            "they are variations of single rows. resample and vaeaug augment make some rows so; "
+            "method='prior' (--method prior) makes none.",
         )
     repeated = copies.repeats - copies.real_repeats
     if repeated > max(0.02, 3 * figures.sides.spread * np.sqrt(max(copies.real_repeats, 0.01))):
@@ -346,14 +349,14 @@ def _find_use(figures: Figures) -> Iterator[Finding]:
 
 def _find_telling(figures: Figures) -> Iterator[Finding]:
     found = figures.two_sample
-    if found.is_dependent:
+    # Where there are copies, trees say no more.
+    if found.is_dependent and not any(_find_copies(figures)):
         yield Finding(
             "telling",
             min(0.5 - found.area, SERIOUS - 0.01),
-            "New rows have twins or near twins among the real rows: boosted trees tell the two apart with a "
-            f"ROC AUC of {found.area:.2f}, and below 0.5 the same rows are in both tables, or variations of "
-            "them. That is no fault where new rows were added to real ones or vary them"
-            + ("." if found.is_held_out else "; give held_out rows to see how they agree with others."),
+            "The same rows, or variations of them, are in both tables: boosted trees take them for each "
+            f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). That is no fault where new rows were "
+            "added to real ones or vary them" + ("." if found.is_held_out else f"; {GIVE_HELD_OUT}."),
         )
     if not found.score < 0.8 - 2 * figures.sides.spread:
         return
