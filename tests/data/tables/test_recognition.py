@@ -451,6 +451,11 @@ TEXTS = {
         [f"{time.isoformat()}+0{1 + (3 < time.month < 11)}:00" for time in STAMPS],
         r"pd\.to_datetime\(X\['text'\], format='mixed', utc=True\)",
     ),
+    "words": (
+        [f"{k % 80 + 1}" if k % 4 else ("n/a", "unlimited")[k % 8 // 4] for k in range(400)],
+        r"\('n/a'\), convert it: X\['text'\] = pd\.to_numeric\(X\['text'\], errors='coerce'\), which "
+        "leaves such texts missing",
+    ),
     "ordinals": ([f"{time.day}th {time:%B %Y}" for time in STAMPS], "dates from 'text'"),
 }
 
@@ -512,7 +517,12 @@ def test_advice_on_numbers_in_text_gives_the_numbers():
 
 @pytest.mark.parametrize(
     "texts",
-    [["0.5", "1.0", "1.5"] * 20, [f"{k % 40:05d}" for k in range(90)], [f"v{k % 40}" for k in range(90)]],
+    [
+        ["0.5", "1.0", "1.5"] * 20,
+        [f"{k % 40:05d}" for k in range(90)],
+        [f"{k % 40}.5 {'V' * (k % 5)}" for k in range(90)],
+        [f"v{k % 40}" for k in range(90)],
+    ],
 )
 def test_other_text_gets_no_note(texts):
     with warnings.catch_warnings():

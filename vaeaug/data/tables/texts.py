@@ -10,7 +10,7 @@ import pandas as pd
 
 from vaeaug.data.tables.datetexts import are_few_texts
 from vaeaug.data.tables.dtypes import is_object, is_text, is_view
-from vaeaug.data.tables.recognition import are_decimals, are_grouped_decimals, find_number_signs
+from vaeaug.data.tables.recognition import are_decimals, are_grouped_decimals, find_number_signs, find_words
 from vaeaug.utils.dates import share_of_dates
 
 __all__ = ["describe_texts", "find_single_texts"]
@@ -30,6 +30,9 @@ _TAKE_OFF_COMMA = (
     ".str.replace(',', '.').astype(float)"
 )
 _CONVERT = "convert it: X[{name!r}] = pd.to_numeric(X[{name!r}])"
+_CONVERT_SOME = (
+    "convert it: X[{name!r}] = pd.to_numeric(X[{name!r}], errors='coerce'), which leaves such texts missing"
+)
 _READ_DATES = "convert it: X[{name!r}] = pd.to_datetime(X[{name!r}], format='mixed')"
 _READ_ZONES = "convert it: X[{name!r}] = pd.to_datetime(X[{name!r}], format='mixed', utc=True)"
 _OFFSET = re.compile(r":\d\d(\.\d+)? ?[+-]\d\d:?\d\d$")
@@ -116,6 +119,8 @@ def _advise_numbers(texts: Sequence[str], rows: int) -> tuple[_Advice, str] | No
     if are_grouped_decimals(texts):
         example = next(text for text in texts if "." in text and "," in text)
         return _Advice("numbers", 'read the file with decimal=",", thousands="."'), example
+    if words := find_words(texts):
+        return _Advice("numbers", _CONVERT_SOME), words[0]
     if not are_decimals(texts):
         return None
     return _Advice("numbers", 'read the file with decimal=","' if has_comma else _CONVERT), texts[0]
