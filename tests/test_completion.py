@@ -39,6 +39,48 @@ def test_draws_differ_and_a_seed_repeats_them(augmenter, table):
     assert all(a.equals(b) for a, b in zip(first, again, strict=True))
 
 
+def test_only_some_columns_are_filled(augmenter, table):
+    some = [name for name in table if table[name].isna().any()][:2]
+    found = augmenter.complete(table, columns=some[:1], random_state=0)
+    assert found[some[0]].notna().all()
+    pd.testing.assert_frame_equal(found.drop(columns=some[0]), table.drop(columns=some[0]))
+    everything = augmenter.complete(table, columns=list(table), random_state=0)
+    pd.testing.assert_frame_equal(everything, augmenter.complete(table, random_state=0))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (["nobody"], "columns names 'nobody', which is no column of X"),
+        ("size", "For one column, pass a list"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused(augmenter, table, columns, words):
+    with pytest.raises(InputError, match=words):
+        augmenter.complete(table, columns=columns)
+
+
+def test_progress_is_shown_if_asked_for(augmenter, table, capsys, monkeypatch):
+    monkeypatch.setattr("vaeaug.model.complete._DELAY", 0)
+    augmenter.complete(table)
+    assert not capsys.readouterr().err
+    augmenter.verbose = 1
+    try:
+        augmenter.complete(table, draws=2)
+    finally:
+        augmenter.verbose = 0
+    rows = 2 * table.isna().any(axis=1).sum()
+    assert f"{rows}/{rows}" in capsys.readouterr().err
+
+
+def test_a_long_completion_is_told(augmenter, table, caplog, monkeypatch):
+    monkeypatch.setattr("vaeaug.model.complete._CHUNK", 64)
+    monkeypatch.setattr("vaeaug.model.complete._LONG", 0)
+    with caplog.at_level("INFO", logger="vaeaug"):
+        augmenter.complete(table)
+    assert [record.getMessage()[:35] for record in caplog.records] == ["Filling the cells will take up to a"]
+
+
 def test_a_table_with_nothing_missing_comes_back_as_it_is(augmenter, table):
     whole = table.dropna()
     found = augmenter.complete(whole)

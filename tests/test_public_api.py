@@ -70,7 +70,7 @@ METHODS = {
     "transform": (["X"], []),
     "inverse_transform": (["Z", "y"], []),
     "reconstruct": (["X", "y"], []),
-    "complete": (["X", "y"], ["draws", "random_state"]),
+    "complete": (["X", "y"], ["columns", "draws", "random_state"]),
     "vary": (["X", "y"], ["strength", "sharp", "where", "random_state"]),
     "score_samples": (["X", "y"], ["n_draws"]),
     "save": (["path"], []),

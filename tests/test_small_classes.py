@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from vaeaug import VAEAugmenter, VAEOverSampler
-from vaeaug.errors import InputError, PosteriorCollapseWarning, UnknownLabelError
+from vaeaug.errors import InputError, PosteriorCollapseWarning, UnknownLabelError, VaeaugWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:y has classes of fewer than 5 rows")
 
@@ -156,3 +156,15 @@ def test_a_class_that_only_unlabelled_rows_have_is_unknown():
         VAEOverSampler().fit_resample(X, y)
     with pytest.raises(InputError, match="'c', which is not present"):
         VAEOverSampler(sampling_strategy={"c": 50}).fit_resample(X[:50], y[:50])
+
+
+def test_many_draws_of_a_tiny_class_are_guesses():
+    rng = np.random.default_rng(0)
+    augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(make_frame(41, rng), ["many"] * 40 + ["one"])
+    with pytest.warns(VaeaugWarning, match=r"guesses: 'one' \(1\)\. Collect more real rows, or draw fewer"):
+        augmenter.sample(50, y="one")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        augmenter.sample(50, y="many")
+        augmenter.sample(5, y="one")
+        augmenter.sample(50)

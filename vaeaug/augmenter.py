@@ -94,8 +94,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         None takes every column for what its dtype says.
     id_columns : "auto", None, mask, positions or names, default="auto"
         Columns that only name rows: numbers of rows, UUIDs, keys. They are not learned, and new rows get new
-        names, the same in every call; variations of rows keep theirs. ``"auto"`` looks for such columns in
-        frames in memory, and a ``ColumnNote`` tells what it has found; None has none.
+        names: ``sample`` and ``generate`` go on from call to call, and begin anew with each ``random_state``;
+        variations of rows keep theirs. ``"auto"`` looks for such columns in frames in memory, and a
+        ``ColumnNote`` tells what it has found; None has none.
     relations : "auto", None, or list of str or of objects of ``vaeaug.relations``, default="auto"
         Rules between the columns of a table that new rows keep: sums, products, orders, columns that others
         determine, values that come with others. ``"auto"`` looks for them in the training rows (at least 40;
@@ -132,8 +133,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
     verbose : int, default=0
-        1 shows progress bars, of reading a Dataset and of training, and says within the first seconds of
-        training about how long all of it will take, if that is more than ten seconds.
+        1 shows progress bars, of reading a Dataset, of training and of ``complete``, and says within the
+        first seconds of training about how long all of it will take, if that is more than ten seconds.
     checkpoint_dir : path-like, optional
         Folder in which ``fit`` keeps the state of training after every epoch, from which the same call on the
         same data goes on; on a CPU it ends with the weights of an unbroken run. The folder of another fit is
@@ -167,12 +168,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     changes_ : DataFrame or None
         What a warm fit has found changed, None without: for each ``column`` its ``kind``, the ``change``
         ("kept", "extended" by categories, or "recut": a number that has drifted has bins elsewhere), ``new``
-        categories, the ``drift`` (largest difference between the cumulative shares of its values before and
-        now), and a ``note`` of where it is; then new classes, rules that rows break, and the number of rows.
+        values (the first ten), the ``drift`` (largest difference between the cumulative shares of its values
+        before and now), and a ``note`` of where it is; then new classes, rules that rows break, and the
+        number of rows.
     fitted_ : FittedState
         What fit has learned; the functions of ``vaeaug.model`` work from it.
     calls_ : int
         Calls since fit that drew their seed from the estimator's own sequence.
+    named_ : int
+        Rows that these calls have given new names.
 
     Notes
     -----
@@ -210,6 +214,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     changes_: pd.DataFrame | None
     fitted_: FittedState
     calls_: int
+    named_: int
 
     _parameter_constraints: dict = {
         "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -462,7 +467,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> X_new, y_new = augmenter.sample(100)  # classes as often as in the training rows
         """
         options = SamplingOptions(method, temperature, sharp, where, given)
-        return generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
+        made, labels = generate.sample(get_fitted(self), n_samples, y, options, self._seed_from(random_state))
+        return (made if given is not None else self._name_on(made, random_state)), labels
 
     def generate(
         self,
@@ -508,7 +514,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ['yes', 'no']
         """
         options = SamplingOptions(method, temperature, sharp, where)
-        return generate.generate(get_fitted(self), y_new, X, y, options, self._seed_from(random_state))
+        seed = self._seed_from(random_state)
+        made, sources = generate.generate(get_fitted(self), y_new, X, y, options, seed)
+        return self._name_on(made, random_state), sources
 
     @overload
     def resample(
@@ -1177,7 +1185,15 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         return encode.vary(get_fitted(self), X, y, strength, sharp, where, self._seed_from(random_state))
 
-    def complete(self, X: Any, y: Any = None, *, draws: int = 1, random_state: RandomState = None) -> Any:
+    def complete(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        columns: Sequence[Any] | None = None,
+        draws: int = 1,
+        random_state: RandomState = None,
+    ) -> Any:
         """Return rows with their missing cells filled by draws given all the others.
 
         Codes are drawn from the posterior of the filled row, and each missing cell given the code and all
@@ -1189,6 +1205,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X : as in fit
             Of tables; rows with missing cells. Columns may miss values that had none in fit.
         y : label of all rows, or array-like of shape (n,), if known
+        columns : sequence of names or positions, optional
+            Fill cells of these columns only; others stay missing.
         draws : int, default=1
             How many times each cell is drawn.
         random_state : int, RandomState or None
@@ -1203,7 +1221,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Raises
         ------
         InputError
-            For images, and for rows that do not fit those of fit.
+            For images, for rows that do not fit those of fit, and for unknown columns.
 
         Examples
         --------
@@ -1216,7 +1234,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> int(found.isna().sum().sum()), float(found["size"].iloc[0])
         (0, 5.0)
         """
-        return complete.complete(get_fitted(self), X, y, draws, self._seed_from(random_state))
+        seed = self._seed_from(random_state)
+        return complete.complete(get_fitted(self), X, y, columns, draws, seed, self.verbose)
 
     def score_samples(self, X: Any, y: Any = None, *, n_draws: int = 16) -> np.ndarray:
         """Return a lower bound on the log-likelihood of each row, in nats; low means unusual.
@@ -1311,6 +1330,13 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return hash_seed(self.fitted_.seed, self.calls_)
 
         return draw
+
+    def _name_on(self, rows: Any, random_state: Any) -> Any:
+        """Return new rows of a call without a seed with other names than those of earlier ones."""
+        if random_state is not None or not self.id_columns_:
+            return rows
+        start, self.named_ = self.named_, self.named_ + len(rows)
+        return self.fitted_.intake.rename(rows, start)
 
     def _shard_options(
         self,

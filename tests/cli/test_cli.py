@@ -716,6 +716,10 @@ def test_notes_name_options_instead_of_code(table: Path, capsys: pytest.CaptureF
     rng = np.random.default_rng(0)
     days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 120), "D")
     frame = pd.DataFrame({"price": [f"€{price:.2f}" for price in rng.uniform(1, 99, 120)]})
+    frame["paid"] = [
+        f"{paid:,.2f}".translate(str.maketrans(",.", ".,")) for paid in rng.uniform(1, 9999, 120)
+    ]
+    frame["used"] = [f"{k}" if k % 9 else "unlimited" for k in range(120)]
     frame["when"] = [f"{day.day}th {day:%B %Y}" for day in days]
     frame["y"] = ["no"] * 90 + ["yes"] * 29 + ["yess"]
     frame.to_csv(table, index=False)
@@ -723,11 +727,14 @@ def test_notes_name_options_instead_of_code(table: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().err
     for words in (
         "), take the signs off in the file",
+        'add --decimal "," --thousands "."',
+        "'used' ('unlimited'), add --missing for such texts",
         "add --parse-dates 'when'",
         "add --category COLUMN",
         "write them alike in the table first",
     ):
         assert words in said
-    for code in ("X[", "y.replace", "categorical_features", "--thousands"):
+    for code in ("X[", "y.replace", "categorical_features", "read the file"):
         assert code not in said
     assert said.count("--parse-dates") == 1
+    assert said.count("'used'") == 1

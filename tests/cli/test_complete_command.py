@@ -35,6 +35,19 @@ def test_missing_cells_are_filled_and_others_stay(folder, capsys):
     assert "10 missing cells filled" in capsys.readouterr().out
 
 
+def test_only_some_columns_are_filled(folder, capsys):
+    assert run(folder, "--column", "size", out="some.csv") == 0
+    before, after = (pd.read_csv(folder / name) for name in ("in.csv", "some.csv"))
+    assert after["size"].notna().all()
+    pd.testing.assert_series_equal(after["town"], before["town"])
+    assert "5 missing cells filled\n" in capsys.readouterr().out
+
+
+def test_a_column_that_the_model_lacks_is_refused(folder, capsys):
+    assert run(folder, "--column", "sise", out="none.csv") == 1
+    assert "--column names 'sise', which is no column of the model" in capsys.readouterr().err
+
+
 def test_each_draw_has_a_file(folder):
     assert run(folder, "--draws", "2", out="many.csv") == 0
     first, second = (pd.read_csv(folder / f"many-{k}.csv") for k in (1, 2))

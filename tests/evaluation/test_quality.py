@@ -55,7 +55,16 @@ class TestWhatStandsOut:
     def test_near_copies(self, loans):
         rng = np.random.default_rng(1)
         new = loans.assign(pay=loans["pay"] + rng.choice([-1.0, 1.0], 600))
-        assert report(loans, new).findings[0].text.endswith("they are variations of single rows.")
+        quality = report(loans, new)
+        first, *others = quality.findings
+        assert "they are variations of single rows" in first.text
+        assert "--method prior" in first.text
+        # Trees that take them for the same rows say the same, in a figure that reads like praise.
+        assert not [each for each in others if each.topic == "telling"]
+        assert np.isnan(quality.scores.at["two_sample", "value"])
+        assert "ROC AUC" not in quality.agreement
+        for text in (quality.agreement, quality.to_html()):
+            assert "held_out rows (--held-out on the command line)" in text
 
     def test_equal_rows_are_no_copies_where_real_rows_are_equal_too(self):
         rng = np.random.default_rng(0)
@@ -152,15 +161,41 @@ class TestWhatStandsOut:
         assert set(found[:5]) == set(found)
 
     def test_trees_that_do_worse_than_guessing(self, loans):
-        quality = report(loans, loans.sample(600, replace=True, random_state=1))
-        assert any("the same rows are in both tables" in each.text for each in quality.findings)
-        assert any("no fault where new rows were added" in each.text for each in quality.findings)
-        assert "rows of one are in the other" in quality.agreement
+        copied = report(loans, loans.sample(600, replace=True, random_state=1))
+        assert "telling" not in topics(copied)  # the finding on copies says it
+        varied, rng = (
+            loans.sample(600, replace=True, random_state=1).reset_index(drop=True),
+            np.random.default_rng(0),
+        )
+        for name in ("net", "tax", "pay"):
+            moved = rng.uniform(-0.15, 0.15, 600) * loans[name].std()
+            varied[name] += moved.round().astype(varied[name].dtype)
+        varied = report(loans, varied.assign(total=varied["net"] + varied["tax"]))
+        assert topics(varied)[0] == "telling"
+        assert "no fault where new rows were added" in varied.findings[0].text
+        for quality in (copied, varied):
+            assert "New rows repeat or vary the rows that were learned from" in quality.agreement
 
     def test_few_rows_are_not_judged(self, halves):
         quality = report(halves[0], halves[1].iloc[:10])
         assert quality.verdict == "too few rows to judge"
         assert quality.findings == []
+
+    def test_texts_of_single_rows_that_new_rows_repeat(self, halves):
+        real, new = halves
+        said = [f"waits since {k} days" if k % 3 else "no issues" for k in range(300)]
+        quality = report(real.assign(said=said), new.assign(said=said))
+        assert [finding.topic for finding in quality.findings] == ["copies"]
+        assert quality.findings[0].text.startswith(
+            "66.7 % of the new rows repeat a text of 'said' that one real row alone has"
+        )
+        assert quality.verdict == "faithful, with exceptions"
+
+    def test_new_texts_are_no_copies(self, halves):
+        real, new = halves
+        real = real.assign(said=[f"waits since {k} days" for k in range(300)])
+        new = new.assign(said=[f"waits since {k} days" for k in range(295, 595)])
+        assert "copies" not in topics(report(real, new, id_columns=None))
 
 
 class TestClassMix:
@@ -178,6 +213,18 @@ class TestClassMix:
 
     def test_the_same_mix_is_left_alone(self, halves):
         assert report(*halves, target="late").mix == ""
+
+    def test_rules_are_looked_for_in_all_real_rows(self, loans):
+        real, new = loans.iloc[:400], loans.iloc[400:]
+        late = real.index[real["late"] == "yes"]
+        rules = report(real.drop(late[30:]), new[new["late"] == "yes"], target="late").rules
+        assert rules["formula"].tolist() == ["total == net + tax"]
+        assert rules[["real", "new"]].to_numpy().tolist() == [[1.0, 1.0]]
+
+    def test_rows_that_keep_a_rule_are_counted_in_the_same_mix(self, loans):
+        late = loans[loans["late"] == "yes"]
+        rules = report(loans, late, target="late", relations=["net >= tax"]).rules
+        assert rules.at[0, "real"] == rules.at[0, "new"] == pytest.approx((late["net"] >= late["tax"]).mean())
 
     def test_one_class_teaches_nothing_and_is_told(self, loans):
         page = report(loans, loans[loans["late"] == "yes"], target="late").to_html()

@@ -233,6 +233,28 @@ def test_a_note_tells_of_decimal_commas(tmp_path: Path) -> None:
     assert notes == ["column 'n' is read as text; if it holds decimal numbers, add --decimal \",\""]
 
 
+def test_a_note_tells_of_decimal_commas_and_points_between_thousands(tmp_path: Path) -> None:
+    cells = 'n\n"1.154,79"\n"9,99"\n"12"\n'
+    notes = read_table(written(tmp_path, cells)).notes
+    assert notes[0].endswith('holds decimal numbers, add --decimal "," --thousands "."')
+    table = read_table(written(tmp_path, cells), decimal=",", thousands=".")
+    assert table.frame["n"].tolist() == [1154.79, 9.99, 12.0]
+
+
+def test_a_note_names_texts_that_usually_mean_missing(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{(f'{i} GB', f'{i}', 'n/a', f'{i} MB')[i % 4]},{'NA' if i % 2 else 'DE'},{i}\n" for i in range(40)
+    )
+    notes = read_table(written(tmp_path, "usage,land,n\n" + rows + "3 GB,-,NA\n")).notes
+    assert notes == [
+        "text columns have cells that may mean missing, and are read as text: 'n/a' ('usage' 24.4 %), "
+        "'NA' ('land' 48.8 %), '-' ('land' 2.4 %). If one means missing, add --missing \"n/a\", and so on"
+    ]
+    table = read_table(written(tmp_path, "usage,land,n\n" + rows), missing=["n/a", "NA"])
+    assert not table.notes
+    assert table.frame["usage"].isna().sum() == 10
+
+
 def test_a_note_shows_the_beginning_of_a_long_cell(tmp_path: Path) -> None:
     text = "a,n\n" + "".join(f"{i},1\n" for i in range(20)) + "z" * 500 + ",1\n"
     assert read_table(written(tmp_path, text)).notes == [

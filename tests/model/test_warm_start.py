@@ -165,6 +165,17 @@ def test_the_report_says_what_changed(earlier, now):
     assert changes.loc["second", "drift"] > 0.1
     assert changes.loc["y", "new"] == ["maybe"]
     assert changes["note"].iloc[-1] == "350 rows, 200 before"
+    assert changes.index[-1] == ""
+
+
+def test_the_report_names_the_labels_and_few_new_values(before):
+    X, y = before
+    augmenter = fast(max_iter=1).fit(X, pd.Series(y, name="late"))
+    jobs = [f"job {k:02d}" for k in range(30)]
+    X = pd.concat([X, X[:30].assign(job=jobs)], ignore_index=True)
+    changes = augmenter.fit(X, pd.Series([*y, *y[:30]], name="late")).changes_.set_index("column")
+    assert changes.loc["late", "kind"] == "target"
+    assert changes.loc["job", "new"] == [*jobs[:10], "and 20 more"]
 
 
 # --- rules -----------------------------------------------------------------------------
@@ -204,7 +215,8 @@ def test_a_rule_that_computes_a_column_must_hold():
     (X, y), (more, labels) = with_total(150), with_total(100, 1)
     augmenter = fast().fit(X, y)
     more.loc[:2, "total"] += 1
-    with pytest.raises(InputError, match=r"column '\w+' has 3 rows that break them: .*warm_start=False"):
+    said = r"column '\w+' has 3 rows that break them: .*warm_start=False.*relations=\[\.\.\.\]"
+    with pytest.raises(InputError, match=said):
         augmenter.fit(pd.concat([X, more], ignore_index=True), np.append(y, labels))
 
 
@@ -226,6 +238,18 @@ def test_a_found_rule_that_breaks_gets_exceptions():
     assert (rule["rows"], rule["exceptions"]) == (496, 4)
     broken = augmenter.changes_.set_index("kind").loc["rule"]
     assert (broken["new"], broken["note"]) == ([formula], "by 4 rows")
+
+
+def test_a_rule_of_a_snapshot_can_be_left_out():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"since": rng.integers(1, 40, 300), "size": rng.normal(size=300)})
+    X = X.assign(tenure=40 - X["since"], city=rng.choice(["Paris", "Lyon", "Rome"], 300))
+    X["country"] = X["city"].map({"Paris": "France", "Lyon": "France", "Rome": "Italy"})
+    later = pd.concat([X, X.assign(tenure=X["tenure"] + 1)], ignore_index=True)
+    with pytest.raises(InputError, match="rows that break them"):
+        fast().fit(X).fit(later)
+    augmenter = fast(relations=["city -> country"]).fit(X).fit(later)
+    assert augmenter.relations_["formula"].tolist() == ["city -> country"]
 
 
 def test_a_declared_rule_must_hold():

@@ -291,6 +291,18 @@ def test_a_row_of_unknown_tokens_costs_nothing():
     assert (likelihood(params).log_prob(torch.full((ROWS, 3), -1.0, dtype=torch.float64)) == 0).all()
 
 
+@pytest.mark.parametrize("name", WITH_TOKENS)
+@pytest.mark.parametrize("own", [0, 3])
+def test_densities_of_later_columns_alone(name, own):
+    likelihood = built(name, own=own, peaks=min(own, 2))
+    x, columns = made_rows(likelihood.layout, ROWS), len(likelihood.levels)
+    params = torch.randn(ROWS, likelihood.parameters_width, dtype=torch.float64)
+    found = likelihood(params).back_off(likelihood(params.flip(0)), torch.full((ROWS,), 0.1).double())
+    whole = found.cell_log_probs(x)
+    for first in range(columns + 1):
+        torch.testing.assert_close(found.cell_log_probs(x, first), whole[:, first:])
+
+
 def test_an_unknown_token_tells_later_columns_nothing():
     likelihood = built("tokens")
     params = torch.randn(1, likelihood.parameters_width, dtype=torch.float64)

@@ -19,6 +19,7 @@ from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.tables.datetexts import are_few_texts
+from vaeaug.data.tables.recognition import find_words
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
@@ -106,7 +107,7 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def listen(augmenter: VAEAugmenter) -> Iterator[None]:
-    """Note what fit says of its duration, unless it says so beside a progress bar.
+    """Note what an augmenter says of the duration of a call, unless there is a progress bar.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def listen(augmenter: VAEAugmenter) -> Iterator[None]:
         yield
         return
     handler = _Notes()
-    log = logging.getLogger("vaeaug.fit")
+    log = logging.getLogger("vaeaug")
     before = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -155,23 +156,33 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     if not options.no_guessing:
         # Fit speaks of these itself.
         drop_notes_on_text(table, lambda texts: not are_few_texts(texts.nunique(), len(texts)))
+        drop_notes_on_text(table, _has_words_beside_numbers, ", because of cells such as ")
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
 
 
-def drop_notes_on_text(table: TableFile, is_known: Callable[[pd.Series], bool]) -> None:
-    """Drop notes that text may be dates or decimal numbers.
+def _has_words_beside_numbers(texts: pd.Series) -> bool:
+    distinct = texts.dropna().unique()
+    return not are_few_texts(len(distinct), len(texts)) and bool(find_words(distinct.tolist()))
+
+
+def drop_notes_on_text(
+    table: TableFile, is_known: Callable[[pd.Series], bool], start: str = "; if it holds "
+) -> None:
+    """Drop notes that text may be dates or numbers.
 
     Parameters
     ----------
     table : TableFile
     is_known : callable
         Takes a column; returns whether its note says nothing new or nothing true.
+    start : str, optional
+        What notes on columns that are read as text go on with.
     """
-    asked = {name: f"column {name!r} is read as text; if it holds " for name in table.frame}
+    asked = {name: f"column {name!r} is read as text{start}" for name in table.frame}
     dropped = tuple(
-        start
-        for name, start in asked.items()
-        if any(remark.startswith(start) for remark in table.notes) and is_known(table.frame[name])
+        begun
+        for name, begun in asked.items()
+        if any(remark.startswith(begun) for remark in table.notes) and is_known(table.frame[name])
     )
     table.notes[:] = [remark for remark in table.notes if not remark.startswith(dropped)]
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
-from vaeaug.cli.augment import drop_notes_on_text, note, read_cells
+from vaeaug.cli.augment import drop_notes_on_text, listen, note, read_cells
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import InputError
 from vaeaug.io.tables import write_frame
 from vaeaug.model.fitted import get_fitted
-from vaeaug.utils.wording import count, list_names
+from vaeaug.utils.wording import count, list_names, suggest
 
 __all__ = ["complete", "name_draws"]
 
@@ -62,16 +63,21 @@ def complete(options: Namespace) -> None:
             if names
             else f"{options.model} is no model of a table with named columns; give one of vaeaug augment."
         )
-    before = int(frame[names].isna().sum().sum())
+    wanted = _read_columns(options, names)
+    before = int(frame[wanted].isna().sum().sum())
     labels = _read_classes(augmenter, frame)
-    made = augmenter.complete(frame[names], labels, draws=options.draws, random_state=options.seed)
+    augmenter.set_params(verbose=int(sys.stderr.isatty()))
+    with listen(augmenter):
+        made = augmenter.complete(
+            frame[names], labels, columns=wanted, draws=options.draws, random_state=options.seed
+        )
     for path, filled in zip(
         name_draws(options.out, options.draws), made if options.draws > 1 else [made], strict=True
     ):
         whole = frame.copy()
         whole[names] = filled
         write_frame(path, whole)
-        left = int(filled.isna().sum().sum())
+        left = int(filled[wanted].isna().sum().sum())
         print(
             f"Wrote {path}: {count(len(whole), 'row')}, {count(before - left, 'missing cell')} filled"
             + (
@@ -80,6 +86,18 @@ def complete(options: Namespace) -> None:
                 else ""
             )
         )
+
+
+def _read_columns(options: Namespace, names: list[str]) -> list[str]:
+    """Return the columns to fill."""
+    wanted: list[str] = options.column or names
+    for name in wanted:
+        if name not in names:
+            raise InputError(
+                f"--column names {name!r}, which is no column of the model; it has {list_names(names)}."
+                f"{suggest(name, names)}"
+            )
+    return wanted
 
 
 def _list_numeric_columns(augmenter: VAEAugmenter) -> list[str]:

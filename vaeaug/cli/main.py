@@ -41,8 +41,12 @@ _OPTIONS = {
 }
 #: Code in messages, as patterns, and what takes its place on the command line.
 _CODE = {
+    r'read the file with decimal=",", thousands="\."': 'add --decimal "," --thousands "."',
     r'read the file with (thousands|decimal)=(".")': r"add --\1 \2",
     r"take the signs off: X\[.*?\.astype\(float\)": "take the signs off in the file",
+    r"convert it: X\[[^=]*\] = pd\.to_numeric\([^()]*errors='coerce'\), which leaves such texts missing": (
+        "add --missing for such texts"
+    ),
     r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",
     r"convert it: X\[([^=]*)\] = pd\.to_datetime\(.*?\)": r"add --parse-dates \1",
     r"write them alike first: y = y\.replace\(\{.*\}\)": "write them alike in the table first",

@@ -234,7 +234,9 @@ def _add_sample(commands: Any) -> None:
         "sample",
         "MODEL -o OUT",
         help="draw synthetic rows from a saved model",
-        description="Write rows from a model of 'vaeaug augment --model-out' or VAEAugmenter.save.",
+        description="Write rows from a model of 'vaeaug augment --model-out' or VAEAugmenter.save.\n"
+        "Same --seed, same rows. Columns that name each row begin with the same new names\n"
+        "in every call, also of augment.",
         examples=[
             "sample model.safetensors -n 1000 --label yes -o new.csv",
             "sample model.safetensors --where 'age >= 40' -o new.csv",
@@ -278,12 +280,18 @@ def _add_complete(commands: Any) -> None:
         help="fill the missing cells of a table with a saved model",
         description="Write the rows of IN with their missing cells drawn given all the others. Other cells\n"
         "stay as they are. The class of a row counts too, if IN has the column of training.",
-        examples=["complete model.safetensors table.csv -o filled.csv"],
+        examples=[
+            "complete model.safetensors table.csv -o filled.csv",
+            "complete model.safetensors table.csv -o filled.csv --column fee --column age",
+        ],
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file of a fitted model")
     add("table", metavar="IN", help="a table: .csv, .tsv or .parquet")
     add("-o", "--out", metavar="OUT", required=True, help="file to write; its suffix tells the format")
+    add("--column", metavar="COL", action="append", help="fill this column only *")
+    # As the parameter is called.
+    add("--columns", dest="column", action="append", help=argparse.SUPPRESS)
     add(
         "--draws",
         metavar="N",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,9 +78,22 @@ class TableIntake:
         """Read conditions on columns; None for none."""
         return None if where is None else TableConditions(self.codec, where)
 
-    def read_cells(self, X: Any) -> KnownCells:
-        """Return which cells of rows are known, and what the model is given of them."""
-        return read_cells(self.codec, to_pandas(X))
+    def find_columns(self, columns: Any) -> list[int]:
+        """Return the positions of columns that a user names; those of all for None."""
+        if columns is None:
+            return list(range(self.codec.n_features_))
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise InputError(
+                f"columns must be a list of columns of X, got {columns!r}. For one column, pass a list."
+            )
+        return sorted({self.codec.find_column(column, "columns") for column in columns})
+
+    def read_cells(self, X: Any, wanted: Sequence[int]) -> KnownCells:
+        """Return which cells of rows are known, and what the model is given of them.
+
+        Rows that lack no cell of the columns ``wanted`` are left as they are.
+        """
+        return read_cells(self.codec, to_pandas(X), wanted)
 
     def read_given(self, given: Any) -> KnownCells:
         """Return the cells that a frame gives of new rows."""
@@ -91,11 +104,11 @@ class TableIntake:
         made = self.codec.contain(columns)
         return made if self.home is None else self.home.wrap(made)
 
-    def fill(self, X: Any, columns: list[pd.Series]) -> Any:
-        """Return X with its missing cells taken from columns, in its dtypes."""
+    def fill(self, X: Any, columns: list[pd.Series], wanted: Sequence[int]) -> Any:
+        """Return X with missing cells of the columns ``wanted`` taken from columns, in its dtypes."""
         home, rows = Home.of(X), to_pandas(X)
-        for j, drawn in enumerate(columns):
-            series = get_column(rows, j)
+        for j in wanted:
+            series, drawn = get_column(rows, j), columns[j]
             missing = mask_of(series)
             if missing.any() and not mask_of(drawn)[missing].all():
                 made = drawn.set_axis(series.index).astype(series.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from vaeaug.data.tables.codec import TableCodec
 from vaeaug.errors import InputError
 from vaeaug.utils.wording import list_names
 
-__all__ = ["rules"]
+__all__ = ["count_kept", "rules"]
 
 
 def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any = "auto") -> pd.DataFrame:
@@ -65,28 +65,46 @@ def rules(real: pd.DataFrame, new: pd.DataFrame, y: Any = None, relations: Any =
     absent = [label for label in real.columns if label not in new.columns]
     if absent:
         raise InputError(f"rules: new lacks the columns {list_names(absent)} of real.")
-    codec = TableCodec().fit(real)
-    columns = [real[label] for label in real.columns]
-    names = name_columns(real.columns, len(columns))
+    return count_kept(real, {"real": real, "new": new}, y, relations)
+
+
+def count_kept(
+    source: pd.DataFrame, tables: Mapping[str, pd.DataFrame], y: Any = None, relations: Any = "auto"
+) -> pd.DataFrame:
+    """Return the rules of a table, and the shares of rows of other tables that keep them.
+
+    Parameters
+    ----------
+    source : DataFrame
+        In which rules are looked for.
+    tables : mapping of str to DataFrame
+        ``"real"`` and ``"new"``, with the columns of ``source``.
+    y, relations : as of :func:`rules`
+    """
+    codec = TableCodec().fit(source)
+    columns = [source[label] for label in source.columns]
+    names = name_columns(source.columns, len(columns))
     groups = None if y is None else pd.factorize(np.asarray(y, dtype=object), use_na_sentinel=False)[0]
     builder = search(relations, Columns(codec.codecs_, columns, names, groups), "keep")
-    others = Builder(builder.views, names, [new[label] for label in real.columns])
+    others = {
+        name: Builder(builder.views, names, [table[label] for label in source.columns])
+        for name, table in tables.items()
+    }
     rows = [
-        (rule.kind, list(rule.columns), rule.text, *_shares(item, builder, others))
+        (rule.kind, list(rule.columns), rule.text, *(_share(item, builder, each) for each in others.values()))
         for rule, item in zip(builder.rules, builder.taken, strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["kind", "columns", "formula", "real", "new"])
+    table = pd.DataFrame(rows, columns=["kind", "columns", "formula", *others])
     worst = (table["new"] - table["real"]).sort_values(kind="stable").index
     return table.loc[worst].reset_index(drop=True)
 
 
-def _shares(item: Candidate | Implied, real: Builder, new: Builder) -> Sequence[float]:
-    """Return the shares of real and of new rows that keep a rule."""
-    broken = [table.breaks(item) for table in (real, new)]
+def _share(item: Candidate | Implied, source: Builder, table: Builder) -> float:
+    """Return the share of rows of a table that keep a rule."""
+    broken, known = table.breaks(item), table.knows(item)
     if not isinstance(item, Implied) and item.kind == "near equation":
-        left = [table.remainder(item) for table in (real, new)]
-        low, high = np.nanmin(left[0]), np.nanmax(left[0])
+        own, rest = source.remainder(item), table.remainder(item)
+        low, high = np.nanmin(own), np.nanmax(own)
         slack = 1e-6 * (high - low)
-        broken = [(rest < low - slack) | (rest > high + slack) for rest in left]
-    known = [table.knows(item) for table in (real, new)]
-    return [float(1 - (off & own).sum() / max(own.sum(), 1)) for off, own in zip(broken, known, strict=True)]
+        broken = (rest < low - slack) | (rest > high + slack)
+    return float(1 - (broken & known).sum() / max(known.sum(), 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,25 @@ from pandas.tseries.api import guess_datetime_format
 from vaeaug.errors import InputError
 from vaeaug.utils.dates import share_of_dates
 
-__all__ = ["TextColumn", "read_column"]
+__all__ = ["TextColumn", "describe_gaps", "read_column"]
 
 # What stands for a missing number. In a column of text only the empty cell does: "NA" may be Namibia.
 _NO_NUMBER = frozenset(
     {"", "#N/A", "-NaN", "-nan", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
 )
+#: Cells of text that may mean the same.
+_MAY_BE_MISSING = (_NO_NUMBER | {"-", "--", "?", "."}) - {""}
 _WHOLE = r"\s*[+-]?\d+\s*"
 _WITH_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 _THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
+_GROUPED = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*"
 _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _ISO = "ISO8601"
 _MOSTLY = 0.8
 #: Characters of a cell that a note shows.
 _SHOWN = 40
+#: Columns that a note lists.
+_LISTED = 5
 _NULL_SIGN = "\N{SYMBOL FOR NULL}"
 
 
@@ -101,6 +106,11 @@ class TextColumn:
             ]
         if distinct.str.fullmatch(_WITH_COMMA).mean() > _MOSTLY:
             return [f'column {name!r} is read as text; if it holds decimal numbers, add --decimal ","']
+        if distinct.str.contains(r"\..*,").any() and distinct.str.fullmatch(_GROUPED).mean() > _MOSTLY:
+            return [
+                f"column {name!r} is read as text; if it holds decimal numbers, add "
+                '--decimal "," --thousands "."'
+            ]
         odd = distinct[pd.to_numeric(distinct, errors="coerce").isna()]
         if 0 < len(odd) < (1 - _MOSTLY) * len(distinct):
             example = min(odd, key=len)
@@ -136,6 +146,26 @@ class TextColumn:
 
     def _with_decimal(self, numbers: pd.Series) -> pd.Series:
         return numbers if self.decimal == "." else numbers.str.replace(".", self.decimal, regex=False)
+
+
+def describe_gaps(columns: Sequence[TextColumn]) -> list[str]:
+    """Return a note on cells of text that usually mean missing, if there are any."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if _is_text(column.values):
+            shares = column.values[column.values.isin(_MAY_BE_MISSING)].value_counts() / len(column.values)
+            for text, share in shares.items():
+                found.setdefault(str(text), []).append(
+                    f"{column.cells.name!r} {share:.1%}".replace("%", " %")
+                )
+    if not found:
+        return []
+    listed = ", ".join(f"{text!r} ({', '.join(names[:_LISTED])})" for text, names in found.items())
+    more = ", and so on" if len(found) > 1 else ""
+    return [
+        f"text columns have cells that may mean missing, and are read as text: {listed}. If "
+        f"{'one' if more else 'it'} means missing, add --missing {_quote(next(iter(found)))}{more}"
+    ]
 
 
 def read_column(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.cells import TextColumn, read_column
+from vaeaug.io.cells import TextColumn, describe_gaps, read_column
 from vaeaug.io.csv import TextTable, read_text, write_text
 from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, replace_file
 from vaeaug.utils.wording import first_line
@@ -145,7 +145,9 @@ def read_table(
     separators = {**SEPARATORS, suffix: text.separator}
     if separator is not None:
         separators = dict.fromkeys(SEPARATORS, separator)
-    notes = [note for column in columns for note in column.notes()]
+    said = [column.notes() for column in columns]
+    gaps = describe_gaps([column for column, own in zip(columns, said, strict=True) if not own])
+    notes = [note for own in said for note in own] + gaps
     return TableFile(frame, columns, text, separators, notes)
 
 

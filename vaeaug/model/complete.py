@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,9 +24,14 @@ from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import Purpose, hash_seed, isolate_torch, numpy_generator
 from vaeaug.utils.rows import select_rows
 from vaeaug.utils.validation import check_number
+from vaeaug.utils.wording import describe_seconds
 
 __all__ = ["complete", "draw_cells", "sample_given"]
 
+#: What the command line listens to.
+_LOG = logging.getLogger("vaeaug.complete")
+#: Seconds after which a progress bar is shown, and from which on a duration is worth telling.
+_DELAY, _LONG = 1.0, 10.0
 #: Rounds of codes and cells, candidates for a code in each, and candidates for a row in the first round.
 _ROUNDS, _EACH, _FIRST = 2, 8, 32
 #: Rows that begin at once.
@@ -34,7 +42,15 @@ _ATTEMPTS = 6
 _CHUNK = 1024
 
 
-def complete(fitted: FittedState, X: Any, y: Any, draws: int, seed: Callable[[], int]) -> Any:
+def complete(
+    fitted: FittedState,
+    X: Any,
+    y: Any,
+    columns: Sequence[Any] | None,
+    draws: int,
+    seed: Callable[[], int],
+    verbose: int | bool = False,
+) -> Any:
     """Return rows with their missing cells filled; see :meth:`vaeaug.VAEAugmenter.complete`."""
     check_number("draws", draws, low=1, integer=True)
     if fitted.is_image:
@@ -43,13 +59,37 @@ def complete(fitted: FittedState, X: Any, y: Any, draws: int, seed: Callable[[],
     x = fitted.encode(data.X)
     c = fitted.encode_labels(data.y, len(x))
     intake: Any = fitted.intake
-    cells = intake.read_cells(data.X)
+    wanted = intake.find_columns(columns)
+    cells = intake.read_cells(data.X, wanted)
     drawn = seed()
     made = []
-    for i in range(int(draws)):
-        columns, _ = draw_cells(fitted, cells, c, hash_seed(drawn, Purpose.CELLS, i))
-        made.append(intake.fill(data.X, columns))
+    with _show_progress(verbose, int(draws) * int(cells.is_open.sum())) as count_rows:
+        for i in range(int(draws)):
+            found, _ = draw_cells(fitted, cells, c, hash_seed(drawn, Purpose.CELLS, i), count_rows)
+            made.append(intake.fill(data.X, found, wanted))
     return made[0] if draws == 1 else made
+
+
+@contextmanager
+def _show_progress(verbose: int | bool, rows: int) -> Iterator[Callable[[int], object]]:
+    """Yield what is told of rows that are filled: a progress bar, or a note on a long duration in the log."""
+    if verbose:
+        from tqdm.auto import tqdm
+
+        with tqdm(total=rows, desc="complete", unit="row", delay=_DELAY) as bar:
+            yield bar.update
+        return
+    start, told = perf_counter(), list[int]()
+
+    def tell(done: int) -> None:
+        if told or done >= rows:
+            return
+        told.append(done)
+        whole = (perf_counter() - start) * rows / done
+        if whole >= _LONG:
+            _LOG.info(f"Filling the cells will take up to about {describe_seconds(whole)}")
+
+    yield tell
 
 
 def sample_given(
@@ -81,7 +121,11 @@ def sample_given(
 
 
 def draw_cells(
-    fitted: FittedState, cells: KnownCells, c: np.ndarray, seed: int
+    fitted: FittedState,
+    cells: KnownCells,
+    c: np.ndarray,
+    seed: int,
+    count_rows: Callable[[int], object] = lambda rows: None,
 ) -> tuple[list[pd.Series], np.ndarray]:
     """Return the columns of rows whose unknown cells are drawn given the known ones.
 
@@ -89,6 +133,8 @@ def draw_cells(
     ----------
     c : ndarray of float32 (n, K) or (n, candidates, K)
         Contexts of the rows, or of each of their candidates.
+    count_rows : callable, optional
+        Is given a number of rows as soon as these are drawn.
 
     Returns
     -------
@@ -101,14 +147,20 @@ def draw_cells(
     for attempt in range(_ATTEMPTS):
         if not len(rows):
             break
-        x[rows], chosen[rows] = _draw(fitted, cells, rows, c[rows], hash_seed(seed, attempt))
+        hear = (lambda rows: None) if attempt else count_rows
+        x[rows], chosen[rows] = _draw(fitted, cells, rows, c[rows], hash_seed(seed, attempt), hear)
         is_kept = cells.keep_rules(cells.decode(x[rows], rows)) | ~cells.is_open[rows]
         rows = rows[np.flatnonzero(~is_kept)]
     return cells.decode(x, np.arange(len(x))), chosen
 
 
 def _draw(
-    fitted: FittedState, cells: KnownCells, rows: np.ndarray, c: np.ndarray, seed: int
+    fitted: FittedState,
+    cells: KnownCells,
+    rows: np.ndarray,
+    c: np.ndarray,
+    seed: int,
+    count_rows: Callable[[int], object],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return encoded rows ``(m, W)`` whose unknown tokens are drawn, and the candidates chosen ``(m,)``."""
     model = fitted.model
@@ -123,6 +175,7 @@ def _draw(
         with isolate_torch(seed, i):
             given = torch.from_numpy(cells.given[rows[part]]).to(device)
             drawn = _run_rounds(model, given, torch.from_numpy(c[part]).to(device), sets)
+        count_rows(len(given))
         return [a.cpu().numpy() for a in drawn]
 
     found = model.runtime.map(draw, math.ceil(len(rows) / _CHUNK), small=True)

@@ -209,7 +209,7 @@ def adopt(
 ) -> None:
     """Give an augmenter what was learned; its sequence of samples begins anew."""
     augmenter.changes_ = changes
-    augmenter.fitted_, augmenter.calls_ = fitted, 0
+    augmenter.fitted_, augmenter.calls_, augmenter.named_ = fitted, 0, 0
     augmenter.classes_ = fitted.context.classes_
     augmenter.history_ = history
     augmenter.n_iter_ = int((history["stage"] == "network").sum())

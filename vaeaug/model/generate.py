@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaeaug.data.labels.context import encode_labels
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
-from vaeaug.data.labels.spelling import warn_of_classes
+from vaeaug.data.labels.spelling import warn_of_classes, warn_of_tiny_classes
 from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
@@ -96,9 +96,21 @@ def sample(
         labels = fitted.as_labels(y, int(n_samples))
         c = context.encode(labels, int(n_samples))
         check_sources(fitted, options.method, c, fitted.anchors.context)
+        _warn_of_tiny_classes(fitted, labels)
         drawn = seed()
     x, _ = _make_rows(fitted, c, options, drawn, fitted.anchors, conditions)
     return fitted.intake.decode(x, conditions=conditions), context.hand_out(labels)
+
+
+def _warn_of_tiny_classes(fitted: FittedState, labels: Any) -> None:
+    """Warn of many new rows of classes of which fit has seen a few."""
+    context = fitted.context
+    if len(context.blocks) != 1 or context.classes_ is None or context.counts_ is None:
+        return
+    counts = dict(zip(context.classes_.tolist(), context.counts_.tolist(), strict=True))
+    wanted = pd.Series(np.asarray(to_pandas(labels)).ravel()).value_counts().to_dict()
+    known = {label: rows for label, rows in wanted.items() if label in counts}
+    warn_of_tiny_classes(counts, known, "draw fewer new ones")
 
 
 def _sample_given(

@@ -34,6 +34,8 @@ _FIXED = (
     *("latent_dim", "prior", "posterior", "latent", "network", "categorical_features", "id_columns"),
     *("relations", "on_violation", "image_shape", "channels"),
 )
+#: New values of a column that are listed.
+_MOST_NEW = 10
 #: What the entries of weights stand for along an axis, by the end of their names.
 _AXES = {
     "encoder.embedding.weight": {0: "tokens"},
@@ -113,14 +115,21 @@ def describe_changes(earlier: FittedState, codec: Any, context: ContextCodec, ro
         listed = []
         if isinstance(old, ClassBlock) and isinstance(new, ClassBlock):
             listed = [label for label in new.classes.tolist() if label not in set(old.classes.tolist())]
-        name = "y" if context.container != "frame" else new.codec.name
+        name = new.codec.name if context.container == "frame" else context.name_
+        name = "y" if name is None else name
         found.append(ColumnChange(name, "target", "extended" if listed else "kept", listed))
     relations = getattr(codec, "relations_", None)
     for name, text, count in [] if relations is None else relations.broken:
         found.append(ColumnChange(name, "rule", "broken", [text], note=f"by {count:,} rows"))
     before = f"{earlier.rows:,} before" if earlier.rows else "unknown before"
-    found.append(ColumnChange(None, "rows", "extended", [], note=f"{rows:,} rows, {before}"))
-    return pd.DataFrame([vars(change) for change in found])
+    found.append(ColumnChange("", "rows", "extended", [], note=f"{rows:,} rows, {before}"))
+    return pd.DataFrame([{**vars(change), "new": _shorten(change.new)} for change in found])
+
+
+def _shorten(values: list[Any]) -> list[Any]:
+    """Return the first values, and how many more there are."""
+    more = len(values) - _MOST_NEW
+    return [*values[:_MOST_NEW], f"and {more:,} more"] if more > 0 else values
 
 
 @neutral_torch()

@@ -108,6 +108,17 @@ def test_dates_grow():
     assert codec.decode(codec.encode(pd.Series(days[-1:] + pd.Timedelta(days=400)))).iloc[0].year == 2025
 
 
+def test_new_dates_are_said_as_they_are_written():
+    days = pd.Series(pd.date_range("2024-01-01", periods=40)).dt.strftime("%d.%m.%Y").repeat(9).tolist()
+    _, _, change = grow(days, [*days, "11.02.2024"])
+    assert (change.change, change.new) == ("extended", ["11.02.2024"])
+    _, _, change = grow(days, days + ["11.02.2024"] * 90)
+    assert "of rows up to 08.02.2024, before" in change.note
+    stamps = pd.to_datetime(days, format="%d.%m.%Y").to_series()
+    _, _, change = grow(stamps, [*stamps, pd.Timestamp("2024-02-11")])
+    assert change.new == [pd.Timestamp("2024-02-11")]
+
+
 def test_cells_beside_dates_are_not_mistaken_for_new_ones():
     days = pd.Series(pd.date_range("2018-01-01", periods=400)).dt.strftime("%Y-%m-%d").tolist()
     before = ["0000-00-00", *days]

@@ -45,9 +45,28 @@ def test_the_columns_are_named_by_an_attribute(fitted):
 
 
 def test_samples_have_new_identifiers(fitted):
-    made, _ = fitted.sample(30)
+    made, _ = fitted.sample(30, random_state=0)
     check_new(made)
     assert made["id"].tolist() == list(range(61, 91))
+
+
+def test_calls_without_a_seed_name_on(fitted):
+    yes, no = fitted.sample(5, y="yes")[0], fitted.sample(5, y="no", method="posterior")[0]
+    made, _ = fitted.generate(["yes"] * 5, X, Y)
+    check_new(pd.concat([yes, no, made]))
+
+
+def test_calls_with_a_seed_name_alike(fitted):
+    fitted.sample(5)
+    once, twice = (fitted.sample(5, random_state=1)[0] for _ in range(2))
+    pd.testing.assert_frame_equal(once, twice)
+    assert once["id"].tolist() == list(range(61, 66))
+
+
+def test_given_identifiers_stay(fitted):
+    given = pd.DataFrame({"id": [7, 8], "town": ["Aix", "Bonn"]})
+    fitted.sample(5)
+    assert fitted.sample(given=given)[0]["id"].tolist() == [7, 8]
 
 
 def test_resampling_twice_repeats_none(fitted):

@@ -438,6 +438,10 @@ AMOUNTS = RNG.integers(100_000, 10**6, ROWS) / 100
 TEXTS = {
     "plain": ([f"{amount:.2f}" for amount in AMOUNTS], r"pd\.to_numeric\(X\['text'\]\)"),
     "comma": ([f"{amount:.2f}".replace(".", ",") for amount in AMOUNTS], r'decimal=","'),
+    "comma and points": (
+        [f"{amount:,.2f}".translate(str.maketrans(",.", ".,")) for amount in AMOUNTS],
+        r'decimal=",", thousands="\."',
+    ),
     "thousands": ([f"{amount:,.2f}" for amount in AMOUNTS], r'thousands=","'),
     "euro": (
         [f"€{amount:.2f}" for amount in AMOUNTS],
@@ -446,6 +450,11 @@ TEXTS = {
     "offsets": (
         [f"{time.isoformat()}+0{1 + (3 < time.month < 11)}:00" for time in STAMPS],
         r"pd\.to_datetime\(X\['text'\], format='mixed', utc=True\)",
+    ),
+    "words": (
+        [f"{k % 80 + 1}" if k % 4 else ("n/a", "unlimited")[k % 8 // 4] for k in range(400)],
+        r"\('n/a'\), convert it: X\['text'\] = pd\.to_numeric\(X\['text'\], errors='coerce'\), which "
+        "leaves such texts missing",
     ),
     "ordinals": ([f"{time.day}th {time:%B %Y}" for time in STAMPS], "dates from 'text'"),
 }
@@ -458,6 +467,45 @@ def test_text_that_could_be_numbers_or_dates_is_said(name):
         TableCodec().fit(table(texts, "text"))
 
 
+NAMES = [f"{a} {b}" for a in ("Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus") for b in "BCDGKLMNPRSTVWZ"]
+SINGLE = {
+    "comments beside usual ones": ["no issues"] * 300
+    + [f"waits since {k} days, ref {k}" for k in range(110)],
+    "with gaps": [None] * 900 + [f"Flat {k}, {k} High Street" for k in range(120)],
+    "names of people": NAMES + NAMES[:4],
+}
+
+
+@pytest.mark.parametrize("name", list(SINGLE))
+def test_texts_of_single_rows_are_said(name):
+    once = pd.Series(SINGLE[name]).value_counts().eq(1)
+    said = f"'text' \\({once.sum()} of {len(once)} texts occur once\\).*word for word.*before you share"
+    with pytest.warns(ColumnNote, match=said):
+        TableCodec().fit(table(SINGLE[name], "text"))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        # Cities: many occur once, as in any language of few frequent and many rare words.
+        [f"city {k}" for k in np.minimum(RNG.zipf(1.5, 4_000), 10**6)],
+        [f"job {k}" for k in RNG.integers(0, 300, 600)],
+        ["no"] * 900 + [f"typed {k}" for k in range(20)],
+    ],
+    ids=["cities", "jobs", "typing errors"],
+)
+def test_categories_that_mostly_repeat_get_no_note(texts):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TableCodec(id_columns=None).fit(table(texts, "text"))
+
+
+def test_texts_of_single_rows_that_are_wanted_get_no_note():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TableCodec(["text"]).fit(table(SINGLE["with gaps"], "text"))
+
+
 def test_advice_on_numbers_in_text_gives_the_numbers():
     texts = pd.Series([f"{amount:.2f} €".replace(".", ",") for amount in AMOUNTS])
     with pytest.warns(ColumnNote) as caught:
@@ -468,7 +516,13 @@ def test_advice_on_numbers_in_text_gives_the_numbers():
 
 
 @pytest.mark.parametrize(
-    "texts", [["0.5", "1.0", "1.5"] * 20, [f"{k:05d}" for k in range(60)], [f"v{k % 40}" for k in range(90)]]
+    "texts",
+    [
+        ["0.5", "1.0", "1.5"] * 20,
+        [f"{k % 40:05d}" for k in range(90)],
+        [f"{k % 40}.5 {'V' * (k % 5)}" for k in range(90)],
+        [f"v{k % 40}" for k in range(90)],
+    ],
 )
 def test_other_text_gets_no_note(texts):
     with warnings.catch_warnings():

@@ -34,6 +34,7 @@ def round_trip(codec, X):
     return codec.decode(codec.encode(X))
 
 
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
 def test_a_frame_of_every_dtype_comes_back():
     columns = {name: series for name, series in zoo().items() if name not in EMPTY}
     frame = pd.DataFrame(columns)

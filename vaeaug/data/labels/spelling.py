@@ -8,7 +8,7 @@ from typing import Any
 from vaeaug.errors import VaeaugWarning
 from vaeaug.utils.notes import warn_caller
 
-__all__ = ["find_misspellings", "warn_of_classes"]
+__all__ = ["find_misspellings", "warn_of_classes", "warn_of_tiny_classes"]
 
 #: Rows of a class up to which one letter is a slip, and its size beside the other class, at most.
 _FEW, _SMALL = 5, 0.1
@@ -65,17 +65,34 @@ def warn_of_classes(counts: Mapping[Any, int], wanted: Mapping[Any, int]) -> Non
     """
     misspelled = find_misspellings(counts)
     _warn_of_misspellings(counts, {label: misspelled[label] for label in wanted if label in misspelled})
+    rest = {label: rows for label, rows in wanted.items() if label not in misspelled}
+    warn_of_tiny_classes(counts, rest, "ask for fewer new ones with sampling_strategy")
+
+
+def warn_of_tiny_classes(counts: Mapping[Any, int], wanted: Mapping[Any, int], otherwise: str) -> None:
+    """Warn of classes too small to learn from that get many new rows.
+
+    Parameters
+    ----------
+    counts, wanted : as of :func:`warn_of_classes`
+    otherwise : str
+        What to do if there are no more real rows.
+
+    Warns
+    -----
+    VaeaugWarning
+    """
     tiny = [
         f"{label!r} ({counts[label]:,})"
         for label, rows in wanted.items()
-        if counts[label] < _TOO_FEW and rows >= _MANY * counts[label] and label not in misspelled
+        if counts[label] < _TOO_FEW and rows >= _MANY * counts[label]
     ]
     if tiny:
         more = len(tiny) - _MOST_SHOWN
         shown = ", ".join(tiny[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
         warn_caller(
             f"y has classes of fewer than {_TOO_FEW} rows, and their many new rows are guesses: {shown}. "
-            "Collect more real rows, or ask for fewer new ones with sampling_strategy.",
+            f"Collect more real rows, or {otherwise}.",
             VaeaugWarning,
         )
 

@@ -257,7 +257,8 @@ class Relations:
         named = list_names([rule.text for rule in rules])
         raise InputError(
             f"warm_start keeps the rules that the last fit knew, and column {name!r} has {what}: {named}. "
-            "Mend or drop these rows, or set warm_start=False to look for rules anew."
+            "Mend or drop these rows, or set warm_start=False to look for rules anew. To leave a rule out, "
+            "such as one on ages that grow, fit with relations=[...], which lists the rules to keep."
         )
 
     def table(self) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -38,6 +38,8 @@ class KnownCells:
     columns : mapping of int to Series
         Columns in which some cells are known, by position.
     rows : int
+    wanted : sequence of int, optional
+        Columns of which cells are to be drawn; all by default.
 
     Attributes
     ----------
@@ -49,7 +51,13 @@ class KnownCells:
         Whether something is to be drawn.
     """
 
-    def __init__(self, codec: TableCodec, columns: Mapping[int, pd.Series], rows: int) -> None:
+    def __init__(
+        self,
+        codec: TableCodec,
+        columns: Mapping[int, pd.Series],
+        rows: int,
+        wanted: Sequence[int] | None = None,
+    ) -> None:
         self.codec = codec
         self.rows = rows
         self._plans = {plan.target: plan for plan in codec.relations_.plans}
@@ -68,7 +76,7 @@ class KnownCells:
         self.given = self._encode()
         unknown = ~self.known
         unknown[:, self.kept] = False
-        self.is_open = np.asarray(unknown.any(1))
+        self.is_open = np.asarray((unknown if wanted is None else unknown[:, list(wanted)]).any(1))
 
     @cached_property
     def sets(self) -> list[tuple[int, int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
@@ -200,10 +208,10 @@ def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
     return ~mask_of(codec.decode(x))
 
 
-def read_cells(codec: TableCodec, X: Any) -> KnownCells:
+def read_cells(codec: TableCodec, X: Any, wanted: Sequence[int] | None = None) -> KnownCells:
     """Return the known cells of a table in the columns of fit."""
     table = as_table(X)
-    return KnownCells(codec, dict(enumerate(split_columns(table, codec.columns_))), len(table))
+    return KnownCells(codec, dict(enumerate(split_columns(table, codec.columns_))), len(table), wanted)
 
 
 def read_given(codec: TableCodec, given: Any) -> KnownCells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from vaeaug.data.tables.access import as_objects
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
+from vaeaug.data.tables.dtypes import as_series
 from vaeaug.data.tables.lattice import Levels
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import TranslatedCodec
@@ -54,7 +56,11 @@ class ColumnChange:
 
 
 def grow_column(
-    old: ColumnCodec, fresh: ColumnCodec, series: pd.Series, counts: np.ndarray | None = None
+    old: ColumnCodec,
+    fresh: ColumnCodec,
+    series: pd.Series,
+    counts: np.ndarray | None = None,
+    spell: Callable[[pd.Series], pd.Series] = lambda values: values,
 ) -> tuple[ColumnCodec, ColumnChange]:
     """Choose the codec of a column that has grown.
 
@@ -68,6 +74,8 @@ def grow_column(
         These rows.
     counts : ndarray of int64, optional
         How many rows each of them stands for; one each if None.
+    spell : callable, optional
+        Returns numbers as the user has them.
 
     Returns
     -------
@@ -97,11 +105,11 @@ def grow_column(
             if fresh.translation_.points and old.translation_.to_json() != fresh.translation_.to_json():
                 return fresh, ColumnChange(fresh.name, fresh.kind, "recut")  # other cells are special
             plain = fresh.translation_.forward(series)
-            inner, change = grow_column(old.codec_, fresh.codec_, plain, counts)
+            inner, change = grow_column(old.codec_, fresh.codec_, plain, counts, fresh.translation_.backward)
             return copy(fresh)._take(fresh.translation_, inner), change
     elif type(old) is type(fresh) or old.is_all_missing:
         if isinstance(old, NumericCodec) and isinstance(fresh, NumericCodec) and old.axes_:
-            return _grow_numbers(old, fresh, series, counts)
+            return _grow_numbers(old, fresh, series, counts, spell)
         if isinstance(old, CategoricalCodec) and isinstance(fresh, CategoricalCodec):
             return _grow_categories(old, fresh)
         return fresh, ColumnChange(
@@ -146,7 +154,11 @@ def _grow_categories(old: CategoricalCodec, fresh: CategoricalCodec) -> tuple[Ca
 
 
 def _grow_numbers(
-    old: NumericCodec, fresh: NumericCodec, series: pd.Series, counts: np.ndarray | None
+    old: NumericCodec,
+    fresh: NumericCodec,
+    series: pd.Series,
+    counts: np.ndarray | None,
+    spell: Callable[[pd.Series], pd.Series],
 ) -> tuple[NumericCodec, ColumnChange]:
     """Keep the bins of a number unless it has drifted, or they cannot give its values back."""
     values, missing = fresh.storage_.read(series)
@@ -162,7 +174,8 @@ def _grow_numbers(
         edge = np.concatenate([[order[place] + old.offset_], np.full(old.width - 1, 0.999)]).astype(
             np.float32
         )
-        note = f"{shares[0]:.0%} of rows up to {old.decode(edge[None]).iloc[0]}, before {shares[1]:.0%}"
+        edge_told = spell(old.decode(edge[None])).iloc[0]
+        note = f"{shares[0]:.0%} of rows up to {edge_told}, before {shares[1]:.0%}"
     ordinary = plain[known & ~np.isin(values, fresh.points)]
     span = float(np.ptp(ordinary)) if ordinary.size else 0.0
     back = old.storage_.read(old.decode(x))[0].astype(np.float64)
@@ -174,9 +187,10 @@ def _grow_numbers(
         codec.offset_ = fresh.offset_
         codec._describe()
         return codec, ColumnChange(old.name, old.kind, "kept", [], drift)
-    new = np.unique(values[lost]).tolist() if is_counted else []
-    change = "extended" if new and drift < _DRIFTED and not fresh.grids_ else "recut"
-    return fresh, ColumnChange(old.name, old.kind, change, new, drift, note)
+    new = np.unique(values[lost]) if is_counted else values[:0]
+    told = spell(as_series(fresh.storage_.write(new, np.zeros(len(new), dtype=bool)), old.name)).tolist()
+    change = "extended" if told and drift < _DRIFTED and not fresh.grids_ else "recut"
+    return fresh, ColumnChange(old.name, old.kind, change, told, drift, note)
 
 
 def _compare(before: np.ndarray, now: np.ndarray) -> tuple[float, int]:

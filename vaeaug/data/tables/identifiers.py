@@ -62,7 +62,7 @@ class IdCodec(ColumnCodec):
     """Leave out an identifier column, and give new rows new names.
 
     Only whether a name is missing is encoded. Names are new to the column of fit and differ inside
-    one call of :meth:`decode`; every call begins with the same ones.
+    one call of :meth:`decode`; every call begins with the same ones, and :meth:`rename` goes on from others.
     """
 
     kind: ClassVar[str] = "identifier"

@@ -12,7 +12,9 @@ __all__ = [
     "CODE_NAMES",
     "ID_NAMES",
     "are_decimals",
+    "are_grouped_decimals",
     "find_number_signs",
+    "find_words",
     "is_called",
     "looks_like_codes",
     "mostly_repeat",
@@ -27,8 +29,13 @@ _SIGNED = re.compile(
     rf"([.,]\d+)?\s?[{_SIGNS}]?"
 )
 _DECIMAL = re.compile(r"\s*[+-]?(0|[1-9]\d*)?([.,]\d+)?\s*")
+_POINT_DECIMAL = re.compile(r"\s*[+-]?(0|[1-9]\d*)(\.\d+)?\s*")
+#: Numbers with a comma before their fraction, and points between thousands: 1.154,79.
+_COMMA_DECIMAL = re.compile(r"\s*[+-]?(\d{1,3}(\.\d{3})+|0|[1-9]\d*)(,\d+)?\s*")
 #: Texts that are numbers, as a share of the distinct ones, and texts that are looked at.
 _MOSTLY_NUMBERS, _LOOKED_AT = 0.95, 1_000
+#: Texts beside numbers, at most, and their share.
+_FEW_WORDS, _WORD_SHARE = 3, 0.2
 _FEWEST_ROWS = 50
 #: Share of rows whose value occurs once: about that of unseen values among new real rows (Good and Turing).
 _FEW_UNSEEN, _SOME_UNSEEN = 0.15, 0.5
@@ -77,6 +84,42 @@ def are_decimals(texts: Sequence[Any]) -> bool:
         and all(isinstance(text, str) and _DECIMAL.fullmatch(text) for text in some)
         and any(re.search("[.,]", text) for text in some)
     )
+
+
+def are_grouped_decimals(texts: Sequence[Any]) -> bool:
+    """Whether texts are numbers with decimal commas, and with points between thousands.
+
+    Examples
+    --------
+    >>> from vaeaug.data.tables.recognition import are_grouped_decimals
+    >>> are_grouped_decimals(["1.154,79", "9,99", "12"]), are_grouped_decimals(["1.154", "9,99"])
+    (True, False)
+    """
+    some = texts[:_LOOKED_AT]
+    return (
+        bool(some)
+        and all(isinstance(text, str) and _COMMA_DECIMAL.fullmatch(text) for text in some)
+        and any("." in text and "," in text for text in some)
+    )
+
+
+def find_words(texts: Sequence[Any]) -> list[str]:
+    """Return the few texts among distinct ones that are no numbers; none if there are many, or signs.
+
+    Examples
+    --------
+    >>> from vaeaug.data.tables.recognition import find_words
+    >>> find_words([*map(str, range(20)), "unlimited"]), find_words(["1", "7 GB", "007"])
+    (['unlimited'], [])
+    """
+    words: list[str] = []
+    for text in texts:
+        if isinstance(text, str) and _POINT_DECIMAL.fullmatch(text):
+            continue
+        words.append(text)
+        if len(words) > _FEW_WORDS or any(character.isdigit() for character in str(text)):
+            return []
+    return words if len(words) <= _WORD_SHARE * len(texts) else []
 
 
 def is_called(name: Any, names: re.Pattern[str]) -> bool:

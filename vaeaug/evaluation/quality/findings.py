@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaeaug.data.tables.texts import find_single_texts
 from vaeaug.evaluation.quality.columns import list_categories
 from vaeaug.evaluation.quality.rows import Copies, TwoSample, Utility
 from vaeaug.evaluation.quality.sides import Sides, list_records
 from vaeaug.evaluation.tables import JointTables
 from vaeaug.utils.wording import count, list_names
 
-__all__ = ["FEW", "SERIOUS", "Figures", "Finding", "find", "share"]
+__all__ = ["FEW", "GIVE_HELD_OUT", "SERIOUS", "Figures", "Finding", "find", "share"]
 
 #: Weight from which a finding is serious, and from which it is one at all.
 SERIOUS, _NOTABLE = 0.1, 0.02
@@ -27,6 +28,8 @@ _MOST, _MOST_OF_TOPIC = 5, 2
 #: A value that so many real rows have, and that explains so much of a difference, is named.
 _SPIKE, _EXPLAINS = 0.1, 0.5
 _SMALL_RULE = 0.005
+#: The next step where new rows depend on the real ones beside them.
+GIVE_HELD_OUT = "give held_out rows (--held-out on the command line) to see how they agree with others"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,15 @@ def find(figures: Figures) -> list[Finding]:
     """
     if min(figures.sides.sizes) < FEW:
         return []
-    searches = (_find_copies, _find_columns, _find_missing, _find_categories, _find_pairs, _find_rules)
+    searches = (
+        _find_copies,
+        _find_single_texts,
+        _find_columns,
+        _find_missing,
+        _find_categories,
+        _find_pairs,
+        _find_rules,
+    )
     found = [each for search in (*searches, _find_use, _find_telling) for each in search(figures)]
     found = sorted((each for each in found if each.weight >= _NOTABLE), key=lambda each: -each.weight)
     first: list[Finding] = []
@@ -145,7 +156,8 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
             "copies",
             copies.near,
             f"{share(copies.near)} of the new rows lie nearer to a real row than 99 % of fresh real rows do: "
-            "they are variations of single rows.",
+            "they are variations of single rows. resample and vaeaug augment make some rows so; "
+            "method='prior' (--method prior) makes none.",
         )
     repeated = copies.repeats - copies.real_repeats
     if repeated > max(0.02, 3 * figures.sides.spread * np.sqrt(max(copies.real_repeats, 0.01))):
@@ -154,6 +166,22 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
             repeated,
             f"{share(copies.repeats)} of the new rows repeat an earlier new row "
             f"({share(copies.real_repeats)} among as many real rows).",
+        )
+
+
+def _find_single_texts(figures: Figures) -> Iterator[Finding]:
+    real, new = figures.sides.real, figures.sides.new
+    for name in real.columns:
+        single = find_single_texts(real[name])
+        repeated = float(new[name].isin(single).mean()) if len(single) else 0.0
+        yield Finding(
+            "copies",
+            # What to share is for the user to judge.
+            min(repeated, SERIOUS - 0.01),
+            f"{share(repeated)} of the new rows repeat a text of {list_names([name])} that one real row "
+            f"alone has ({len(single):,} of {real[name].nunique():,} texts occur once). Drop the column "
+            "before you share new rows.",
+            (name,),
         )
 
 
@@ -321,14 +349,14 @@ def _find_use(figures: Figures) -> Iterator[Finding]:
 
 def _find_telling(figures: Figures) -> Iterator[Finding]:
     found = figures.two_sample
-    if found.is_dependent:
+    # Where there are copies, trees say no more.
+    if found.is_dependent and not any(_find_copies(figures)):
         yield Finding(
             "telling",
             min(0.5 - found.area, SERIOUS - 0.01),
-            "New rows have twins or near twins among the real rows: boosted trees tell the two apart with a "
-            f"ROC AUC of {found.area:.2f}, and below 0.5 the same rows are in both tables, or variations of "
-            "them. That is no fault where new rows were added to real ones or vary them"
-            + ("." if found.is_held_out else "; give held_out rows to see how they agree with others."),
+            "The same rows, or variations of them, are in both tables: boosted trees take them for each "
+            f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). That is no fault where new rows were "
+            "added to real ones or vary them" + ("." if found.is_held_out else f"; {GIVE_HELD_OUT}."),
         )
     if not found.score < 0.8 - 2 * figures.sides.spread:
         return

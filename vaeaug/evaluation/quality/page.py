@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.evaluation.quality.columns import list_categories
-from vaeaug.evaluation.quality.findings import Figures, Finding, share
+from vaeaug.evaluation.quality.findings import GIVE_HELD_OUT, Figures, Finding, share
 from vaeaug.evaluation.quality.pairs import bin_columns, find_cuts
 from vaeaug.evaluation.quality.sides import list_records
 from vaeaug.evaluation.tables import JointTables, join_tables
@@ -288,7 +288,7 @@ def _show_use(figures: Figures) -> Any:
     if figures.sides.held_out is None:
         seen = (
             f"{tested}, cut off from the real ones: a generator that learned from all of them has seen "
-            "these. Give held_out rows to be sure."
+            "these. Give held_out rows (--held-out on the command line) to be sure."
         )
     else:
         seen = f"{tested} that the generator has not seen."
@@ -299,6 +299,15 @@ def _show_two_sample(figures: Figures) -> Text:
     title, found = "Two-sample score", figures.two_sample
     if np.isnan(found.score):
         return Text(title, ["Not measured: too few rows."])
+    if found.is_dependent:
+        more = "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
+        return Text(
+            title,
+            [
+                "Not measured: new rows repeat or vary the real ones beside them, and boosted trees take "
+                f"them for each other (ROC AUC {found.area:.3f}, where 0.5 is guessing){more}"
+            ],
+        )
     said = [
         f"{found.score:.3f}: 1 if boosted trees cannot tell new rows from real ones (ROC AUC 0.5), 0 if they "
         f"always can. Here their ROC AUC is {found.area:.3f}."
@@ -308,8 +317,8 @@ def _show_two_sample(figures: Figures) -> Text:
     else:
         said.append(
             "The real rows are those that the generator learned from. New rows depend on them, which "
-            "flatters the score; copies score 1. Give held_out rows to see what new rows are worth beside "
-            "others."
+            "flatters the score. Give held_out rows (--held-out on the command line) to see what new rows "
+            "are worth beside others."
         )
     return Text(title, said)
 

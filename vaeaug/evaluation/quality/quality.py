@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from vaeaug.evaluation.quality.findings import FEW, Figures, Finding, find, share
+from vaeaug.evaluation.quality.findings import FEW, GIVE_HELD_OUT, Figures, Finding, find, share
 from vaeaug.evaluation.quality.page import build_sections
 from vaeaug.reports.report import Report, library_versions
 
@@ -122,7 +122,8 @@ class Quality:
         values = {
             "column_shapes": (figures.table["score"].mean(), self._yardsticks["columns"]),
             "pair_trends": (figures.pairs["score"].mean(), self._yardsticks["pairs"]),
-            "two_sample": (figures.two_sample.score, 1.0),
+            # Trees that take new rows for the real ones beside them would score them best.
+            "two_sample": (np.nan if figures.two_sample.is_dependent else figures.two_sample.score, 1.0),
             "rules_kept": (figures.rules["new"].mean(), figures.rules["real"].mean()),
             "utility": (figures.utility.new, figures.utility.real),
         }
@@ -180,11 +181,14 @@ class Quality:
         said = f"On average {' and '.join(agreed)}, where 1 is perfect" if agreed else ""
         said += f" and two samples of real rows reach {' and '.join(reached)}" if reached else ""
         said += "." if agreed else ""
-        if np.isfinite(figures.two_sample.score):
-            whose = "held-out rows" if figures.two_sample.is_held_out else "the rows that were learned from"
-            said += f" Boosted trees tell them from {whose} with a ROC AUC of {figures.two_sample.area:.2f}"
-            less = "; less: rows of one are in the other, or vary them" * figures.two_sample.is_dependent
-            said += f" (0.5 is guessing{less})."
+        found = figures.two_sample
+        whose = "held-out rows" if found.is_held_out else "the rows that were learned from"
+        if found.is_dependent:
+            said += f" New rows repeat or vary {whose}, so that boosted trees cannot judge them"
+            said += "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
+        elif np.isfinite(found.score):
+            said += f" Boosted trees tell them from {whose} with a ROC AUC of {found.area:.2f}"
+            said += " (0.5 is guessing)."
         return said.strip()
 
     @property

@@ -50,7 +50,8 @@ def report(
         The rows that it made, without the real ones; the same columns in any order.
     target : hashable, optional
         Column to predict. If it is a class and the new rows hold another mix of classes, as those of an
-        oversampler do, columns and pairs are compared with real rows of the same mix.
+        oversampler do, columns and pairs are compared with real rows of the same mix. Rules are looked for
+        in all real rows.
     path : path-like, optional
         Where to write the page; :meth:`Quality.to_html` writes it later.
     held_out : DataFrame or array of shape (k, d), optional

@@ -17,7 +17,7 @@ from vaeaug.evaluation.downstream import train_synthetic_test_real
 from vaeaug.evaluation.fidelity import two_sample_areas
 from vaeaug.evaluation.privacy import auc_error, exact_copies, measure_copying
 from vaeaug.evaluation.quality.sides import Sides, take_some
-from vaeaug.evaluation.table_rules import rules
+from vaeaug.evaluation.table_rules import count_kept
 from vaeaug.evaluation.tables import JointTables, build_trees, join_tables
 from vaeaug.utils.random import numpy_generator
 
@@ -221,22 +221,28 @@ def measure_utility(sides: Sides) -> Utility:
 
 
 def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
-    """Return the rules of real rows with the shares of rows that keep them, and a remark on their search."""
+    """Return the rules of all real rows with the shares that keep them, and a remark on their search.
+
+    Shares are those of rows of one mix of classes.
+    """
     columns, remark = list(sides.real.columns), ""
     if len(columns) > _MOST_RULE_COLUMNS and relations == "auto":
         columns = columns[:_MOST_RULE_COLUMNS]
         remark = f"Rules were looked for among the first {_MOST_RULE_COLUMNS} columns."
     real, new = (frame[columns] for frame in sides.draw(_MOST_RULE_ROWS, 8))
+    source = real
+    if sides.mix is not None:
+        source = take_some(sides.real[columns], _MOST_RULE_ROWS, numpy_generator(sides.seed, 10))
     classes = None
     if sides.is_classification and sides.target in columns:
-        classes = real[sides.target]
+        classes = source[sides.target]
     new = pd.DataFrame({j: _restore_dtype(new[name], real[name]) for j, name in enumerate(columns)})
     new.columns = real.columns
     with warnings.catch_warnings():
         # Notes for those who fit a model.
         warnings.simplefilter("ignore", VaeaugWarning)
         try:
-            return rules(real, new, classes, relations), remark
+            return count_kept(source, {"real": real, "new": new}, classes, relations), remark
         except (InputError, TypeError, ValueError) as error:
             if relations != "auto":
                 raise

@@ -46,7 +46,7 @@ def redraw_cells(
     x = x.clone()
     for j, levels in enumerate(distribution.likelihood.levels):
         rows = is_open[:, j].nonzero()[:, 0]
-        for part in rows.split(max(1, _ROWS // min(levels, _MOST))):
+        for part in rows.split(max(1, _ROWS // min(levels, _MOST))) if len(rows) else ():
             x[part] = _redraw(distribution.select(part), x[part], j, (sets or {}).get(j))
     return x
 
@@ -73,7 +73,7 @@ def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: TokenSet 
     index = torch.arange(len(x), device=x.device)
     # The present cell competes as it is.
     made[index * each + own] = x
-    later = distribution.select(index.repeat_interleave(each)).cell_log_probs(made)[:, j + 1 :].sum(1)
+    later = distribution.select(index.repeat_interleave(each)).cell_log_probs(made, j + 1).sum(1)
     weights = weights + later.view(-1, each)
     chosen = pick_component(torch.softmax(weights, 1))
     return made[index * each + chosen]

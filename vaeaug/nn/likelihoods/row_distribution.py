@@ -82,38 +82,43 @@ class RowDistribution(LikelihoodDistribution):
         return total
 
     @skip_modes
-    def token_log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-probability of every token of rows ``(B, W)``, shape ``(B, tokens)``."""
+    def token_log_prob(self, x: Tensor, first: int = 0) -> Tensor:
+        """Return the log-probability of every token of rows ``(B, W)``, from a column on: ``(B, tokens)``."""
         model = self.likelihood
         codes = x[:, model.token_columns].to(torch.int64)
         known = codes >= 0
         index = codes.clamp(min=0) + model.offsets
-        logits = self.token_logits(x, index, known)
-        normalisers = torch.log(add_up(torch.exp(logits), model.segments))
-        return (logits.gather(1, index) - normalisers) * known
+        start = model.cut(first).start
+        logits = self.token_logits(x, index, known, first)
+        normalisers = torch.log(add_up(torch.exp(logits), model.segments[start:, first:]))
+        return (logits.gather(1, index[:, first:] - start) - normalisers) * known[:, first:]
 
-    def cell_log_probs(self, x: Tensor) -> Tensor:
-        """Return the log-probability of every token as rows are drawn, with the fallback, ``(B, tokens)``."""
-        found = self.token_log_prob(x)
+    def cell_log_probs(self, x: Tensor, first: int = 0) -> Tensor:
+        """Return the log-probability of every token as rows are drawn, with the fallback, from a column on.
+
+        Shape ``(B, tokens)``.
+        """
+        found = self.token_log_prob(x, first)
         if self.fallback is None:
             return found
         other, share = self.fallback
-        return _mix(found, other.cell_log_probs(x), share)
+        return _mix(found, other.cell_log_probs(x, first), share)
 
     def column_log_probs(self, x: Tensor, j: int) -> Tensor:
         """Return the log-probabilities of all tokens of column j as rows are drawn, ``(B, levels of j)``."""
         model = self.likelihood
         codes = x[:, model.token_columns].to(torch.int64)
-        logits = self.token_logits(x, codes.clamp(min=0) + model.offsets, codes >= 0)
-        start = model.starts[j]
-        found = torch.log_softmax(logits[:, start : start + model.levels[j]], 1)
+        index = codes.clamp(min=0) + model.offsets
+        found = torch.log_softmax(self.token_logits(x, index, codes >= 0, j, j + 1), 1)
         if self.fallback is None:
             return found
         other, share = self.fallback
         return _mix(found, other.column_log_probs(x, j), share)
 
-    def token_logits(self, x: Tensor, index: Tensor, known: Tensor) -> Tensor:
-        """Return the logits of all levels of all columns, each column given those before it in x.
+    def token_logits(
+        self, x: Tensor, index: Tensor, known: Tensor, first: int = 0, beyond: int | None = None
+    ) -> Tensor:
+        """Return the logits of all levels of columns, each column given those before it in x.
 
         Parameters
         ----------
@@ -121,12 +126,15 @@ class RowDistribution(LikelihoodDistribution):
         index : Tensor (B, tokens), int64
             Where the tokens of x lie among all levels.
         known : Tensor (B, tokens), bool
+        first, beyond : int
+            Which columns; all of them by default.
 
         Returns
         -------
-        Tensor (B, total levels)
+        Tensor (B, levels of these columns)
         """
         model = self.likelihood
+        cut, columns = model.cut(first, beyond), slice(first, beyond)
         hidden, _ = model.split(self.params)
         # Training rows hold no unknown token; only new rows pay for the weighted sum.
         weights = None if model.training else known.to(hidden.dtype)
@@ -134,15 +142,20 @@ class RowDistribution(LikelihoodDistribution):
         hidden = hidden + F.embedding_bag(index, read, mode="sum", per_sample_weights=weights)
         hidden = hidden + x[:, model.scales.columns] @ hint_read
         shared, *own = silu(hidden).split([model.shared, *[model.own] * len(model.levels)], 1)
-        logits = project(shared, write, model.bias)
-        if model.own:
+        logits = project(shared, write[cut], model.bias[cut])
+        if model.own and logits.shape[1]:
             blocks = model.own_weights().split(model.levels)
-            logits = logits + torch.cat([a @ b.T for a, b in zip(own, blocks, strict=True)], 1)
+            pairs = zip(own[columns], blocks[columns], strict=True)
+            logits = logits + torch.cat([a @ b.T for a, b in pairs], 1)
         if model.peaks is not None:
             units = torch.stack(own, 1)[:, model.scales.owners] if model.own else None
             bumps = model.peaks(shared, units, x[:, model.scales.columns], model.scales.value)
-            logits = logits.index_add(1, model.peaks.owned, bumps)
-        return _bound_logits(logits if self.c is None else logits + model.tilts(self.c))
+            owned = model.peaks.owned
+            if logits.shape[1] < model.total:
+                asked = ((owned >= cut.start) & (owned < cut.stop)).nonzero()[:, 0]
+                owned, bumps = owned[asked] - cut.start, bumps[:, asked]
+            logits = logits.index_add(1, owned, bumps)
+        return _bound_logits(logits if self.c is None else logits + model.tilts(self.c)[:, cut])
 
     def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return drawn tokens with gradients, and those of rows ``(B, W)``, one-hot: ``(B, P)`` each.

@@ -194,6 +194,11 @@ class RowWeights(Likelihood):
             self._cut = (state, columns, tuple(parts))
         return columns
 
+    def cut(self, first: int, beyond: int | None = None) -> slice:
+        """Return where the levels of some columns lie among all levels."""
+        ends = [*self.starts, self.total]
+        return slice(ends[first], ends[-1 if beyond is None else beyond])
+
     def units(self, j: int) -> tuple[slice, slice]:
         """Return the shared units that have seen all they read when column j is drawn, and its own units."""
         first = self.shared + j * self.own
