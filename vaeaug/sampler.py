@@ -218,7 +218,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             self.augmenter_ = self._fit_augmenter(X_fit, y_fit)
             X_res, sources, positions = self._extend(X, rows, X_fit, y_fit, positions, seed)
         else:
-            X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
+            X_res, sources = _append(X, rows, select_rows(rows, positions)), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
         return X_res, select_rows(y, np.concatenate([np.arange(n), positions])), positions

@@ -14,6 +14,7 @@ from vaeaug.utils.validation import (
     refuse_repeated_columns,
     refuse_text,
     restore_on_failure,
+    take_labels,
 )
 
 
@@ -122,3 +123,12 @@ def test_attributes_are_kept_on_success():
     with restore_on_failure(thing):
         thing.kept, thing.new = 2, 3
     assert vars(thing) == {"kept": 2, "new": 3}
+
+
+@pytest.mark.parametrize("index", [[2.5, 0.5, 1.5], [1.0, np.nan, 3.0]])
+def test_a_column_is_taken_from_rows_with_any_index(index):
+    X = pd.DataFrame({"age": [1, 2, 3], "y": [0, 1, 1]}, index=index)
+    found, y = take_labels(X, "y")
+    assert list(found) == ["age"]
+    assert y.tolist() == [0, 1, 1]
+    assert take_labels(X, y.to_numpy())[0] is X

@@ -233,7 +233,8 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
     refuse_sources(X)
     is_one = _is_scalar(y)
     is_frame = isinstance(X, pd.DataFrame) or is_foreign_frame(X)
-    columns = list(to_pandas(X[:0]).columns) if is_frame else []
+    # A frame may have an index that [:0] would look up.
+    columns = list((X if isinstance(X, pd.DataFrame) else to_pandas(X[:0])).columns) if is_frame else []
     if is_one or (isinstance(y, tuple) and y in columns):
         known = list(features) if features is not None else []
         if y in columns and y not in known:
