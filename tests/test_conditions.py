@@ -95,7 +95,9 @@ def test_variations_that_meet_conditions_keep_their_index(augmenter, table):
 def test_labels_that_are_left_open_follow_the_condition():
     rng = np.random.default_rng(0)
     y = np.repeat(["a", "b"], [900, 100])
-    X = pd.DataFrame({"noise": rng.normal(size=1000), "mark": np.where(y == "b", "yes", "no")})
+    X = pd.DataFrame(
+        {"noise": rng.normal(size=1000), "mark": np.where((y == "b") & (np.arange(1000) > 901), "yes", "no")}
+    )
     X["twice"] = 2 * X["noise"] + 0.1 * rng.normal(size=1000)
     augmenter = VAEAugmenter(max_iter=5, random_state=0, relations=None).fit(X, y)
     _, labels = augmenter.sample(300, where={"mark": "yes"}, random_state=0)

@@ -357,6 +357,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
+        VaeaugWarning
+            When a column of X is the labels, under whatever name, or y has the index of X in another order.
 
         Examples
         --------

@@ -82,14 +82,16 @@ def test_notes_speak_of_options_and_not_of_parameters(
             "zip": rng.choice(np.arange(10_000, 99_999), 120, replace=False),
             "day": days.strftime("%Y%m%d").astype(int),
             "y": ["no"] * 90 + ["yes"] * 30,
+            "coded": [0] * 90 + [1] * 30,
         }
     )
     frame.to_csv(tmp_path / "in.csv", index=False)
     assert _augment(tmp_path / "in.csv") == 0
     said = capsys.readouterr().err
-    for found in ("'key'", "'zip'", "'day'", "--id COLUMN", "--category COLUMN"):
+    leak = "'coded'", "Take them out of the table."
+    for found in ("'key'", "'zip'", "'day'", "--id COLUMN", "--category COLUMN", *leak):
         assert found in said
-    for parameter in ("id_columns", "categorical_features", " X "):
+    for parameter in ("id_columns", "categorical_features", " X ", "X.drop"):
         assert parameter not in said
 
 

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from vaeaug.classifier.selection import Blend, choose, train_choice
+from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import ColumnNote, InputError
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
@@ -215,6 +216,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X, y = _table(X), as_column(y, warn=True)
         labels = read_labels(y)
         check_consistent_length(X, labels)
+        warn_of_leaks(X, labels)
         chosen = None if self._is_auto() else self.sampler
         self._hidden, chosen = hide_identifiers(X, VAEOverSampler() if chosen is None else chosen)
         X = self._hidden.apply(X)

@@ -45,6 +45,7 @@ _CODE = {
     r"take the signs off: X\[.*?\.astype\(float\)": "take the signs off in the file",
     r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",
     r"convert it: X\[([^=]*)\] = pd\.to_datetime\(.*?\)": r"add --parse-dates \1",
+    r"Take them out: X\.drop\(.*?\)\.$": "Take them out of the table.",
     r"write them alike first: y = y\.replace\(\{.*\}\)": "write them alike in the table first",
 }
 
