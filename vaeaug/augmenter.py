@@ -429,7 +429,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             leaves open are drawn as often as such rows have them.
         given : DataFrame, optional
             Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
-            missing cells are drawn given these. So are labels that ``y`` leaves open.
+            missing cells are drawn given these. So are labels that ``y`` leaves open. Cells that contradict a
+            rule of ``relations_`` without exceptions are refused.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
             deterministic but for the choice of mixture component or training row.
