@@ -189,11 +189,19 @@ BAD_DATA = {
 }
 
 
-def test_a_file_of_another_format_is_to_be_read_first(tmp_path):
+@pytest.mark.parametrize("name", ["churn.csv", "churn.CSV", "churn.csv.gz"])
+def test_a_file_of_another_format_is_to_be_read_first(tmp_path, name):
+    path = tmp_path / name
+    FRAME.to_csv(path)
+    refuses(lambda: fast().fit(path, "churn"), InputError, "Read it first", "pandas.read_csv(", name)
+    refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
+
+
+def test_text_needs_no_pyarrow_to_be_refused(tmp_path, monkeypatch):
     path = tmp_path / "churn.csv"
     FRAME.to_csv(path)
-    refuses(lambda: fast().fit(path, "churn"), InputError, "Read it first", "pandas.read_csv(", "churn.csv")
-    refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
+    monkeypatch.setattr("vaeaug.utils.versions.find_spec", lambda name: None)
+    refuses(lambda: fast().fit(path, "churn"), InputError, "is no Parquet file", "pandas.read_csv(")
 
 
 def test_x_is_checked_before_the_name_of_a_target():
