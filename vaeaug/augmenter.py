@@ -371,7 +371,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         with restore_on_failure(self):
             rows = self._learn(X, y, sample_weight)
-        warn_if_collapsed(self.history_, rows, self.max_fit_seconds)
+        warn_if_collapsed(self.history_, rows, self.max_fit_seconds, self.max_iter)
         return self
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
