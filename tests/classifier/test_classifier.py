@@ -349,6 +349,11 @@ def test_an_estimator_that_cannot_be(small, value):
         AugmentedClassifier(value).fit(*small)
 
 
+def test_the_name_of_a_classifier_says_where_it_is(small):
+    with pytest.raises(InputError, match=r"Names are for assess.*learner\('hgb', X\) of vaeaug\.evaluation"):
+        AugmentedClassifier("hgb").fit(*small)
+
+
 def test_one_class_is_refused(small):
     with pytest.raises(InputError, match="more than 1 class"):
         AugmentedClassifier(LogisticRegression(), sampler()).fit(small[0], np.zeros(10))

@@ -22,6 +22,7 @@ from vaeaug.classifier.selection import Blend, choose, train_choice
 from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import ColumnNote, InputError
+from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.evaluation.identifiers import HiddenColumns, hide_identifiers
@@ -363,9 +364,15 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_number("synthetic_weight", self.synthetic_weight, low=0.0, high=1e9)
         open_memory(self.memory, "AugmentedClassifier")
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
+            named = ""
+            if isinstance(self.estimator, str) and self.estimator in LEARNERS:
+                named = (
+                    f" Names are for assess; what it trains is learner({self.estimator!r}, X) of "
+                    f"{learner.__module__}."
+                )
             raise InputError(
-                "AugmentedClassifier: estimator must be a classifier with fit() and predict(), "
-                f"got {self.estimator!r}."
+                "AugmentedClassifier: estimator must be a classifier with fit() and predict(), such as "
+                f"HistGradientBoostingClassifier(); got {self.estimator!r}.{named}"
             )
         if self._is_auto():
             check_number("cv", self.cv, low=2, integer=True)
