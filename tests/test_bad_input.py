@@ -412,13 +412,21 @@ BAD_CALLS = {
         lambda a: a.transform(FRAME.rename(columns={"size": "length"})),
         ["unseen at fit time", "length", "now missing", "size"],
     ),
-    "a column too many": ("frame", lambda a: a.transform(FRAME.assign(z=1)), ["unseen at fit time", "z"]),
+    "a column too many": (
+        "frame",
+        lambda a: a.transform(FRAME.assign(z=1)),
+        ["unseen at fit time", "z", "\nPass X[list(augmenter.feature_names_in_)]."],
+    ),
     "a missing column": (
         "frame",
         lambda a: a.transform(FRAME.drop(columns="size")),
-        ["seen at fit time, yet now missing", "size"],
+        ["seen at fit time, yet now missing", "size", "Add 'size' to X, and pass X[list(augmenter"],
     ),
-    "another order of columns": ("frame", lambda a: a.transform(FRAME[FRAME.columns[::-1]]), ["same order"]),
+    "another order of columns": (
+        "frame",
+        lambda a: a.transform(FRAME[FRAME.columns[::-1]]),
+        ["same order", "Pass X[list(augmenter.feature_names_in_)]."],
+    ),
     "a column named twice": (
         "frame",
         lambda a: a.transform(pd.concat([FRAME, FRAME["size"]], axis=1)),
