@@ -302,6 +302,11 @@ def test_balanced_classes_are_written_as_they_are(
 
 
 BAD = {
+    "a target that names each row": (
+        ["IN", "--target", "id", "-o", "OUT"],
+        "The column 'id' has another value in each of 38 rows, and a column of classes has few; name that "
+        "one with --target. Those whose values repeat: 'y', 'size', 'colour', 'day'.",
+    ),
     "unknown target": (["IN", "--target", "z", "-o", "OUT"], "has no column 'z'; it has 'id', 'y'"),
     "misspelled target": (["IN", "--target", "Seize", "-o", "OUT"], "Did you mean 'size'?"),
     "no input": (["no.csv", "--target", "y", "-o", "OUT"], "no.csv does not exist"),
