@@ -21,6 +21,7 @@ from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.choices import Array, Auto, Frame, GenerateMethod, RandomState, Strategy
+from vaeaug.utils.estimators import refuse_nested
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.memory import open_memory
 from vaeaug.utils.random import derive_seed, hash_seed
@@ -147,6 +148,18 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.label_filter = label_filter
         self.memory = memory
         self.where = where
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and those of the augmenter as ``augmenter__max_iter``; return self.
+
+        Raises
+        ------
+        InputError
+            For parameters of an augmenter that was left at None.
+        """
+        refuse_nested(self, "augmenter", "VAEOverSampler(VAEAugmenter())", params)
+        super().set_params(**params)
+        return self
 
     def fit(self, X: Any, y: Any) -> Self:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.

@@ -28,7 +28,7 @@ from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.evaluation.identifiers import HiddenColumns, hide_identifiers
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.choices import Auto, Classifier, RandomState, Resampler
-from vaeaug.utils.estimators import clone_with_seed, offer_if, weight_keyword
+from vaeaug.utils.estimators import clone_with_seed, offer_if, refuse_nested, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.memory import open_memory, with_memory
 from vaeaug.utils.notes import warn_caller
@@ -188,6 +188,18 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.cv = cv
         self.random_state = random_state
         self.memory = memory
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and those of sampler and estimator as ``sampler__method``; return self.
+
+        Raises
+        ------
+        InputError
+            For parameters of a sampler that is None or ``"auto"``.
+        """
+        refuse_nested(self, "sampler", "VAEOverSampler(VAEAugmenter())", params)
+        super().set_params(**params)
+        return self
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Resample the rows and train the classifier on them.
