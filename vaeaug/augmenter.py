@@ -102,7 +102,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         of streams, a sample); see ``relations_`` for what it found. A list declares them instead, such as
         ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0",
         "status == 'paid' implies due <= payment"]``, with ``"auto"`` in the list beside those that are
-        found. None has none.
+        found. A single text is a list of one. None has none.
     on_violation : {"raise", "keep"}, default="raise"
         What becomes of a declared rule that training rows break: an error that names them, or a rule with
         exceptions, which new rows have as often.
@@ -221,7 +221,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "losses": [dict, None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "id_columns": ["array-like", StrOptions({"auto"}), None],
-        "relations": [list, tuple, StrOptions({"auto"}), None],
+        "relations": [list, tuple, str, None],
         "on_violation": [StrOptions({"raise", "keep"})],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"auto", "first", "last"})],
