@@ -319,6 +319,10 @@ BAD = {
         "there is no folder",
     ),
     "too small a ratio": (["IN", "--target", "y", "-o", "OUT", "--strategy", "0.01"], "increase the ratio"),
+    "too few rows": (
+        ["IN", "--target", "y", "-o", "OUT", "--strategy", "yes=5"],
+        "--strategy asks for 5 rows of class 'yes', which has 8 already",
+    ),
     "unknown class": (
         ["IN", "--target", "y", "-o", "OUT", "--strategy", "may=9"],
         "no class 'may'; there are",

@@ -32,6 +32,7 @@ _OPTIONS = {
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
     "more real rows, or ask for fewer new ones with sampling_strategy": "more rows, or add --strategy",
+    "sampling_strategy": "--strategy",
     "list them in categorical_features": "add --category COLUMN",
     "y has classes": "The table has classes",
     "y has labels that fit has not seen": "The table has classes that the model has not seen",
