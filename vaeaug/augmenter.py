@@ -1075,6 +1075,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
+            A category that fit has not seen adds nothing to the code of its row, nor does a missing cell of a
+            column that lacked none in fit.
 
         Returns
         -------

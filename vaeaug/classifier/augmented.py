@@ -151,7 +151,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     neither with ``prior_correction=False``.
 
     *Identifiers.* Columns of a frame that name each row, by ``id_columns`` of the augmenter, are hidden from
-    the classifier, with a warning: it sees the same cell in every row.
+    the classifier, with a warning: it sees the same cell in every row, the first value of a column of numbers
+    or else the number 0. A ``ColumnTransformer`` that names such a column finds it, and learns nothing there.
 
     The correction knows of the rows added, not of what the estimator does
     inside: leave its ``class_weight`` alone.
