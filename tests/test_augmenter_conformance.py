@@ -52,6 +52,8 @@ def fitted(mixed):
     return fast(latent_dim=3).fit(*mixed)
 
 
+# Some checks take the first column of X for y.
+@pytest.mark.filterwarnings("ignore:X has columns that are the labels")
 @parametrize_with_checks([CHECKED], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

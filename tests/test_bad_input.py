@@ -189,11 +189,19 @@ BAD_DATA = {
 }
 
 
-def test_a_file_of_another_format_is_to_be_read_first(tmp_path):
+@pytest.mark.parametrize("name", ["churn.csv", "churn.CSV", "churn.csv.gz"])
+def test_a_file_of_another_format_is_to_be_read_first(tmp_path, name):
+    path = tmp_path / name
+    FRAME.to_csv(path)
+    refuses(lambda: fast().fit(path, "churn"), InputError, "Read it first", "pandas.read_csv(", name)
+    refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
+
+
+def test_text_needs_no_pyarrow_to_be_refused(tmp_path, monkeypatch):
     path = tmp_path / "churn.csv"
     FRAME.to_csv(path)
-    refuses(lambda: fast().fit(path, "churn"), InputError, "Read it first", "pandas.read_csv(", "churn.csv")
-    refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
+    monkeypatch.setattr("vaeaug.utils.versions.find_spec", lambda name: None)
+    refuses(lambda: fast().fit(path, "churn"), InputError, "is no Parquet file", "pandas.read_csv(")
 
 
 def test_x_is_checked_before_the_name_of_a_target():
@@ -404,13 +412,21 @@ BAD_CALLS = {
         lambda a: a.transform(FRAME.rename(columns={"size": "length"})),
         ["unseen at fit time", "length", "now missing", "size"],
     ),
-    "a column too many": ("frame", lambda a: a.transform(FRAME.assign(z=1)), ["unseen at fit time", "z"]),
+    "a column too many": (
+        "frame",
+        lambda a: a.transform(FRAME.assign(z=1)),
+        ["unseen at fit time", "z", "\nPass X[list(augmenter.feature_names_in_)]."],
+    ),
     "a missing column": (
         "frame",
         lambda a: a.transform(FRAME.drop(columns="size")),
-        ["seen at fit time, yet now missing", "size"],
+        ["seen at fit time, yet now missing", "size", "Add 'size' to X, and pass X[list(augmenter"],
     ),
-    "another order of columns": ("frame", lambda a: a.transform(FRAME[FRAME.columns[::-1]]), ["same order"]),
+    "another order of columns": (
+        "frame",
+        lambda a: a.transform(FRAME[FRAME.columns[::-1]]),
+        ["same order", "Pass X[list(augmenter.feature_names_in_)]."],
+    ),
     "a column named twice": (
         "frame",
         lambda a: a.transform(pd.concat([FRAME, FRAME["size"]], axis=1)),

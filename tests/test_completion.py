@@ -203,6 +203,63 @@ def test_given_cells_and_rules():
     assert found["total"].equals(X["total"])
     found, _ = augmenter.sample(given=X[["total", "net"]].assign(tax=None), random_state=0)
     assert found["tax"].equals(X["tax"])
+    found, _ = augmenter.sample(given=X[["total", "net"]], random_state=0)
+    assert found["tax"].equals(X["tax"])
+
+
+@pytest.fixture(scope="module")
+def ruled():
+    """Return a model of a table with a sum, a lookup, a bound and a value that is implied."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"city": rng.choice(["Bonn", "Koeln", "Paris", "Madrid"], 300)})
+    X["country"] = X["city"].map({"Bonn": "DE", "Koeln": "DE", "Paris": "FR", "Madrid": "ES"})
+    X["net"], X["tax"] = rng.integers(1, 100, 300), rng.integers(1, 20, 300)
+    X["total"] = X["net"] + X["tax"]
+    X["start"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, 300), "D")
+    X["end"] = X["start"] + pd.to_timedelta(rng.integers(0, 100, 300), "D")
+    X["smoker"] = rng.choice(["yes", "no"], 300)
+    X["packs"] = np.where(X["smoker"] == "no", 0, rng.integers(0, 5, 300))
+    rules = ["total == net + tax", "city -> country", "start <= end", "smoker == 'no' implies packs == 0"]
+    return VAEAugmenter(max_iter=1, random_state=0, relations=rules).fit(X)
+
+
+CONTRADICTIONS = {
+    "sum": ({"net": 5, "tax": 6, "total": 90}, "total == net + tax"),
+    "lookup": ({"city": "Koeln", "country": "ES"}, "city -> country"),
+    "bound": ({"start": pd.Timestamp("2024-05-01"), "end": pd.Timestamp("2024-04-01")}, "start <= end"),
+    "implied": ({"smoker": "no", "packs": 3}, "smoker == 'no' implies packs == 0"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_given_cells_that_contradict_a_rule_are_refused(ruled, name):
+    cells, rule = CONTRADICTIONS[name]
+    given = pd.DataFrame([dict.fromkeys(cells), cells, cells], index=["a", "b", "c"])
+    for column, value in cells.items():
+        if isinstance(value, pd.Timestamp):
+            given[column] = pd.to_datetime(given[column])
+    with pytest.raises(InputError) as caught:
+        ruled.sample(given=given)
+    said = str(caught.value)
+    assert "given: 2 rows of 3 cannot be made" in said
+    assert rule in said
+    assert "first in row 'b', where" in said
+    assert all(f"{column} is {value}" in said for column, value in cells.items())
+
+
+def test_given_cells_that_keep_the_rules_are_no_contradiction(ruled):
+    X, _ = ruled.sample(50, random_state=0)
+    found, _ = ruled.sample(given=X, random_state=0)
+    assert found.equals(X)
+
+
+def test_given_cells_may_break_a_rule_that_has_exceptions():
+    X = pd.DataFrame({"low": np.arange(200) % 50, "high": np.arange(200) % 50 + 5})
+    X.loc[7, "high"] = 0
+    rules = {"relations": ["low <= high"], "on_violation": "keep"}
+    augmenter = VAEAugmenter(max_iter=1, random_state=0, **rules).fit(X)
+    given = pd.DataFrame({"low": [30], "high": [3]})
+    assert augmenter.sample(given=given)[0].equals(given)
 
 
 WRONG = {

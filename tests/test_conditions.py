@@ -95,7 +95,9 @@ def test_variations_that_meet_conditions_keep_their_index(augmenter, table):
 def test_labels_that_are_left_open_follow_the_condition():
     rng = np.random.default_rng(0)
     y = np.repeat(["a", "b"], [900, 100])
-    X = pd.DataFrame({"noise": rng.normal(size=1000), "mark": np.where(y == "b", "yes", "no")})
+    X = pd.DataFrame(
+        {"noise": rng.normal(size=1000), "mark": np.where((y == "b") & (np.arange(1000) > 901), "yes", "no")}
+    )
     X["twice"] = 2 * X["noise"] + 0.1 * rng.normal(size=1000)
     augmenter = VAEAugmenter(max_iter=5, random_state=0, relations=None).fit(X, y)
     _, labels = augmenter.sample(300, where={"mark": "yes"}, random_state=0)
@@ -154,6 +156,11 @@ WRONG = [
     ({"size": "= 4"}, "got '= 4'. A condition is a value, '== 40', '>= 40'"),
     ({"size": "< 2 or > 8"}, "got '< 2 or > 8'"),
     ({"town": "aix"}, "Did you mean 'Aix'"),
+    (
+        {"day": ">= 01.02.2024"},
+        "'01.02.2024' may have the day or the month first; for 'day' write year-month",
+    ),
+    ({"day": ("1/2/2024", None)}, "'1/2/2024' may have the day or the month first"),
 ]
 
 
@@ -163,6 +170,18 @@ def test_conditions_that_cannot_be_met_are_refused(augmenter, where, message):
     with pytest.raises(InputError, match=message):
         augmenter.sample(5, where=where)
     assert augmenter.calls_ == calls
+
+
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
+def test_dates_written_as_text_are_conditioned_in_their_own_form_and_in_iso():
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(200), "D")
+    X = pd.DataFrame({"day": days.strftime("%d.%m.%Y"), "size": np.arange(200) % 7})
+    augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(X)
+    for asked in (("01.02.2024", "05.02.2024"), ("2024-02-01", "2024-02-05")):
+        found = augmenter.sample(20, where={"day": asked}, random_state=0)[0]["day"]
+        assert set(found) <= {f"0{day}.02.2024" for day in range(1, 6)}
+    with pytest.raises(InputError, match="may have the day or the month first"):
+        augmenter.sample(20, where={"day": "2/1/2024"})
 
 
 def test_identifiers_are_not_conditioned(table):

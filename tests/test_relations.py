@@ -90,6 +90,11 @@ def test_rows_that_break_a_declared_rule_are_named_as_the_user_names_them():
         augmenter.fit(labelled)
 
 
+def test_a_single_text_is_one_rule():
+    augmenter = VAEAugmenter(relations="end >= start", max_iter=1, random_state=0).fit(LOANS)
+    assert augmenter.relations_["formula"].tolist() == ["start <= end"]
+
+
 def test_declared_relations_survive_clone():
     declared = ["end >= start", "subgrade -> grade"]
     augmenter = clone(VAEAugmenter(relations=declared, max_iter=1, random_state=0)).fit(LOANS)

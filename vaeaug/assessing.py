@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.assessment import Assessment
@@ -169,6 +170,7 @@ def run_assessment(estimator: Any, X: Any, y: Any, sampler: Any, options: Option
     """Do the work of :func:`assess`."""
     X, y = take_labels(X, y)
     X = _as_frame(X, estimator) if isinstance(estimator, str) else check_rows(X)
+    warn_of_leaks(X, y)
     own, others = (sampler, None) if isinstance(sampler, VAEOverSampler) else (VAEOverSampler(), sampler)
     hidden, own = hide_identifiers(X, own)
     X = hidden.apply(X)

@@ -103,7 +103,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         of streams, a sample); see ``relations_`` for what it found. A list declares them instead, such as
         ``["end >= start", "total == net + tax", "city -> state", "smoker == 'no' implies years == 0",
         "status == 'paid' implies due <= payment"]``, with ``"auto"`` in the list beside those that are
-        found. None has none.
+        found. A single text is a list of one. None has none.
     on_violation : {"raise", "keep"}, default="raise"
         What becomes of a declared rule that training rows break: an error that names them, or a rule with
         exceptions, which new rows have as often.
@@ -226,7 +226,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "losses": [dict, None],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "id_columns": ["array-like", StrOptions({"auto"}), None],
-        "relations": [list, tuple, StrOptions({"auto"}), None],
+        "relations": [list, tuple, str, None],
         "on_violation": [StrOptions({"raise", "keep"})],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"auto", "first", "last"})],
@@ -362,6 +362,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
+        VaeaugWarning
+            When a column of X is the labels, under whatever name, or y has the index of X in another order.
 
         Examples
         --------
@@ -374,7 +376,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         with restore_on_failure(self):
             rows = self._learn(X, y, sample_weight)
-        warn_if_collapsed(self.history_, rows, self.max_fit_seconds)
+        warn_if_collapsed(self.history_, rows, self.max_fit_seconds, self.max_iter)
         return self
 
     def _learn(self, X: Any, y: Any, sample_weight: Any) -> int:
@@ -432,7 +434,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             leaves open are drawn as often as such rows have them.
         given : DataFrame, optional
             Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
-            missing cells are drawn given these. So are labels that ``y`` leaves open.
+            missing cells are drawn given these. So are labels that ``y`` leaves open. Cells that contradict a
+            rule of ``relations_`` without exceptions are refused.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
             deterministic but for the choice of mixture component or training row.
@@ -1080,6 +1083,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : as in fit
+            A category that fit has not seen adds nothing to the code of its row, nor does a missing cell of a
+            column that lacked none in fit.
 
         Returns
         -------

@@ -21,6 +21,7 @@ from vaeaug.data.labels.targets import as_column, is_indicator, read_labels
 from vaeaug.errors import InputError
 from vaeaug.filtering.committee import Committee, typical_rows
 from vaeaug.utils.choices import Array, Auto, Frame, GenerateMethod, RandomState, Strategy
+from vaeaug.utils.estimators import refuse_nested
 from vaeaug.utils.frames import is_foreign, to_pandas
 from vaeaug.utils.memory import open_memory
 from vaeaug.utils.random import derive_seed, hash_seed
@@ -148,6 +149,18 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
         self.memory = memory
         self.where = where
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and those of the augmenter as ``augmenter__max_iter``; return self.
+
+        Raises
+        ------
+        InputError
+            For parameters of an augmenter that was left at None.
+        """
+        refuse_nested(self, "augmenter", "VAEOverSampler(VAEAugmenter())", params)
+        super().set_params(**params)
+        return self
+
     def fit(self, X: Any, y: Any) -> Self:
         """Check the data and plan how many rows to add; :meth:`fit_resample` does the work.
 
@@ -218,7 +231,7 @@ class VAEOverSampler(OneToOneFeatureMixin, BaseEstimator):
             self.augmenter_ = self._fit_augmenter(X_fit, y_fit)
             X_res, sources, positions = self._extend(X, rows, X_fit, y_fit, positions, seed)
         else:
-            X_res, sources = _append(X, rows, rows[:0]), np.zeros(0, dtype=np.int64)
+            X_res, sources = _append(X, rows, select_rows(rows, positions)), np.zeros(0, dtype=np.int64)
         self.is_synthetic_ = np.arange(n + len(positions)) >= n
         self.source_indices_ = np.concatenate([np.arange(n), np.asarray(sources)]).astype(np.int64)
         return X_res, select_rows(y, np.concatenate([np.arange(n), positions])), positions

@@ -349,6 +349,26 @@ def test_an_estimator_that_cannot_be(small, value):
         AugmentedClassifier(value).fit(*small)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "name"),
+    [
+        (VAEOverSampler(), "sampler__augmenter__max_iter"),
+        (None, "sampler__method"),
+        ("auto", "sampler__augmenter__max_iter"),
+    ],
+)
+def test_parameters_of_a_part_that_is_left_out_cannot_be_searched(small, sampler, name):
+    search = GridSearchCV(AugmentedClassifier(LogisticRegression(), sampler), {name: [5]}, cv=2)
+    part = "augmenter=None" if isinstance(sampler, VAEOverSampler) else f"sampler={sampler!r}"
+    with pytest.raises(InputError, match=rf"{part} has none to set; pass one, such as VAEOverSampler\(VAE"):
+        search.fit(*small)
+
+
+def test_the_name_of_a_classifier_says_where_it_is(small):
+    with pytest.raises(InputError, match=r"Names are for assess.*learner\('hgb', X\) of vaeaug\.evaluation"):
+        AugmentedClassifier("hgb").fit(*small)
+
+
 def test_one_class_is_refused(small):
     with pytest.raises(InputError, match="more than 1 class"):
         AugmentedClassifier(LogisticRegression(), sampler()).fit(small[0], np.zeros(10))

@@ -82,14 +82,16 @@ def test_notes_speak_of_options_and_not_of_parameters(
             "zip": rng.choice(np.arange(10_000, 99_999), 120, replace=False),
             "day": days.strftime("%Y%m%d").astype(int),
             "y": ["no"] * 90 + ["yes"] * 30,
+            "coded": [0] * 90 + [1] * 30,
         }
     )
     frame.to_csv(tmp_path / "in.csv", index=False)
     assert _augment(tmp_path / "in.csv") == 0
     said = capsys.readouterr().err
-    for found in ("'key'", "'zip'", "'day'", "--id COLUMN", "--category COLUMN"):
+    leak = "'coded'", "Take them out of the table."
+    for found in ("'key'", "'zip'", "'day'", "--id COLUMN", "--category COLUMN", *leak):
         assert found in said
-    for parameter in ("id_columns", "categorical_features", " X "):
+    for parameter in ("id_columns", "categorical_features", " X ", "X.drop"):
         assert parameter not in said
 
 
@@ -300,6 +302,11 @@ def test_balanced_classes_are_written_as_they_are(
 
 
 BAD = {
+    "a target that names each row": (
+        ["IN", "--target", "id", "-o", "OUT"],
+        "The column 'id' has another value in each of 38 rows, and a column of classes has few; name that "
+        "one with --target. Those whose values repeat: 'y', 'size', 'colour', 'day'.",
+    ),
     "unknown target": (["IN", "--target", "z", "-o", "OUT"], "has no column 'z'; it has 'id', 'y'"),
     "misspelled target": (["IN", "--target", "Seize", "-o", "OUT"], "Did you mean 'size'?"),
     "no input": (["no.csv", "--target", "y", "-o", "OUT"], "no.csv does not exist"),
@@ -312,6 +319,10 @@ BAD = {
         "there is no folder",
     ),
     "too small a ratio": (["IN", "--target", "y", "-o", "OUT", "--strategy", "0.01"], "increase the ratio"),
+    "too few rows": (
+        ["IN", "--target", "y", "-o", "OUT", "--strategy", "yes=5"],
+        "--strategy asks for 5 rows of class 'yes', which has 8 already",
+    ),
     "unknown class": (
         ["IN", "--target", "y", "-o", "OUT", "--strategy", "may=9"],
         "no class 'may'; there are",

@@ -87,8 +87,11 @@ def test_dates_with_offsets_become_utc(tmp_path: Path) -> None:
 
 def test_a_cell_that_is_no_date_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "day\n2024-01-31\nsoon\n")
-    with pytest.raises(InputError, match="Column 'day' cannot be read as dates: 'soon' is not one"):
+    with pytest.raises(InputError, match="as dates: 'soon' is not one, or not written like '2024-01-31'"):
         read_table(path, parse_dates=["day"])
+    with pytest.raises(InputError, match="as dates: 'Basic' is not one; correct it"):
+        read_table(written(tmp_path, "plan\nBasic\nPlus\n"), parse_dates=["plan"])
+    path = written(tmp_path, "day\n2024-01-31\n")
     with pytest.raises(InputError, match="has no column 'date'; it has 'day'"):
         read_table(path, parse_dates=["date"])
     with pytest.raises(InputError, match="no dates: all its cells are empty"):

@@ -178,7 +178,7 @@ def test_early_stopping_stops_early(numbers):
 
 def test_collapse_is_warned_of():
     X = np.random.default_rng(0).normal(size=(300, 3))
-    with pytest.warns(PosteriorCollapseWarning, match="nats about a row.*Lower beta"):
+    with pytest.warns(PosteriorCollapseWarning, match="nats about a row.*max_iter=5.*lower beta"):
         augmenter = fast(max_iter=5, beta=100).fit(X)
     assert augmenter.sample(3)[0].shape == (3, 3)
 
@@ -189,6 +189,16 @@ def test_codes_of_a_fit_without_time_are_not_blamed_on_beta():
         warn_if_collapsed(history, 300, max_seconds=3)
     with pytest.warns(PosteriorCollapseWarning, match="Lower beta"):
         warn_if_collapsed(history, 300, max_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("max_iter", "advice"),
+    [(2, 'ended after max_iter=2 epochs: try more, or "auto".*lower beta'), (3, "Lower"), ("auto", "Lower")],
+)
+def test_codes_of_a_short_fit_may_need_more_epochs(max_iter, advice):
+    history = pd.DataFrame({"stage": "network", "train_kl": [0.2, 0.05], "seconds": [1.0, 2.0]})
+    with pytest.warns(PosteriorCollapseWarning, match=advice):
+        warn_if_collapsed(history, 300, max_iter=max_iter)
 
 
 # --- stops -----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from vaeaug.errors import InputError, InputTypeError
+from vaeaug.errors import InputError, InputTypeError, VaeaugWarning
 from vaeaug.utils.validation import (
     check_number,
     check_option,
@@ -14,6 +14,7 @@ from vaeaug.utils.validation import (
     refuse_repeated_columns,
     refuse_text,
     restore_on_failure,
+    take_labels,
 )
 
 
@@ -122,3 +123,33 @@ def test_attributes_are_kept_on_success():
     with restore_on_failure(thing):
         thing.kept, thing.new = 2, 3
     assert vars(thing) == {"kept": 2, "new": 3}
+
+
+@pytest.mark.parametrize("index", [[2.5, 0.5, 1.5], [1.0, np.nan, 3.0]])
+def test_a_column_is_taken_from_rows_with_any_index(index):
+    X = pd.DataFrame({"age": [1, 2, 3], "y": [0, 1, 1]}, index=index)
+    found, y = take_labels(X, "y")
+    assert list(found) == ["age"]
+    assert y.tolist() == [0, 1, 1]
+    assert take_labels(X, y.to_numpy())[0] is X
+
+
+def test_labels_in_another_order_than_the_rows_are_told():
+    X = pd.DataFrame({"age": range(6)}, index=list("abcdef"))
+    y = pd.Series([0, 0, 0, 1, 1, 1], index=list("fedcba"))
+    with pytest.warns(VaeaugWarning, match=r"same index in another order.*y\.loc\[X\.index\].*y\.to_numpy"):
+        found_X, found_y = take_labels(X, y)
+    assert found_X is X
+    assert found_y is y
+    with pytest.warns(VaeaugWarning, match="another order"):
+        take_labels(X.sample(frac=1, random_state=0), y.to_frame())
+
+
+@pytest.mark.parametrize(
+    "index",
+    [list("abcdef"), range(6), list("aabcde"), list("ghijkl"), list("abcde")],
+    ids=["equal", "fresh", "repeated", "other labels", "other length"],
+)
+def test_labels_of_any_other_index_are_taken_by_position(index):
+    X = pd.DataFrame({"age": range(6)}, index=list("abcdef"))
+    take_labels(X, pd.Series(np.arange(len(index)), index=index))

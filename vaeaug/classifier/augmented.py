@@ -19,14 +19,16 @@ from sklearn.utils.validation import (
 )
 
 from vaeaug.classifier.selection import Blend, choose, train_choice
+from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import as_column, read_labels
 from vaeaug.errors import ColumnNote, InputError
+from vaeaug.evaluation.assess.named_classifiers import LEARNERS, learner
 from vaeaug.evaluation.assess.strategies import explain_failure, fit_rows
 from vaeaug.evaluation.columns import fill_columns, odd_cells
 from vaeaug.evaluation.identifiers import HiddenColumns, hide_identifiers
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.choices import Auto, Classifier, RandomState, Resampler
-from vaeaug.utils.estimators import clone_with_seed, offer_if, weight_keyword
+from vaeaug.utils.estimators import clone_with_seed, offer_if, refuse_nested, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.memory import open_memory, with_memory
 from vaeaug.utils.notes import warn_caller
@@ -149,7 +151,8 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     neither with ``prior_correction=False``.
 
     *Identifiers.* Columns of a frame that name each row, by ``id_columns`` of the augmenter, are hidden from
-    the classifier, with a warning: it sees the same cell in every row.
+    the classifier, with a warning: it sees the same cell in every row, the first value of a column of numbers
+    or else the number 0. A ``ColumnTransformer`` that names such a column finds it, and learns nothing there.
 
     The correction knows of the rows added, not of what the estimator does
     inside: leave its ``class_weight`` alone.
@@ -187,6 +190,18 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.memory = memory
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and those of sampler and estimator as ``sampler__method``; return self.
+
+        Raises
+        ------
+        InputError
+            For parameters of a sampler that is None or ``"auto"``.
+        """
+        refuse_nested(self, "sampler", "VAEOverSampler(VAEAugmenter())", params)
+        super().set_params(**params)
+        return self
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Resample the rows and train the classifier on them.
 
@@ -215,6 +230,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X, y = _table(X), as_column(y, warn=True)
         labels = read_labels(y)
         check_consistent_length(X, labels)
+        warn_of_leaks(X, labels)
         chosen = None if self._is_auto() else self.sampler
         self._hidden, chosen = hide_identifiers(X, VAEOverSampler() if chosen is None else chosen)
         X = self._hidden.apply(X)
@@ -361,9 +377,15 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_number("synthetic_weight", self.synthetic_weight, low=0.0, high=1e9)
         open_memory(self.memory, "AugmentedClassifier")
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
+            named = ""
+            if isinstance(self.estimator, str) and self.estimator in LEARNERS:
+                named = (
+                    f" Names are for assess; what it trains is learner({self.estimator!r}, X) of "
+                    f"{learner.__module__}."
+                )
             raise InputError(
-                "AugmentedClassifier: estimator must be a classifier with fit() and predict(), "
-                f"got {self.estimator!r}."
+                "AugmentedClassifier: estimator must be a classifier with fit() and predict(), such as "
+                f"HistGradientBoostingClassifier(); got {self.estimator!r}.{named}"
             )
         if self._is_auto():
             check_number("cv", self.cv, low=2, integer=True)

@@ -153,6 +153,13 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
     check_columns(options, list(table.frame.columns))
     if not len(table.frame):
         raise InputError(f"{options.table} has column names, but no rows; give a table with rows.")
+    if len(table.frame) >= _FEW_ROWS and table.frame[options.target].is_unique:
+        others = [name for name in table.frame if not table.frame[name].is_unique]
+        raise InputError(
+            f"The column {options.target!r} has another value in each of {count(len(table.frame), 'row')}, "
+            "and a column of classes has few; name that one with --target. Those whose values repeat: "
+            f"{list_names(others) or 'none'}."
+        )
     if not options.no_guessing:
         # Fit speaks of these itself.
         drop_notes_on_text(table, lambda texts: not are_few_texts(texts.nunique(), len(texts)))

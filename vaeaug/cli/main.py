@@ -32,6 +32,7 @@ _OPTIONS = {
     "list them in categorical_features; None takes them for quantities": "add --category COLUMN",
     "list them in categorical_features; None takes them for what their dtype says": "add --category COLUMN",
     "more real rows, or ask for fewer new ones with sampling_strategy": "more rows, or add --strategy",
+    "sampling_strategy": "--strategy",
     "list them in categorical_features": "add --category COLUMN",
     "y has classes": "The table has classes",
     "y has labels that fit has not seen": "The table has classes that the model has not seen",
@@ -49,6 +50,7 @@ _CODE = {
     ),
     r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",
     r"convert it: X\[([^=]*)\] = pd\.to_datetime\(.*?\)": r"add --parse-dates \1",
+    r"Take them out: X\.drop\(.*?\)\.$": "Take them out of the table.",
     r"write them alike first: y = y\.replace\(\{.*\}\)": "write them alike in the table first",
 }
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from vaeaug.data.images.codec import ImageCodec
 from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_images, read
 from vaeaug.data.images.datasets import Opened, holds_images, open_images
+from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.relations.relations import Relations
 from vaeaug.data.tables.access import get_column, replace_column
@@ -61,6 +62,7 @@ class TableIntake:
         refuse_other_forms(X)
         home, X = Home.of(X), to_pandas(X)
         X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
+        warn_of_leaks(X, y)
         weights = check_weights(sample_weight, len(X))
         codec = TableCodec(
             estimator.categorical_features,

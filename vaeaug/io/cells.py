@@ -286,9 +286,10 @@ def _read_dates(cells: pd.Series, empty: pd.Series) -> TextColumn:
             kept = style != _ISO and (values.dt.strftime(style) == filled).all()
             return TextColumn(cells, values.reindex(cells.index), style if kept else _ISO)
     odd = filled[_parse_dates(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
+    others = "" if odd == filled.iloc[0] else f", or not written like {filled.iloc[0]!r}"
     raise InputError(
-        f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one, or not written like "
-        f"{filled.iloc[0]!r}; correct it, or read the column as text."
+        f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one{others}; correct it, or read the "
+        "column as text."
     )
 
 

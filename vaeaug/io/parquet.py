@@ -119,6 +119,8 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
         If there is no file, one cannot be read, or their columns or types differ.
     """
     shown = hide_secrets(os.fspath(path))
+    if Path(shown).suffix.lower() in _READERS and not os.path.isdir(path):
+        raise InputError(f"{shown} is no Parquet file.{_advise(shown)}")
     check_pyarrow(f"Reading {shown}")
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -147,7 +149,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Any:
 
 def _advise(path: str) -> str:
     """Return what to read a file of another format with; empty where its name tells of none."""
-    kinds = [kind for kind in Path(path).suffixes if kind in _READERS]
+    kinds = [kind.lower() for kind in Path(path).suffixes if kind.lower() in _READERS]
     return f" Read it first and pass the frame: pandas.{_READERS[kinds[0]]}({path!r})." if kinds else ""
 
 

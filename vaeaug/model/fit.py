@@ -263,7 +263,9 @@ def _progress(verbose: int | bool, description: str) -> Iterator[Sequence[Progre
         yield (bar,)
 
 
-def warn_if_collapsed(history: pd.DataFrame, rows: int, max_seconds: float | None = None) -> None:
+def warn_if_collapsed(
+    history: pd.DataFrame, rows: int, max_seconds: float | None = None, max_iter: int | str = "auto"
+) -> None:
     """Warn that the codes of fit say (almost) nothing about the rows; few rows are not judged.
 
     Parameters
@@ -273,6 +275,8 @@ def warn_if_collapsed(history: pd.DataFrame, rows: int, max_seconds: float | Non
     rows : int
     max_seconds : float, optional
         Bound on the time of fit.
+    max_iter : int or "auto"
+        Bound on the epochs.
     """
     if "train_kl" not in history:
         return
@@ -283,6 +287,11 @@ def warn_if_collapsed(history: pd.DataFrame, rows: int, max_seconds: float | Non
         advice = (
             f"Training was cut short after {count(len(networks), 'epoch')} by "
             f"max_fit_seconds={max_seconds:g}: give it more time."
+        )
+    elif len(networks) == max_iter:
+        advice = (
+            f'Training ended after max_iter={max_iter} epochs: try more, or "auto". Or lower beta, or check '
+            "whether the columns depend on each other."
         )
     if rows >= _FEWEST_TO_JUDGE and kl.iloc[-1] < _COLLAPSED:
         warnings.warn(

@@ -110,13 +110,26 @@ class FittedState:
         try:
             return self.intake.encode(self.features, X)
         except InputError as error:
-            named = self._name_targets(getattr(X, "columns", []))
-            if not named:
+            advice = self._advise(X)
+            if not advice:
                 raise
-            raise InputError(
-                f"{str(error).rstrip()}\n{list_names(named)} is what fit took for y: drop it from X, or, "
-                f"where a method takes y, pass y={named[0]!r}, which takes it out of X."
-            ) from error
+            raise InputError(f"{str(error).rstrip()}\n{advice}") from error
+
+    def _advise(self, X: Any) -> str:
+        """Return how to make the columns of refused rows those of fit; empty where these are not at fault."""
+        named = self._name_targets(getattr(X, "columns", []))
+        if named:
+            return (
+                f"{list_names(named)} is what fit took for y: drop it from X, or, where a method takes y, "
+                f"pass y={named[0]!r}, which takes it out of X."
+            )
+        features = list(getattr(self.features, "feature_names_in_", []))
+        has_names = bool(features) and isinstance(X, pd.DataFrame) and X.columns.is_unique
+        if not has_names or list(X.columns) == features:
+            return ""
+        lost = [name for name in features if name not in X.columns]
+        added = f"Add {list_names(lost)} to X, and pass" if lost else "Pass"
+        return f"{added} X[list(augmenter.feature_names_in_)]."
 
     def condition(self, where: Any) -> TableConditions | None:
         """Read conditions on columns; None for none."""

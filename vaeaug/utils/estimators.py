@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 from sklearn.base import _fit_context, clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
+
+from vaeaug.errors import InputError
 
 __all__ = [
     "check_parameters_first",
@@ -15,6 +17,7 @@ __all__ = [
     "clone_with_seed",
     "describe",
     "offer_if",
+    "refuse_nested",
     "weight_keyword",
 ]
 
@@ -29,6 +32,31 @@ def check_parameters_first(fit: Method) -> Method:
 def offer_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
     """Return a decorator for methods that are there if a check says so; scikit-learn's, with types."""
     return cast(Callable[[Method], Method], available_if(check))
+
+
+def refuse_nested(estimator: Any, name: str, example: str, asked: Collection[str]) -> None:
+    """Raise where parameters of a part are to be set and the part is left at its default, which has none.
+
+    Parameters
+    ----------
+    estimator : estimator
+    name : str
+        Of the parameter that is the part.
+    example : str
+        Code of an estimator that has such a part.
+    asked : collection of str
+        Names that ``set_params`` was given.
+
+    Raises
+    ------
+    InputError
+    """
+    part, nested = getattr(estimator, name), [key for key in asked if key.startswith(f"{name}__")]
+    if nested and name not in asked and not hasattr(part, "set_params"):
+        raise InputError(
+            f"{type(estimator).__name__}: {nested[0]!r} is a parameter of {name}, and {name}={part!r} has "
+            f"none to set; pass one, such as {example}."
+        )
 
 
 def weight_keyword(estimator: Any) -> str | None:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.errors import InputError, InputTypeError
+from vaeaug.errors import InputError, InputTypeError, VaeaugWarning
 from vaeaug.utils.frames import is_foreign, is_foreign_frame, refuse_lazy, split_columns, to_pandas
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.wording import hide_secrets, list_names, suggest
 
 __all__ = [
@@ -229,11 +230,17 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
     Raises
     ------
     InputError
+
+    Warns
+    -----
+    VaeaugWarning
+        Where y has the index of X in another order.
     """
     refuse_sources(X)
     is_one = _is_scalar(y)
     is_frame = isinstance(X, pd.DataFrame) or is_foreign_frame(X)
-    columns = list(to_pandas(X[:0]).columns) if is_frame else []
+    # A frame may have an index that [:0] would look up.
+    columns = list((X if isinstance(X, pd.DataFrame) else to_pandas(X[:0])).columns) if is_frame else []
     if is_one or (isinstance(y, tuple) and y in columns):
         known = list(features) if features is not None else []
         if y in columns and y not in known:
@@ -252,7 +259,25 @@ def take_labels(X: Any, y: Any, features: Iterable[Any] | None = None) -> tuple[
         named = all(isinstance(name, Hashable) and name in columns for name in y)
         if named and len(set(y)) == len(y):
             return _split(X, y, columns)
+    _warn_of_other_order(X, y)
     return X, y
+
+
+def _warn_of_other_order(X: Any, y: Any) -> None:
+    """Warn of labels with the index of the rows in another order: they are taken by position."""
+    if not (isinstance(X, pd.DataFrame) and isinstance(y, pd.Series | pd.DataFrame)) or len(X) != len(y):
+        return
+    if X.index.equals(y.index) or not (X.index.is_unique and y.index.is_unique):
+        return
+    is_alike = X.index.nlevels == y.index.nlevels and X.index.dtype == y.index.dtype
+    if is_alike and y.index.isin(X.index).all():
+        i = int(np.flatnonzero(X.index != y.index)[0])
+        warn_caller(
+            "X and y have the same index in another order, and rows are paired by position: row "
+            f"{list_names(X.index[[i]])} of X gets the label of {list_names(y.index[[i]])}. Pass "
+            "y.loc[X.index], or, if the order is right as it is, y.to_numpy().",
+            VaeaugWarning,
+        )
 
 
 def _is_scalar(y: Any) -> bool:

@@ -279,7 +279,10 @@ def test_a_total_of_many_columns_computes():
         ("a × b", "expected an operator or the end, got '×'; write *.\n    a × b\n      ^"),
         ("+a", "expected a column, a number, a function or '(', got '+'.\n    +a\n    ^"),
         ("a + `b", "the quote ` is not closed.\n    a + `b\n        ^"),
-        ("a + 'b'", "texts stand in conditions of 'implies' only; columns are written in backticks."),
+        (
+            "a + 'b'",
+            "texts stand in conditions of 'implies' only; columns are written in backticks, and new rows ",
+        ),
         ("a + True", "expected a column, a number, a function or '(', got 'True'."),
         ("a + 1e999", "this number is too large.\n    a + 1e999\n        ^"),
         (

@@ -176,7 +176,10 @@ def test_an_object_is_read_back_from_its_text(data, name):
         ("a != b", "expected <, <=, >, >=, == or an operator, got '!='."),
         ("a <= b, c", "expected an operator, got ','.\n    a <= b, c\n          ^"),
         ("a <= b <", "expected a column, a number, a function or '(', got the end."),
-        ("a <= 'b'", "texts stand in conditions of 'implies' only; columns are written in backticks."),
+        (
+            "a <= 'b'",
+            "texts stand in conditions of 'implies' only; columns are written in backticks, and new rows ",
+        ),
         (
             "a",
             "a relation reads as 'end >= start', 'low <= mid <= high', 'total == net + tax', 'city -> state'",

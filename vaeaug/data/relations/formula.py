@@ -294,7 +294,11 @@ class Reader:
         if token.kind == "word" and self.tokens[self.position + 1].text == "(":
             return self._call()
         if token.kind == "text":
-            self.fail("texts stand in conditions of 'implies' only; columns are written in backticks", token)
+            self.fail(
+                "texts stand in conditions of 'implies' only; columns are written in backticks, and new rows "
+                'are bounded by a date with where={"day": ">= 2024-01-31"}, not with a rule',
+                token,
+            )
         return self.column("expected a column, a number, a function or '('")
 
     def _call(self) -> Node:

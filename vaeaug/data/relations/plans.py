@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from vaeaug.data.relations.functions import Function, Lookup, function_from_state
 from vaeaug.data.relations.limits import Fill, Limit, write_number
-from vaeaug.data.relations.rounding import is_same, round_to
+from vaeaug.data.relations.rounding import FINE, is_same, round_to
 from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
 
 __all__ = ["Keep", "Plan", "Step"]
@@ -244,6 +244,29 @@ class Plan:
         for fill in self.fills:
             found.append(fill.is_broken(values, columns, decimals) & (fill.own is None))
         return [int(rows.sum()) for rows in found]
+
+    def contradict(
+        self, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+        """Yield the sources of each part that has no exceptions, and the rows that break it, bool (n,).
+
+        Combinations that a table has not seen break nothing.
+        """
+        values, step = columns[self.target], self.step
+        if step is not None and step.keep in (Keep.COMPUTED, Keep.GAPPED) and not step.has_exceptions:
+            function = step.function
+            found = round_to(function.evaluate(columns), decimals)
+            broken = ~is_same(values, found, decimals)
+            if decimals is None:
+                broken &= ~np.isclose(values, found, rtol=FINE, atol=0.0)
+            if isinstance(function, Lookup):
+                yield function.sources, broken & function.knows([columns[j] for j in function.sources])
+            else:
+                yield function.sources, broken & ~np.isnan(found)
+        parts: list[Limit | Fill] = [*self.limits, *(fill for fill in self.fills if fill.own is None)]
+        for part in parts:
+            if not part.has_exceptions:
+                yield part.sources, part.is_broken(values, columns, decimals)
 
     def grow(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> Plan:
         """Return the plan of more rows: with their range, their keys to look up, and what they do not break.

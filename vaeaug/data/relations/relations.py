@@ -181,6 +181,31 @@ class Relations:
             numbers[j] = view.read(made[j])
         return {j: made[j] for j in sorted(made)}
 
+    def find_contradictions(
+        self, columns: Mapping[int, pd.Series], known: np.ndarray, names: Sequence[str]
+    ) -> list[tuple[Rule, np.ndarray]]:
+        """Return the rules without exceptions that known cells break, each with the rows, bool of shape (n,).
+
+        Parameters
+        ----------
+        columns : mapping of int to Series
+            Some of the columns, as the user sees them.
+        known : ndarray of bool, shape (n, d)
+        names : sequence of str
+            How formulas call the columns.
+        """
+        nothing = np.full(len(known), np.nan)
+        numbers = {j: view.read(columns[j]) if j in columns else nothing for j, view in self.views.items()}
+        found = []
+        for plan in self.plans:
+            for sources, broken in plan.contradict(numbers, self.views[plan.target].decimals):
+                own = {plan.target, *sources}
+                rows = broken & known[:, sorted(own)].all(axis=1)
+                rules = [rule for rule in self.rules if set(rule.columns) == {names[j] for j in own}]
+                if rows.any() and rules and not rules[0].exceptions:
+                    found.append((rules[0], rows))
+        return found
+
     def grow(
         self, codecs: Sequence[ColumnCodec], columns: Sequence[pd.Series], names: Sequence[str]
     ) -> Relations:

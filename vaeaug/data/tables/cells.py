@@ -11,6 +11,7 @@ import pandas as pd
 
 from vaeaug.data.relations.functions import Arithmetic, Function
 from vaeaug.data.relations.plans import Keep, Plan
+from vaeaug.data.relations.relations import name_columns
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
@@ -21,7 +22,7 @@ from vaeaug.data.tables.registry import TranslatedCodec
 from vaeaug.data.tables.stretches import find_stretches
 from vaeaug.errors import InputError
 from vaeaug.utils.validation import refuse_repeated_columns
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import count, list_names
 
 __all__ = ["KnownCells", "read_cells", "read_given"]
 
@@ -180,7 +181,7 @@ class KnownCells:
         for source in step.function.sources:
             others = [j for j in (target, *step.function.sources) if j != source]
             rows = np.flatnonzero(~self.known[:, source] & self.known[:, others].all(1))
-            if not len(rows) or source not in self.columns:
+            if not len(rows):
                 continue
             numbers = {j: views[j].read(self.columns[j].iloc[rows]) for j in others}
             own = partial(_evaluate, step.function, numbers, source)
@@ -190,9 +191,14 @@ class KnownCells:
                 good = np.isfinite(value) & np.isclose(own(value), numbers[target])
             if not good.any():
                 continue
-            series = self.columns[source].copy()
             cells = views[source].write(np.where(good, value, 0.0))
-            series.iloc[rows[good]] = cells[good].to_numpy()
+            if source in self.columns:
+                series = self.columns[source].copy()
+                series.iloc[rows[good]] = cells[good].to_numpy()
+            else:  # cells that are not known are read nowhere
+                place = np.zeros(self.rows, dtype=np.int64)
+                place[rows] = np.arange(len(rows))
+                series = cells.iloc[place].reset_index(drop=True)
             self.columns[source] = series
             self.known[rows[good], source] = True
 
@@ -233,7 +239,26 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
         j = codec.find_column(label, "given")
         columns[j] = given[label].reset_index(drop=True).rename(codec.codecs_[j].name)
         _refuse_unseen(codec, j, columns[j])
-    return KnownCells(codec, dict(sorted(columns.items())), len(given))
+    cells = KnownCells(codec, dict(sorted(columns.items())), len(given))
+    _refuse_contradictions(cells, given)
+    return cells
+
+
+def _refuse_contradictions(cells: KnownCells, given: pd.DataFrame) -> None:
+    """Refuse cells that break a rule which all training rows keep."""
+    codec = cells.codec
+    names = name_columns(codec.columns_, len(codec.codecs_))
+    found = codec.relations_.find_contradictions(cells.columns, cells.observed, names)
+    if not found:
+        return
+    rule, broken = found[0]
+    i = int(np.flatnonzero(broken)[0])
+    row = ", ".join(f"{name} is {cells.columns[names.index(name)][i]}" for name in rule.columns)
+    raise InputError(
+        f"given: {count(int(broken.sum()), 'row')} of {len(given)} cannot be made: the cells contradict each "
+        f"other (relations_ has {rule.text!r}), first in row {list_names(given.index[[i]])}, where {row}. "
+        "Change one of these cells, or leave it out."
+    )
 
 
 def _refuse_unseen(codec: TableCodec, j: int, series: pd.Series) -> None:

@@ -25,6 +25,8 @@ from vaeaug.utils.wording import list_names, suggest
 
 __all__ = ["Comparison", "compare_column"]
 
+#: Two numbers up to 12 before a year.
+_EITHER_ORDER = re.compile(r"\s*0?([1-9]|1[0-2])[-./]0?([1-9]|1[0-2])[-./]\d{2,4}\b")
 _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     **{"==": operator.eq, "!=": operator.ne, "<=": operator.le, ">=": operator.ge},
     **{"<": operator.lt, ">": operator.gt},
@@ -202,6 +204,8 @@ class _Ordered(_Reader):
             except (TypeError, ValueError, OverflowError, ArithmeticError, AttributeError):
                 continue
             if not missing[0]:
+                if self.translation is None or make == self._as_plain:
+                    self._refuse_either_order(value)
                 return values[0]
         what = "times or durations" if isinstance(self.inner.storage_, TimeStorage) else "numbers"
         raise self.refuse(value, what)
@@ -244,6 +248,16 @@ class _Ordered(_Reader):
             return as_series(storage.write(np.where(close, nearest, found), missing), self.name)
 
         return snap
+
+    def _refuse_either_order(self, value: Any) -> None:
+        """Refuse a date of which the day or the month may come first."""
+        is_text = isinstance(value, str) and isinstance(self.inner.storage_, TimeStorage)
+        found = _EITHER_ORDER.match(value) if is_text else None
+        if found and found[1] != found[2]:
+            raise InputError(
+                f"where: {value!r} may have the day or the month first; for {self.name!r} write "
+                "year-month-day, such as '2024-12-31'."
+            )
 
     def _as_cell(self, value: Any) -> pd.Series:
         """Return a value as a column of the dtype of fit, in plain form."""

@@ -14,7 +14,8 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-from vaeaug.errors import ColumnNote
+from vaeaug.data.labels.leakage import LEAKAGE
+from vaeaug.errors import ColumnNote, VaeaugWarning
 from vaeaug.evaluation.assess.metrics import (
     Predictions,
     Thresholds,
@@ -182,6 +183,7 @@ def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed
     """Try every strategy in one fold, without notes on columns: these are the same in every fold."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ColumnNote)
+        warnings.filterwarnings("ignore", LEAKAGE, VaeaugWarning)
         return _try_strategies(problem, strategies, fold, seed)
 
 
