@@ -187,6 +187,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     densities know of it, ``p(x_j | x_<j, z, c) ∝ softmax(logits_j) · exp(tilt_cj)``.
 
     Methods that change rows return them one for one, in the container of fit; frames keep their index.
+    A warning says when most values of a column, of ten rows or more, lie farther outside of the training
+    range than it is wide: such rows are on another scale.
 
     The loss is ``E_q[−log p(x|z,c)] + β · KL(q(z|x,c) ‖ N(0, I))`` (Kingma and Welling
     2014; Higgins et al. 2017; conditional on c as in Sohn et al. 2015).

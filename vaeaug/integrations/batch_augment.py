@@ -87,6 +87,12 @@ class BatchAugment(nn.Module):
         When called with images that are not what the augmenter makes, or cannot be of the scale of those
         that it was fitted on.
 
+    Warns
+    -----
+    VaeaugWarning
+        When numbers of a table lie far outside of those of fit, in most rows of the first batch of ten or
+        more.
+
     Examples
     --------
     >>> import torch

@@ -138,6 +138,11 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         something else than the items are, and images that cannot be of the scale on which it was fitted.
         Items are checked again as they pass.
 
+    Warns
+    -----
+    VaeaugWarning
+        When numbers of a table lie far outside of those of fit, in most of the rows looked at.
+
     Notes
     -----
     Call ``set_epoch(e)`` before each epoch, with persistent workers too; else all epochs are
