@@ -527,6 +527,18 @@ BAD = {
         r"X\[11\] cannot be read: the Dataset Pairs raised OSError: truncated file",
     ),
     "a Dataset of sentences": (lambda: Pairs(["a", "b"], [0, 1]), r"X\[0\] of the Dataset.*got str"),
+    "a Dataset of triples": (
+        lambda: Pairs(list(zip(X, Y, Y, strict=True))),
+        r"X\[0\] of the Dataset.*got tuple of length 3. Wrap the dataset in one whose __getitem__ returns",
+    ),
+    "a Dataset of dicts": (
+        lambda: Pairs([{"image": X[0], "label": 0}] * 2),
+        "got dict. Wrap the dataset in one whose __getitem__ returns such pairs",
+    ),
+    "a Dataset of rows": (
+        lambda: TensorDataset(torch.zeros(9, 5), torch.zeros(9)),
+        r"rows of 5 values.*For a table pass.*fit\(X, y\), of a TensorDataset fit\(\*dataset.tensors\)",
+    ),
     "a Dataset of mixed sizes": (lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41), r"X\[40\]"),
     "a Dataset of boxes": (
         lambda: Pairs(pictures(X), np.zeros((40, 4))),

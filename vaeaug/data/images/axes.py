@@ -85,7 +85,9 @@ def find_arrangement(shape: tuple[int, ...], image_shape: Any = None, channels: 
     if len(shape) == 2:
         if given is None:
             raise InputError(
-                f"X has shape {shape}: rows of {shape[1]} values. To learn them as images, give image_shape."
+                f"X has shape {shape}: rows of {shape[1]} values. To learn them as images, give image_shape. "
+                "For a table pass the rows and labels themselves: fit(X, y), of a TensorDataset "
+                "fit(*dataset.tensors)."
             )
         if shape[1] != np.prod(given):
             raise InputError(

@@ -123,13 +123,16 @@ def read_item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
             f"X[{i}] cannot be read: the {name} raised {type(error).__name__}: {error}. Mend that "
             "item, or leave it out with torch.utils.data.Subset."
         ) from error
-    image, label = found, None
-    if isinstance(found, tuple | list) and len(found):
+    image, label, size = found, None, ""
+    if isinstance(found, tuple | list) and len(found) in (1, 2):
         image, label = found[0], (found[1] if len(found) > 1 else None)
+    elif isinstance(found, tuple | list):
+        size = f" of length {len(found)}"
     if not (isinstance(image, Image.Image | np.ndarray) or is_tensor(image)):
         raise InputError(
-            f"X[{i}] of the {name} must be an image or a pair (image, label), the image a tensor, an "
-            f"array or a PIL image; got {type(image).__name__}."
+            f"X[{i}] of the {name} must be an image or a pair (image, label), the image a tensor, an array "
+            f"or a PIL image; got {type(image).__name__}{size}. Wrap the dataset in one whose __getitem__ "
+            "returns such pairs."
         )
     return image, label
 
