@@ -585,6 +585,24 @@ def test_a_stream_of_images_is_refused():
         fast().fit(Stream())
 
 
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("wrap", [np.asarray, torch.from_numpy])
+def test_one_image_alone_is_refused_with_its_next_step(wrap, colours):
+    images = np.repeat(X[..., None], 3, -1) if colours else X
+    augmenter = fast().fit(wrap(images), Y)
+    with pytest.raises(InputError, match=r"X is one image, of shape .*; pass X\[None\]"):
+        augmenter.vary(wrap(images)[0], 0)
+
+
+def test_one_picture_alone_is_refused_with_its_next_step():
+    augmenter = fast().fit(pictures(X), Y)
+    for call in (augmenter.vary, augmenter.transform, fast().fit):
+        with pytest.raises(
+            InputError, match=r"X is one PIL image; pass a list of images, \[X\] for this one"
+        ):
+            call(pictures(X)[0])
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [

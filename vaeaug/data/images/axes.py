@@ -138,6 +138,8 @@ def match_arrangement(shape: tuple[int, ...], own: Arrangement) -> Arrangement:
     for arrangement in likely:
         if shape[1:] == arrangement.item:
             return arrangement
+    if any(shape == arrangement.item for arrangement in likely):
+        raise InputError(f"X is one image, of shape {shape}; pass X[None], images come as (n, ...).")
     raise InputError(
         f"X has {_spell_shape(shape)}, but the images of fit were {_spell_size(own.size)}, "
         f"{_spell_shape((0, *own.item))}; pass images of that size and number of channels, resized or "

@@ -49,7 +49,7 @@ def holds_images(X: Any) -> bool:
     >>> holds_images(np.zeros((5, 8, 8))), holds_images(np.zeros((5, 64)))
     (True, False)
     """
-    if is_dataset(X) or _is_pairs(X) or len(getattr(X, "shape", ())) > 2:
+    if is_dataset(X) or _is_pairs(X) or isinstance(X, Image.Image) or len(getattr(X, "shape", ())) > 2:
         return True
     listed = isinstance(X, list | tuple) or (
         isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 1
@@ -82,6 +82,8 @@ def open_images(X: Any, y: Any = None, verbose: int | bool = 0) -> Opened:
     InputError
         For a Dataset that is empty, has no length, raises, or holds something else than images.
     """
+    if isinstance(X, Image.Image):
+        raise InputError("X is one PIL image; pass a list of images, [X] for this one.")
     if y is not None and is_tensor(y):
         y = tensor_array(y)
     if not is_dataset(X) and not _is_pairs(X):
