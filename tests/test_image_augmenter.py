@@ -539,7 +539,10 @@ BAD = {
         lambda: TensorDataset(torch.zeros(9, 5), torch.zeros(9)),
         r"rows of 5 values.*For a table pass.*fit\(X, y\), of a TensorDataset fit\(\*dataset.tensors\)",
     ),
-    "a Dataset of mixed sizes": (lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41), r"X\[40\]"),
+    "a Dataset of mixed sizes": (
+        lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41),
+        r"X\[40\].*an ImageFolder takes transform=v2.Resize\(\(48, 48\)\)",
+    ),
     "a Dataset of boxes": (
         lambda: Pairs(pictures(X), np.zeros((40, 4))),
         r"item 0 of the Dataset Pairs must be one class",
