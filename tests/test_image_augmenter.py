@@ -444,6 +444,16 @@ def test_few_images_of_a_class(y, method):
     assert np.isfinite(augmenter.score_samples(X, y)).all()
 
 
+@pytest.mark.parametrize("shape", [(8, 12, 16), (12, 16, 8)])
+def test_images_of_eight_channels(shape, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
+    augmenter = fast().fit(images, Y)
+    augmenter.save(tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").sample(3, y=1)[0].shape == (3, *shape)
+    assert augmenter.vary(images[:4], Y[:4]).shape == (4, *shape)
+    assert augmenter.resample(images[:30], Y[:30] * 0 + (np.arange(30) > 20))[0].shape == (42, *shape)
+
+
 def test_two_images_are_enough():
     augmenter = fast().fit(X[:2], Y[:2])
     assert augmenter.sample(3, y=1)[0].shape == (3, 8, 9)
@@ -509,7 +519,7 @@ BAD = {
     "mixed modes": (lambda: [*pictures(X), Image.new("RGB", (9, 8))], r"mode 'L'.*X\[40\].*mode 'RGB'"),
     "mixed arrays": (lambda: [X[0], X[1, 1:]], r"X\[1\] has shape \(7, 9\)"),
     "pictures and more": (lambda: [*pictures(X), X[0]], r"PIL images only; X\[40\] is a ndarray"),
-    "five channels": (lambda: np.zeros((9, 8, 9, 5)), "neither the first nor the last axis"),
+    "nine channels": (lambda: np.zeros((9, 12, 12, 9)), "neither the first nor the last axis holds 1 to 8"),
     "a video": (lambda: np.zeros((9, 8, 9, 3, 2)), "dim 5"),
     "an empty list": (lambda: [], "X is an empty list"),
     "a dtype that numpy does not have": (

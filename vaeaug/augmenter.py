@@ -111,7 +111,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
         image of that shape. Arrays of three or four dimensions are images in any case.
     channels : {"auto", "first", "last"}, default="auto"
-        Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries.
+        Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries, else of up to 8.
     max_iter : int or "auto", default="auto"
         Epochs, at most; ``"auto"`` is 7 for a table of 32,000 rows, more for fewer.
     batch_size : int or "auto", default="auto"

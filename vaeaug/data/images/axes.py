@@ -12,7 +12,8 @@ from vaeaug.errors import InputError
 
 __all__ = ["Arrangement", "find_arrangement", "match_arrangement"]
 
-_MOST_CHANNELS = 4
+#: Channels that images may have, and those that the usual ones have, which are looked for first.
+_MOST_CHANNELS, _USUAL_CHANNELS = 8, 4
 _LEAST_SIDE = 4
 
 
@@ -164,13 +165,18 @@ def _channel_axis(shape: tuple[int, ...], channels: str, what: str) -> str:
         return "none"
     if channels != "auto":
         return channels
-    first, last = (1 <= shape[axis] <= _MOST_CHANNELS for axis in (0, -1))
-    if first != last:
-        return "first" if first else "last"
-    why = "both the first and the last axis" if first else "neither the first nor the last axis"
+    for most in (_USUAL_CHANNELS, _MOST_CHANNELS):
+        first, last = (1 <= shape[axis] <= most for axis in (0, -1))
+        if first and last:
+            raise InputError(
+                f"{what} has shape {shape}, where both the first and the last axis could hold 1 to {most} "
+                'channels; say which with channels="first" or channels="last".'
+            )
+        if first or last:
+            return "first" if first else "last"
     raise InputError(
-        f"{what} has shape {shape}, where {why} could hold 1 to {_MOST_CHANNELS} channels; say which with "
-        'channels="first" or channels="last".'
+        f"{what} has shape {shape}, where neither the first nor the last axis holds 1 to {_MOST_CHANNELS} "
+        "channels, as images have; choose some of them, or pass them as rows of a table."
     )
 
 
