@@ -144,7 +144,12 @@ def test_the_representation_shows_settings_only():
         (batch(), LABELS[:3], "one class number per image"),
         (batch(), LABELS.float() + 0.5, "label"),
         (torch.zeros(40, 1, 9, 9, dtype=torch.uint8), LABELS, r"shape \(6, 5\).*\(1, 9, 9\)"),
-        (batch(torch.float32) * 4 - 2, LABELS, "not 0 to 1"),
+        (batch(torch.float32) * 4 - 2, LABELS, "not 0 to 1.*Pass the mean="),
+        (
+            batch(torch.float32) * 255,
+            LABELS,
+            r"0 to 255: pass images / 255.*ToDtype\(torch.float32, scale=True\)",
+        ),
     ],
 )
 def test_unusable_batches_are_refused(images, labels, message):
