@@ -375,7 +375,8 @@ def _check_labels(labels: Any, images: Tensor) -> Any:
     if found.shape != images.shape[:1]:
         raise InputError(
             f"{_WHO}: labels must be one class number per image, before MixUp or CutMix turn them into "
-            f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images."
+            f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images. Of "
+            "one-hot labels pass labels.argmax(1)."
         )
     return found
 
