@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vaeaug import BatchAugment
+from vaeaug import BatchAugment, VAEAugmenter
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.utils.random import derive_seed, hash_seed
 
@@ -155,6 +155,13 @@ def test_the_representation_shows_settings_only():
 def test_unusable_batches_are_refused(images, labels, message):
     with pytest.raises(InputError, match=message):
         augment(p=1.0)(images, labels)
+
+
+def test_rows_that_lack_columns_are_refused():
+    rows = torch.randn(40, 3)
+    table = VAEAugmenter(max_iter=1, random_state=0).fit(rows.numpy(), LABELS.numpy())
+    with pytest.raises(InputError, match="rows of 3 numbers, the real ones have 2. Pass the columns of fit"):
+        BatchAugment(table, p=1.0)(rows[:, :2], LABELS)
 
 
 def test_unknown_labels_are_refused():

@@ -243,6 +243,11 @@ def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[
         moved = tuple(source[axis] for axis in order)
         if moved == target or _squeeze(moved) == _squeeze(target):
             return order
+    if len(source) == len(target) == 1:
+        raise InputError(
+            f"{who}: the augmenter makes rows of {source[0]} numbers, the real ones have {target[0]}. Pass "
+            "the columns of fit, all of them and in their order, or fit the augmenter on such rows."
+        )
     raise InputError(
         f"{who}: the augmenter makes items of shape {source}, the real ones have shape {target}. Fit the "
         "augmenter on items of that size, or resize them before they reach it."
