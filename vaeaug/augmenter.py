@@ -28,6 +28,7 @@ from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import jobs
 from vaeaug.sharding.plans import ShardOptions
+from vaeaug.training.runtime import DEVICES
 from vaeaug.utils.choices import (
     Auto,
     Basis,
@@ -128,7 +129,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Epochs without improvement after which training stops.
     max_fit_seconds : float, optional
         Bound on the time of ``fit``; the learning rate comes down in time.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         ``"auto"`` takes a GPU when there is one.
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
@@ -239,7 +240,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "max_fit_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "device": [str],
+        "device": [*DEVICES],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -1360,7 +1361,7 @@ def load(path: str | os.PathLike[str], device: Device = "auto") -> VAEAugmenter:
     Parameters
     ----------
     path : path-like
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         Where it is to run; a model trained on a GPU loads on a CPU.
 
     Raises
