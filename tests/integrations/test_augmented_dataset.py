@@ -10,7 +10,7 @@ from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset,
 from torchvision import tv_tensors
 
 from vaeaug import AugmentedDataset, VAEAugmenter
-from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.errors import InputError, UnknownLabelError, VaeaugWarning
 from vaeaug.filtering import LabelFilter
 
 
@@ -513,8 +513,8 @@ def test_an_item_that_cannot_be_read_is_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"p": 1.5}, "p must be a number"),
-        ({"method": "interpolate"}, "method must be one of 'prior', 'posterior'"),
+        ({"p": 1.5}, "AugmentedDataset: p must be a number"),
+        ({"method": "interpolate"}, "AugmentedDataset: method must be one of 'prior', 'posterior'"),
         ({"pool_size": 0}, "pool_size"),
         ({"refresh_every": 0.5}, "refresh_every"),
         ({"epoch": -1}, "epoch"),
@@ -525,6 +525,12 @@ def test_an_item_that_cannot_be_read_is_named():
 def test_unusable_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         pictures(**options)
+
+
+def test_classes_that_the_augmenter_does_not_know_are_refused_with_a_next_step():
+    four = Pictures(kind="uint8", counts=(10, 5, 5, 5))
+    with pytest.raises(UnknownLabelError, match="AugmentedDataset: .*fit the augmenter on these classes"):
+        AugmentedDataset(four, MadeAugmenter(), random_state=0)
 
 
 def test_an_index_outside_is_refused():

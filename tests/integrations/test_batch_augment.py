@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from made_augmenter import MadeAugmenter
-from made_images import fast
+from made_images import Pairs, fast
 from torch._dynamo.testing import CompileCounter
 from torch.overrides import TorchFunctionMode
 from torchvision import tv_tensors
@@ -164,9 +164,13 @@ def test_rows_that_lack_columns_are_refused():
         BatchAugment(table, p=1.0)(rows[:, :2], LABELS)
 
 
-def test_unknown_labels_are_refused():
-    with pytest.raises(UnknownLabelError):
+def test_unknown_labels_are_refused_with_names_and_a_next_step():
+    with pytest.raises(UnknownLabelError, match="(?s)BatchAugment: .*fit the augmenter on these classes"):
         augment(p=1.0)(batch(), LABELS + 5)
+    images = batch()
+    named = fast().fit(Pairs(list(images), LABELS.tolist(), classes=["cat", "dog", "owl"]))
+    with pytest.raises(UnknownLabelError, match="allowed are 0, 1, 2. They number the classes 'cat', 'dog'"):
+        augment(named, p=1.0)(images, LABELS + 5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_unknown_labels_are_refused():
         ({"mean": [0.5], "std": [float("nan")]}, "std must be a number"),
         ({"mean": [float("inf")], "std": [1.0]}, "mean must be a number"),
         ({"mean": [], "std": []}, "mean must hold one number per channel"),
-        ({"mean": ["a"], "std": [1.0]}, "mean must be a number"),
+        ({"mean": ["a"], "std": [1.0]}, "BatchAugment: mean must be a number"),
         ({"mean": [0.1, 0.2, 0.3], "std": [0.1, 0.2]}, "of one length"),
     ],
 )

@@ -77,7 +77,7 @@ class VAEVariation(A.ImageOnlyTransform):
         super().__init__(p=p)
         # Plain values under their own names: albumentations reads them back to write a file.
         self.augmenter = os.fspath(augmenter) if isinstance(augmenter, str | os.PathLike) else augmenter
-        self.strength = float(check_number("strength", strength, low=0))
+        self.strength = float(check_number(f"{_WHO}: strength", strength, low=0))
         self.label = label
         self.device = device
         self._own: Varier | None = None

@@ -181,11 +181,11 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         refresh_every: int = 1,
         epoch: int = 0,
     ) -> None:
-        check_number("p", p, low=0, high=1)
-        check_option("method", method, ("prior", "posterior"))
-        check_number("temperature", temperature, low=0)
-        check_number("pool_size", pool_size, low=1, integer=True, also=(None,))
-        check_number("refresh_every", refresh_every, low=1, integer=True)
+        check_number(f"{_WHO}: p", p, low=0, high=1)
+        check_option(f"{_WHO}: method", method, ("prior", "posterior"))
+        check_number(f"{_WHO}: temperature", temperature, low=0)
+        check_number(f"{_WHO}: pool_size", pool_size, low=1, integer=True, also=(None,))
+        check_number(f"{_WHO}: refresh_every", refresh_every, low=1, integer=True)
         check_dataset(dataset, _WHO)
         check_augmenter(augmenter, _WHO)
         self.dataset, self.transform = dataset, transform
@@ -283,7 +283,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 
     def _begin(self, epoch: int) -> None:
         """Do the work of :meth:`set_epoch`."""
-        check_number("epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
+        check_number(f"{_WHO}: epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
         if is_worker() or self._pool is None:
             raise InputError(
                 f"{_WHO}: set_epoch must be called in the process that made the dataset, before iterating "
@@ -418,7 +418,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 
         Columns as the fields of :class:`Provenance`.
         """
-        epoch = self.epoch if epoch is None else check_number("epoch", epoch, low=0, integer=True)
+        epoch = self.epoch if epoch is None else check_number(f"{_WHO}: epoch", epoch, low=0, integer=True)
         contents = self._contents_of(int(epoch))
         slots = self._assign(int(epoch), contents)
         new = slots >= 0
@@ -466,5 +466,5 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 def _seed(random_state: Any) -> int:
     """Return an integer as it is, so that the seed of a run can be passed again, else one drawn from it."""
     if isinstance(random_state, Integral) and not isinstance(random_state, bool):
-        return int(check_number("random_state", random_state, low=0, integer=True))
+        return int(check_number(f"{_WHO}: random_state", random_state, low=0, integer=True))
     return derive_seed(random_state)

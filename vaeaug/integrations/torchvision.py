@@ -83,8 +83,8 @@ class VAEVariation(v2.Transform):
         random_state: RandomState = None,
     ) -> None:
         super().__init__()
-        self.p = float(check_number("p", p, low=0, high=1))
-        self.strength = float(check_number("strength", strength, low=0))
+        self.p = float(check_number(f"{_WHO}: p", p, low=0, high=1))
+        self.strength = float(check_number(f"{_WHO}: strength", strength, low=0))
         self.labels_getter = labels_getter
         self._varier = Varier(augmenter, _WHO)
         self._seed: int | None = None
