@@ -365,6 +365,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
+        VaeaugWarning
+            When ``max_fit_seconds`` ended training after less than a tenth of its steps.
 
         Examples
         --------
