@@ -157,7 +157,7 @@ def test_a_dataset_is_resampled():
     kept = np.r_[0:20, 21:40:4]
     dataset = Subset(Pairs(pictures(X), Y, classes=["left", "right"]), kept.tolist())
     augmenter = fast().fit(dataset)
-    balanced, y = augmenter.resample(dataset, None)
+    balanced, y = augmenter.resample(dataset)
     assert len(balanced) == len(y) == 2 * np.bincount(Y[kept]).max()
     assert_array_equal(pixels(balanced)[: len(kept)], X[kept])
     assert augmenter.class_names_ == ["left", "right"]

@@ -188,6 +188,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     densities know of it, ``p(x_j | x_<j, z, c) ∝ softmax(logits_j) · exp(tilt_cj)``.
 
     Methods that change rows return them one for one, in the container of fit; frames keep their index.
+    Images given as tensors come back as tensors, rows of a table and labels as arrays.
     A warning says when most values of a column, of ten rows or more, lie farther outside of the training
     range than it is wide: such rows are on another scale.
 
@@ -527,7 +528,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Frame,
-        y: Any,
+        y: Any = ...,
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
@@ -539,7 +540,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Any,
-        y: Any,
+        y: Any = ...,
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
@@ -550,7 +551,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         sampling_strategy: Strategy = "auto",
         method: GenerateMethod = "auto",
@@ -563,6 +564,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X, y : as in fit
+            Of a Dataset, the labels may be left out.
         sampling_strategy : str, float, dict or callable, default="auto"
             As in imbalanced-learn's over-samplers: ``"auto"`` brings every class to the size of the
             largest; a float is the ratio minority / majority; a dict gives the total per class.
@@ -572,6 +574,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X_res, y_res : as X and y
+            Labels, and rows of a table, that came as tensors come back as arrays.
 
         Examples
         --------
