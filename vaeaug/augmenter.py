@@ -901,7 +901,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             How far, in standard deviations of the attribute among training rows, or among the rows of the
             directions; of a flag there, 1 goes from False to True.
         value : scalar or array-like of shape (n,), optional
-            Where to, instead.
+            Where to, instead. Beyond the values of the training rows, or of the rows of the directions,
+            edited rows end elsewhere, and a warning says so.
         directions : Directions, optional
             From :meth:`find_directions`.
         attributes : DataFrame of n rows, optional
