@@ -212,6 +212,18 @@ def test_balance_takes_the_strategies_of_resampling():
     assert [data[i][1] for i in range(64, 70)] == [2] * 6
 
 
+def test_its_representation_says_what_an_epoch_holds():
+    shown = "AugmentedDataset(real=64, added={1: 20, 2: 36}, p=0.5, method='prior', epoch=0)"
+    assert repr(pictures(balance=True)) == shown
+    assert "added={}, p=0.25" in repr(pictures(p=0.25))
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_it_lists_the_labels_of_all_its_items(balance):
+    data = pictures(balance=balance)
+    assert data.targets.tolist() == [data[i][1] for i in range(len(data))]
+
+
 def test_images_show_their_labels():
     data = pictures(balance=True)
     for image, label in gathered(data).values():

@@ -125,6 +125,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
     Attributes
     ----------
     classes : ndarray (K,)
+    targets : ndarray (N,)
+        Label of each item, of the added ones too; the same in every epoch.
     seed : int
         What ``random_state`` came to; pass it as ``random_state`` to repeat the run.
     epoch : int
@@ -188,7 +190,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         check_number(f"{_WHO}: refresh_every", refresh_every, low=1, integer=True)
         check_dataset(dataset, _WHO)
         check_augmenter(augmenter, _WHO)
-        self.dataset, self.transform = dataset, transform
+        self.dataset, self.transform, self._method = dataset, transform, method
         self.seed = _seed(random_state)
         self._labels, images = find_labels(dataset, labels, _WHO)
         self.classes = self._labels.classes
@@ -249,6 +251,19 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self._shown = share_zeros((2,), torch.int64, _WHO)
         self._generation = -1
         self._contents: Contents | None = None
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The label of each item."""
+        labels: np.ndarray = self.classes[self._schedule.item_groups]
+        return labels
+
+    def __repr__(self) -> str:
+        real = len(self._schedule.groups)
+        labels, counts = np.unique(self.targets[real:], return_counts=True)
+        added = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        settings = f"p={self._schedule.p:g}, method={self._method!r}, epoch={self.epoch}"
+        return f"{type(self).__name__}(real={real}, added={added}, {settings})"
 
     # -- epochs ---------------------------------------------------------------------
 
