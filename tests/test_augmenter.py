@@ -459,6 +459,7 @@ def test_labels_in_a_frame_are_balanced_in_a_frame(numbers):
 
 @pytest.mark.parametrize("in_fit", ["numpy frame", "float64 array"])
 @pytest.mark.filterwarnings("ignore:X .* feature names")  # frames and arrays are mixed on purpose
+@pytest.mark.filterwarnings("ignore:X. most values")  # whole numbers are tens of those of fit
 def test_resample_keeps_the_container_of_the_rows_it_is_given(container, numbers, in_fit):
     augmenter = fast(max_iter=1).fit(CONTAINERS[in_fit](numbers[0]), numbers[1])
     X_res, _ = augmenter.resample(container, numbers[1])

@@ -157,7 +157,7 @@ def test_a_dataset_is_resampled():
     kept = np.r_[0:20, 21:40:4]
     dataset = Subset(Pairs(pictures(X), Y, classes=["left", "right"]), kept.tolist())
     augmenter = fast().fit(dataset)
-    balanced, y = augmenter.resample(dataset, None)
+    balanced, y = augmenter.resample(dataset)
     assert len(balanced) == len(y) == 2 * np.bincount(Y[kept]).max()
     assert_array_equal(pixels(balanced)[: len(kept)], X[kept])
     assert augmenter.class_names_ == ["left", "right"]
@@ -444,6 +444,16 @@ def test_few_images_of_a_class(y, method):
     assert np.isfinite(augmenter.score_samples(X, y)).all()
 
 
+@pytest.mark.parametrize("shape", [(8, 12, 16), (12, 16, 8)])
+def test_images_of_eight_channels(shape, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, *shape), dtype=np.uint8)
+    augmenter = fast().fit(images, Y)
+    augmenter.save(tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").sample(3, y=1)[0].shape == (3, *shape)
+    assert augmenter.vary(images[:4], Y[:4]).shape == (4, *shape)
+    assert augmenter.resample(images[:30], Y[:30] * 0 + (np.arange(30) > 20))[0].shape == (42, *shape)
+
+
 def test_two_images_are_enough():
     augmenter = fast().fit(X[:2], Y[:2])
     assert augmenter.sample(3, y=1)[0].shape == (3, 8, 9)
@@ -509,7 +519,7 @@ BAD = {
     "mixed modes": (lambda: [*pictures(X), Image.new("RGB", (9, 8))], r"mode 'L'.*X\[40\].*mode 'RGB'"),
     "mixed arrays": (lambda: [X[0], X[1, 1:]], r"X\[1\] has shape \(7, 9\)"),
     "pictures and more": (lambda: [*pictures(X), X[0]], r"PIL images only; X\[40\] is a ndarray"),
-    "five channels": (lambda: np.zeros((9, 8, 9, 5)), "neither the first nor the last axis"),
+    "nine channels": (lambda: np.zeros((9, 12, 12, 9)), "neither the first nor the last axis holds 1 to 8"),
     "a video": (lambda: np.zeros((9, 8, 9, 3, 2)), "dim 5"),
     "an empty list": (lambda: [], "X is an empty list"),
     "a dtype that numpy does not have": (
@@ -527,7 +537,22 @@ BAD = {
         r"X\[11\] cannot be read: the Dataset Pairs raised OSError: truncated file",
     ),
     "a Dataset of sentences": (lambda: Pairs(["a", "b"], [0, 1]), r"X\[0\] of the Dataset.*got str"),
-    "a Dataset of mixed sizes": (lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41), r"X\[40\]"),
+    "a Dataset of triples": (
+        lambda: Pairs(list(zip(X, Y, Y, strict=True))),
+        r"X\[0\] of the Dataset.*got tuple of length 3. Wrap the dataset in one whose __getitem__ returns",
+    ),
+    "a Dataset of dicts": (
+        lambda: Pairs([{"image": X[0], "label": 0}] * 2),
+        "got dict. Wrap the dataset in one whose __getitem__ returns such pairs",
+    ),
+    "a Dataset of rows": (
+        lambda: TensorDataset(torch.zeros(9, 5), torch.zeros(9)),
+        r"rows of 5 values.*For a table pass.*fit\(X, y\), of a TensorDataset fit\(\*dataset.tensors\)",
+    ),
+    "a Dataset of mixed sizes": (
+        lambda: Pairs([*pictures(X), Image.new("L", (5, 5))], [0] * 41),
+        r"X\[40\].*an ImageFolder takes transform=v2.Resize\(\(48, 48\)\)",
+    ),
     "a Dataset of boxes": (
         lambda: Pairs(pictures(X), np.zeros((40, 4))),
         r"item 0 of the Dataset Pairs must be one class",
@@ -571,6 +596,24 @@ def test_a_stream_of_images_is_refused():
 
     with pytest.raises(InputError, match="Stream, which has no length; pass a map-style Dataset"):
         fast().fit(Stream())
+
+
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("wrap", [np.asarray, torch.from_numpy])
+def test_one_image_alone_is_refused_with_its_next_step(wrap, colours):
+    images = np.repeat(X[..., None], 3, -1) if colours else X
+    augmenter = fast().fit(wrap(images), Y)
+    with pytest.raises(InputError, match=r"X is one image, of shape .*; pass X\[None\]"):
+        augmenter.vary(wrap(images)[0], 0)
+
+
+def test_one_picture_alone_is_refused_with_its_next_step():
+    augmenter = fast().fit(pictures(X), Y)
+    for call in (augmenter.vary, augmenter.transform, fast().fit):
+        with pytest.raises(
+            InputError, match=r"X is one PIL image; pass a list of images, \[X\] for this one"
+        ):
+            call(pictures(X)[0])
 
 
 @pytest.mark.parametrize(

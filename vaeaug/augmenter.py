@@ -28,6 +28,7 @@ from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.recipe import Recipe
 from vaeaug.sharding import jobs
 from vaeaug.sharding.plans import ShardOptions
+from vaeaug.training.runtime import DEVICES
 from vaeaug.utils.choices import (
     Auto,
     Basis,
@@ -111,7 +112,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
         image of that shape. Arrays of three or four dimensions are images in any case.
     channels : {"auto", "first", "last"}, default="auto"
-        Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries.
+        Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries, else of up to 8.
     max_iter : int or "auto", default="auto"
         Epochs, at most; ``"auto"`` is 7 for a table of 32,000 rows, more for fewer.
     batch_size : int or "auto", default="auto"
@@ -128,7 +129,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Epochs without improvement after which training stops.
     max_fit_seconds : float, optional
         Bound on the time of ``fit``; the learning rate comes down in time.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         ``"auto"`` takes a GPU when there is one.
     random_state : int, RandomState or None, default=None
         Decides everything random in ``fit`` and the sequence of samples after it.
@@ -187,6 +188,9 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     densities know of it, ``p(x_j | x_<j, z, c) ∝ softmax(logits_j) · exp(tilt_cj)``.
 
     Methods that change rows return them one for one, in the container of fit; frames keep their index.
+    Images given as tensors come back as tensors, rows of a table and labels as arrays.
+    A warning says when most values of a column, of ten rows or more, lie farther outside of the training
+    range than it is wide: such rows are on another scale.
 
     The loss is ``E_q[−log p(x|z,c)] + β · KL(q(z|x,c) ‖ N(0, I))`` (Kingma and Welling
     2014; Higgins et al. 2017; conditional on c as in Sohn et al. 2015).
@@ -237,7 +241,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "max_fit_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "device": [str],
+        "device": [*DEVICES],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -363,7 +367,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
         VaeaugWarning
-            When a column of X is the labels, under whatever name, or y has the index of X in another order.
+            When a column of X is the labels, under whatever name, when y has the index of X in another order, or
+            when ``max_fit_seconds`` ended training after less than a tenth of its steps.
 
         Examples
         --------
@@ -525,7 +530,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Frame,
-        y: Any,
+        y: Any = ...,
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
@@ -537,7 +542,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Any,
-        y: Any,
+        y: Any = ...,
         *,
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
@@ -548,7 +553,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def resample(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         sampling_strategy: Strategy = "auto",
         method: GenerateMethod = "auto",
@@ -561,6 +566,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X, y : as in fit
+            Of a Dataset, the labels may be left out.
         sampling_strategy : str, float, dict or callable, default="auto"
             As in imbalanced-learn's over-samplers: ``"auto"`` brings every class to the size of the
             largest; a float is the ratio minority / majority; a dict gives the total per class.
@@ -570,6 +576,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         X_res, y_res : as X and y
+            Labels, and rows of a table, that came as tensors come back as arrays.
 
         Examples
         --------
@@ -896,7 +903,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             How far, in standard deviations of the attribute among training rows, or among the rows of the
             directions; of a flag there, 1 goes from False to True.
         value : scalar or array-like of shape (n,), optional
-            Where to, instead.
+            Where to, instead. Beyond the values of the training rows, or of the rows of the directions,
+            edited rows end elsewhere, and a warning says so.
         directions : Directions, optional
             From :meth:`find_directions`.
         attributes : DataFrame of n rows, optional
@@ -1363,7 +1371,7 @@ def load(path: str | os.PathLike[str], device: Device = "auto") -> VAEAugmenter:
     Parameters
     ----------
     path : path-like
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         Where it is to run; a model trained on a GPU loads on a CPU.
 
     Raises

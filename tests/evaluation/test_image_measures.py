@@ -105,7 +105,7 @@ class TestImages:
 
     @pytest.mark.parametrize("images", [np.zeros((5, 9)), np.zeros((5, 9, 9, 9)), np.zeros((0, 9, 9))])
     def test_other_shapes_are_refused(self, images):
-        with pytest.raises(InputError, match="1 to 4 channels"):
+        with pytest.raises(InputError, match="1 to 8 channels"):
             channels_first(images)
 
     def test_pixels_that_are_not_finite(self):

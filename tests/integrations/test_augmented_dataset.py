@@ -10,7 +10,7 @@ from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset,
 from torchvision import tv_tensors
 
 from vaeaug import AugmentedDataset, VAEAugmenter
-from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.errors import InputError, UnknownLabelError, VaeaugWarning
 from vaeaug.filtering import LabelFilter
 
 
@@ -210,6 +210,18 @@ def test_balance_takes_the_strategies_of_resampling():
     data = pictures(balance={2: 10})
     assert len(data) == 70
     assert [data[i][1] for i in range(64, 70)] == [2] * 6
+
+
+def test_its_representation_says_what_an_epoch_holds():
+    shown = "AugmentedDataset(real=64, added={1: 20, 2: 36}, p=0.5, method='prior', epoch=0)"
+    assert repr(pictures(balance=True)) == shown
+    assert "added={}, p=0.25" in repr(pictures(p=0.25))
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_it_lists_the_labels_of_all_its_items(balance):
+    data = pictures(balance=balance)
+    assert data.targets.tolist() == [data[i][1] for i in range(len(data))]
 
 
 def test_images_show_their_labels():
@@ -513,8 +525,8 @@ def test_an_item_that_cannot_be_read_is_named():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"p": 1.5}, "p must be a number"),
-        ({"method": "interpolate"}, "method must be one of 'prior', 'posterior'"),
+        ({"p": 1.5}, "AugmentedDataset: p must be a number"),
+        ({"method": "interpolate"}, "AugmentedDataset: method must be one of 'prior', 'posterior'"),
         ({"pool_size": 0}, "pool_size"),
         ({"refresh_every": 0.5}, "refresh_every"),
         ({"epoch": -1}, "epoch"),
@@ -525,6 +537,12 @@ def test_an_item_that_cannot_be_read_is_named():
 def test_unusable_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         pictures(**options)
+
+
+def test_classes_that_the_augmenter_does_not_know_are_refused_with_a_next_step():
+    four = Pictures(kind="uint8", counts=(10, 5, 5, 5))
+    with pytest.raises(UnknownLabelError, match="AugmentedDataset: .*fit the augmenter on these classes"):
+        AugmentedDataset(four, MadeAugmenter(), random_state=0)
 
 
 def test_an_index_outside_is_refused():

@@ -9,13 +9,13 @@ import pytest
 import safetensors.torch
 import torch
 from made_augmenter import MadeAugmenter
-from made_images import fast
+from made_images import Pairs, fast
 from torch._dynamo.testing import CompileCounter
 from torch.overrides import TorchFunctionMode
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vaeaug import BatchAugment
+from vaeaug import BatchAugment, VAEAugmenter
 from vaeaug.errors import InputError, UnknownLabelError
 from vaeaug.utils.random import derive_seed, hash_seed
 
@@ -140,11 +140,16 @@ def test_the_representation_shows_settings_only():
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (batch(), torch.rand(40, 3), "before MixUp or CutMix"),
+        (batch(), torch.rand(40, 3), r"before MixUp or CutMix.*labels.argmax\(1\)"),
         (batch(), LABELS[:3], "one class number per image"),
         (batch(), LABELS.float() + 0.5, "label"),
         (torch.zeros(40, 1, 9, 9, dtype=torch.uint8), LABELS, r"shape \(6, 5\).*\(1, 9, 9\)"),
-        (batch(torch.float32) * 4 - 2, LABELS, "not 0 to 1"),
+        (batch(torch.float32) * 4 - 2, LABELS, "not 0 to 1.*Pass the mean="),
+        (
+            batch(torch.float32) * 255,
+            LABELS,
+            r"0 to 255: pass images / 255.*ToDtype\(torch.float32, scale=True\)",
+        ),
     ],
 )
 def test_unusable_batches_are_refused(images, labels, message):
@@ -152,9 +157,20 @@ def test_unusable_batches_are_refused(images, labels, message):
         augment(p=1.0)(images, labels)
 
 
-def test_unknown_labels_are_refused():
-    with pytest.raises(UnknownLabelError):
+def test_rows_that_lack_columns_are_refused():
+    rows = torch.randn(40, 3)
+    table = VAEAugmenter(max_iter=1, random_state=0).fit(rows.numpy(), LABELS.numpy())
+    with pytest.raises(InputError, match="rows of 3 numbers, the real ones have 2. Pass the columns of fit"):
+        BatchAugment(table, p=1.0)(rows[:, :2], LABELS)
+
+
+def test_unknown_labels_are_refused_with_names_and_a_next_step():
+    with pytest.raises(UnknownLabelError, match="(?s)BatchAugment: .*fit the augmenter on these classes"):
         augment(p=1.0)(batch(), LABELS + 5)
+    images = batch()
+    named = fast().fit(Pairs(list(images), LABELS.tolist(), classes=["cat", "dog", "owl"]))
+    with pytest.raises(UnknownLabelError, match="allowed are 0, 1, 2. They number the classes 'cat', 'dog'"):
+        augment(named, p=1.0)(images, LABELS + 5)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +182,7 @@ def test_unknown_labels_are_refused():
         ({"mean": [0.5], "std": [float("nan")]}, "std must be a number"),
         ({"mean": [float("inf")], "std": [1.0]}, "mean must be a number"),
         ({"mean": [], "std": []}, "mean must hold one number per channel"),
-        ({"mean": ["a"], "std": [1.0]}, "mean must be a number"),
+        ({"mean": ["a"], "std": [1.0]}, "BatchAugment: mean must be a number"),
         ({"mean": [0.1, 0.2, 0.3], "std": [0.1, 0.2]}, "of one length"),
     ],
 )

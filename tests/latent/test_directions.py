@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.latent.directions import Directions
 
 
@@ -57,6 +57,15 @@ def test_an_edit_to_a_value_reaches_it(known, learned):
     codes = known[0][:50]
     moved = learned.move(codes, "size", value=np.linspace(8, 12, 50), pull=0)
     assert_allclose(learned.read(moved)["size"], np.linspace(8, 12, 50), atol=1e-6)
+
+
+def test_a_value_beyond_the_known_rows_is_warned_of(known, learned, recwarn):
+    codes, most = known[0][:50], known[1]["size"].max()
+    learned.move(codes, "size", value=most, pull=0)
+    learned.move(codes, "kind", value="a", pull=0)
+    assert not recwarn.list
+    with pytest.warns(VaeaugWarning, match=f"edit: the value 40 of 'size' is beyond .* to {most:.4g}"):
+        learned.move(codes, "size", value=np.linspace(10, 40, 50)[::-1], pull=0)
 
 
 @pytest.mark.parametrize("pull", [0.0, 0.7])

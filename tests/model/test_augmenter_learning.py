@@ -176,6 +176,20 @@ def test_early_stopping_stops_early(numbers):
     assert augmenter.n_iter_ < 400
 
 
+def test_stopping_early_is_said_beside_a_progress_bar(numbers, capsys):
+    options = {"max_iter": 400, "n_iter_no_change": 2, "learning_rate_init": 0.02}
+    made = fast(verbose=1, **options).fit(*numbers)
+    said = capsys.readouterr().err
+    assert f"Training stopped after {made.n_iter_} of 400 epochs: for 2 epochs the loss of held-out" in said
+    fast(**options).fit(*numbers)
+    assert not capsys.readouterr().err
+
+
+def test_a_fit_with_enough_time_says_nothing_of_it(numbers, recwarn):
+    fast(max_iter=3, max_fit_seconds=600).fit(*numbers)
+    assert not recwarn.list
+
+
 def test_collapse_is_warned_of():
     X = np.random.default_rng(0).normal(size=(300, 3))
     with pytest.warns(PosteriorCollapseWarning, match="nats about a row.*max_iter=5.*lower beta"):
@@ -206,7 +220,9 @@ def test_codes_of_a_short_fit_may_need_more_epochs(max_iter, advice):
 
 @pytest.mark.parametrize("prior", ["mixture", "flow"])
 def test_a_budget_bounds_fit_and_leaves_a_model(mixed, prior):
-    augmenter = fast(max_iter=100_000, max_fit_seconds=1e-6, prior=prior).fit(*mixed)
+    with pytest.warns(VaeaugWarning, match="max_fit_seconds=1e-06 in epoch 1 of 100000 .*more time") as said:
+        augmenter = fast(max_iter=100_000, max_fit_seconds=1e-6, prior=prior).fit(*mixed)
+    assert said[0].filename == __file__
     # At least one step is made in each stage, and no epoch after the one that it belongs to.
     assert augmenter.n_iter_ == 1
     assert (augmenter.history_.groupby("stage").size() == 1).all()

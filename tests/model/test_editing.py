@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from vaeaug import VARIANTS, Recipe, VAEAugmenter, load
-from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.errors import InputError, UnknownLabelError, VaeaugWarning
 from vaeaug.latent.operations import OPERATIONS, Codes
 
 IMAGES, LABELS = blobs()
@@ -216,6 +216,23 @@ def test_an_edit_by_control_variable_changes_that_one(of_bars, bars):
     assert np.corrcoef(heights(moved), heights(images))[0, 1] > 0.7
     taller = augmenter.edit(images, y, attribute="height", amount=1.0)
     assert (heights(taller) >= heights(augmenter.reconstruct(images, y))).mean() > 0.9
+
+
+def test_a_value_beyond_the_training_rows_is_warned_of(recwarn):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3))
+    controls = pd.DataFrame({"dose": rng.random(60), "day": pd.date_range("2024-01-01", periods=60)})
+    augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(rows, controls)
+    augmenter.edit(rows[:5], controls[:5], attribute="dose", value=controls["dose"].max())
+    augmenter.edit(rows[:5], controls[:5], attribute="day", value=pd.Timestamp("2024-02-01"))
+    assert not recwarn.list
+    with pytest.warns(
+        VaeaugWarning, match="edit: the value 7.0 of 'dose' is beyond the training rows"
+    ) as said:
+        augmenter.edit(rows[:5], controls[:5], attribute="dose", value=7.0)
+    assert said[0].filename == __file__
+    with pytest.warns(VaeaugWarning, match="2031-.* of 'day' .*have 2024-01-01 .* to 2024-02-29"):
+        augmenter.edit(rows[:5], controls[:5], attribute="day", value=pd.Timestamp("2031-01-01"))
 
 
 def test_an_edit_by_direction_changes_that_one(of_bars, bars):

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from made_tables import made_labels, made_table
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
+from sklearn.base import clone
 
 from vaeaug import Recipe, VAEAugmenter, load
 from vaeaug.errors import ArchiveError, InputError, VaeaugWarning
@@ -50,6 +52,15 @@ def test_a_loaded_model_gives_the_same_codes_and_scores(fitted, path, mixed):
     loaded = load(path, device="cpu")
     assert_array_equal(loaded.transform(mixed[0]), fitted.transform(mixed[0]))
     assert_array_equal(loaded.score_samples(*mixed), fitted.score_samples(*mixed))
+
+
+def test_a_device_of_torch_is_as_good_as_its_name(tmp_path, mixed):
+    device = torch.device("cpu")
+    augmenter = clone(fast(device=device)).fit(*mixed)
+    assert augmenter.get_params()["device"] == device
+    augmenter.save(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors", device=device)
+    assert_frame_equal(loaded.sample(5, random_state=0)[0], augmenter.sample(5, random_state=0)[0])
 
 
 def test_a_loaded_model_resamples(path, mixed):

@@ -39,6 +39,7 @@ _OPTIONS = {
     "X has columns": "The table has columns",
     "X has text": "The table has text",
     "occur in X": "occur in it",
+    "ended by max_fit_seconds=": "ended by --max-fit-seconds ",
 }
 #: Code in messages, as patterns, and what takes its place on the command line.
 _CODE = {

@@ -21,6 +21,7 @@ from vaeaug.data.tables.cells import KnownCells, read_cells, read_given
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.conditions import TableConditions
 from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.far import warn_of_far_rows
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
 from vaeaug.utils.frames import Home, to_pandas
@@ -127,7 +128,10 @@ class TableIntake:
         """Check rows against those of fit and encode them, float32 (n, W)."""
         refuse_other_forms(X)
         has_columns = self.codec.columns_ is not None
-        return self.codec.encode(_check_table(estimator, to_pandas(X), has_columns, reset=False))
+        table = _check_table(estimator, to_pandas(X), has_columns, reset=False)
+        x = self.codec.encode(table)
+        warn_of_far_rows(self.codec, table)
+        return x
 
     def decode(self, x: np.ndarray, like: Any = None, conditions: TableConditions | None = None) -> Any:
         """Return rows in the container of fit; with the identifiers of ``like``, and its index."""

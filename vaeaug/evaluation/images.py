@@ -45,11 +45,11 @@ def channels_first(images: Any, who: str = "images") -> np.ndarray:
     array = as_array(images, who)
     if array.ndim == 3:
         array = array[:, None]
-    elif array.ndim == 4 and array.shape[1] > 4 >= array.shape[3]:
+    elif array.ndim == 4 and any(array.shape[1] > most >= array.shape[3] for most in (4, 8)):
         array = array.transpose(0, 3, 1, 2)
-    if array.ndim != 4 or array.shape[1] > 4 or 0 in array.shape or array.dtype.kind not in "buif":
+    if array.ndim != 4 or array.shape[1] > 8 or 0 in array.shape or array.dtype.kind not in "buif":
         raise InputError(
-            f"{who} must be an array of numbers (n, H, W), (n, H, W, C) or (n, C, H, W) with 1 to 4 "
+            f"{who} must be an array of numbers (n, H, W), (n, H, W, C) or (n, C, H, W) with 1 to 8 "
             f"channels, got shape {array.shape} of {array.dtype}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():

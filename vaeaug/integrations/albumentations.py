@@ -34,7 +34,7 @@ class VAEVariation(A.ImageOnlyTransform):
         A path of :meth:`VAEAugmenter.save` travels with ``A.to_dict``, ``A.save`` and to
         worker processes, and is loaded once per process; an augmenter itself cannot be written to a file.
     strength : float, default=1.0
-        Scales the noise on the code; 0 gives the reconstruction.
+        Scales the noise on the code; 0 gives the reconstruction. 1 hardly shows; try 5.
     label : str or None, default=None
         Name of the target that holds the label, for variations truer to their class:
         ``VAEVariation(path, label="label")`` and ``compose(image=..., label=3)``. A sample without
@@ -77,7 +77,7 @@ class VAEVariation(A.ImageOnlyTransform):
         super().__init__(p=p)
         # Plain values under their own names: albumentations reads them back to write a file.
         self.augmenter = os.fspath(augmenter) if isinstance(augmenter, str | os.PathLike) else augmenter
-        self.strength = float(check_number("strength", strength, low=0))
+        self.strength = float(check_number(f"{_WHO}: strength", strength, low=0))
         self.label = label
         self.device = device
         self._own: Varier | None = None

@@ -15,6 +15,7 @@ from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.hard_examples import HardChoice
+from vaeaug.integrations.labels import explain_unknown_labels
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
@@ -87,6 +88,12 @@ class BatchAugment(nn.Module):
         When called with images that are not what the augmenter makes, or cannot be of the scale of those
         that it was fitted on.
 
+    Warns
+    -----
+    VaeaugWarning
+        When numbers of a table lie far outside of those of fit, in most rows of the first batch of ten or
+        more.
+
     Examples
     --------
     >>> import torch
@@ -115,15 +122,15 @@ class BatchAugment(nn.Module):
         random_state: RandomState = None,
     ) -> None:
         super().__init__()
-        check_number("p", p, low=0, high=1)
-        check_option("select", select, ("random", "hard"))
+        check_number(f"{_WHO}: p", p, low=0, high=1)
+        check_option(f"{_WHO}: select", select, ("random", "hard"))
         self.select, self.candidates = (
             select,
-            int(check_number("candidates", candidates, low=1, integer=True)),
+            int(check_number(f"{_WHO}: candidates", candidates, low=1, integer=True)),
         )
         self._choice = _make_choice(select, model, teacher)
-        check_option("method", method, ("prior", "posterior"))
-        check_number("temperature", temperature, low=0)
+        check_option(f"{_WHO}: method", method, ("prior", "posterior"))
+        check_number(f"{_WHO}: temperature", temperature, low=0)
         if (mean is None) != (std is None):
             raise InputError(f"{_WHO}: mean and std belong together; got mean={mean!r}, std={std!r}.")
         self.augmenter = check_augmenter(augmenter, _WHO)
@@ -167,7 +174,7 @@ class BatchAugment(nn.Module):
             rows = torch.from_numpy(chosen).to(images.device)
             count = 1 if self._choice is None else self.candidates
             each = rows.repeat_interleave(count)
-            with explain_forked_cuda(_WHO):
+            with explain_forked_cuda(_WHO), explain_unknown_labels(_WHO):
                 new = self._normalise(self._make(raw, exchange, each, y, hash_seed(*key, _MAKE)))
             new = new.to(images.device, images.dtype)
         if self._choice is not None:
@@ -369,7 +376,8 @@ def _check_labels(labels: Any, images: Tensor) -> Any:
     if found.shape != images.shape[:1]:
         raise InputError(
             f"{_WHO}: labels must be one class number per image, before MixUp or CutMix turn them into "
-            f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images."
+            f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images. Of "
+            "one-hot labels pass labels.argmax(1)."
         )
     return found
 
@@ -383,7 +391,8 @@ def _numbers(name: str, values: Any, positive: bool = False) -> list[float] | No
     if not listed:
         raise InputError(f"{_WHO}: {name} must hold one number per channel; got none.")
     return [
-        float(check_number(name, each, low=0 if positive else None, open_low=positive)) for each in listed
+        float(check_number(f"{_WHO}: {name}", each, low=0 if positive else None, open_low=positive))
+        for each in listed
     ]
 
 

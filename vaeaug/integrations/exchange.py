@@ -10,9 +10,13 @@ import pandas as pd
 import torch
 from PIL import Image as PILImage
 
+from vaeaug.augmenter import VAEAugmenter
+from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.far import FEWEST, MOST, warn_of_far_rows
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescale
 from vaeaug.integrations.ranges import Images, Others, Ranges, find_range
+from vaeaug.model.fitted import get_fitted
 
 __all__ = ["Exchange", "check_augmenter"]
 
@@ -70,6 +74,7 @@ class Exchange:
             self.whites = self._find_whites(low, high)
             white, wanted = self.whites or (1, 1)
             self.ranges = Ranges(augmenter, low * wanted / white, high * wanted / white, who, advice)
+        self._table = None if self.is_image else _get_table_codec(augmenter)
 
     def _find_whites(self, low: float, high: float) -> tuple[int, int] | None:
         """Return what is white on both sides, None where items hold the numbers of the augmenter."""
@@ -92,14 +97,27 @@ class Exchange:
         )
 
     def check(self, rows: Images, name: Callable[[int], str], others: Others = ()) -> None:
-        """Refuse images that cannot be of the scale of those of fit, as ``Ranges.check``; tables pass.
+        """Refuse images that cannot be of the scale of those of fit, as ``Ranges.check``.
+
+        Tables pass. The first rows, if there are enough of them to tell, are compared with those of fit.
 
         Raises
         ------
         InputError
+
+        Warns
+        -----
+        VaeaugWarning
+            For numbers far outside of those of fit.
         """
         if self.ranges is not None:
             self.ranges.check(rows, name, others)
+        elif self._table is not None and len(rows) >= FEWEST:
+            codec, self._table = self._table, None
+            some = rows[:MOST] if isinstance(rows, torch.Tensor) else np.stack(list(rows[:MOST]))
+            values = as_array(some, self.who)
+            known = np.where(np.isfinite(values), values, np.nan) if values.dtype.kind == "f" else values
+            warn_of_far_rows(codec, self.to_augmenter(known), self.who)
 
     def to_items(self, made: Any, stored: np.dtype | None = None) -> torch.Tensor:
         """Return what the augmenter made as rows (m, *kind.shape), in the dtype of items unless told."""
@@ -192,6 +210,12 @@ def check_augmenter(augmenter: Any, who: str) -> Any:
     return augmenter
 
 
+def _get_table_codec(augmenter: Any) -> TableCodec | None:
+    """Return what a VAEAugmenter has learned of a table; None for images, and for other augmenters."""
+    fitted = get_fitted(augmenter) if isinstance(augmenter, VAEAugmenter) else None
+    return None if fitted is None or fitted.is_image else fitted.codec
+
+
 def _in_pandas(made: Any) -> Any:
     """Return a frame of another library as one of pandas, anything else as it is."""
     return made.to_pandas() if hasattr(made, "to_pandas") else made
@@ -219,6 +243,11 @@ def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[
         moved = tuple(source[axis] for axis in order)
         if moved == target or _squeeze(moved) == _squeeze(target):
             return order
+    if len(source) == len(target) == 1:
+        raise InputError(
+            f"{who}: the augmenter makes rows of {source[0]} numbers, the real ones have {target[0]}. Pass "
+            "the columns of fit, all of them and in their order, or fit the augmenter on such rows."
+        )
     raise InputError(
         f"{who}: the augmenter makes items of shape {source}, the real ones have shape {target}. Fit the "
         "augmenter on items of that size, or resize them before they reach it."

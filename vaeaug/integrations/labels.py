@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ import torch
 
 from vaeaug.data.images.datasets import length
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, UnknownLabelError
 
-__all__ = ["Labels", "check_dataset", "fetch_items", "goes_past_items", "pair", "find_labels"]
+__all__ = [
+    "Labels",
+    "check_dataset",
+    "explain_unknown_labels",
+    "fetch_items",
+    "find_labels",
+    "goes_past_items",
+    "pair",
+]
 
 #: Items that are read evenly to see what a dataset holds, and how many are read at once for their labels.
 _EXAMPLES, _AT_ONCE = 16, 64
@@ -129,6 +138,18 @@ def check_dataset(dataset: Any, who: str) -> None:
         )
     if not count:
         raise InputError(f"{who}: dataset has no items; check its path or its filter.")
+
+
+@contextmanager
+def explain_unknown_labels(who: str) -> Iterator[None]:
+    """Let errors about labels that the augmenter does not know name who was given them, and a next step."""
+    try:
+        yield
+    except UnknownLabelError as error:
+        raise UnknownLabelError(
+            f"{who}: the augmenter was fitted on other classes: {error} Give the items the labels of fit, or "
+            "fit the augmenter on these classes."
+        ) from error
 
 
 def fetch_items(dataset: Any, rows: Sequence[int], who: str) -> list[Any]:

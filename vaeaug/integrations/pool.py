@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaeaug.integrations.conversion import rescale
 from vaeaug.integrations.exchange import Exchange
-from vaeaug.integrations.labels import Labels
+from vaeaug.integrations.labels import Labels, explain_unknown_labels
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 
@@ -136,7 +136,7 @@ class Pool:
         y = _as_fitted(self.labels.classes, self.augmenter)[self.schedule.slot_groups[slots]]
         rows = None if self.method == "prior" else self.read(sources[slots])
         how: dict[str, Any] = {"spread": self.temperature, "seed": seed, "stored": self.stored}
-        with explain_forked_cuda("AugmentedDataset"):
+        with explain_forked_cuda("AugmentedDataset"), explain_unknown_labels("AugmentedDataset"):
             return self.exchange.draw(self.augmenter, y, rows, **how).numpy()
 
 

@@ -40,6 +40,10 @@ _CHANCE = 1e-6
 _STANDARDISED, _WIDE = 10.0, 12.0
 #: Where the digits of scikit-learn end.
 _DIGITS = 16.0
+_OF_BYTES = (
+    "These look like 0 to 255: pass images / 255, or convert bytes with "
+    "v2.ToDtype(torch.float32, scale=True)."
+)
 
 #: Ranges that images may have got by mistake.
 Others = tuple[tuple[float, float], ...]
@@ -124,10 +128,11 @@ class Ranges:
             wrong = self._on_another(images, found.T, judged, others)
         if wrong.any():
             i = int(wrong.argmax())
+            looks_like_bytes = self.scale == (0.0, 1.0) and low[i] >= 0 and _DIGITS < high[i] <= 255
             raise InputError(
                 f"{self.who}: {name(i)} goes from {low[i]:.3g} to {high[i]:.3g}, not {self.scale.low:.4g} to "
                 f"{self.scale.high:.4g} as on the scale of the images that the augmenter was fitted on. "
-                f"{self.advice}"
+                f"{_OF_BYTES if looks_like_bytes else self.advice}"
             )
 
     def _far_outside(self, images: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:

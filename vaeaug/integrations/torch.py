@@ -125,6 +125,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
     Attributes
     ----------
     classes : ndarray (K,)
+    targets : ndarray (N,)
+        Label of each item, of the added ones too; the same in every epoch.
     seed : int
         What ``random_state`` came to; pass it as ``random_state`` to repeat the run.
     epoch : int
@@ -137,6 +139,11 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         For items that are no pairs or not alike, labels that cannot be used, an augmenter that makes
         something else than the items are, and images that cannot be of the scale on which it was fitted.
         Items are checked again as they pass.
+
+    Warns
+    -----
+    VaeaugWarning
+        When numbers of a table lie far outside of those of fit, in most of the rows looked at.
 
     Notes
     -----
@@ -176,14 +183,14 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         refresh_every: int = 1,
         epoch: int = 0,
     ) -> None:
-        check_number("p", p, low=0, high=1)
-        check_option("method", method, ("prior", "posterior"))
-        check_number("temperature", temperature, low=0)
-        check_number("pool_size", pool_size, low=1, integer=True, also=(None,))
-        check_number("refresh_every", refresh_every, low=1, integer=True)
+        check_number(f"{_WHO}: p", p, low=0, high=1)
+        check_option(f"{_WHO}: method", method, ("prior", "posterior"))
+        check_number(f"{_WHO}: temperature", temperature, low=0)
+        check_number(f"{_WHO}: pool_size", pool_size, low=1, integer=True, also=(None,))
+        check_number(f"{_WHO}: refresh_every", refresh_every, low=1, integer=True)
         check_dataset(dataset, _WHO)
         check_augmenter(augmenter, _WHO)
-        self.dataset, self.transform = dataset, transform
+        self.dataset, self.transform, self._method = dataset, transform, method
         self.seed = _seed(random_state)
         self._labels, images = find_labels(dataset, labels, _WHO)
         self.classes = self._labels.classes
@@ -245,6 +252,19 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self._generation = -1
         self._contents: Contents | None = None
 
+    @property
+    def targets(self) -> np.ndarray:
+        """The label of each item."""
+        labels: np.ndarray = self.classes[self._schedule.item_groups]
+        return labels
+
+    def __repr__(self) -> str:
+        real = len(self._schedule.groups)
+        labels, counts = np.unique(self.targets[real:], return_counts=True)
+        added = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        settings = f"p={self._schedule.p:g}, method={self._method!r}, epoch={self.epoch}"
+        return f"{type(self).__name__}(real={real}, added={added}, {settings})"
+
     # -- epochs ---------------------------------------------------------------------
 
     @property
@@ -278,7 +298,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 
     def _begin(self, epoch: int) -> None:
         """Do the work of :meth:`set_epoch`."""
-        check_number("epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
+        check_number(f"{_WHO}: epoch", epoch, low=0, high=(1 << 63) - 1, integer=True)
         if is_worker() or self._pool is None:
             raise InputError(
                 f"{_WHO}: set_epoch must be called in the process that made the dataset, before iterating "
@@ -413,7 +433,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 
         Columns as the fields of :class:`Provenance`.
         """
-        epoch = self.epoch if epoch is None else check_number("epoch", epoch, low=0, integer=True)
+        epoch = self.epoch if epoch is None else check_number(f"{_WHO}: epoch", epoch, low=0, integer=True)
         contents = self._contents_of(int(epoch))
         slots = self._assign(int(epoch), contents)
         new = slots >= 0
@@ -461,5 +481,5 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
 def _seed(random_state: Any) -> int:
     """Return an integer as it is, so that the seed of a run can be passed again, else one drawn from it."""
     if isinstance(random_state, Integral) and not isinstance(random_state, bool):
-        return int(check_number("random_state", random_state, low=0, integer=True))
+        return int(check_number(f"{_WHO}: random_state", random_state, low=0, integer=True))
     return derive_seed(random_state)

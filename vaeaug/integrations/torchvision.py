@@ -46,7 +46,7 @@ class VAEVariation(v2.Transform):
     p : float, default=0.5
         Probability of an image to be varied; each image of a batch, and each video, has its own chance.
     strength : float, default=1.0
-        Scales the noise on the code; 0 gives the reconstruction.
+        Scales the noise on the code; 0 gives the reconstruction. 1 hardly shows; try 5.
     labels_getter : callable, optional
         Takes the sample and returns the label of its image (or labels of the batch), which
         makes variations truer to their class, e.g. ``lambda sample: sample[1]``. By default labels
@@ -55,7 +55,7 @@ class VAEVariation(v2.Transform):
         With an int a run can be repeated: variation number k of a process depends on
         ``(random_state, k)``, and in a loader's worker on the worker's seed too, so that neither
         workers nor epochs repeat each other. Other than the transforms of torchvision this
-        one leaves torch's global stream alone.
+        one leaves torch's global stream alone: ``torch.manual_seed`` does not seed it.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class VAEVariation(v2.Transform):
         random_state: RandomState = None,
     ) -> None:
         super().__init__()
-        self.p = float(check_number("p", p, low=0, high=1))
-        self.strength = float(check_number("strength", strength, low=0))
+        self.p = float(check_number(f"{_WHO}: p", p, low=0, high=1))
+        self.strength = float(check_number(f"{_WHO}: strength", strength, low=0))
         self.labels_getter = labels_getter
         self._varier = Varier(augmenter, _WHO)
         self._seed: int | None = None

@@ -11,6 +11,7 @@ from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.labels import explain_unknown_labels
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
 
@@ -55,7 +56,7 @@ class Varier:
             self._exchanges[kind] = Exchange(self.augmenter, kind, self.who, _ADVICE)
         exchange = self._exchanges[kind]
         exchange.check(rows, lambda i: f"image {i}" if len(rows) > 1 else "the image")
-        with explain_forked_cuda(self.who):
+        with explain_forked_cuda(self.who), explain_unknown_labels(self.who):
             if isinstance(rows, torch.Tensor) and works_on_tensors(self.augmenter):
                 images = TensorImages(self.augmenter, exchange)
                 return images.vary(rows, images.contexts(y, len(rows)), strength=strength, seed=seed)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.latent.arithmetic import average_nearby, pull_towards, regress
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import check_number
 
 __all__ = ["Attribute", "Directions", "KnownCodes", "Probes"]
@@ -265,6 +266,11 @@ class Directions:
         ------
         InputError
             For an attribute, amount or value that there is not.
+
+        Warns
+        -----
+        VaeaugWarning
+            For a number as value that no row of :meth:`learn` reaches: the codes end somewhere else.
         """
         check_number("pull", pull, low=0, high=1, also=[None])
         chosen = self._attribute(name)
@@ -277,6 +283,8 @@ class Directions:
         now = wanted[:, own].copy()
         if value is not None:
             wanted[:, own] = chosen.encode(_to_series(value, len(codes), name, "value"))
+            if chosen.levels is None:
+                _warn_of_far_values(name, wanted[:, own], self.targets[:, own], chosen)
         elif chosen.levels is not None:
             raise InputError(
                 f"The attribute {name!r} is a class, which has no amount; give value, one of its levels."
@@ -407,6 +415,21 @@ def _describe(attributes: pd.DataFrame) -> tuple[Attribute, ...]:
                 )
             found.append(Attribute(name, levels, 0.0, 1.0, start, start + len(levels)))
     return tuple(found)
+
+
+def _warn_of_far_values(name: Any, wanted: np.ndarray, known: np.ndarray, attribute: Attribute) -> None:
+    """Warn of values that no known row reaches."""
+    outside = (wanted < known.min()) | (wanted > known.max())
+    if outside.any():
+        low, high, first = (
+            each * attribute.scale + attribute.centre
+            for each in (known.min(), known.max(), wanted[outside][0])
+        )
+        warn_caller(
+            f"edit: the value {first:.4g} of {name!r} is beyond the rows that directions were found from, "
+            f"which have {low:.4g} to {high:.4g}, and edited rows end elsewhere. Pass a value in that range.",
+            VaeaugWarning,
+        )
 
 
 def _to_series(value: Any, n: int, name: Any, what: str) -> pd.Series:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from vaeaug.recipe import Recipe
+from vaeaug.utils.choices import Device
 from vaeaug.utils.random import Purpose, numpy_generator
 
 __all__ = [
@@ -111,7 +112,7 @@ class Parameters(Protocol):
     validation_fraction: float
     n_iter_no_change: int
     max_fit_seconds: float | None
-    device: str
+    device: Device
     verbose: int | bool
 
 

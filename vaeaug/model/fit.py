@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.labels.class_weights import class_numbers, class_weights
-from vaeaug.errors import PosteriorCollapseWarning
+from vaeaug.errors import PosteriorCollapseWarning, VaeaugWarning
 from vaeaug.model.builder import NETWORKS, Blueprint, choose_recipe, complete_recipe, weigh_losses
 from vaeaug.model.defaults import (
     Parameters,
@@ -42,9 +42,10 @@ from vaeaug.nn.posteriors.registry import POSTERIORS
 from vaeaug.nn.priors.registry import PRIORS
 from vaeaug.training.callbacks import DurationNote, ProgressBar
 from vaeaug.training.distributed import Team
-from vaeaug.training.options import Options
+from vaeaug.training.options import Options, TrainingResult
 from vaeaug.training.run import Conditions
 from vaeaug.training.runtime import Runtime
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import Purpose, numpy_generator
 from vaeaug.utils.wording import count
 
@@ -62,6 +63,8 @@ _ROWS_FOR_LARGER_BATCHES = 50_000
 _COLLAPSED, _FEWEST_TO_JUDGE = 0.1, 200  # nats, rows
 #: Share of the time of a bounded fit from which its networks were stopped by the clock.
 _CUT_SHORT = 0.5
+#: Share of the steps planned below which a fit that was ended by the clock is warned of.
+_TOO_SHORT = 0.1
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ def _train(
             stream=None if stream is None else stream.training_rows(held_out),
             is_begun=session.earlier is not None,
         )
+    if team.is_first:
+        _say_end(result, parameters, plan.max_iter)
     stages = [pd.DataFrame(result.history).assign(stage="network")]
     with _progress(verbose, "prior") as bars:
         options = Options(
@@ -208,6 +213,23 @@ def _train(
         stages.append(pd.DataFrame(fitted.history).assign(stage="prior"))
     history = pd.concat(stages, ignore_index=True)
     return history[["stage", *(name for name in history if name != "stage")]]
+
+
+def _say_end(result: TrainingResult, parameters: Parameters, planned: int) -> None:
+    """Warn if time was up long before the end of training; beside a progress bar, say if it stopped early."""
+    if result.stop_reason == "max_seconds" and result.share < _TOO_SHORT:
+        warn_caller(
+            f"Training was ended by max_fit_seconds={parameters.max_fit_seconds:g} in epoch {result.n_iter} "
+            f"of {planned} planned, after {result.share:.1%} of its steps: what it makes is of little "
+            "use yet. Give it more time.",
+            VaeaugWarning,
+        )
+    elif result.stop_reason == "early_stopping" and parameters.verbose:
+        _tell(True)(
+            f"Training stopped after {result.n_iter} of {planned} epochs: for {parameters.n_iter_no_change} "
+            "epochs the loss of held-out rows got no better. The weights of epoch "
+            f"{result.best_epoch} are kept"
+        )
 
 
 def _share_of_networks(model: Model) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,7 +168,8 @@ class FittedState:
         """Encode labels that may be unknown, one for all, or one per row."""
         if y is not None and self.is_one_label(y):
             y = self.as_labels(y, n)
-        return encode_labels(self.context, y, n)
+        with self._name_classes():
+            return encode_labels(self.context, y, n)
 
     def as_labels(self, y: Any, n: int) -> Any:
         """Return n labels in the container of fit; see :meth:`ContextCodec.as_labels`.
@@ -177,8 +179,14 @@ class FittedState:
         UnknownLabelError
             For labels that fit has not seen; of images, it names the classes that the numbers stand for.
         """
-        try:
+        with self._name_classes():
             return self.context.as_labels(y, n)
+
+    @contextmanager
+    def _name_classes(self) -> Iterator[None]:
+        """Let errors about unknown labels name the classes that numbers stand for."""
+        try:
+            yield
         except UnknownLabelError as error:
             names = getattr(self.intake, "class_names", None)
             if not names:

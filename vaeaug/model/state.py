@@ -19,6 +19,7 @@ from vaeaug.model.model import Model
 from vaeaug.model.warm_start import list_fixed_parameters
 from vaeaug.recipe import parameter_from_json, parameter_to_json
 from vaeaug.training.runtime import Runtime
+from vaeaug.utils.choices import Device
 from vaeaug.utils.notes import warn_caller
 
 __all__ = ["from_state", "load", "save", "to_state"]
@@ -41,7 +42,7 @@ def save(augmenter: Any, path: str | os.PathLike[str]) -> None:
     archive.write(path, *to_state(augmenter))
 
 
-def load(path: str | os.PathLike[str], classes: Mapping[str, type[T]], device: str) -> T:
+def load(path: str | os.PathLike[str], classes: Mapping[str, type[T]], device: Device) -> T:
     """Read an augmenter of one of some classes, by name, from a file; see :func:`vaeaug.load`."""
     manifest, arrays = archive.read(path)
     name = str(manifest.get("class"))
@@ -96,7 +97,7 @@ def from_state(
     kind: type[T],
     manifest: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
-    device: str,
+    device: Device,
     runtime: Runtime,
 ) -> T:
     """Rebuild an augmenter of a class from what :func:`save` writes.

@@ -22,6 +22,7 @@ from vaeaug.model.generate import SamplingOptions, sample
 from vaeaug.model.state import from_state, to_state
 from vaeaug.sharding.folder import ShardFolder, Shards
 from vaeaug.training.runtime import Runtime, limit_threads
+from vaeaug.utils.choices import Device
 from vaeaug.utils.frames import as_arrow, to_pandas
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.versions import LIBRARIES, check_same_versions, find_versions
@@ -62,7 +63,7 @@ class Job:
         Class of the augmenter.
     fingerprint : str
         Of the model, see :func:`fingerprint`.
-    device : str
+    device : str or torch.device
         Where workers run the model.
     shards : Shards
         A :class:`ShardFolder` where they are files.
@@ -81,7 +82,7 @@ class Job:
 
     kind: type
     fingerprint: str
-    device: str
+    device: Device
     shards: Shards
     seed: int
     method: str

@@ -74,9 +74,12 @@ class TrainingResult:
     stop_reason : {"max_iter", "early_stopping", "max_seconds", "interrupted", "callback"}
     best_epoch : int or None
         Epoch of the lowest validation loss; None without validation.
+    share : float
+        Of the steps planned, those that were made when time was up; otherwise 1.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
     n_iter: int = 0
     stop_reason: str = "max_iter"
     best_epoch: int | None = None
+    share: float = 1.0

@@ -129,6 +129,8 @@ class Run:
             callback.on_begin(options.max_iter)
         for epoch in range(self.result.n_iter + 1, options.max_iter + 1):
             means, in_time = self._epoch(epoch)
+            if not in_time:
+                self.result.share = self.step / self.budget.total_steps
             if not means:
                 self.result.stop_reason = "max_seconds"
                 return

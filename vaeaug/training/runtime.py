@@ -17,7 +17,10 @@ from joblib.parallel import get_active_backend
 from vaeaug.errors import InputError
 from vaeaug.utils.random import neutral_torch
 
-__all__ = ["Runtime", "inside_worker", "limit_threads", "resolve_device"]
+__all__ = ["DEVICES", "Runtime", "inside_worker", "limit_threads", "resolve_device"]
+
+#: Types of what names a device.
+DEVICES = (str, torch.device)
 
 #: Multiply-adds of one pass over a batch (weights × rows) from which a second thread pays. With two
 #: cores to itself, a 128-wide network at 256 rows (13 million) took as long with one thread

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "Array",
@@ -46,7 +49,7 @@ LatentName: TypeAlias = Literal["flat", "ladder", "vlae"]
 Channels: TypeAlias = Literal["auto", "first", "last"]
 OnViolation: TypeAlias = Literal["raise", "keep"]
 #: A device of torch, such as "cuda:1".
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"] | str
+Device: TypeAlias = 'Literal["auto", "cpu", "cuda", "mps"] | str | torch.device'
 
 SampleMethod: TypeAlias = Literal["prior", "posterior", "interpolate"]
 GenerateMethod: TypeAlias = Literal["auto", "prior", "posterior", "interpolate"]

@@ -248,8 +248,9 @@ def test_unpacked_images_are_left_as_they_are():
         ((5, 64), {"image_shape": (8, 8.0)}, r"image_shape must be \(H, W\)"),
         ((5, 8, 8), {"image_shape": (4, 16)}, "is not that of the images of X"),
         ((5, 3, 9, 3), {}, 'both the first and the last axis.*channels="first"'),
-        ((5, 8, 9, 10), {}, "neither the first nor the last axis"),
-        ((5, 8, 9, 10), {"channels": "last"}, "1 to 4 channels; got 10"),
+        ((5, 5, 9, 5), {}, 'both the first and the last axis.*1 to 8.*channels="first"'),
+        ((5, 10, 9, 9), {}, "neither the first nor the last axis holds 1 to 8 channels, as images have"),
+        ((5, 8, 9, 10), {"channels": "last"}, "1 to 8 channels; got 10"),
         ((5, 8, 2), {}, r"at least 4 pixels.*got 8 × 2.*single colour image pass X\[None\]"),
         ((64,), {}, "dim 1: images come as"),
         ((2, 3, 4, 5, 6), {}, "dim 5: images come as"),
@@ -315,3 +316,8 @@ def test_values_too_far_apart():
 def test_sides_of_an_arrangement():
     assert find_arrangement((7, 8, 9, 3)).size == find_arrangement((7, 3, 8, 9)).size == (3, 8, 9)
     assert find_arrangement((7, 216), (8, 9, 3)).item == (216,)
+
+
+def test_up_to_four_channels_come_before_up_to_eight():
+    assert find_arrangement((7, 8, 8, 3)).size == (3, 8, 8)
+    assert find_arrangement((7, 16, 12, 8)).size == find_arrangement((7, 8, 16, 12)).size == (8, 16, 12)

@@ -164,6 +164,14 @@ def test_unusable_labels_are_explained(y, pattern):
         ContextCodec().fit(y)
 
 
+@pytest.mark.parametrize("y", [np.eye(4)[[0, 1, 3]], np.eye(2, dtype=int)])
+def test_one_hot_labels_are_told_from_control_variables(y):
+    with pytest.raises(InputError, match=r"one-hot labels: pass y.argmax\(1\)"):
+        ContextCodec().fit(y)
+    with pytest.raises(InputError, match="control variables as a DataFrame"):
+        ContextCodec().fit(y + y[:, ::-1])
+
+
 def test_the_number_of_labels_must_fit():
     with pytest.raises(InputError, match="y has 2 labels, but 3 rows"):
         ContextCodec().fit(["a", "b"]).as_labels(["a", "b"], 3)

@@ -12,7 +12,8 @@ from vaeaug.errors import InputError
 
 __all__ = ["Arrangement", "find_arrangement", "match_arrangement"]
 
-_MOST_CHANNELS = 4
+#: Channels that images may have, and those that the usual ones have, which are looked for first.
+_MOST_CHANNELS, _USUAL_CHANNELS = 8, 4
 _LEAST_SIDE = 4
 
 
@@ -85,7 +86,9 @@ def find_arrangement(shape: tuple[int, ...], image_shape: Any = None, channels: 
     if len(shape) == 2:
         if given is None:
             raise InputError(
-                f"X has shape {shape}: rows of {shape[1]} values. To learn them as images, give image_shape."
+                f"X has shape {shape}: rows of {shape[1]} values. To learn them as images, give image_shape. "
+                "For a table pass the rows and labels themselves: fit(X, y), of a TensorDataset "
+                "fit(*dataset.tensors)."
             )
         if shape[1] != np.prod(given):
             raise InputError(
@@ -136,6 +139,8 @@ def match_arrangement(shape: tuple[int, ...], own: Arrangement) -> Arrangement:
     for arrangement in likely:
         if shape[1:] == arrangement.item:
             return arrangement
+    if any(shape == arrangement.item for arrangement in likely):
+        raise InputError(f"X is one image, of shape {shape}; pass X[None], images come as (n, ...).")
     raise InputError(
         f"X has {_spell_shape(shape)}, but the images of fit were {_spell_size(own.size)}, "
         f"{_spell_shape((0, *own.item))}; pass images of that size and number of channels, resized or "
@@ -160,13 +165,18 @@ def _channel_axis(shape: tuple[int, ...], channels: str, what: str) -> str:
         return "none"
     if channels != "auto":
         return channels
-    first, last = (1 <= shape[axis] <= _MOST_CHANNELS for axis in (0, -1))
-    if first != last:
-        return "first" if first else "last"
-    why = "both the first and the last axis" if first else "neither the first nor the last axis"
+    for most in (_USUAL_CHANNELS, _MOST_CHANNELS):
+        first, last = (1 <= shape[axis] <= most for axis in (0, -1))
+        if first and last:
+            raise InputError(
+                f"{what} has shape {shape}, where both the first and the last axis could hold 1 to {most} "
+                'channels; say which with channels="first" or channels="last".'
+            )
+        if first or last:
+            return "first" if first else "last"
     raise InputError(
-        f"{what} has shape {shape}, where {why} could hold 1 to {_MOST_CHANNELS} channels; say which with "
-        'channels="first" or channels="last".'
+        f"{what} has shape {shape}, where neither the first nor the last axis holds 1 to {_MOST_CHANNELS} "
+        "channels, as images have; choose some of them, or pass them as rows of a table."
     )
 
 

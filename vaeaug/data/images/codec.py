@@ -30,7 +30,7 @@ class ImageCodec:
     image_shape : tuple of int, optional
         (H, W), (H, W, C) or (C, H, W): says that rows of (n, d) arrays are images of that shape.
     channels : {"auto", "first", "last"}, default="auto"
-        Where the channels are. ``"auto"`` takes the axis of 1 to 4 entries.
+        Where the channels are. ``"auto"`` takes the axis of 1 to 4 entries, else of up to 8.
 
     Attributes
     ----------

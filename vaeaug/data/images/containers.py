@@ -267,5 +267,6 @@ def _stack_images(images: Sequence[np.ndarray], modes: Sequence[str] | None = No
     first_mode, its_mode = ("" if m is None else f" and mode {m!r}" for m in (mode, other_mode))
     raise InputError(
         f"X must hold images of one size and one number of channels: X[0] has shape {first}{first_mode}, "
-        f"X[{other}] has shape {shape}{its_mode}. Resize, crop or convert them first."
+        f"X[{other}] has shape {shape}{its_mode}. Resize, crop or convert them first; an ImageFolder takes "
+        "transform=v2.Resize((48, 48))."
     )

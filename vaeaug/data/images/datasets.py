@@ -49,7 +49,7 @@ def holds_images(X: Any) -> bool:
     >>> holds_images(np.zeros((5, 8, 8))), holds_images(np.zeros((5, 64)))
     (True, False)
     """
-    if is_dataset(X) or _is_pairs(X) or len(getattr(X, "shape", ())) > 2:
+    if is_dataset(X) or _is_pairs(X) or isinstance(X, Image.Image) or len(getattr(X, "shape", ())) > 2:
         return True
     listed = isinstance(X, list | tuple) or (
         isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 1
@@ -82,6 +82,8 @@ def open_images(X: Any, y: Any = None, verbose: int | bool = 0) -> Opened:
     InputError
         For a Dataset that is empty, has no length, raises, or holds something else than images.
     """
+    if isinstance(X, Image.Image):
+        raise InputError("X is one PIL image; pass a list of images, [X] for this one.")
     if y is not None and is_tensor(y):
         y = tensor_array(y)
     if not is_dataset(X) and not _is_pairs(X):
@@ -123,13 +125,16 @@ def read_item(dataset: Any, i: int, name: str) -> tuple[Any, Any]:
             f"X[{i}] cannot be read: the {name} raised {type(error).__name__}: {error}. Mend that "
             "item, or leave it out with torch.utils.data.Subset."
         ) from error
-    image, label = found, None
-    if isinstance(found, tuple | list) and len(found):
+    image, label, size = found, None, ""
+    if isinstance(found, tuple | list) and len(found) in (1, 2):
         image, label = found[0], (found[1] if len(found) > 1 else None)
+    elif isinstance(found, tuple | list):
+        size = f" of length {len(found)}"
     if not (isinstance(image, Image.Image | np.ndarray) or is_tensor(image)):
         raise InputError(
-            f"X[{i}] of the {name} must be an image or a pair (image, label), the image a tensor, an "
-            f"array or a PIL image; got {type(image).__name__}."
+            f"X[{i}] of the {name} must be an image or a pair (image, label), the image a tensor, an array "
+            f"or a PIL image; got {type(image).__name__}{size}. Wrap the dataset in one whose __getitem__ "
+            "returns such pairs."
         )
     return image, label
 

@@ -430,10 +430,11 @@ def _as_container(y: Any) -> Any:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.ravel()
     if array.ndim != 1:
-        raise InputError(
-            f"y should be a 1d array, got an array of shape {array.shape} instead; pass several control "
-            "variables as a DataFrame."
-        )
+        advice = "pass several control variables as a DataFrame."
+        if array.ndim == 2 and (np.sum(array == 1, 1) + np.sum(array == 0, 1) == array.shape[1]).all():
+            is_one_hot = (np.sum(array == 1, 1) == 1).all()
+            advice = "these are one-hot labels: pass y.argmax(1)." if is_one_hot else advice
+        raise InputError(f"y should be a 1d array, got an array of shape {array.shape} instead; {advice}")
     return array
 
 

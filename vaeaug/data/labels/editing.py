@@ -9,7 +9,8 @@ import pandas as pd
 
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.data.labels.variables import Block, ValueBlock
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.utils.notes import warn_caller
 
 __all__ = ["change_context", "control_names"]
 
@@ -46,6 +47,11 @@ def change_context(
     ------
     InputError
         For a variable that y did not have in fit, and an amount or value that does not fit it.
+
+    Warns
+    -----
+    VaeaugWarning
+        For a value beyond those of fit, which is taken for the nearest of them.
     """
     block, place = _find_block(context, name)
     if (amount is None) == (value is None):
@@ -60,6 +66,13 @@ def change_context(
                 f"value must be one value, or one for each of the {len(c)} rows; got {len(given)}."
             )
         c[:, place] = block.encode(given)
+        if isinstance(block, ValueBlock) and (outside := block.is_outside(given)).any():
+            low, high = block.ends
+            warn_caller(
+                f"edit: the value {given[outside].iloc[0]} of {name!r} is beyond the training rows, which "
+                f"have {low} to {high}, and is taken for the nearer of these. Pass a value in that range.",
+                VaeaugWarning,
+            )
         return c
     if not isinstance(block, ValueBlock):
         raise InputError(f"{name!r} is a class, which has no amount; give value, one of its levels.")

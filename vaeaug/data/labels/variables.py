@@ -150,6 +150,19 @@ class ValueBlock(Block):
         known = ~np.isnan(score)
         return np.stack([np.where(known, score, 0.0), known], axis=1).astype(np.float32)
 
+    @property
+    def ends(self) -> tuple[Any, Any]:
+        """The least and the largest value of fit."""
+        low, high = self.codec.axes_[0].low, self.codec.axes_[0].high
+        values = np.array([low, high], dtype=np.dtype(self.codec.axes_[0].native))
+        found = self.own(as_series(self.codec.storage_.write(values, np.zeros(2, bool)), self.codec.name))
+        return found.iloc[0], found.iloc[1]
+
+    def is_outside(self, series: pd.Series) -> np.ndarray:
+        """Tell which values lie outside of those of fit, bool (n,)."""
+        values, missing = self.codec.storage_.read(self.plain(series))
+        return ~missing & ((values < self.codec.axes_[0].low) | (values > self.codec.axes_[0].high))
+
     def cast(self, series: pd.Series) -> pd.Series:
         """Return the values in the training dtype, with a fresh index; they are not clamped."""
         values, missing = self.codec.storage_.read(self.plain(series))
