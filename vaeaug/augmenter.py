@@ -367,8 +367,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         PosteriorCollapseWarning
             When the codes say nothing about the rows.
         VaeaugWarning
-            When a column of X is the labels, under whatever name, when y has the index of X in another order, or
-            when ``max_fit_seconds`` ended training after less than a tenth of its steps.
+            When a column of X is the labels, under whatever name, when y has the index of X in another order,
+            or when ``max_fit_seconds`` ended training after less than a tenth of its steps.
 
         Examples
         --------
