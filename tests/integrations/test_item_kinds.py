@@ -171,7 +171,7 @@ def test_a_table_with_text_makes_no_tensors():
 
     from vaeaug import VAEAugmenter
 
-    frame = pd.DataFrame({"a": np.arange(24.0) % 5, "b": ["x", "y"] * 12})
+    frame = pd.DataFrame({"a": np.arange(24.0) % 5, "b": ["x", "x", "y"] * 8})
     with pytest.raises(InputError, match="items hold numbers only, and the augmenter makes rows of"):
         new_items(VAEAugmenter(max_iter=1).fit(frame, Y), list(torch.zeros(24, 2)))
 
