@@ -1348,7 +1348,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Return new rows of a call without a seed with other names than those of earlier ones."""
         if random_state is not None or not self.id_columns_:
             return rows
-        start, self.named_ = self.named_, self.named_ + len(rows)
+        start = getattr(self, "named_", 0)  # objects that were pickled before lack it
+        self.named_ = start + len(rows)
         return self.fitted_.intake.rename(rows, start)
 
     def _shard_options(
