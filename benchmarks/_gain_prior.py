@@ -35,7 +35,12 @@ KINDS = {
     "VAEOverSampler, third of the way": "VAEOverSampler 1/3",
     "VAEOverSampler, two thirds of the way": "VAEOverSampler 2/3",
     "VAEOverSampler (ratio 1)": "VAEOverSampler 1",
+    "VAEOverSampler, third of the way, blended": "VAEOverSampler 1/3, blended",
+    "VAEOverSampler, two thirds of the way, blended": "VAEOverSampler 2/3, blended",
+    "VAEOverSampler, blended": "VAEOverSampler 1, blended",
 }
+#: Of blends, the benchmark decides by corrected probabilities, and assess does not.
+OF_BLENDS = ("average_precision", "roc_auc", "log_loss", "brier")
 LEARNERS = {
     "logistic regression": "linear",
     "5-NN": "neighbours",
@@ -76,7 +81,7 @@ def estimate_prior(gains: pd.DataFrame) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for kind, own in gains.groupby("kind"):
-        for metric in METRICS:
+        for metric in OF_BLENDS if str(kind).endswith(", blended") else METRICS:
             cells = own[metric].dropna().groupby(["set", "rare", "learner"]).agg(["mean", "var", "count"])
             if not cells.empty:
                 found.setdefault(str(kind), {})[metric] = _fit(cells.reset_index())

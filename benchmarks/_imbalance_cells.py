@@ -24,7 +24,6 @@ from sklearn.pipeline import Pipeline
 import vaeaug.assessing
 import vaeaug.classifier.selection
 from vaeaug import AugmentedClassifier, VAEOverSampler, assess
-from vaeaug.classifier.selection import blend
 from vaeaug.evaluation.assess import expectation
 from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import cross_validate
@@ -32,7 +31,15 @@ from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, mea
 from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
-from vaeaug.evaluation.assess.strategies import ClassWeights, Duplicates, NoResampling, Resampled, Strategy
+from vaeaug.evaluation.assess.strategies import (
+    BLENDED,
+    ClassWeights,
+    Duplicates,
+    NoResampling,
+    Resampled,
+    Strategy,
+    blend,
+)
 from vaeaug.evaluation.privacy import distance_to_closest
 from vaeaug.utils.memory import RecentResults
 
@@ -350,10 +357,10 @@ class Half:
 
     def _measure_gain(self, model: Any, subject: str) -> dict[str, Any]:
         """Return the gain of the judged strategy on the other half, with a bootstrap interval."""
-        ratio = float(subject.rsplit(" ", 1)[1].rstrip(")"))
-        ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), [ratio])
+        ratio = float(subject.removesuffix(BLENDED).rsplit(" ", 1)[1].rstrip(")"))
+        ours = Resampled("VAEOverSampler", SharedSampler(VAEOverSampler()), [ratio], blended=True)
         p = {outcome.strategy: outcome.minority for outcome in self._try(model, [NoResampling(), ours])}
-        before, after = p["nothing"], p[ours.names[0]]
+        before, after = p["nothing"], p[subject]
         rng = np.random.default_rng(self.seed)
         rows, gains = np.arange(len(self.truth)), []
         for draw in range(_DRAWS + 1):

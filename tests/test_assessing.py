@@ -35,7 +35,8 @@ def test_the_verdict_is_about_the_oversampler_at_several_ratios(rare):
         **QUICK,
     )
     ours = [name for name in found.table.index if name.startswith("VAEOverSampler")]
-    assert len(ours) == 3
+    assert len(ours) == 6
+    assert [name.endswith(", blended") for name in ours] == [False] * 3 + [True] * 3
     assert found.subjects == tuple(ours)
     assert "VAEOverSampler" in found.sentence
     assert (found.table["status"] == "ok").all()

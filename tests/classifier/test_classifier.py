@@ -232,6 +232,39 @@ def test_predict_is_the_resampled_classifiers_own(rare, correction):
     assert agrees.all() == (not correction)
 
 
+@pytest.mark.parametrize("correction", [True, False])
+def test_a_blend_is_the_geometric_mean_of_two_classifiers(rare, correction):
+    X, y = rare
+    parts = LogisticRegression(), sampler()
+    model = AugmentedClassifier(*parts, blend=True, prior_correction=correction).fit(X, y)
+    plain, ours = LogisticRegression().fit(X, y), AugmentedClassifier(*parts).fit(X, y)
+    corrected = ours.predict_proba(X), ours.estimator_.predict_proba(X)
+    odds = [p[:, 1] / p[:, 0] for p in (plain.predict_proba(X), *corrected)]
+    raw = np.sqrt(odds[0] * odds[2])
+    told = np.sqrt(odds[0] * odds[1]) if correction else raw
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], told / (1 + told), rtol=1e-9, atol=2e-6)
+    np.testing.assert_array_equal(model.predict(X), (raw > 1).astype(int))
+    np.testing.assert_array_equal(model.decision_function(X) > 0, raw > 1)
+
+
+def test_a_blend_weighs_rows_in_both_classifiers():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), np.repeat([0, 1], [48, 12])
+    X[y == 1] += 1
+    model = AugmentedClassifier(LogisticRegression(), sampler(), blend=True)
+    even, heavy = (
+        clone(model).fit(X, y, sample_weight=np.where(y == 0, weight, 1.0)) for weight in (1.0, 5.0)
+    )
+    for (before, _), (after, _) in zip(even.estimator_.members, heavy.estimator_.members, strict=True):
+        assert (after.predict_proba(X)[:, 0] > before.predict_proba(X)[:, 0]).all()
+    assert (heavy.predict_proba(X)[:, 0] > even.predict_proba(X)[:, 0]).all()
+
+
+def test_a_blend_needs_probabilities(small):
+    with pytest.raises(InputError, match="blend=True needs a classifier with predict_proba.*LinearSVC"):
+        AugmentedClassifier(LinearSVC(), sampler(), blend=True).fit(*small)
+
+
 def test_without_synthetic_rows_it_is_the_plain_classifier():
     X, y = make_classification(n_samples=200, flip_y=0, random_state=0)
     assert y.sum() == 100

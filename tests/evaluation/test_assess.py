@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.metrics import make_scorer, recall_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, make_scorer, recall_score
 from sklearn.model_selection import PredefinedSplit, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -24,6 +24,7 @@ from vaeaug.evaluation.assess import comparison, other_classifiers, smote
 from vaeaug.evaluation.assess.comparison import Options, compare, default_ratios
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
+from vaeaug.evaluation.assess.strategies import Resampled
 from vaeaug.evaluation.assess.tuning import tune_across_folds
 
 OTHERS = ["boosted trees", "random forest", "logistic regression", "the three together"]
@@ -169,6 +170,34 @@ def test_ratios_share_one_fit(rare):
     assert sizes == pytest.approx([0.3, 0.6, 1.0], abs=0.01)
     new = [set(map(tuple, training.X[len(rare[1]) :])) for training in made.values()]
     assert new[0] < new[1] < new[2] or new[0] < new[2] > new[1]
+
+
+def test_a_blend_is_the_joint_vote_with_the_rows_as_they_are(rare):
+    X, y = rare
+    folds = list(StratifiedKFold(2, shuffle=True, random_state=0).split(X, y))
+    options = Options(cv=folds, ratios=[1.0], random_state=0)
+    own = Resampled("ours", Copies(), blended=True)
+    found = compare(LogisticRegression(), X, y, None, options, own)
+    assert found.subjects == ("ours", "ours, blended")
+    for number, (train, test) in enumerate(folds):
+        plain, doubled = (
+            LogisticRegression().fit(*rows)
+            for rows in ((X[train], y[train]), Copies().fit_resample(X[train], y[train]))
+        )
+        share = (y[train] == 1).mean()
+        odds = [
+            model.predict_proba(X[test])[:, 1] / model.predict_proba(X[test])[:, 0]
+            for model in (plain, doubled)
+        ]
+        trained = 2 * share / (1 - share)
+        corrected = np.sqrt(odds[0] * odds[1] * share / (1 - share) / trained)
+        scores = found.scores.loc["ours, blended", number]
+        assert scores["average_precision"] == pytest.approx(average_precision_score(y[test], corrected))
+        assert scores["brier"] == pytest.approx(
+            np.mean((corrected / (1 + corrected) - y[test]) ** 2), abs=1e-6
+        )
+        decided = np.sqrt(odds[0] * odds[1]) > 1
+        assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y[test], decided))
 
 
 def test_default_ratios():

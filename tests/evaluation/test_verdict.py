@@ -70,7 +70,7 @@ def test_the_best_of_several_is_judged():
 def test_hurting_at_every_ratio_hurts():
     found = verdict(comparison(low=-0.2, high=-0.1), subjects=("low", "high"))
     assert found.answer == Answer.HURTS
-    assert "the best of 2 ratios" in found.sentence
+    assert "the best of 2 ways" in found.sentence
 
 
 def test_something_simpler_that_does_as_well_is_named():

@@ -19,12 +19,14 @@ from vaeaug.evaluation.assess.metrics import Predictions, measure
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import (
+    BLENDED,
     Baseline,
     ClassWeights,
     NoResampling,
     Resampled,
     Strategy,
     Trained,
+    blend,
     ratio_name,
     train,
 )
@@ -32,12 +34,10 @@ from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.memory import with_memory
 from vaeaug.utils.random import numpy_generator
 
-__all__ = ["BLENDED", "Blend", "Choice", "blend", "choose", "train_choice"]
+__all__ = ["Blend", "Choice", "choose", "train_choice"]
 
 SYNTHETIC = "synthetic"
 PLAIN = Baseline.NOTHING.value
-#: End of the name of a candidate that shares its vote with the classifier trained on the rows as they are.
-BLENDED = ", blended"
 #: End of the name of one that shares its vote with a classifier trained on soft labels, too.
 SOFTLY_BLENDED = f", {SOFT_LABELS}{BLENDED}"
 _MEASURES = ("roc_auc", "average_precision")
@@ -126,13 +126,6 @@ class Blend(ClassifierMixin, BaseEstimator):
                 vote = vote / vote.sum(axis=1, keepdims=True)
             votes.append(vote)
         return blend(*votes)
-
-
-def blend(*probabilities: np.ndarray) -> np.ndarray:
-    """Return the normalised geometric mean of probabilities (n, k), none of them below 1e-6."""
-    logs = sum(np.log(np.clip(each, 1e-6, None)) for each in probabilities) / len(probabilities)
-    mixed = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return mixed / mixed.sum(axis=1, keepdims=True)
 
 
 def choose(estimator: Any, X: Any, labels: np.ndarray, *, cv: int, seed: int, memory: Any = None) -> Choice:

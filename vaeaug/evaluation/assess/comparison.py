@@ -136,7 +136,7 @@ def compare(
     facts["Time"] = f"{perf_counter() - start:.0f} seconds"
     if stopped:
         facts["Stopped"] = stopped
-    kinds = {name: each.kind(name, labels) for each in strategies for name in each.names}
+    kinds = {name: each.kind(name, labels) for each in strategies for name in (*each.names, *each.members)}
     kinds[Baseline.TUNED_THRESHOLD.value] = Baseline.TUNED_THRESHOLD.value
     bare = replace(problem, estimator=None, X=None, scorers={})
     rare = float(np.mean([(labels[fold.train] == classes[minority]).sum() for fold in finished]))
@@ -145,7 +145,7 @@ def compare(
             outcomes,
             {fold.number: labels[fold.test] == classes[minority] for fold in finished},
             strategies=[nothing, Baseline.TUNED_THRESHOLD.value, *names],
-            subjects=[name for each in subjects for name in each.names],
+            subjects=[name for each in subjects for name in (*each.names, *each.members)],
             metrics=metrics,
             test_share=float(np.mean([len(fold.test) / len(fold.train) for fold in finished])),
             names=(" or ".join(each.name for each in subjects), describe(estimator)),

@@ -219,25 +219,34 @@ def _try_strategies(problem: Problem, strategies: Sequence[Strategy], fold: Fold
 def _join_votes(
     problem: Problem, strategy: Strategy, fold: Fold, outcomes: Sequence[Outcome]
 ) -> list[Outcome]:
-    """Return outcomes of the mean probabilities of several strategies, where all of them have some."""
+    """Return outcomes of the joint votes of several strategies, where all of them have probabilities.
+
+    Decisions are for the class shares that the members were trained on, as theirs are.
+    """
     ready = {each.strategy: each for each in outcomes if each.probabilities is not None}
     joined = []
     for name, members in strategy.members.items():
-        votes = [ready[each].probabilities for each in members if each in ready]
-        if len(votes) == len(members):
-            p = np.mean(np.asarray(votes), axis=0)
-            labels = p.argmax(axis=1)
-            said = Predictions(labels, p, p)
-            scores = problem.measure(said, fold.test)
-            outcome = Outcome(name, fold.number, scores, sum(ready[each].seconds for each in members))
-            outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
-            outcome.decisions = said.decisions
-            with _silence_scorers():
-                scores |= problem.ask_scorers(Replayed(problem.classes, outcome, None), fold.test)
-            joined.append(outcome)
-        else:
+        votes = [ready[each] for each in members if each in ready]
+        if len(votes) < len(members):
             joined.append(Outcome(name, fold.number, error="one of them failed"))
+            continue
+        p = strategy.join(*(np.asarray(each.probabilities) for each in votes))
+        labels = strategy.join(*map(_undo_shift, votes)).argmax(axis=1)
+        said = Predictions(labels, p, p)
+        scores = problem.measure(said, fold.test)
+        outcome = Outcome(name, fold.number, scores, sum(each.seconds for each in votes))
+        outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
+        outcome.decisions = said.decisions
+        with _silence_scorers():
+            scores |= problem.ask_scorers(Replayed(problem.classes, outcome, None), fold.test)
+        joined.append(outcome)
     return joined
+
+
+def _undo_shift(outcome: Outcome) -> np.ndarray:
+    """Return the probabilities (n, k) of an outcome for the class shares of its training."""
+    p = np.asarray(outcome.probabilities) / (1.0 if outcome.shift is None else outcome.shift)
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
 def _describe_error(error: Exception) -> str:
@@ -329,9 +338,8 @@ def _judge(
     minority = None if p is None else p[:, problem.minority]
     with nullcontext() if training.estimator is None else _silence_scorers():
         scores |= problem.ask_scorers(trained, fold.test)
-    outcome = Outcome(
-        name, fold.number, scores, seconds, minority, "", p, ranks=said.ranks, decisions=said.decisions
-    )
+    outcome = Outcome(name, fold.number, scores, seconds, minority, probabilities=p)
+    outcome.ranks, outcome.decisions, outcome.shift = said.ranks, said.decisions, trained.shift
     return tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from vaeaug.evaluation.assess.metrics import Metric
 from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
-from vaeaug.evaluation.assess.strategies import Baseline, fill_up
+from vaeaug.evaluation.assess.strategies import BLENDED, Baseline, fill_up
 from vaeaug.evaluation.assess.verdict import (
     Answer,
     Comparison,
@@ -95,10 +95,11 @@ def _train_resampled(subject: str, y: np.ndarray | None) -> str:
             "model = AugmentedClassifier(classifier, sampler)\n"
             "model.fit(X, y)"
         )
-    strategy = _describe_strategy(subject, y)
+    strategy = _describe_strategy(subject.removesuffix(BLENDED), y)
+    blend = ", blend=True" if subject.endswith(BLENDED) else ""
     return (
         "from vaeaug import AugmentedClassifier, VAEOverSampler\n"
-        f"model = AugmentedClassifier(classifier, VAEOverSampler({strategy}))\n"
+        f"model = AugmentedClassifier(classifier, VAEOverSampler({strategy}){blend})\n"
         "model.fit(X, y)"
     )
 

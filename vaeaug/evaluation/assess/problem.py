@@ -110,6 +110,8 @@ class Outcome:
         By which rows are ranked for each class: probabilities, or decision values.
     decisions : dict of str to ndarray (n_test,)
         Numbers of the classes decided for, by the metrics of decisions.
+    shift : ndarray (k,) or None
+        Share of each class among real rows, divided by that in training: what corrected the probabilities.
     """
 
     strategy: str
@@ -121,3 +123,4 @@ class Outcome:
     probabilities: np.ndarray | None = None
     ranks: np.ndarray | None = None
     decisions: dict[str, np.ndarray] = field(default_factory=dict)
+    shift: np.ndarray | None = None

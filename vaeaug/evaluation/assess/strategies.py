@@ -23,6 +23,7 @@ from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.rows import begin_alike, select_rows
 
 __all__ = [
+    "BLENDED",
     "Baseline",
     "ClassWeights",
     "Duplicates",
@@ -31,6 +32,7 @@ __all__ = [
     "Strategy",
     "Trained",
     "Training",
+    "blend",
     "explain_failure",
     "fill_up",
     "fit_rows",
@@ -39,6 +41,8 @@ __all__ = [
 ]
 
 _COPIES, _KEEP = 31, 33
+#: End of the name of a strategy that shares its vote with the classifier trained on the rows as they are.
+BLENDED = ", blended"
 
 
 class Baseline(StrEnum):
@@ -93,7 +97,7 @@ class Strategy(ABC):
     reusable : bool
         Whether its new rows may serve, unchanged, on any part of the rows they were made from.
     members : mapping of str to sequence of str
-        Strategies that are the mean vote of others.
+        Strategies that are the joint vote of others.
     """
 
     names: Sequence[str]
@@ -112,6 +116,10 @@ class Strategy(ABC):
     def remember(self, memory: Any) -> Strategy:
         """Return a strategy that keeps what it fits in a memory, if it can."""
         return self
+
+    def join(self, *probabilities: np.ndarray) -> np.ndarray:
+        """Return the joint vote (n, k) of members that gave these probabilities: their mean."""
+        return np.mean(probabilities, axis=0)
 
 
 class NoResampling(Strategy):
@@ -189,19 +197,36 @@ class Resampled(Strategy):
         and serves the smaller ones with a random part of its new rows. Otherwise it runs as it is.
     reusable : bool, default=False
         See :class:`Strategy`.
+    blended : bool, default=False
+        Whether there is also a blend of each with the rows as they are, see :func:`blend`.
     """
 
     def __init__(
-        self, name: str, sampler: Any, ratios: Sequence[float] | None = None, *, reusable: bool = False
+        self,
+        name: str,
+        sampler: Any,
+        ratios: Sequence[float] | None = None,
+        *,
+        reusable: bool = False,
+        blended: bool = False,
     ) -> None:
         self.name = name
         self.sampler = sampler
         self.ratios = None if ratios is None else tuple(ratios)
         self.names = [name] if ratios is None else [ratio_name(name, ratio) for ratio in ratios]
         self.reusable = reusable
+        if blended:
+            self.members = {each + BLENDED: (Baseline.NOTHING.value, each) for each in self.names}
+
+    def join(self, *probabilities: np.ndarray) -> np.ndarray:
+        """Return the blend (n, k) of members that gave these probabilities."""
+        return blend(*probabilities)
 
     def kind(self, name: str, y: np.ndarray) -> str | None:
         """Return which sampler of the benchmark this one is; of ``VAEOverSampler`` also how far it fills."""
+        if name.endswith(BLENDED):
+            kind = str(self.kind(name.removesuffix(BLENDED), y))
+            return kind + BLENDED if kind.startswith("VAEOverSampler") else "other"
         kind = type(self.sampler).__name__
         if "smote" in kind.lower():
             return Baseline.SMOTE.value
@@ -219,7 +244,7 @@ class Resampled(Strategy):
         if not hasattr(self.sampler, "memory"):
             return self
         sampler = with_memory(clone(self.sampler), memory)
-        return Resampled(self.name, sampler, self.ratios, reusable=self.reusable)
+        return Resampled(self.name, sampler, self.ratios, reusable=self.reusable, blended=bool(self.members))
 
     def trainings(self, X: Any, y: np.ndarray, seed: int) -> Mapping[str, Training]:
         """Run the sampler."""
@@ -247,6 +272,13 @@ class Resampled(Strategy):
             name: _thin(X_res, y_res, y, ratio, seed, seconds)
             for name, ratio in zip(self.names, self.ratios, strict=True)
         }
+
+
+def blend(*probabilities: np.ndarray) -> np.ndarray:
+    """Return the normalised geometric mean of probabilities (n, k), none of them below 1e-6."""
+    logs = sum(np.log(np.clip(each, 1e-6, None)) for each in probabilities) / len(probabilities)
+    mixed = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return mixed / mixed.sum(axis=1, keepdims=True)
 
 
 def ratio_name(name: str, ratio: float) -> str:

@@ -101,7 +101,7 @@ class Replayed(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return labels of the test rows."""
         if self.cut is None:
-            return self.classes_[self._ranks.argmax(axis=1)]
+            return self.classes_[self.outcome.decisions["balanced_accuracy"]]
         return self.classes_[decide_classes(self._ranks, *self.cut)]
 
     @available_if(lambda self: self.outcome.probabilities is not None)

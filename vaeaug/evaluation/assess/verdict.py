@@ -185,7 +185,7 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     if probable and gain.mean >= least:
         answer = Answer.PROBABLY
     change = _change(comparison, best, metric, gain)
-    best_of = f"{best}, the best of {len(tried)} ratios," if len(tried) > 1 else best
+    best_of = f"{best}, the best of {len(tried)} ways," if len(tried) > 1 else best
     sentence = {
         Answer.HELPS: f"{best} helps {estimator} here: {change}.",
         Answer.PROBABLY: f"{best} probably helps {estimator} here: {change}.",
