@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +131,9 @@ def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None
     if len(cells) < _FEWEST_VERDICTS:
         return None
     told = pd.DataFrame(cells)
-    wider, lower = np.array(told["correction"].tolist()).T
-    spread = (told["inner_high"] - told["inner_low"]).to_numpy() / (2 * ndtri(0.975)) / wider
+    mean, spread = _undo_correction(told)
     # As far from 0 as it was before it was corrected.
-    place = np.clip(told["inner_gain"].to_numpy() / spread + lower, -_FARTHEST, _FARTHEST)
+    place = np.clip(mean / spread, -_FARTHEST, _FARTHEST)
     helped = (told["outer_gain"] > 0).to_numpy()
 
     def lack_of_fit(numbers: np.ndarray) -> float:
@@ -142,6 +141,41 @@ def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None
         return -float(np.log(np.where(helped, p, 1 - p)).mean())
 
     return [round(float(value), 3) for value in minimize(lack_of_fit, [1.0, 0.0], method="Nelder-Mead").x]
+
+
+def _undo_correction(told: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return what was expected before it was corrected: means and spreads (n,)."""
+    wider, lower = np.array(told["correction"].tolist()).T
+    spread = (told["inner_high"] - told["inner_low"]).to_numpy() / (2 * ndtri(0.975)) / wider
+    return told["inner_gain"].to_numpy() + lower * spread, spread
+
+
+def correct_verdicts(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return verdicts as they are with the correction that the other tables give, for each record.
+
+    Names of sets begin with their table. Cells keep what came of them on the other half. Where the other
+    tables have too few verdicts, nothing is corrected.
+    """
+    # It brings vaeaug, which rendering does not need where there is no verdict.
+    from vaeaug.evaluation.assess.expectation import combine, correct
+    from vaeaug.evaluation.assess.verdict import LEAST_GAIN, PROBABLE
+
+    tables = [str(record["set"]).rsplit("_", 1)[0] for record in records]
+    found = []
+    for record, table in zip(records, tables, strict=True):
+        others = [one for one, name in zip(records, tables, strict=True) if name != table]
+        correction = estimate_correction(others)
+        for cell in record["results"].values():
+            if correction is None or "correction" not in cell:
+                found.append(cell)
+                continue
+            mean, spread = _undo_correction(pd.DataFrame([cell]))
+            own = correct(combine(mean[0], spread[0], None, 0.95), tuple(correction), 0.95)
+            word = "helps" if own.low > 0 else "hurts" if own.high < 0 else "no evidence of help"
+            if own.low <= 0 and own.probability >= PROBABLE and own.mean >= LEAST_GAIN:
+                word = "probably helps"
+            found.append(cell | {"verdict": word, "probability": own.probability})
+    return found
 
 
 def _subtract(after: float | None, before: float | None) -> float:

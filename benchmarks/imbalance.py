@@ -12,6 +12,7 @@ import _bench as bench
 import numpy as np
 import pandas as pd
 from _bench import Record
+from _gain_prior import correct_verdicts
 from scipy import stats
 
 KEY = ("set", "repeat", "fold", "part")
@@ -94,6 +95,8 @@ DISTANCE_NOTE = (
     "Medians over rows, divided by SMOTE's; holes are filled alike. ∞: half of SMOTE's rows are copies. Sets "
     "where half of both are copies are left out."
 )
+#: Gains that a verdict should tell, and losses that make "helps" wrong.
+_GAIN, _LOSS = 0.01, 0.002
 #: Bins of the probability that new rows help.
 _BINS = 5
 VERDICT_NOTE = (
@@ -331,14 +334,9 @@ def _count_choices(records: list[Record]) -> str:
 
 
 def _judge_verdicts(records: list[Record], part: str) -> str:
-    """Return each verdict on one half beside what happened on the other."""
-    found = [
-        each
-        for record in records
-        if record.get("part") == part
-        for each in record["results"].values()
-        if "outer_gain" in each
-    ]
+    """Return each verdict on one half beside what happened on the other, judged without its own table."""
+    own = [record for record in records if record.get("part") == part]
+    found = [each for each in correct_verdicts(own) if "outer_gain" in each]
     rows, right = [], 0
     for word in WORDS:
         own = [each for each in found if each["verdict"] == word]
@@ -350,8 +348,18 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
     table = bench.markdown_table(["verdict", "cells", "right", "mean gain there"], rows)
     if not table:
         return ""
-    share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells."
+    share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells. {_count_told(found)}"
     return "\n\n".join(filter(None, [table, f"{share} {VERDICT_NOTE}", _tabulate_probabilities(found)]))
+
+
+def _count_told(found: list[dict[str, Any]]) -> str:
+    """Say how many gains were told, and how often "helps" was wrong."""
+    gains = [each["verdict"] in WORDS[:2] for each in found if each["outer_gain"] > _GAIN]
+    lost = [each["outer_gain"] < -_LOSS for each in found if each["verdict"] == WORDS[0]]
+    return (
+        f"Of {len(gains)} cells with a gain above {_GAIN} there, {sum(gains)} are told *helps* or *probably "
+        f"helps*. Of {len(lost)} told *helps*, {sum(lost)} lost more than {_LOSS}."
+    )
 
 
 def _count_nulls(records: list[Record]) -> str:
@@ -384,4 +392,7 @@ def _tabulate_probabilities(found: list[dict[str, Any]]) -> str:
         span = f"{100 * max(part.left, 0):.0f} to {100 * part.right:.0f} %"
         rows.append([span, str(len(own)), f"{100 * said:.0f} %", f"{100 * helped:.0f} %"])
     table = bench.markdown_table(["probability of help", "cells", "mean", "helped there"], rows)
-    return f"{table}\n\nCalibration error: {error:.3f}. The prior of a cell is estimated without its table."
+    return (
+        f"{table}\n\nCalibration error: {error:.3f}. Prior and correction of a cell are estimated without "
+        "its table."
+    )

@@ -123,6 +123,8 @@ def test_the_report_tells_choices_verdicts_and_distances(report):
     assert "| plain training | 14 | 14 |" in text
     assert "| helps | 14 | 12 |" in text
     assert "Agreement in 86 % of 14 cells" in text
+    assert "Of 12 cells with a gain above 0.01 there, 12 are told" in text
+    assert "Of 14 told *helps*, 2 lost more than 0.002" in text
     assert "as often as assess repeats them" not in text
     again = [line | {"part": "verdict_repeated"} for line in made_lines() if line.get("part") == "verdict"]
     assert report.render(made_lines() + again).count("Agreement in 86 % of 14 cells") == 2
@@ -243,6 +245,24 @@ def test_the_correction_of_expectations_is_found_again(used, monkeypatch):
     found = prior.estimate_correction([{"part": "verdict", "results": dict(enumerate(cells))}])
     assert found == pytest.approx([1.5, 0.5], abs=0.12)
     assert prior.estimate_correction([{"part": "verdict", "results": {"5-NN": cells[0]}}]) is None
+
+
+def test_a_verdict_is_corrected_by_the_other_tables_alone(monkeypatch):
+    prior = load("_gain_prior", monkeypatch)
+
+    def line(name, mean, gain):
+        cell = {"inner_gain": mean, "inner_low": mean - 0.0196, "inner_high": mean + 0.0196}
+        cell |= {"correction": (1.0, 0.0), "outer_gain": gain, "verdict": "helps", "probability": 0.99}
+        return {"set": name, "part": "verdict", "results": dict.fromkeys("abcd", cell)}
+
+    # Expectations of two spreads came true in half of the cells, and those of none in no cell.
+    others = [line(f"t{i}_x", 0.02 * (i % 2), 0.02 if i % 4 == 1 else -0.02) for i in range(20)]
+    own = [line("own_1", 0.02, 0.3), line("own_2", 0.02, -0.3)]
+    found = prior.correct_verdicts(others + own)[-8:]
+    assert {each["verdict"] for each in found} == {"no evidence of help"}
+    assert all(each["probability"] == pytest.approx(0.5, abs=0.02) for each in found)
+    assert [each["outer_gain"] for each in found] == [0.3] * 4 + [-0.3] * 4
+    assert prior.correct_verdicts(own)[0] == own[0]["results"]["a"]  # too few to correct
 
 
 @pytest.mark.parametrize(("verdict", "gain", "right"), [("probably helps", 0.1, True), ("hurts", 0.1, False)])
