@@ -188,6 +188,36 @@ def test_labels_follow_from_given_cells():
     assert (labels[1::2] == "b").mean() > 0.8
 
 
+@pytest.fixture(scope="module")
+def of_churn() -> VAEAugmenter:
+    rng = np.random.default_rng(0)
+    y = pd.Series(["no", "yes"] * 20, name="churn")
+    return VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(
+        pd.DataFrame({"fee": rng.normal(size=40)}), y
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "label"),
+    [
+        (["yes", "yes"], "y='yes'"),
+        (["yes", "no"], r"y=given\['churn'\]"),
+        (["yes", None], r"y=given\['churn'\]"),
+        ([None, None], "y='no'"),
+    ],
+)
+def test_given_labels_are_to_be_passed_as_y(of_churn, cells, label):
+    given = pd.DataFrame({"fee": [0.5, 1.0], "churn": cells})
+    with pytest.raises(InputError, match=f"given names 'churn'.* but the target; pass {label} for it"):
+        of_churn.sample(given=given)
+
+
+@pytest.mark.parametrize(("asked", "label"), [("yes", "y='yes'"), ("!= no", "y='no'")])
+def test_a_condition_on_the_target_is_to_be_passed_as_y(of_churn, asked, label):
+    with pytest.raises(InputError, match=f"where names 'churn'.* but the target; pass {label} for it"):
+        of_churn.sample(where={"churn": asked})
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]"])
 def test_whole_numbers_are_filled_with_fractions_where_fit_had_some(dtype):
     rng = np.random.default_rng(0)

@@ -356,7 +356,7 @@ def _find_telling(figures: Figures) -> Iterator[Finding]:
             min(0.5 - found.area, SERIOUS - 0.01),
             "The same rows, or variations of them, are in both tables: boosted trees take them for each "
             f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). That is no fault where new rows were "
-            "added to real ones or vary them" + ("." if found.is_held_out else f"; {GIVE_HELD_OUT}."),
+            "added to real ones, or are variations of them" + ("." if found.is_held_out else f"; {GIVE_HELD_OUT}."),
         )
     if not found.score < 0.8 - 2 * figures.sides.spread:
         return
