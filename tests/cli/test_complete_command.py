@@ -173,7 +173,10 @@ def test_each_suffix_has_its_separator(prices):
 
 def test_new_numbers_have_the_decimals_of_their_column(prices):
     cells = ["49.90", "12.50", "", "0.90", ""]
-    lines = [f"{cell},007,used,{count},2024-01-05" for cell, count in zip(cells, ["1", "2", "", "4", "5"], strict=True)]
+    lines = [
+        f"{cell},007,used,{count},2024-01-05"
+        for cell, count in zip(cells, ["1", "2", "", "4", "5"], strict=True)
+    ]
     (prices / "in.csv").write_text("\n".join(["price,code,remark,count,day", *lines]))
     assert run(prices) == 0
     written = [line.split(",") for line in (prices / "out.csv").read_text().splitlines()[1:]]

@@ -80,7 +80,6 @@ class TableFile:
             whole[flag_column] = whole.index >= len(self.frame)
         write_frame(path, whole)
 
-
     def fill(self, path: str | os.PathLike[str], filled: pd.DataFrame) -> None:
         """Write the table with its missing cells filled.
 

@@ -110,7 +110,8 @@ def import_torchvision(part: str = "") -> ModuleType:
         own = find_versions(["torchvision"], absent="unknown")["torchvision"]
         raise LibraryError(
             f"torch {torch.__version__} and torchvision {own} are of different builds or versions: "
-            f"{first_line(error)} Install both from one index: pip install --force-reinstall torch torchvision"
+            f"{first_line(error)} Install both from one index: "
+            "pip install --force-reinstall torch torchvision"
         ) from error
 
 

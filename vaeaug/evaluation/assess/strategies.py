@@ -389,9 +389,10 @@ def explain_failure(estimator: Any, X: Any, y: Any, who: str) -> Iterator[None]:
             raise
         said, leaks = " ".join(str(error).split())[:300].rstrip("."), describe_leaks(X, y)
         raise InputError(
-            f"{who}: {leaks}{' ' if leaks else ''}{describe(estimator)} cannot be trained on the rows as they "
-            f"are: {said}. They hold {odd}; what a classifier does not read needs an encoder before it, in a Pipeline, such as "
-            "scikit-learn's OneHotEncoder for text and SimpleImputer for missing cells."
+            f"{who}: {leaks + ' ' if leaks else ''}{describe(estimator)} cannot be trained on the rows as "
+            f"they are: {said}. They hold {odd}; what a classifier does not read needs an encoder before "
+            "it, in a Pipeline, such as scikit-learn's OneHotEncoder for text and SimpleImputer for missing "
+            "cells."
         ) from error
 
 

@@ -305,7 +305,8 @@ def _show_two_sample(figures: Figures) -> Text:
             title,
             [
                 "Not measured: many new rows are copies or variations of the real rows they are compared "
-                f"with, and boosted trees take the two for each other (ROC AUC {found.area:.3f}, where 0.5 is guessing){more}"
+                f"with, and boosted trees take the two for each other (ROC AUC {found.area:.3f}, where 0.5 "
+                f"is guessing){more}"
             ],
         )
     said = [
