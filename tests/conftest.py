@@ -1,6 +1,7 @@
 """What all tests share: a quiet, single-threaded, repeatable process, and tables of every kind."""
 
 import os
+import sys
 
 # Before numpy and torch start their pools: networks in tests are tiny, and where other
 # processes keep the cores busy a second thread costs a factor of ten.
@@ -54,3 +55,17 @@ def container(request, numbers):
 def mixed():
     """Return 300 rows of every dtype with their labels; not to be changed."""
     return made_table(300), made_labels(300)
+
+
+@pytest.fixture
+def broken_torchvision(tmp_path, monkeypatch):
+    """Put a torchvision before the installed one that was built for another torch."""
+    package, about = tmp_path / "torchvision", tmp_path / "torchvision-0.99.0+cu999.dist-info"
+    for folder in (package, about):
+        folder.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.99.0+cu999\n")
+    for name in list(sys.modules):
+        if name.split(".")[0] == "torchvision" or name == "vaeaug.integrations.torchvision":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)

@@ -188,6 +188,58 @@ def test_labels_follow_from_given_cells():
     assert (labels[1::2] == "b").mean() > 0.8
 
 
+@pytest.fixture(scope="module")
+def of_churn() -> VAEAugmenter:
+    rng = np.random.default_rng(0)
+    y = pd.Series(["no", "yes"] * 20, name="churn")
+    return VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(
+        pd.DataFrame({"fee": rng.normal(size=40)}), y
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "label"),
+    [
+        (["yes", "yes"], "y='yes'"),
+        (["yes", "no"], r"y=given\['churn'\]"),
+        (["yes", None], r"y=given\['churn'\]"),
+        ([None, None], "y='no'"),
+    ],
+)
+def test_given_labels_are_to_be_passed_as_y(of_churn, cells, label):
+    given = pd.DataFrame({"fee": [0.5, 1.0], "churn": cells})
+    with pytest.raises(InputError, match=f"given names 'churn'.* but the target; pass {label} for it"):
+        of_churn.sample(given=given)
+
+
+@pytest.mark.parametrize(("asked", "label"), [("yes", "y='yes'"), ("!= no", "y='no'")])
+def test_a_condition_on_the_target_is_to_be_passed_as_y(of_churn, asked, label):
+    with pytest.raises(InputError, match=f"where names 'churn'.* but the target; pass {label} for it"):
+        of_churn.sample(where={"churn": asked})
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]"])
+def test_whole_numbers_are_filled_with_fractions_where_fit_had_some(dtype):
+    rng = np.random.default_rng(0)
+    learned = pd.DataFrame({"price": rng.integers(100, 900, 60) / 100, "count": rng.integers(1, 9, 60)})
+    model = VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(learned)
+    X = pd.DataFrame({"price": [2, None, 3, None, None], "count": [1, None, None, 2, None]}).astype(dtype)
+    found = model.complete(X, random_state=0)
+    assert found["price"][[0, 2]].tolist() == [2.0, 3.0]
+    assert (found["price"].astype(float) % 1 > 0).any()
+    assert found["count"].dtype == dtype
+    assert not found.isna().to_numpy().any()
+
+
+def test_booleans_of_which_some_are_missing_are_filled_by_a_model_of_whole_columns():
+    learned = pd.DataFrame({"flag": [True, False, True] * 20, "size": np.arange(60) % 9 / 2})
+    model = VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(learned)
+    X = pd.DataFrame({"flag": pd.array([True, None], dtype="boolean"), "size": [3.0, 5.0]})
+    found = model.complete(X, random_state=0)
+    assert found["flag"].dtype == "boolean"
+    assert found["flag"].notna().all()
+
+
 def test_given_columns_of_arrays_are_named_by_position(numbers):
     augmenter = VAEAugmenter(max_iter=1, random_state=0).fit(*numbers)
     found, _ = augmenter.sample(given=pd.DataFrame({1: [0.5, 0.25]}), y=1, random_state=0)

@@ -195,6 +195,10 @@ def test_the_augmenter_brings_nothing_it_does_not_need_yet():
     assert not set(NOT_AT_FIRST) & loaded_by("from vaeaug import VAEAugmenter")
 
 
+def test_loaders_bring_no_torchvision():
+    assert "torchvision" not in loaded_by("from vaeaug import AugmentedDataset, BatchAugment")
+
+
 # --- signatures ------------------------------------------------------------------------
 
 

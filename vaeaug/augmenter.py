@@ -435,12 +435,12 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             Conditions that all new rows of a table meet, such as ``{"age": ">= 40", "job": ["nurse",
             "clerk"], "income": (20_000, 40_000), "city": "Paris"}``: for a column a value; ``">= 40"``,
             ``"!= 3"`` or ``">= 40 and < 60"``; a range ``(low, high)`` with both ends, either of them None
-            for none; a list of values; None or ``"is missing"``; ``"is not missing"``. Labels that ``y``
-            leaves open are drawn as often as such rows have them.
+            for none; a list of values; None or ``"is missing"``; ``"is not missing"``. Where ``y`` gives no
+            label, classes come as often as among real rows that meet the conditions.
         given : DataFrame, optional
             Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
-            missing cells are drawn given these. So are labels that ``y`` leaves open. Cells that contradict a
-            rule of ``relations_`` without exceptions are refused.
+            missing cells are drawn given these, and its label too where ``y`` gives none. Cells that
+            contradict a rule of ``relations_`` without exceptions are refused.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
             deterministic but for the choice of mixture component or training row.

@@ -7,6 +7,7 @@ __all__ = [
     "ColumnNote",
     "InputError",
     "InputTypeError",
+    "LibraryError",
     "PosteriorCollapseWarning",
     "RejectedColumn",
     "TrainingDivergedError",
@@ -59,6 +60,19 @@ class InputTypeError(InputError, TypeError):
     ... except InputTypeError:
     ...     print("pass a dense table")
     pass a dense table
+    """
+
+
+class LibraryError(VaeaugError, ImportError):
+    """A library that is missing, or does not go with the others; also an ImportError, as Python raises.
+
+    Examples
+    --------
+    >>> from vaeaug.errors import LibraryError
+    >>> try:
+    ...     from vaeaug.integrations.torchvision import VAEVariation
+    ... except LibraryError as error:
+    ...     print(error)
     """
 
 

@@ -58,7 +58,15 @@ def test_a_note_is_said_once_for_all_folds(table, capsys, monkeypatch):
 
 def test_another_estimator(table, capsys):
     assert run(table, "--target", "y", "--estimator", "knn", "--folds", "2") == 0
-    assert "avg.prec." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "avg.prec." in said
+    assert "class weights were not tried: the estimator takes neither" in said
+
+
+def test_advice_on_long_folds_names_options(table, capsys, monkeypatch):
+    monkeypatch.setattr("vaeaug.evaluation.assess.cross_validation._LONG", 0.0)
+    assert run(table, "--target", "y", "--estimator", "logistic", "--folds", "2") == 0
+    assert "--max-seconds bounds the time, a lower --folds shortens it" in capsys.readouterr().err
 
 
 def test_same_seed_same_words(table, capsys):

@@ -723,6 +723,22 @@ def test_dates_that_fit_reads_are_said_once(table: Path, capsys: pytest.CaptureF
     assert "--parse-dates" not in said
 
 
+def test_advice_on_collapsed_codes_is_about_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vaeaug.cli.augment, "VAEAugmenter", partial(VAEAugmenter, max_iter=5, beta=100.0))
+    numbers = np.random.default_rng(0).normal(size=(300, 3))
+    pd.DataFrame(numbers).add_prefix("x").assign(y=["no"] * 250 + ["yes"] * 50).to_csv(
+        tmp_path / "in.csv", index=False
+    )
+    assert _augment(tmp_path / "in.csv") == 0
+    said = capsys.readouterr().err
+    assert "nats about a row: variations of rows (--method posterior) and the sliders" in said
+    assert "heck whether the columns depend on each other" in said
+    for code in ("beta", "transform", "vary ", "max_fit_seconds", '"auto"'):
+        assert code not in said
+
+
 def test_notes_name_options_instead_of_code(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 120), "D")

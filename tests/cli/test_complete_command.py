@@ -1,5 +1,6 @@
 """``vaeaug complete``: missing cells are filled, all others stay, trouble in a sentence."""
 
+import re
 import warnings
 
 import numpy as np
@@ -104,3 +105,81 @@ def test_text_that_the_model_reads_as_dates_gets_no_note(classes, capsys):
     pd.read_csv(classes / "in.csv").tail(5).to_csv(classes / "few.csv", index=False)
     assert run(classes, table="few.csv") == 0
     assert "--parse-dates" not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory):
+    """A model of prices, codes, remarks and days."""
+    path = tmp_path_factory.mktemp("prices")
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 500, 80), "D")
+    frame = pd.DataFrame(
+        {
+            "price": rng.integers(400, 200_000, 80) / 100,
+            "code": [f"{k:03}" for k in rng.integers(1, 20, 80)],
+            "remark": rng.choice(["good; new", "used", 'so "so"'], 80),
+            "count": rng.integers(1, 9, 80),
+            "day": days,
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(frame)
+    model.save(path / "model.safetensors")
+    return path
+
+
+GERMAN = (
+    "\ufeffprice;code;remark;count;day;extra\r\n"
+    '1.049,90;007;"good; new";3;15.01.2024;"kept"\r\n'
+    ";012;used;;06.01.2024;\r\n"
+    '\r\n12,50;"";"so ""so""";+4;;x\r\n'
+    '0,90;;;5;07.01.2024;"y ""z"""\r\n'
+    "7,00;003;used"
+)
+
+
+def test_cells_that_were_there_keep_their_characters(prices):
+    (prices / "in.csv").write_bytes(GERMAN.encode("utf-8"))
+    options = ["--sep", ";", "--decimal", ",", "--thousands", ".", "--parse-dates", "day"]
+    assert run(prices, *options) == 0
+    price, number, code = r"(\d|\d\.)+,\d\d", r"\+?[1-8]", r"0\d\d"
+    day, remark = r"\d\d\.\d\d\.\d{4}", r'("good; new"|used|"so ""so""")'
+    expected = (
+        "\ufeffprice;code;remark;count;day;extra\r\n"
+        r'1\.049,90;007;"good; new";3;15\.01\.2024;"kept"' + "\r\n"
+        rf"{price};012;used;{number};06\.01\.2024;" + "\r\n"
+        rf'\r\n12,50;{code};"so ""so""";\+4;{day};x' + "\r\n"
+        rf'0,90;{code};{remark};5;07\.01\.2024;"y ""z"""' + "\r\n"
+        rf"7,00;003;used;{number};{day}"
+    )
+    assert re.fullmatch(expected, (prices / "out.csv").read_bytes().decode("utf-8"))
+
+
+def test_a_table_without_gaps_comes_back_byte_for_byte(prices):
+    text = '"price"\t"code"\tremark\tcount\tday\n49.90\t007\tused\t 3\t2024-01-05\n1e2\t7\té\t4\t2024-1-6\n'
+    (prices / "in.tsv").write_bytes(text.encode("latin-1"))
+    assert run(prices, "--encoding", "latin-1", table="in.tsv", out="out.tsv") == 0
+    assert (prices / "out.tsv").read_bytes() == text.encode("latin-1")
+
+
+def test_each_suffix_has_its_separator(prices):
+    (prices / "in.csv").write_text("price,code,remark,count,day\n49.90,007,used,,2024-01-05\n")
+    assert run(prices, out="out.tsv") == 0
+    assert (prices / "out.tsv").read_text().startswith("price\tcode\tremark\tcount\tday\n49.90\t007\tused\t")
+    assert run(prices, out="out.parquet") == 0
+    assert pd.read_parquet(prices / "out.parquet")["price"].tolist() == [49.9]
+
+
+def test_new_numbers_have_the_decimals_of_their_column(prices):
+    cells = ["49.90", "12.50", "", "0.90", ""]
+    lines = [
+        f"{cell},007,used,{count},2024-01-05"
+        for cell, count in zip(cells, ["1", "2", "", "4", "5"], strict=True)
+    ]
+    (prices / "in.csv").write_text("\n".join(["price,code,remark,count,day", *lines]))
+    assert run(prices) == 0
+    written = [line.split(",") for line in (prices / "out.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in written][:2] == cells[:2]
+    assert all(re.fullmatch(r"\d+\.\d\d", row[0]) for row in written)
+    assert all(re.fullmatch(r"\d", row[3]) for row in written)

@@ -31,6 +31,15 @@ def test_a_machine_that_does_not_repeat_itself_is_ill(monkeypatch, capsys):
     assert said.endswith("please report the lines above.\n")
 
 
+def test_a_torchvision_of_another_build_is_said(broken_torchvision, monkeypatch, capsys):
+    monkeypatch.setattr(vaeaug.cli.doctor, "_small_models", dict)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "torchvision 0.99.0+cu999 are of different builds" in said
+    assert "pip install --force-reinstall torch torchvision" in said
+    assert "report the lines above" not in said
+
+
 @pytest.mark.slow
 def test_here_repeated_draws_agree(capsys):
     assert main(["doctor"]) == 0

@@ -174,7 +174,7 @@ class TestWhatStandsOut:
         assert topics(varied)[0] == "telling"
         assert "no fault where new rows were added" in varied.findings[0].text
         for quality in (copied, varied):
-            assert "New rows repeat or vary the rows that were learned from" in quality.agreement
+            assert "copies or variations of the rows that were learned from" in quality.agreement
 
     def test_few_rows_are_not_judged(self, halves):
         quality = report(halves[0], halves[1].iloc[:10])

@@ -237,11 +237,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X, y = _table(X), as_column(y, warn=True)
         labels = read_labels(y)
         check_consistent_length(X, labels)
-        warn_of_leaks(X, labels)
+        warn_of_leaks(X, y)
         chosen = None if self._is_auto() else self.sampler
         self._hidden, chosen = hide_identifiers(X, VAEOverSampler() if chosen is None else chosen)
         X = self._hidden.apply(X)
-        self._probe(X, labels)
+        self._probe(X, y, labels)
         validate_data(self, X, skip_check_array=True)
         if self._hidden.names:
             warn_caller(
@@ -293,7 +293,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.estimator_ = Blend(members, corrected=self.prior_correction)
         self.training_prior_ = self.class_prior_
 
-    def _probe(self, X: Any, labels: np.ndarray) -> None:
+    def _probe(self, X: Any, y: Any, labels: np.ndarray) -> None:
         """Find out on some rows, before the long work, whether the classifier reads such cells at all.
 
         Raises
@@ -316,7 +316,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             for rows in (some, np.concatenate([everything, some])):
                 model, part = clone_with_seed(self.estimator, 0), _safe_indexing(X, rows)
                 try:
-                    with explain_failure(self.estimator, X, "AugmentedClassifier"):
+                    with explain_failure(self.estimator, X, y, "AugmentedClassifier"):
                         fit_rows(model, part, labels[rows])
                     return
                 except Exception:

@@ -52,13 +52,19 @@ def assess(options: Namespace) -> None:
             random_state=options.seed,
             verbose=options.verbose or sys.stderr.isatty(),
             max_seconds=options.max_seconds,
-            announce=lambda text: note(text.replace("max_seconds", "--max-seconds")),
+            announce=lambda text: note(_name_options(text)),
         ),
     )
-    print("\n" + found.summary().replace("max_seconds=", "--max-seconds "))
+    print("\n" + _name_options(found.summary()))
     if options.out:
         found.to_html(options.out)
         print(f"\nWrote {options.out}: the report as one page; open it in a browser")
     if options.csv:
         found.to_csv(options.csv)
         print(f"Wrote {options.csv}: the table")
+
+
+def _name_options(text: str) -> str:
+    """Return a text with options in the place of parameters."""
+    text = text.replace("max_seconds=", "--max-seconds ").replace("max_seconds", "--max-seconds")
+    return text.replace("fewer folds or ratios shorten it", "a lower --folds shortens it")

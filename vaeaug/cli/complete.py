@@ -12,7 +12,6 @@ from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.augment import drop_notes_on_text, listen, note, read_cells
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import InputError
-from vaeaug.io.tables import write_frame
 from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.wording import count, list_names, suggest
 
@@ -74,12 +73,10 @@ def complete(options: Namespace) -> None:
     for path, filled in zip(
         name_draws(options.out, options.draws), made if options.draws > 1 else [made], strict=True
     ):
-        whole = frame.copy()
-        whole[names] = filled
-        write_frame(path, whole)
+        table.fill(path, filled)
         left = int(filled[wanted].isna().sum().sum())
         print(
-            f"Wrote {path}: {count(len(whole), 'row')}, {count(before - left, 'missing cell')} filled"
+            f"Wrote {path}: {count(len(frame), 'row')}, {count(before - left, 'missing cell')} filled"
             + (
                 f", {left:,} left missing (identifiers, and columns without values in training)"
                 if left

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter
+from vaeaug.errors import LibraryError
 from vaeaug.nn.precision import has_bfloat16
 from vaeaug.utils.random import numpy_generator
-from vaeaug.utils.versions import find_versions
+from vaeaug.utils.versions import find_versions, import_torchvision
 
-__all__ = ["describe_machine", "examine", "repeat_draws"]
+__all__ = ["describe_machine", "examine", "find_fault", "repeat_draws"]
 
 _LIBRARIES = (
     "vaeaug",
@@ -36,17 +37,19 @@ _INSTRUCTIONS = ("avx2", "avx512_f", "avx512_bf16", "avx512_vnni", "amx_", "sve"
 
 
 def examine() -> int:
-    """Print what a report should say of a machine; return 1 if repeated draws differ, else 0."""
+    """Print what a report should say of a machine; return 1 if something is wrong with it, else 0."""
     for name, value in describe_machine().items():
         print(f"{name + ':':18}{value}")
-    ill = False
+    fault = find_fault()
+    print(f"{'torchvision:':18}{fault or 'goes with this torch'}")
+    differs = False
     for name, draw in _small_models().items():
         equal = repeat_draws(draw)
-        ill |= equal < _DRAWS
+        differs |= equal < _DRAWS
         print(f"{f'draws of {name}:':18}{equal} of {_DRAWS} with one seed agree", flush=True)
-    if ill:
+    if differs:
         print("The same seed does not give the same rows on this machine; please report the lines above.")
-    return int(ill)
+    return int(bool(fault) or differs)
 
 
 def describe_machine() -> dict[str, str]:
@@ -66,6 +69,15 @@ def describe_machine() -> dict[str, str]:
         "GPU": torch.cuda.get_device_name() if device.type == "cuda" else "none",
         "precision": f"bfloat16 in part, on {device}" if has_bfloat16(device) else f"float32, on {device}",
     }
+
+
+def find_fault() -> str:
+    """Return why torchvision cannot be imported and what to do, as a sentence; empty if it can be."""
+    try:
+        import_torchvision()
+    except LibraryError as error:
+        return str(error)
+    return ""
 
 
 def repeat_draws(draw: Callable[[], bytes], count: int = _DRAWS) -> int:

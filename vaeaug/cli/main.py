@@ -34,12 +34,17 @@ _OPTIONS = {
     "more real rows, or ask for fewer new ones with sampling_strategy": "more rows, or add --strategy",
     "sampling_strategy": "--strategy",
     "list them in categorical_features": "add --category COLUMN",
+    "transform, vary and interpolate have little to work with (samples are not affected)": (
+        "variations of rows (--method posterior) and the sliders of vaeaug studio have little to work with; "
+        "other new rows are not affected"
+    ),
+    "Lower beta, or check whether": "Check whether",
+    "by max_fit_seconds=": "by --max-fit-seconds ",
     "y has classes": "The table has classes",
     "y has labels that fit has not seen": "The table has classes that the model has not seen",
     "X has columns": "The table has columns",
     "X has text": "The table has text",
     "occur in X": "occur in it",
-    "ended by max_fit_seconds=": "ended by --max-fit-seconds ",
 }
 #: Code in messages, as patterns, and what takes its place on the command line.
 _CODE = {
@@ -51,7 +56,8 @@ _CODE = {
     ),
     r"convert it: X\[[^=]*\] = pd\.to_numeric\(.*?\)": "write numbers to the file",
     r"convert it: X\[([^=]*)\] = pd\.to_datetime\(.*?\)": r"add --parse-dates \1",
-    r"Take them out: X\.drop\(.*?\)\.$": "Take them out of the table.",
+    r'try more, or "auto"\. Or lower beta, or check whether': "check whether",
+    r"Take them out: X\.drop\(columns=\[.*?\]\)\.": "Take them out of the table.",
     r"write them alike first: y = y\.replace\(\{.*\}\)": "write them alike in the table first",
 }
 

@@ -20,7 +20,7 @@ from vaeaug.data.tables.access import get_column, replace_column
 from vaeaug.data.tables.cells import KnownCells, read_cells, read_given
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.conditions import TableConditions
-from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.dtypes import get_kind, mask_of
 from vaeaug.data.tables.far import warn_of_far_rows
 from vaeaug.data.tables.quantiles import bins_for
 from vaeaug.errors import InputError
@@ -108,12 +108,16 @@ class TableIntake:
         return made if self.home is None else self.home.wrap(made)
 
     def fill(self, X: Any, columns: list[pd.Series], wanted: Sequence[int]) -> Any:
-        """Return X with missing cells of the columns ``wanted`` taken from columns, in its dtypes."""
+        """Return X with missing cells of the columns ``wanted`` taken from columns, in its dtypes.
+
+        Whole numbers become floats where fractions are drawn.
+        """
         home, rows = Home.of(X), to_pandas(X)
         for j in wanted:
             series, drawn = get_column(rows, j), columns[j]
             missing = mask_of(series)
             if missing.any() and not mask_of(drawn)[missing].all():
+                series = _widen(series, drawn[missing])
                 made = drawn.set_axis(series.index).astype(series.dtype)
                 rows = replace_column(rows, j, series.where(~missing, made))
         rows = rows.copy()
@@ -279,6 +283,14 @@ class ImageIntake:
         form = dict(meta["container"])
         container = CONTAINERS[form.pop("name")].from_json(form)
         return cls(ImageCodec.from_state(meta["images"], arrays), container, meta["class_names"])
+
+
+def _widen(series: pd.Series, drawn: pd.Series) -> pd.Series:
+    """Return a column in a dtype that holds what is drawn too: floats for whole numbers, beside fractions."""
+    kinds = get_kind(series.dtype), get_kind(drawn.dtype)
+    if kinds[0] not in "iu" or kinds[1] != "f" or not (drawn % 1).any():
+        return series
+    return series.astype(pd.concat([series[:1], drawn[:1]]).dtype)
 
 
 def _check_table(estimator: Any, X: Any, has_columns: bool, **checks: Any) -> Any:

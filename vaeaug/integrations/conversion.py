@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image as PILImage
-from torchvision import tv_tensors
 
 from vaeaug.data.images.containers import picture_array, read_mode, tensor_array
 from vaeaug.errors import InputError
+from vaeaug.utils.versions import import_torchvision
 
 __all__ = ["WHITE", "Kind", "as_array", "rescale"]
 
@@ -80,7 +81,7 @@ class Kind:
         if isinstance(item, PILImage.Image):
             container = "pil"
         elif isinstance(item, torch.Tensor):
-            container = "image" if isinstance(item, tv_tensors.Image) else "tensor"
+            container = "image" if _is_tv_image(item) else "tensor"
         else:
             container = "array"
         if not array.ndim or not array.size:
@@ -128,6 +129,7 @@ class Kind:
         rows = rows.to(getattr(torch, self.dtype))
         if self.container == "tensor":
             return list(rows.unbind(0))
+        tv_tensors = import_torchvision("tv_tensors")
         # The default device is the caller's, and may be another one.
         return [tv_tensors.Image(row, device=row.device) for row in rows.unbind(0)]
 
@@ -164,6 +166,12 @@ def as_array(item: Any, who: str) -> np.ndarray:
             f"{who}: items must hold booleans, integers or floats up to 64 bits; got dtype {array.dtype}."
         )
     return array
+
+
+def _is_tv_image(item: torch.Tensor) -> bool:
+    """Whether a tensor is a ``tv_tensors.Image``: of tables and plain images none is, without torchvision."""
+    tv_tensors = sys.modules.get("torchvision.tv_tensors")
+    return tv_tensors is not None and isinstance(item, tv_tensors.Image)
 
 
 def rescale(images: np.ndarray, dtype: Any) -> np.ndarray:

@@ -7,6 +7,8 @@ import re
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from vaeaug.errors import LibraryError
+
 __all__ = ["A", "check_version"]
 
 _SWITCH = "NO_ALBUMENTATIONS_UPDATE"
@@ -17,11 +19,11 @@ def check_version(version: str) -> None:
 
     Raises
     ------
-    ImportError
+    LibraryError
     """
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
     if not (2, 0, 8) <= numbers < (2, 1):
-        raise ImportError(
+        raise LibraryError(
             f"vaeaug.integrations.albumentations needs albumentations 2.0.8, the last release under the MIT "
             f"licence; found {version}. (AlbumentationsX installs itself under the same name.) Uninstall "
             'what is there, then: pip install "albumentations>=2.0.8,<2.1".'

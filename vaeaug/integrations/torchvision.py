@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch.utils.data import get_worker_info
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind
@@ -20,6 +18,13 @@ from vaeaug.integrations.variation import Varier, broadcast_labels
 from vaeaug.utils.choices import RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number
+from vaeaug.utils.versions import import_torchvision
+
+if TYPE_CHECKING:
+    from torchvision import tv_tensors
+    from torchvision.transforms import v2
+else:
+    tv_tensors, v2 = import_torchvision("tv_tensors"), import_torchvision("transforms.v2")
 
 __all__ = ["VAEVariation"]
 

@@ -129,11 +129,15 @@ class TextColumn:
             return new.dt.strftime(self.date_format).astype(object)
         if pd.api.types.is_float_dtype(new):
             pattern = rf"^[+-]?[^{re.escape(self.decimal)}]+{re.escape(self.decimal)}(\d+)$"
-            decimals = self.cells[self.values.notna()].str.strip().str.extract(pattern)[0].str.len()
+            known = self.cells[self.values.notna()].str.strip()
+            decimals = known.str.extract(pattern)[0].str.len()
             if len(decimals) and decimals.notna().all() and decimals.nunique() == 1:
                 fixed = np.char.mod(f"%.{int(decimals.iloc[0])}f", new.to_numpy(dtype=np.float64))
                 return self._group(self._with_decimal(pd.Series(fixed, dtype=object)))
-            return self._group(self._with_decimal(new.astype(str).astype(object)))
+            text = new.astype(str).astype(object)
+            if not known.str.contains(self.decimal, regex=False).all():  # whole numbers are written as such
+                text = text.str.removesuffix(".0")
+            return self._group(self._with_decimal(text))
         text = new.astype(str).astype(object)
         return self._group(text) if pd.api.types.is_integer_dtype(new) else text
 

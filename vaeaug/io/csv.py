@@ -8,7 +8,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, repeat
@@ -125,6 +125,31 @@ class TextTable:
             closing = "" if lacks_end and i == count - 1 else end
             yield _spell(row, self.separator, self.quoted) + more + closing
         yield self.tail
+
+    def fill(self, new: Mapping[int, Mapping[int, str]]) -> Iterator[str]:
+        """Yield the file as it was, record by record, with new cells in the place of some.
+
+        Parameters
+        ----------
+        new : mapping of int to mapping of int to str
+            By number of the record, new cells by column.
+        """
+        yield self.head
+        for i, (record, own) in enumerate(zip(self.records, self.widths, strict=True)):
+            yield self._replace(record, own, new[i]) if i in new else record
+        yield self.tail
+
+    def _replace(self, record: str, own: int, new: Mapping[int, str]) -> str:
+        """Return a record of ``own`` cells with new ones in the place of some; it may grow by some."""
+        blank = re.match(rf"([^\S\r\n{re.escape(self.separator)}]*(\r\n|\r|\n))*", record)
+        start = blank.end() if blank else 0
+        place = _END.search(record)
+        stop = place.start() if place else len(record)
+        cells = [found["cell"] for found in _match_cells(record[start:stop], self.separator)][:own]
+        cells += [""] * (max(new) + 1 - len(cells))
+        for j, cell in new.items():
+            cells[j] = _spell([cell], self.separator, [self.quoted[j]])
+        return record[:start] + self.separator.join(cells) + record[stop:]
 
     def _end(self) -> str:
         """Return how lines end."""
@@ -379,14 +404,18 @@ def _columns(chunks: Sequence[Sequence[list[str]]], width: int) -> list[Any]:
     return [pd.concat(part, ignore_index=True) if part else empty for part in parts]
 
 
+def _match_cells(body: str, separator: str) -> Iterator[re.Match[str]]:
+    """Return the cells of a record as they are written; one that is empty may come on top."""
+    sign = re.escape(separator)
+    return re.finditer(rf'(?P<cell>(?P<quoted>"(?:[^"]|"")*")?(?P<rest>[^{sign}\r\n]*))(?:{sign}|\Z)', body)
+
+
 def _find_quoted(records: Sequence[str], separator: str, width: int) -> list[tuple[bool, bool]]:
     """Return, for each column, whether cells are quoted that need not be, and whether empty ones are."""
-    sign = re.escape(separator)
-    cell = re.compile(rf'(?P<quoted>"(?:[^"]|"")*")?(?P<rest>[^{sign}\r\n]*)(?:{sign}|\Z)')
     seen = [[True, True, False, False] for _ in range(width)]  # always quoted, also if empty; any of both
     for record in records:
         body = record.strip("\r\n")
-        for column, found in zip(seen, cell.finditer(body), strict=False):
+        for column, found in zip(seen, _match_cells(body, separator), strict=False):
             text = found["quoted"] or ""
             empty = text in ("", '""') and not found["rest"]
             column[int(empty)] &= bool(text)

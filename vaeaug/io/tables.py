@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
@@ -77,6 +79,39 @@ class TableFile:
         if flag_column is not None:
             whole[flag_column] = whole.index >= len(self.frame)
         write_frame(path, whole)
+
+    def fill(self, path: str | os.PathLike[str], filled: pd.DataFrame) -> None:
+        """Write the table with its missing cells filled.
+
+        From text to text, all other cells are written with the characters they had, and new ones are spelled
+        like the others of their column.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.csv``, ``.tsv`` or ``.parquet``.
+        filled : DataFrame
+            Columns of ``frame`` with fewer missing cells.
+
+        Raises
+        ------
+        InputError
+            If the path cannot be written, or its suffix cannot be used.
+        """
+        suffix = check_format(path)
+        if self.text is None or self.spelling is None or suffix not in SEPARATORS:
+            whole = self.frame.copy()
+            whole[filled.columns] = filled
+            write_frame(path, whole)
+            return
+        new: dict[int, dict[int, str]] = defaultdict(dict)
+        for name in filled.columns:
+            j = self.text.names.index(name)
+            rows = np.flatnonzero((self.frame[name].isna() & filled[name].notna()).to_numpy())
+            for i, cell in zip(rows.tolist(), self.spelling[j].spell(filled[name].iloc[rows]), strict=True):
+                new[i][j] = cell
+        text = self.text.use_separator(self.separators[suffix])
+        write_text(path, text.fill(new), text.encoding, text.mark)
 
 
 def read_table(

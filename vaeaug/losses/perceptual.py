@@ -15,6 +15,7 @@ from vaeaug.losses.critic_views import Spectator, make_views, view_rows
 from vaeaug.losses.term import Adversary, Setting
 from vaeaug.nn.vae import Pass
 from vaeaug.utils.validation import check_number
+from vaeaug.utils.versions import import_torchvision
 
 __all__ = ["Perceptual"]
 
@@ -214,8 +215,7 @@ def _torchvision(
             f"losses='perceptual': network={name!r} needs weights=<path of a file with its weights>; nothing "
             "is downloaded."
         )
-    from torchvision import models
-
+    models = import_torchvision("models")
     try:
         model = models.get_model(name, weights=None)
     except ValueError as error:

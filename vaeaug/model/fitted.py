@@ -145,12 +145,21 @@ class FittedState:
         InputError
         """
         for name in self._name_targets(asked):
-            classes = [] if self.context.classes_ is None else self.context.classes_.tolist()
-            asks = np.isscalar(asked[name]) and asked[name] in classes
-            label = f"y={asked[name] if asks else next(iter(classes), 1.5)!r}"
             raise InputError(
-                f"{parameter} names {name!r}, which is no column of X but the target; pass {label} for it."
+                f"{parameter} names {name!r}, which is no column of X but the target; pass "
+                f"{self._ask_for(name, asked[name], f'{parameter}[{name!r}]')} for it."
             )
+
+    def _ask_for(self, name: Any, asked: Any, code: str) -> str:
+        """Return how to pass what is asked of a target as y: a column, which is code, or a condition."""
+        classes = [] if self.context.classes_ is None else self.context.classes_.tolist()
+        if isinstance(asked, pd.Series):
+            if asked.nunique(dropna=False) > 1:
+                return f"y={code}"
+            classes = asked.dropna().tolist() or classes
+        value = asked if np.isscalar(asked) and asked in classes else next(iter(classes), 1.5)
+        label = {name: value} if self.context.container == "frame" else value
+        return f"y={label!r}"
 
     def _name_targets(self, columns: Any) -> list[Any]:
         """Return which of some columns are targets of fit, and no features."""

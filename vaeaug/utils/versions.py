@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from types import ModuleType
 
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, LibraryError
+from vaeaug.utils.wording import first_line
 
-__all__ = ["LIBRARIES", "check_installed", "check_pyarrow", "check_same_versions", "find_versions"]
+__all__ = [
+    "LIBRARIES",
+    "check_installed",
+    "check_pyarrow",
+    "check_same_versions",
+    "find_versions",
+    "import_torchvision",
+]
 
 
 #: What decides which rows a model learns and makes.
@@ -70,6 +80,39 @@ def check_installed(module: str, package: str, extra: str) -> None:
     """
     if find_spec(module) is None:
         raise InputError(f"{package} is not installed; run: pip install vaeaug[{extra}]")
+
+
+def import_torchvision(part: str = "") -> ModuleType:
+    """Import torchvision, or a part of it such as ``"tv_tensors"``.
+
+    Raises
+    ------
+    LibraryError
+        If it is not installed, or was not built for the torch beside it, which its import finds out.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.versions import import_torchvision
+    >>> import_torchvision("tv_tensors").__name__
+    'torchvision.tv_tensors'
+    """
+    if find_spec("torchvision") is None:
+        raise LibraryError(
+            "torchvision is not installed; from where torch was installed, run: pip install torchvision"
+        )
+    try:
+        return import_module(f"torchvision.{part}" if part else "torchvision")
+    except Exception as error:  # which one depends on what it misses first
+        if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("torch"):
+            raise
+        import torch
+
+        own = find_versions(["torchvision"], absent="unknown")["torchvision"]
+        raise LibraryError(
+            f"torch {torch.__version__} and torchvision {own} are of different builds or versions: "
+            f"{first_line(error)} Install both from one index: "
+            "pip install --force-reinstall torch torchvision"
+        ) from error
 
 
 def check_same_versions(expected: Mapping[str, str]) -> None:

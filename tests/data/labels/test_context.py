@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from vaeaug.data.labels.context import ContextCodec
 from vaeaug.errors import InputError, UnknownLabelError
@@ -170,6 +171,16 @@ def test_one_hot_labels_are_told_from_control_variables(y):
         ContextCodec().fit(y)
     with pytest.raises(InputError, match="control variables as a DataFrame"):
         ContextCodec().fit(y + y[:, ::-1])
+
+
+@pytest.mark.parametrize("wrap", [np.array, torch.tensor])
+def test_one_label_may_be_an_array_or_tensor_of_no_dimension(wrap):
+    codec = ContextCodec().fit(torch.tensor([0, 1, 1]))
+    assert codec.as_labels(wrap(1), 2).tolist() == [1, 1]
+    with pytest.raises(UnknownLabelError, match="fit has not seen: 7; allowed are 0, 1"):
+        codec.as_labels(wrap(7), 2)
+    named = ContextCodec().fit(pd.DataFrame({"digit": [0, 1, 1]}))
+    assert named.as_labels({"digit": wrap(1)}, 2)["digit"].tolist() == [1, 1]
 
 
 def test_the_number_of_labels_must_fit():

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler, assess
 from vaeaug.data.labels.leakage import find_leaks, warn_of_leaks
-from vaeaug.errors import VaeaugWarning
+from vaeaug.errors import InputError, VaeaugWarning
 
 LABELS = np.array(["no", "yes", "no", "no"] * 20)
 AGES = np.random.default_rng(0).integers(20, 80, len(LABELS))
@@ -82,6 +82,33 @@ def fast():
 def test_whoever_learns_from_labels_warns(call):
     with pytest.warns(VaeaugWarning, match=r"are the labels.*'left'.*X\.drop\(columns=\['left'\]\)"):
         call(with_column((LABELS == "yes").astype(int)), LABELS)
+
+
+@pytest.mark.parametrize("cells", [LABELS, (LABELS == "yes").astype(int)], ids=["text", "numbers"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X, y: AugmentedClassifier(LogisticRegression(max_iter=1000), fast()).fit(X, y),
+        lambda X, y: assess(LogisticRegression(max_iter=1000), X, y, sampler=fast(), cv=2, n_repeats=1),
+    ],
+    ids=["AugmentedClassifier", "assess"],
+)
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.VaeaugWarning")
+def test_where_training_fails_the_error_names_the_column_of_labels_first(cells, call):
+    town = np.random.default_rng(1).choice(["A", "B", "C"], (len(LABELS), 5))
+    X = pd.DataFrame(town).add_prefix("town ").assign(churn=cells)
+    with pytest.raises(InputError) as found:
+        call(X, pd.Series(LABELS, name="churn"))
+    said = str(found.value)
+    assert said.index("are the labels, row by row: 'churn'") < said.index("cannot be trained")
+    assert "X.drop(columns=['churn'])" in said
+
+
+def test_a_copy_of_the_labels_under_their_own_name_is_found_among_few_rows():
+    y = pd.Series(LABELS[:8], name="left", index=range(8, 0, -1))
+    assert find_leaks(with_column(LABELS)[:8], y) == ["left"]
+    assert find_leaks(with_column(LABELS)[:8], y.rename("other")) == []
+    assert find_leaks(with_column(LABELS)[:8], y.replace("yes", "maybe")) == []
 
 
 def test_assess_warns_once_and_not_in_every_fold():

@@ -222,8 +222,9 @@ class ContextCodec:
         Parameters
         ----------
         y : scalar, mapping, or labels like those of fit
-            A scalar is repeated ``n`` times; so is one row of a frame, given as a mapping or Series (columns
-            left out are unknown, and so missing); ``n`` labels are passed on.
+            A scalar, also as an array or tensor of no dimension, is repeated ``n`` times; so is one row of a
+            frame, given as a mapping or Series (columns left out are unknown, and so missing); ``n`` labels
+            are passed on.
         n : int
 
         Raises
@@ -465,7 +466,9 @@ def encode_labels(context: ContextCodec, y: Any, rows: int) -> np.ndarray:
 
 
 def _single(value: Any) -> pd.Series:
-    """Return one label as a series of its natural dtype."""
+    """Return one label, also an array or tensor of no dimension, as a series of its natural dtype."""
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        value = value[()] if isinstance(value, np.ndarray) else value.item()
     objects = np.empty(1, dtype=object)
     objects[0] = value
     return pd.Series(objects, dtype=object, name="y").infer_objects()

@@ -12,7 +12,7 @@ from vaeaug.errors import VaeaugWarning
 from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.wording import list_names
 
-__all__ = ["LEAKAGE", "find_leaks", "warn_of_leaks"]
+__all__ = ["LEAKAGE", "describe_leaks", "find_leaks", "warn_of_leaks"]
 
 #: How the warning begins.
 LEAKAGE = "X has columns that are the labels"
@@ -24,6 +24,8 @@ _PROBED = 64
 
 def find_leaks(X: Any, y: Any) -> list[Any]:
     """Return the labels, or positions, of columns that match the labels one to one in all rows.
+
+    Among few rows, where columns may do so by chance, only a copy of y under its own name is one.
 
     Parameters
     ----------
@@ -43,12 +45,12 @@ def find_leaks(X: Any, y: Any) -> list[Any]:
     if not isinstance(X, pd.DataFrame) and not (isinstance(X, np.ndarray) and X.ndim == 2):
         return []
     n, frame = len(X), X if isinstance(X, pd.DataFrame) else None
-    codes = group_rows(y, n) if n >= _FEWEST_ROWS else None
+    codes = group_rows(y, n)
     if codes is None:
         return []
     counts = np.bincount(codes)
-    if n < _FEWEST_EACH * len(counts) or n - counts.max() < _FEWEST_OTHERS:
-        return []
+    if n < max(_FEWEST_ROWS, _FEWEST_EACH * len(counts)) or n - counts.max() < _FEWEST_OTHERS:
+        return [y.name] if frame is not None and _has_copy(frame, y) else []
     first = np.unique(codes, return_index=True)[1]
     rows = np.union1d(first, np.linspace(0, n - 1, _PROBED).astype(np.int64))
     some, own = X[rows] if frame is None else frame.iloc[rows], codes[rows]
@@ -56,6 +58,29 @@ def find_leaks(X: Any, y: Any) -> list[Any]:
     return [
         name for j, name in enumerate(names) if _matches(_take(some, j), own) and _matches(_take(X, j), codes)
     ]
+
+
+def describe_leaks(X: Any, y: Any) -> str:
+    """Return which columns are the labels, and how to take them out; empty if there are none.
+
+    Parameters
+    ----------
+    X, y : as in :func:`find_leaks`
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from vaeaug.data.labels.leakage import describe_leaks
+    >>> y = ["no", "yes", "no"] * 10
+    >>> describe_leaks(pd.DataFrame({"left": y}), y)
+    "X has columns that are the labels, row by row: 'left'. Take them out: X.drop(columns=['left'])."
+    """
+    found = find_leaks(X, y)
+    if not found:
+        return ""
+    listed = [name.item() if isinstance(name, np.generic) else name for name in found]
+    code = f"X.drop(columns={listed!r})" if isinstance(X, pd.DataFrame) else f"numpy.delete(X, {listed}, 1)"
+    return f"{LEAKAGE}, row by row: {list_names(found)}. Take them out: {code}."
 
 
 def warn_of_leaks(X: Any, y: Any) -> None:
@@ -69,20 +94,24 @@ def warn_of_leaks(X: Any, y: Any) -> None:
     -----
     VaeaugWarning
     """
-    found = find_leaks(X, y)
-    if not found:
-        return
-    listed = [name.item() if isinstance(name, np.generic) else name for name in found]
-    code = f"X.drop(columns={listed!r})" if isinstance(X, pd.DataFrame) else f"numpy.delete(X, {listed}, 1)"
-    warn_caller(
-        f"{LEAKAGE}, row by row: {list_names(found)}. New rows may contradict their labels there, and scores "
-        f"of classifiers that see them are too good to be true. Take them out: {code}.",
-        VaeaugWarning,
-    )
+    found = describe_leaks(X, y)
+    if found:
+        warn_caller(
+            f"{found} New rows may contradict their labels there, and scores of classifiers that see them "
+            "are too good to be true.",
+            VaeaugWarning,
+        )
 
 
 def _take(X: Any, j: int) -> Any:
     return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
+
+
+def _has_copy(X: pd.DataFrame, y: Any) -> bool:
+    """Whether X has a column of the name and the cells of y."""
+    if not isinstance(y, pd.Series) or y.name not in X.columns or not X.columns.is_unique:
+        return False
+    return bool(X[y.name].reset_index(drop=True).equals(y.reset_index(drop=True)))
 
 
 def _matches(column: Any, codes: np.ndarray) -> bool:

@@ -142,7 +142,8 @@ class KnownCells:
         if isinstance(drawn.dtype, pd.CategoricalDtype):
             own = own.astype(drawn.dtype)
         drawn = drawn.copy()
-        drawn[is_known] = own.astype(drawn.dtype) if own.dtype != drawn.dtype else own
+        # An array: a Series of booleans is aligned by way of objects, and pandas warns.
+        drawn[is_known] = (own.astype(drawn.dtype) if own.dtype != drawn.dtype else own).array
         return drawn
 
     def _encode(self) -> np.ndarray:

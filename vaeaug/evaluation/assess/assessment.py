@@ -352,7 +352,10 @@ class Assessment:
         )
 
     def _troubles(self) -> list[str]:
-        skipped = [f"{name} was not tried: {why}." for name, why in self.skipped.items()]
+        skipped = [
+            f"{name} {'were' if name.endswith('s') else 'was'} not tried: {why}."
+            for name, why in self.skipped.items()
+        ]
         return skipped + [f"{name} failed {why}" for name, why in self.failures.items()]
 
     def _answer(self) -> Answer:

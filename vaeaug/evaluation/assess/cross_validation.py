@@ -326,7 +326,7 @@ def _judge(
     """Train, choose thresholds on inner rows, and measure on the test rows."""
     X, y, X_test = data
     is_plain = name == Baseline.NOTHING
-    with explain_failure(problem.estimator, X, problem.caller) if is_plain else nullcontext():
+    with explain_failure(problem.estimator, X, y, problem.caller) if is_plain else nullcontext():
         weights = problem.weigh(fold.train)
         trained = train(problem.estimator, training, y, problem.classes, seed, weights)
         start = perf_counter()

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 
+from vaeaug.data.labels.leakage import describe_leaks
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.metrics import Predictions
 from vaeaug.evaluation.columns import empty_columns, fill_columns, odd_cells
@@ -402,8 +403,10 @@ def fit_rows(model: Any, X: Any, y: np.ndarray, **arguments: Any) -> np.ndarray:
 
 
 @contextmanager
-def explain_failure(estimator: Any, X: Any, who: str) -> Iterator[None]:
+def explain_failure(estimator: Any, X: Any, y: Any, who: str) -> Iterator[None]:
     """Say, where a classifier cannot be trained on cells that not every classifier reads, what to do next.
+
+    Columns that are the labels y are named first.
 
     Raises
     ------
@@ -416,11 +419,12 @@ def explain_failure(estimator: Any, X: Any, who: str) -> Iterator[None]:
         odd = odd_cells(X)
         if not odd or isinstance(error, InputError):
             raise
-        said = " ".join(str(error).split())[:300].rstrip(".")
+        said, leaks = " ".join(str(error).split())[:300].rstrip("."), describe_leaks(X, y)
         raise InputError(
-            f"{who}: {describe(estimator)} cannot be trained on the rows as they are: {said}. They hold "
-            f"{odd}; what a classifier does not read needs an encoder before it, in a Pipeline, such as "
-            "scikit-learn's OneHotEncoder for text and SimpleImputer for missing cells."
+            f"{who}: {leaks + ' ' if leaks else ''}{describe(estimator)} cannot be trained on the rows as "
+            f"they are: {said}. They hold {odd}; what a classifier does not read needs an encoder before "
+            "it, in a Pipeline, such as scikit-learn's OneHotEncoder for text and SimpleImputer for missing "
+            "cells."
         ) from error
 
 

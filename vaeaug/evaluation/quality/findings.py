@@ -351,12 +351,13 @@ def _find_telling(figures: Figures) -> Iterator[Finding]:
     found = figures.two_sample
     # Where there are copies, trees say no more.
     if found.is_dependent and not any(_find_copies(figures)):
+        more = "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
         yield Finding(
             "telling",
             min(0.5 - found.area, SERIOUS - 0.01),
             "The same rows, or variations of them, are in both tables: boosted trees take them for each "
             f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). That is no fault where new rows were "
-            "added to real ones or vary them" + ("." if found.is_held_out else f"; {GIVE_HELD_OUT}."),
+            f"added to real ones, or are variations of them{more}",
         )
     if not found.score < 0.8 - 2 * figures.sides.spread:
         return

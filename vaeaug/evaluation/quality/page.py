@@ -304,8 +304,9 @@ def _show_two_sample(figures: Figures) -> Text:
         return Text(
             title,
             [
-                "Not measured: new rows repeat or vary the real ones beside them, and boosted trees take "
-                f"them for each other (ROC AUC {found.area:.3f}, where 0.5 is guessing){more}"
+                "Not measured: many new rows are copies or variations of the real rows they are compared "
+                f"with, and boosted trees take the two for each other (ROC AUC {found.area:.3f}, where 0.5 "
+                f"is guessing){more}"
             ],
         )
     said = [

@@ -184,7 +184,8 @@ class Quality:
         found = figures.two_sample
         whose = "held-out rows" if found.is_held_out else "the rows that were learned from"
         if found.is_dependent:
-            said += f" New rows repeat or vary {whose}, so that boosted trees cannot judge them"
+            said += f" Many new rows are copies or variations of {whose}, and boosted trees take the two for"
+            said += " each other"
             said += "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
         elif np.isfinite(found.score):
             said += f" Boosted trees tell them from {whose} with a ROC AUC of {found.area:.2f}"
