@@ -66,6 +66,7 @@ def test_missing_cells_are_spelled_like_the_old(tmp_path: Path) -> None:
         ("01/12/2024", "31/01/2024", "29/02/2024"),
         ("01/31/2024", "12/01/2024", "02/29/2024"),
         ("Jan 31, 2024", "Dec 01, 2024", "Feb 29, 2024"),
+        ("05.01.2024", "12.11.2024", "29.02.2024"),
     ],
 )
 def test_dates_keep_their_format(tmp_path: Path, first: str, second: str, new: str) -> None:

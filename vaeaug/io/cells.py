@@ -311,10 +311,11 @@ def _parse_dates(filled: pd.Series, style: str) -> pd.Series:
 
 
 def _date_styles(example: str) -> list[str]:
-    """Return formats to try, the likeliest first."""
+    """Return formats to try, the likeliest first: the day leads where dots stand between the numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        guesses = [guess_datetime_format(example), guess_datetime_format(example, dayfirst=True)]
+        has_dots = re.match(r"\s*\d{1,2}\.\d{1,2}\.", example) is not None
+        guesses = [guess_datetime_format(example, dayfirst=first) for first in (has_dots, not has_dots)]
     return [*dict.fromkeys(guess for guess in guesses if guess), _ISO]
 
 
