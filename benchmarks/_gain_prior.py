@@ -133,7 +133,7 @@ def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None
     told = pd.DataFrame(cells)
     mean, spread = _undo_correction(told)
     # As far from 0 as it was before it was corrected.
-    place = np.clip(mean / spread, -_FARTHEST, _FARTHEST)
+    place = np.clip(mean / np.maximum(spread, 1e-9), -_FARTHEST, _FARTHEST)
     helped = (told["outer_gain"] > 0).to_numpy()
 
     def lack_of_fit(numbers: np.ndarray) -> float:
