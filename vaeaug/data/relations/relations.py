@@ -157,13 +157,17 @@ class Relations:
         # Counts of microseconds are whole, which floats of their size do not show.
         return series.astype("Int64") if view.is_time and plan.is_whole else series
 
-    def backward(self, columns: Sequence[pd.Series]) -> dict[int, pd.Series]:
+    def backward(
+        self, columns: Sequence[pd.Series], known: Mapping[int, tuple[np.ndarray, pd.Series]] | None = None
+    ) -> dict[int, pd.Series]:
         """Return the columns that plans change, in the dtypes of training.
 
         Parameters
         ----------
         columns : sequence of Series
             What the model drew; anything for computed columns.
+        known : mapping of int to (ndarray of bool (n,), Series), optional
+            Columns some of whose cells are known, as the user sees them: other columns follow from these.
         """
         numbers: dict[int, np.ndarray] = {}
         changes = self.changes
@@ -179,6 +183,9 @@ class Relations:
             made[j] = view.write(plan.backward(numbers[j], numbers, view.decimals))
             # What the dtype made of the numbers is what later columns follow from.
             numbers[j] = view.read(made[j])
+            if known is not None and j in known:
+                is_known, own = known[j]
+                numbers[j] = np.where(is_known, view.read(own), numbers[j])
         return {j: made[j] for j in sorted(made)}
 
     def find_contradictions(
@@ -285,6 +292,12 @@ class Relations:
             "Mend or drop these rows, or set warm_start=False to look for rules anew. To leave a rule out, "
             "such as one on ages that grow, fit with relations=[...], which lists the rules to keep."
         )
+
+    def name_rule(self, plan: Plan, names: Sequence[str]) -> str:
+        """Return the rule that a plan keeps, as users read it: the one that names the most of its columns."""
+        own = {names[j] for j in (plan.target, *plan.sources)}
+        said = [rule for rule in self.rules if names[plan.target] in rule.columns and set(rule.columns) <= own]
+        return max(said, key=lambda rule: len(rule.columns)).text if said else names[plan.target]
 
     def table(self) -> pd.DataFrame:
         """Return the rules as a table to read."""

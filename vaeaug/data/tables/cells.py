@@ -12,6 +12,7 @@ import pandas as pd
 from vaeaug.data.relations.functions import Arithmetic, Function
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.relations import name_columns
+from vaeaug.data.relations.rounding import round_to
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
@@ -19,12 +20,13 @@ from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.registry import TranslatedCodec
-from vaeaug.data.tables.stretches import find_stretches
-from vaeaug.errors import InputError
+from vaeaug.data.tables.stretches import find_stretches, lay_out, probe
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import count, list_names
 
-__all__ = ["KnownCells", "read_cells", "read_given"]
+__all__ = ["KnownCells", "is_close", "read_cells", "read_given"]
 
 
 class KnownCells:
@@ -41,6 +43,8 @@ class KnownCells:
     rows : int
     wanted : sequence of int, optional
         Columns of which cells are to be drawn; all by default.
+    index : Index, optional
+        How messages name the rows; by number if None.
 
     Attributes
     ----------
@@ -58,8 +62,10 @@ class KnownCells:
         columns: Mapping[int, pd.Series],
         rows: int,
         wanted: Sequence[int] | None = None,
+        index: pd.Index | None = None,
     ) -> None:
         self.codec = codec
+        self.index = pd.RangeIndex(rows) if index is None else index
         self.rows = rows
         self._plans = {plan.target: plan for plan in codec.relations_.plans}
         width = len(codec.codecs_)
@@ -107,28 +113,80 @@ class KnownCells:
         for j in self.columns:
             if j not in changed:
                 found[j] = self._put(found[j], j, rows)
-        for j, series in self.codec.relations_.backward(found).items():
+        known = {j: (self.known[rows, j], series.iloc[rows]) for j, series in self.columns.items()}
+        for j, series in self.codec.relations_.backward(found, known).items():
             found[j] = series
         for j in self.columns:
             found[j] = self._put(found[j], j, rows)
         return found
 
-    def keep_rules(self, columns: list[pd.Series]) -> np.ndarray:
-        """Return which rows are what the relations make of them, bool (m,)."""
-        relations = self.codec.relations_
-        kept = np.ones(len(columns[0]), dtype=bool)
-        if not relations.plans:
-            return kept
+    def find_broken(self, columns: list[pd.Series], rows: np.ndarray) -> np.ndarray:
+        """Return which known cells are not what the relations make of the row, bool (m, plans).
+
+        Only of rows that other values of unknown cells could mend.
+        """
+        relations, known = self.codec.relations_, self.known[rows]
+        broken = np.zeros((len(rows), len(relations.plans)), dtype=bool)
+        if not broken.size:
+            return broken
         every = dict(enumerate(columns))
-        nothing = pd.Series(np.full(len(kept), np.nan))
+        nothing = pd.Series(np.full(len(rows), np.nan))
         seen = every | dict.fromkeys(relations.changes, nothing) | relations.forward(every)
-        for j, series in relations.backward([seen[j] for j in range(len(columns))]).items():
+        made = relations.backward([seen[j] for j in range(len(columns))])
+        for i, plan in enumerate(relations.plans):
+            j = plan.target
             view = relations.views[j]
-            made, own = view.read(series), view.read(columns[j])
-            with np.errstate(invalid="ignore"):
-                same = np.abs(made - own) <= 1e-6 * np.maximum(1.0, np.abs(own))
-            kept &= same | (np.isnan(made) & np.isnan(own))
-        return kept
+            broken[:, i] = known[:, j] & ~is_close(view.read(made[j]), view.read(columns[j]))
+            if broken[:, i].any():
+                broken[:, i] &= self._trace(i, known).any(1)
+        return broken
+
+    def find_causes(self, broken: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the unknown cells that the first broken cell of each row follows from, bool (m, d)."""
+        causes = np.zeros((len(rows), self.known.shape[1]), dtype=bool)
+        first = np.where(broken.any(1), broken.argmax(1), -1)
+        for i in np.unique(first[first >= 0]).tolist():
+            mine = first == i
+            causes[mine] = self._trace(i, self.known[rows[mine]])
+        return causes
+
+    def _trace(self, i: int, known: np.ndarray) -> np.ndarray:
+        """Return the unknown cells that the model draws and a column follows from, bool (m, d)."""
+        plans = self.codec.relations_.plans
+        found = np.zeros(known.shape, dtype=bool)
+        found[:, sorted(plans[i].sources)] = True
+        for plan in reversed(plans[:i]):
+            found[:, sorted(plan.sources)] |= (found & ~known)[:, [plan.target]]
+        drawn = [part.stop > part.start for part in self.codec.slices]
+        return found & ~known & np.array(drawn)
+
+    def warn_of_broken(self, who: str, broken: np.ndarray) -> None:
+        """Warn of known cells that are not what the relations make of the row.
+
+        Parameters
+        ----------
+        who : str
+            The method, for the message.
+        broken : ndarray of bool (n, plans)
+
+        Warns
+        -----
+        VaeaugWarning
+        """
+        if not broken.any():
+            return
+        i = int(broken.any(0).argmax())
+        plan, rows = self.codec.relations_.plans[i], np.flatnonzero(broken[:, i])
+        names = name_columns(self.codec.columns_, len(self.codec.codecs_))
+        rule = self.codec.relations_.name_rule(plan, names)
+        name, first = names[plan.target], int(rows[0])
+        warn_caller(
+            f"{who}: {count(int(broken.any(1).sum()), 'row')} of {self.rows:,} break {rule!r} (relations_): the "
+            f"model found no values of the missing cells that go with {name!r} as it is known, first in row "
+            f"{list_names(self.index[[first]])}, where {name} is {self.columns[plan.target][first]}. Look at "
+            f"these cells, or leave {name!r} out of these rows: then it follows from the others.",
+            VaeaugWarning,
+        )
 
     def _put(self, drawn: pd.Series, j: int, rows: np.ndarray) -> pd.Series:
         """Return a drawn column with the known cells of these rows."""
@@ -210,6 +268,13 @@ def _evaluate(
     return function.evaluate({**columns, source: values})
 
 
+def is_close(values: np.ndarray, others: np.ndarray | float) -> np.ndarray:
+    """Return which numbers are the same but for rounding, or both missing, bool (m,)."""
+    with np.errstate(invalid="ignore"):
+        same = np.abs(values - others) <= 1e-6 * np.maximum(1.0, np.abs(others))
+    return same | (np.isnan(values) & np.isnan(others))
+
+
 def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
     return ~mask_of(codec.decode(x))
 
@@ -217,7 +282,9 @@ def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
 def read_cells(codec: TableCodec, X: Any, wanted: Sequence[int] | None = None) -> KnownCells:
     """Return the known cells of a table in the columns of fit."""
     table = as_table(X)
-    return KnownCells(codec, dict(enumerate(split_columns(table, codec.columns_))), len(table), wanted)
+    columns = dict(enumerate(split_columns(table, codec.columns_)))
+    index = table.index if isinstance(table, pd.DataFrame) else None
+    return KnownCells(codec, columns, len(table), wanted, index)
 
 
 def read_given(codec: TableCodec, given: Any) -> KnownCells:
@@ -239,8 +306,10 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
         j = codec.find_column(label, "given")
         columns[j] = given[label].reset_index(drop=True).rename(codec.codecs_[j].name)
         _refuse_unseen(codec, j, columns[j])
-    cells = KnownCells(codec, dict(sorted(columns.items())), len(given))
+    cells = KnownCells(codec, dict(sorted(columns.items())), len(given), index=given.index)
     _refuse_contradictions(cells, given)
+    for plan in codec.relations_.plans:
+        _refuse_impossible(cells, plan)
     return cells
 
 
@@ -259,6 +328,37 @@ def _refuse_contradictions(cells: KnownCells, given: pd.DataFrame) -> None:
         f"other (relations_ has {rule.text!r}), first in row {list_names(given.index[[i]])}, where {row}. "
         "Change one of these cells, or leave it out."
     )
+
+
+def _refuse_impossible(cells: KnownCells, plan: Plan) -> None:
+    """Refuse numbers that no value of the one column they follow from gives."""
+    relations, j, step = cells.codec.relations_, plan.target, plan.step
+    if step is None or step.keep not in (Keep.COMPUTED, Keep.GAPPED) or step.has_exceptions:
+        return
+    source = next(iter(plan.sources))
+    view = relations.views[j]
+    if len(plan.sources) > 1 or source in relations.changes or view.is_level or j not in cells.columns:
+        return
+    rows = cells.known[:, j] & ~cells.known[:, source]
+    if not rows.any():
+        return
+    one = cells.codec.codecs_[source]
+    read = relations.views[source].read(one.decode(lay_out(one, *probe(one))))
+    made = round_to(step.function.evaluate({source: read}), view.decimals)
+    if np.isnan(made).all():
+        return
+    low, high = np.nanmin(made), np.nanmax(made)
+    own = np.where(rows, view.read(cells.columns[j]), low)
+    outside = np.flatnonzero(((own < low) & ~is_close(own, low)) | ((own > high) & ~is_close(own, high)))
+    if len(outside):
+        names = name_columns(cells.codec.columns_, len(cells.codec.codecs_))
+        raise InputError(
+            f"given: {count(len(outside), 'row')} of {cells.rows} cannot be made: relations_ has "
+            f"{relations.name_rule(plan, names)!r}, and values of {names[source]!r} like those of training give "
+            f"{names[j]!r} from {view.level(low)} to {view.level(high)}; first in row "
+            f"{list_names(cells.index[outside[:1]])}, where {names[j]} is {cells.columns[j][outside[0]]}. "
+            "Change these cells, or leave them out."
+        )
 
 
 def _refuse_unseen(codec: TableCodec, j: int, series: pd.Series) -> None:

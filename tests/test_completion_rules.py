@@ -1,0 +1,199 @@
+"""Known cells that follow from unknown ones: the rest of the row is drawn so that it goes with them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vaeaug import VAEAugmenter
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.evaluation import rules
+
+ROWS = 400
+RULES = {
+    "tenure": ["signup -> tenure"],
+    "product": ["total == price * count"],
+    "quotient": ["rate == round(100 * part / whole)"],
+    "city": ["city -> state"],
+    "sum": ["total == net + tax"],
+    "chain": ["gross == net + tax", "paid == gross - rebate"],
+    "order": ["start <= end"],
+    "two": ["city -> state", "city -> zone", "total == net + tax"],
+}
+
+
+def _make(name: str) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    age = rng.integers(18, 80, ROWS)
+    if name == "tenure":
+        days = np.clip((age - 18) * 20 + rng.integers(0, 300, ROWS), 0, 1500)
+        signup = pd.Timestamp("2024-07-01") - pd.to_timedelta(days, "D")
+        return pd.DataFrame({"signup": signup, "age": age, "tenure": days // 30})
+    if name == "product":
+        price, count = np.round(rng.gamma(3, 5, ROWS) + 1, 2), rng.integers(1, 9, ROWS)
+        return pd.DataFrame({"price": price, "count": count, "total": np.round(price * count, 2), "age": age})
+    if name == "quotient":
+        whole = rng.integers(50, 200, ROWS)
+        part = (whole * rng.uniform(0.1, 1, ROWS)).astype(int)
+        rate = np.round(100 * part / whole).astype(int)
+        return pd.DataFrame({"part": part, "whole": whole, "rate": rate, "age": age})
+    if name == "order":
+        start = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, ROWS), "D")
+        return pd.DataFrame({"start": start, "end": start + pd.to_timedelta(rng.integers(0, 9, ROWS), "D")})
+    if name == "city":
+        home = rng.integers(0, 24, ROWS)
+        return pd.DataFrame({"city": [f"city{i}" for i in home], "state": [f"S{i % 6}" for i in home], "age": age})
+    net, tax = rng.integers(100, 999, ROWS), rng.integers(1, 40, ROWS)
+    X = pd.DataFrame({"net": net, "tax": tax})
+    if name == "chain":
+        rebate = rng.integers(0, 50, ROWS)
+        return X.assign(gross=net + tax, rebate=rebate, paid=net + tax - rebate)
+    X["total"] = net + tax
+    if name == "two":
+        home = rng.integers(0, 24, ROWS)
+        X["city"], X["state"] = [f"city{i}" for i in home], [f"S{i % 6}" for i in home]
+        X["zone"] = [f"Z{i % 4}" for i in home]
+    return X
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Return a table and its model for each name, fitted once."""
+    found = {}
+    for name, declared in RULES.items():
+        X = _make(name)
+        found[name] = X, VAEAugmenter(max_iter=2, random_state=0, relations=declared).fit(X)
+    return found
+
+
+def _count_broken(X, found, name) -> float:
+    return 1 - rules(X, found, relations=RULES[name])["new"].min()
+
+
+GIVEN = {
+    "tenure": ["tenure"],
+    "product": ["total"],
+    "quotient": ["rate"],
+    "city": ["state"],
+    "sum": ["total"],
+    "chain": ["paid"],
+    "order": ["end"],
+    "two": ["state", "zone", "total"],
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_given_cells_that_follow_from_drawn_ones_keep_the_rule(models, name):
+    X, augmenter = models[name]
+    given = X[GIVEN[name]][:200]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VaeaugWarning)
+        found, _ = augmenter.sample(given=given, random_state=0)
+    pd.testing.assert_frame_equal(found[GIVEN[name]], given)
+    assert _count_broken(X, found, name) == 0
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_filled_cells_keep_the_rule_with_known_ones(models, name):
+    X, augmenter = models[name]
+    holes = X[:200].copy()
+    rng = np.random.default_rng(1)
+    for column in X:
+        if column not in GIVEN[name]:
+            holes[column] = holes[column].mask(rng.random(200) < 0.8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VaeaugWarning)
+        found = augmenter.complete(holes, random_state=0)
+    assert not found.isna().to_numpy().any()
+    assert found.where(holes.notna()).equals(holes)
+    assert _count_broken(X, found.astype(X.dtypes), name) == 0
+
+
+@pytest.mark.parametrize("name", ["city", "product"])
+def test_a_seed_repeats_rows_that_had_to_be_drawn_anew(models, name):
+    X, augmenter = models[name]
+    first, again = (augmenter.sample(given=X[GIVEN[name]][:60], random_state=3)[0] for _ in range(2))
+    assert first.equals(again)
+
+
+def test_the_model_chooses_among_values_that_keep_the_rule():
+    rng = np.random.default_rng(0)
+    home = rng.integers(0, 8, 400)
+    X = pd.DataFrame({"city": [f"city{i}" for i in home], "state": [f"S{i % 2}" for i in home]})
+    X["height"] = 5.0 * (home // 2) + rng.normal(size=400)
+    augmenter = VAEAugmenter(max_iter=12, random_state=0, relations=["city -> state"]).fit(X)
+    found, _ = augmenter.sample(given=X[["state", "height"]][:200], random_state=0)
+    assert (found["city"] == X["city"][:200]).mean() > 0.8
+
+
+def test_the_model_chooses_among_pairs_of_values_that_keep_the_rule():
+    rng = np.random.default_rng(0)
+    is_large = rng.random(400) < 0.5
+    X = pd.DataFrame({"size": np.where(is_large, "large", "small"), "tax": rng.integers(0, 900, 400)})
+    X["net"] = np.where(is_large, 800, 200) + rng.integers(0, 100, 400)
+    X["total"] = X["net"] + X["tax"]
+    augmenter = VAEAugmenter(max_iter=12, random_state=0, relations=["total == net + tax"]).fit(X)
+    given = pd.DataFrame({"size": ["large", "small"] * 50, "total": 1000})
+    found, _ = augmenter.sample(given=given, random_state=0)
+    assert (found["net"] + found["tax"] == 1000).all()
+    assert ((found["net"] > 500) == (given["size"] == "large")).mean() > 0.75
+
+
+def test_cells_that_follow_from_a_given_one_follow_from_it():
+    X = pd.DataFrame({"start": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(300), "D")})
+    X["end"] = X["start"] + pd.to_timedelta(np.arange(300) % 9, "D")
+    X["late"] = np.where(X["end"] > pd.Timestamp("2024-06-01"), "yes", "no")
+    augmenter = VAEAugmenter(max_iter=1, random_state=0, relations=["start <= end", "end -> late"]).fit(X)
+    found, _ = augmenter.sample(given=X[["end"]][:100], random_state=0)
+    assert (found["late"] == X["late"][:100]).all()
+    assert (found["start"] <= found["end"]).all()
+
+
+def test_cells_that_nothing_goes_with_are_told_once(models):
+    X, augmenter = models["quotient"]
+    given = pd.DataFrame({"part": [10, 10, 10], "rate": [99, 99, 20]}, index=["a", "b", "c"])
+    with pytest.warns(VaeaugWarning) as told:
+        found, _ = augmenter.sample(given=given, random_state=0)
+    said = [str(warning.message) for warning in told]
+    assert len(said) == 1
+    assert "sample: 2 rows of 3 break 'rate == round(100 * part / whole)'" in said[0]
+    assert "first in row 'a', where rate is 99" in said[0]
+    assert found["rate"].tolist() == [99, 99, 20]
+    holes = X[:3].assign(part=10, whole=None, rate=[99, 99, 20])
+    with pytest.warns(VaeaugWarning) as told:
+        augmenter.complete(holes, draws=3, random_state=0)
+    said = [str(warning.message) for warning in told if "break" in str(warning.message)]
+    assert len(said) == 1
+    assert said[0].startswith("complete: 2 rows of 3 break")
+
+
+def test_rows_whose_known_cells_contradict_each_other_are_left_as_they_are(models):
+    X, augmenter = models["sum"]
+    holes = X[:5].assign(total=5, net=[400.0, 401.0, 402.0, 403.0, np.nan], tax=[1.0, 2.0, 3.0, 4.0, 2.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VaeaugWarning)
+        found = augmenter.complete(holes, random_state=0)
+    assert found[:4].equals(holes[:4])
+    assert found["net"][4] == 3
+
+
+def test_given_cells_that_no_row_can_have_are_refused(models):
+    _, augmenter = models["tenure"]
+    given = pd.DataFrame({"tenure": [3, 900, 901]}, index=["a", "b", "c"])
+    with pytest.raises(InputError) as caught:
+        augmenter.sample(given=given)
+    said = str(caught.value)
+    assert "given: 2 rows of 3 cannot be made" in said
+    assert "signup -> tenure" in said
+    assert "first in row 'b', where tenure is 900" in said
+    assert "from 2 to 49" in said
+
+
+def test_a_missing_start_is_no_reason_to_call_the_end_far_off(models):
+    X, augmenter = models["order"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VaeaugWarning)
+        augmenter.complete(X.assign(start=pd.NaT)[:50], random_state=0)
