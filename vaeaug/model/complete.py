@@ -57,18 +57,19 @@ def complete(
     check_number("draws", draws, low=1, integer=True)
     if fitted.is_image:
         raise InputError("complete fills the cells of a table, and this model makes images.")
-    data = fitted.intake.open(X, y)
-    x = fitted.encode(data.X)
-    c = fitted.encode_labels(data.y, len(x))
     intake: Any = fitted.intake
+    data = intake.open(X, y)
+    rows = intake.respell(data.X, "complete")
+    x = fitted.encode(rows)
+    c = fitted.encode_labels(data.y, len(x))
     wanted = intake.find_columns(columns)
-    cells = intake.read_cells(data.X, wanted)
+    cells = intake.read_cells(rows, wanted)
     drawn = seed()
     made, broken = [], np.zeros((cells.rows, 1), dtype=bool)
     with _show_progress(verbose, int(draws) * int(cells.is_open.sum())) as count_rows:
         for i in range(int(draws)):
             found, _, unmet = draw_cells(fitted, cells, c, hash_seed(drawn, Purpose.CELLS, i), count_rows)
-            made.append(intake.fill(data.X, found, wanted))
+            made.append(intake.fill(rows, found, wanted))
             broken = broken | unmet
     cells.warn_of_broken("complete", broken)
     return made[0] if draws == 1 else made

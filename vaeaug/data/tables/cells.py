@@ -17,6 +17,7 @@ from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.dateforms import respell_dates
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.registry import TranslatedCodec
@@ -304,7 +305,8 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
     columns: dict[int, pd.Series] = {}
     for label in given.columns:
         j = codec.find_column(label, "given")
-        columns[j] = given[label].reset_index(drop=True).rename(codec.codecs_[j].name)
+        series = respell_dates(codec.get_view(j), given[label], "given")
+        columns[j] = series.reset_index(drop=True).rename(codec.codecs_[j].name)
         _refuse_unseen(codec, j, columns[j])
     cells = KnownCells(codec, dict(sorted(columns.items())), len(given), index=given.index)
     _refuse_contradictions(cells, given)
