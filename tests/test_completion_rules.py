@@ -119,6 +119,34 @@ def test_a_seed_repeats_rows_that_had_to_be_drawn_anew(models, name):
     assert first.equals(again)
 
 
+@pytest.mark.parametrize("name", ["city", "sum", "order"])
+def test_given_cells_keep_rules_that_have_few_exceptions(name):
+    X = _make(name)
+    column = GIVEN[name][0]
+    X.loc[[3, 50], column] = X[column].min() if name == "order" else X[column][[4, 53]].to_numpy()
+    rule = RULES[name]
+    assert 0.99 < rules(X, X, relations=rule)["real"].min() < 1
+    augmenter = VAEAugmenter(max_iter=1, random_state=0, relations=rule, on_violation="keep").fit(X)
+    found, _ = augmenter.sample(given=X[[column]][60:120], random_state=0)
+    assert _count_broken(X, found, name) < 0.02
+
+
+def test_a_rounded_result_that_no_value_gives_is_told(models):
+    X, augmenter = models["product"]
+    holes = X[:2].assign(price=np.nan, count=3, total=[10.0, 9.99])
+    with pytest.warns(VaeaugWarning, match="complete: 1 row of 2 break 'total == .*where total is 10.0"):
+        found = augmenter.complete(holes, random_state=0)
+    assert found["price"][1] == 3.33
+
+
+def test_only_rows_that_are_filled_are_told(models):
+    X, augmenter = models["quotient"]
+    holes = X[:5].assign(part=10, whole=np.nan, rate=99, age=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", VaeaugWarning)
+        augmenter.complete(holes, columns=["age"], random_state=0)
+
+
 def test_the_model_chooses_among_values_that_keep_the_rule():
     rng = np.random.default_rng(0)
     home = rng.integers(0, 8, 400)

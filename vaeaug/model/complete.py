@@ -164,7 +164,7 @@ def draw_cells(
                 fitted, cells, (x[part], given[part], part, c[part]), attempt, hash_seed(seed, attempt, i)
             )
     made = cells.decode(x, np.arange(len(x)))
-    broken = cells.find_broken(made, np.arange(len(x)))
+    broken = cells.find_broken(made, np.arange(len(x)), allows_exceptions=True)
     return made, chosen if c.ndim == 3 else np.zeros_like(chosen), broken
 
 

@@ -35,6 +35,8 @@ from vaeaug.utils.wording import list_names
 __all__ = ["Columns", "Relations", "name_columns", "search"]
 
 _FEWEST_ROWS = 40
+#: Exceptions to a rule, for each row that keeps it, up to which a row is expected to keep it.
+_FEW = 0.05
 #: Kinds of rules that may get exceptions.
 _LOOSE = ("order", "implication")
 _SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders)
@@ -293,11 +295,22 @@ class Relations:
             "such as one on ages that grow, fit with relations=[...], which lists the rules to keep."
         )
 
-    def name_rule(self, plan: Plan, names: Sequence[str]) -> str:
-        """Return the rule that a plan keeps, as users read it: the one that names the most of its columns."""
+    def list_rules(self, plan: Plan, names: Sequence[str]) -> list[Rule]:
+        """Return the rules that a plan keeps, those on the most columns first."""
         own = {names[j] for j in (plan.target, *plan.sources)}
         said = [rule for rule in self.rules if names[plan.target] in rule.columns and set(rule.columns) <= own]
-        return max(said, key=lambda rule: len(rule.columns)).text if said else names[plan.target]
+        return sorted(said, key=lambda rule: -len(rule.columns))
+
+    def expect(self, plan: Plan, numbers: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
+        """Return a column as others make it, float64 of shape (n,), as if no row were one of few exceptions."""
+        decimals, rules = self.views[plan.target].decimals, self.list_rules(plan, names)
+        if any(rule.kind == "partial equality" or rule.exceptions > _FEW * rule.rows for rule in rules):
+            return plan.settle(numbers, decimals)
+        made, step = plan.expect(numbers, decimals), plan.step
+        if step is None or not any(rule.kind == "order" and rule.exceptions for rule in rules):
+            return made
+        bound = step.function.evaluate(numbers)
+        return np.where(step.sign * (made - bound) < 0, bound, made)
 
     def table(self) -> pd.DataFrame:
         """Return the rules as a table to read."""

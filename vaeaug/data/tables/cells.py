@@ -68,7 +68,7 @@ class KnownCells:
         self.codec = codec
         self.index = pd.RangeIndex(rows) if index is None else index
         self.rows = rows
-        self._plans = {plan.target: plan for plan in codec.relations_.plans}
+        self.names = name_columns(codec.columns_, len(codec.codecs_))
         width = len(codec.codecs_)
         self.known = np.zeros((rows, width), dtype=bool)
         for j, series in columns.items():
@@ -77,6 +77,8 @@ class KnownCells:
         self.kept = [
             j for j, one in enumerate(codec.codecs_) if isinstance(one, IdCodec) or one.is_all_missing
         ]
+        self._is_drawn = np.array([part.stop > part.start for part in codec.slices])
+        self._wanted = list(range(width)) if wanted is None else list(wanted)
         self.observed = self.known.copy()
         self.columns = {j: series.reset_index(drop=True) for j, series in columns.items()}
         for plan in codec.relations_.plans:
@@ -121,25 +123,35 @@ class KnownCells:
             found[j] = self._put(found[j], j, rows)
         return found
 
-    def find_broken(self, columns: list[pd.Series], rows: np.ndarray) -> np.ndarray:
+    def find_broken(
+        self, columns: list[pd.Series], rows: np.ndarray, allows_exceptions: bool = False
+    ) -> np.ndarray:
         """Return which known cells are not what the relations make of the row, bool (m, plans).
 
         Only of rows that other values of unknown cells could mend.
+
+        Parameters
+        ----------
+        columns : list of Series
+        rows : ndarray of int64 (m,)
+        allows_exceptions : bool, default=False
+            Whether rows may be exceptions to rules that have few.
         """
         relations, known = self.codec.relations_, self.known[rows]
         broken = np.zeros((len(rows), len(relations.plans)), dtype=bool)
-        if not broken.size:
-            return broken
-        every = dict(enumerate(columns))
-        nothing = pd.Series(np.full(len(rows), np.nan))
-        seen = every | dict.fromkeys(relations.changes, nothing) | relations.forward(every)
-        made = relations.backward([seen[j] for j in range(len(columns))])
+        numbers = {j: view.read(columns[j]) for j, view in relations.views.items()}
         for i, plan in enumerate(relations.plans):
             j = plan.target
-            view = relations.views[j]
-            broken[:, i] = known[:, j] & ~is_close(view.read(made[j]), view.read(columns[j]))
+            if known[:, j].any():
+                made = (
+                    plan.settle(numbers, relations.views[j].decimals)
+                    if allows_exceptions
+                    else relations.expect(plan, numbers, self.names)
+                )
+                broken[:, i] = known[:, j] & ~is_close(made, numbers[j])
             if broken[:, i].any():
-                broken[:, i] &= self._trace(i, known).any(1)
+                causes = self._trace(i, known)
+                broken[:, i] &= causes[:, self._is_drawn].any(1) & causes[:, self._wanted].any(1)
         return broken
 
     def find_causes(self, broken: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -148,18 +160,17 @@ class KnownCells:
         first = np.where(broken.any(1), broken.argmax(1), -1)
         for i in np.unique(first[first >= 0]).tolist():
             mine = first == i
-            causes[mine] = self._trace(i, self.known[rows[mine]])
+            causes[mine] = self._trace(i, self.known[rows[mine]]) & self._is_drawn
         return causes
 
     def _trace(self, i: int, known: np.ndarray) -> np.ndarray:
-        """Return the unknown cells that the model draws and a column follows from, bool (m, d)."""
+        """Return the unknown cells that a column follows from, bool (m, d)."""
         plans = self.codec.relations_.plans
         found = np.zeros(known.shape, dtype=bool)
         found[:, sorted(plans[i].sources)] = True
         for plan in reversed(plans[:i]):
             found[:, sorted(plan.sources)] |= (found & ~known)[:, [plan.target]]
-        drawn = [part.stop > part.start for part in self.codec.slices]
-        return found & ~known & np.array(drawn)
+        return found & ~known
 
     def warn_of_broken(self, who: str, broken: np.ndarray) -> None:
         """Warn of known cells that are not what the relations make of the row.
@@ -174,16 +185,16 @@ class KnownCells:
         -----
         VaeaugWarning
         """
+        plans = self.codec.relations_.plans
         if not broken.any():
             return
         i = int(broken.any(0).argmax())
-        plan, rows = self.codec.relations_.plans[i], np.flatnonzero(broken[:, i])
-        names = name_columns(self.codec.columns_, len(self.codec.codecs_))
-        rule = self.codec.relations_.name_rule(plan, names)
-        name, first = names[plan.target], int(rows[0])
+        plan, first = plans[i], int(broken[:, i].argmax())
+        name = self.names[plan.target]
+        rule = [one.text for one in self.codec.relations_.list_rules(plan, self.names)][:1]
         warn_caller(
-            f"{who}: {count(int(broken.any(1).sum()), 'row')} of {self.rows:,} break {rule!r} (relations_): the "
-            f"model found no values of the missing cells that go with {name!r} as it is known, first in row "
+            f"{who}: {count(int(broken.any(1).sum()), 'row')} of {self.rows:,} break "
+            f"{list_names(rule) or 'the rules of ' + repr(name)} (relations_): the model found no values of the missing cells that go with {name!r} as it is known, first in row "
             f"{list_names(self.index[[first]])}, where {name} is {self.columns[plan.target][first]}. Look at "
             f"these cells, or leave {name!r} out of these rows: then it follows from the others.",
             VaeaugWarning,
@@ -248,9 +259,10 @@ class KnownCells:
             with np.errstate(all="ignore"):
                 value = (numbers[target] - low) / (high - low)
                 good = np.isfinite(value) & np.isclose(own(value), numbers[target])
+            cells = views[source].write(np.where(good, value, 0.0))
+            good &= is_close(round_to(own(views[source].read(cells)), views[target].decimals), numbers[target])
             if not good.any():
                 continue
-            cells = views[source].write(np.where(good, value, 0.0))
             if source in self.columns:
                 series = self.columns[source].copy()
                 series.iloc[rows[good]] = cells[good].to_numpy()
@@ -353,10 +365,10 @@ def _refuse_impossible(cells: KnownCells, plan: Plan) -> None:
     own = np.where(rows, view.read(cells.columns[j]), low)
     outside = np.flatnonzero(((own < low) & ~is_close(own, low)) | ((own > high) & ~is_close(own, high)))
     if len(outside):
-        names = name_columns(cells.codec.columns_, len(cells.codec.codecs_))
+        names, rules = cells.names, relations.list_rules(plan, cells.names)
         raise InputError(
             f"given: {count(len(outside), 'row')} of {cells.rows} cannot be made: relations_ has "
-            f"{relations.name_rule(plan, names)!r}, and values of {names[source]!r} like those of training give "
+            f"{list_names(rule.text for rule in rules[:1])}, and values of {names[source]!r} like those of training give "
             f"{names[j]!r} from {view.level(low)} to {view.level(high)}; first in row "
             f"{list_names(cells.index[outside[:1]])}, where {names[j]} is {cells.columns[j][outside[0]]}. "
             "Change these cells, or leave them out."

@@ -302,8 +302,9 @@ class _Solver:
             j, decimals = plan.target, self.relations.views[plan.target].decimals
             known, own = self.known[j][rows], numbers[j]
             seen = moved[j] if j in moved else self.shown[j][rows]
-            seen = np.where(known, plan.forward(numbers, decimals), seen)
             made = plan.backward(seen, numbers, decimals)
+            if known.any():
+                made = np.where(known, self.relations.expect(plan, numbers, self.cells.names), made)
             same = ~known | is_close(made, own)
             off = np.where(kept & ~same, made - own, off)
             kept &= same
