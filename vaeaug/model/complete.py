@@ -20,7 +20,7 @@ from vaeaug.data.tables.solutions import CANDIDATES, Solutions, solve_rules
 from vaeaug.errors import InputError
 from vaeaug.model.fitted import FittedState
 from vaeaug.nn.distributions import pick_component
-from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, RowSets, TokenSet, draw_given
+from vaeaug.nn.likelihoods.conditional import Allowed, Blocks, Evidence, RowSets, TokenSet, draw_given
 from vaeaug.nn.likelihoods.gibbs import redraw_cells
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import Purpose, hash_seed, isolate_torch, numpy_generator
@@ -232,7 +232,7 @@ def _draw(
     """Return encoded rows ``(m, W)`` whose unknown tokens are drawn, and the candidates chosen ``(m,)``."""
     model = fitted.model
     device = model.runtime.device
-    sets: dict[int, TokenSet | RowSets] = {
+    sets: dict[int, Allowed] = {
         token: TokenSet(levels, *(torch.from_numpy(a).to(device) for a in stretches))
         for token, levels, stretches in cells.sets
     }
@@ -265,13 +265,13 @@ def _restrict(
         return {}, None
     if solutions.values is None:
         return {}, solutions.log_weights
-    number = cells.codec.layout.columns("categorical").tolist().index(cells.codec.slices[solutions.column].start)
-    levels = cells.codec.codecs_[solutions.column].spans[0].width
-    return {number: solutions.weigh_tokens(levels)}, None
+    j, codec = solutions.column, cells.codec
+    number = codec.layout.columns("categorical").tolist().index(codec.slices[j].start)
+    return {number: solutions.weigh_tokens(codec.codecs_[j].spans[0].width)}, None
 
 
 def _run_rounds(
-    model: Any, given: Tensor, c: Tensor, sets: Mapping[int, TokenSet | RowSets], weights: Tensor | None
+    model: Any, given: Tensor, c: Tensor, sets: Mapping[int, Allowed], weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Draw codes from the prior first and from the posterior of the filled row then, and each cell anew."""
     found = []
@@ -288,7 +288,7 @@ def _run_rounds(
 
 
 def _begin(
-    model: Any, given: Tensor, c: Tensor, sets: Mapping[int, TokenSet | RowSets], weights: Tensor | None
+    model: Any, given: Tensor, c: Tensor, sets: Mapping[int, Allowed], weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Return a row for each given one, of the codes that the prior draws for it, and which code that is."""
     rows = len(given)

@@ -298,11 +298,11 @@ class Relations:
     def list_rules(self, plan: Plan, names: Sequence[str]) -> list[Rule]:
         """Return the rules that a plan keeps, those on the most columns first."""
         own = {names[j] for j in (plan.target, *plan.sources)}
-        said = [rule for rule in self.rules if names[plan.target] in rule.columns and set(rule.columns) <= own]
+        said = [rule for rule in self.rules if {names[plan.target]} <= set(rule.columns) <= own]
         return sorted(said, key=lambda rule: -len(rule.columns))
 
     def expect(self, plan: Plan, numbers: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
-        """Return a column as others make it, float64 of shape (n,), as if no row were one of few exceptions."""
+        """Return a column as others make it, float64 (n,), as if no row were one of few exceptions."""
         decimals, rules = self.views[plan.target].decimals, self.list_rules(plan, names)
         if any(rule.kind == "partial equality" or rule.exceptions > _FEW * rule.rows for rule in rules):
             return plan.settle(numbers, decimals)

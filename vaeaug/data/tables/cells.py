@@ -185,20 +185,24 @@ class KnownCells:
         -----
         VaeaugWarning
         """
-        plans = self.codec.relations_.plans
         if not broken.any():
             return
         i = int(broken.any(0).argmax())
-        plan, first = plans[i], int(broken[:, i].argmax())
-        name = self.names[plan.target]
-        rule = [one.text for one in self.codec.relations_.list_rules(plan, self.names)][:1]
+        plan, first = self.codec.relations_.plans[i], int(broken[:, i].argmax())
+        name, rows = self.names[plan.target], count(int(broken.any(1).sum()), "row")
         warn_caller(
-            f"{who}: {count(int(broken.any(1).sum()), 'row')} of {self.rows:,} break "
-            f"{list_names(rule) or 'the rules of ' + repr(name)} (relations_): the model found no values of the missing cells that go with {name!r} as it is known, first in row "
+            f"{who}: {rows} of {self.rows:,} break {self.name_rule(plan)}: the model found no "
+            f"values of the missing cells that go with {name!r} as it is known, first in row "
             f"{list_names(self.index[[first]])}, where {name} is {self.columns[plan.target][first]}. Look at "
             f"these cells, or leave {name!r} out of these rows: then it follows from the others.",
             VaeaugWarning,
         )
+
+    def name_rule(self, plan: Plan) -> str:
+        """Return what a plan keeps, for a message."""
+        rules = self.codec.relations_.list_rules(plan, self.names)
+        said = [repr(rule.text) for rule in rules] or [f"what {self.names[plan.target]!r} follows from"]
+        return f"{said[0]} (in relations_)"
 
     def _put(self, drawn: pd.Series, j: int, rows: np.ndarray) -> pd.Series:
         """Return a drawn column with the known cells of these rows."""
@@ -260,7 +264,8 @@ class KnownCells:
                 value = (numbers[target] - low) / (high - low)
                 good = np.isfinite(value) & np.isclose(own(value), numbers[target])
             cells = views[source].write(np.where(good, value, 0.0))
-            good &= is_close(round_to(own(views[source].read(cells)), views[target].decimals), numbers[target])
+            again = round_to(own(views[source].read(cells)), views[target].decimals)
+            good &= is_close(again, numbers[target])
             if not good.any():
                 continue
             if source in self.columns:
@@ -349,28 +354,26 @@ def _refuse_impossible(cells: KnownCells, plan: Plan) -> None:
     relations, j, step = cells.codec.relations_, plan.target, plan.step
     if step is None or step.keep not in (Keep.COMPUTED, Keep.GAPPED) or step.has_exceptions:
         return
-    source = next(iter(plan.sources))
-    view = relations.views[j]
-    if len(plan.sources) > 1 or source in relations.changes or view.is_level or j not in cells.columns:
+    if len(plan.sources) != 1 or j not in cells.columns:
         return
-    rows = cells.known[:, j] & ~cells.known[:, source]
-    if not rows.any():
+    (source,) = plan.sources
+    view, rows = relations.views[j], cells.known[:, j] & ~cells.known[:, source]
+    if view.is_level or source in relations.changes or not rows.any():
         return
     one = cells.codec.codecs_[source]
     read = relations.views[source].read(one.decode(lay_out(one, *probe(one))))
     made = round_to(step.function.evaluate({source: read}), view.decimals)
-    if np.isnan(made).all():
-        return
-    low, high = np.nanmin(made), np.nanmax(made)
-    own = np.where(rows, view.read(cells.columns[j]), low)
-    outside = np.flatnonzero(((own < low) & ~is_close(own, low)) | ((own > high) & ~is_close(own, high)))
+    made = made[~np.isnan(made)]
+    own = view.read(cells.columns[j])
+    nearest = np.clip(own, made.min(), made.max()) if len(made) else own
+    outside = np.flatnonzero(rows & ~is_close(nearest, own))
     if len(outside):
-        names, rules = cells.names, relations.list_rules(plan, cells.names)
+        name = cells.names[j]
         raise InputError(
-            f"given: {count(len(outside), 'row')} of {cells.rows} cannot be made: relations_ has "
-            f"{list_names(rule.text for rule in rules[:1])}, and values of {names[source]!r} like those of training give "
-            f"{names[j]!r} from {view.level(low)} to {view.level(high)}; first in row "
-            f"{list_names(cells.index[outside[:1]])}, where {names[j]} is {cells.columns[j][outside[0]]}. "
+            f"given: {count(len(outside), 'row')} of {cells.rows} cannot be made by {cells.name_rule(plan)}: "
+            f"values of {cells.names[source]!r} as in training give {name!r} from "
+            f"{view.level(made.min())} to {view.level(made.max())}; first in row "
+            f"{list_names(cells.index[outside[:1]])}, where {name} is {cells.columns[j][outside[0]]}. "
             "Change these cells, or leave them out."
         )
 

@@ -43,7 +43,8 @@ def respell_dates(codec: ColumnCodec, series: pd.Series, who: str) -> pd.Series:
         For cells that cannot be read, or say more than cells of fit do, such as a time beside days.
     """
     translation: Any = codec.translation_ if isinstance(codec, TranslatedCodec) else None
-    storage: Any = getattr(codec if translation is None else codec.codec_, "storage_", None)
+    inner = codec.codec_ if isinstance(codec, TranslatedCodec) else codec
+    storage: Any = getattr(inner, "storage_", None)
     is_read = translation is None or isinstance(translation, DateTexts | DateNumbers)
     if not (isinstance(storage, TimeStorage) and is_read and _has_days(storage.plain)):
         return series
@@ -119,8 +120,8 @@ def _refuse(codec: ColumnCodec, cells: pd.Series, who: str) -> InputError:
     """Return the error for cells that cannot be read."""
     seen = codec.decode(lay_out(codec, *probe(codec))).dropna()
     return InputError(
-        f"{who}: column {cells.name!r} has {count(len(cells), 'cell')} that cannot be read as its dates, first "
-        f"in row {list_names(cells.index[:1])}: {list_names(cells[:1])}. Fit saw cells such as "
-        f"{str(seen.iloc[len(seen) // 2])!r}. Write them so, or as year-month-day ('2024-12-31') where that says "
-        "as much, or leave them missing."
+        f"{who}: column {cells.name!r} has {count(len(cells), 'cell')} that cannot be read as dates of the "
+        f"column, first in row {list_names(cells.index[:1])}: {list_names(cells[:1])}. Fit saw cells such as "
+        f"{str(seen.iloc[len(seen) // 2])!r}. Write them so, or as year-month-day, such as '2024-12-31', or "
+        "leave them missing."
     )

@@ -63,8 +63,9 @@ class Solutions:
     allowed: np.ndarray | None = None
 
     def weigh_tokens(self, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the share of each token that is allowed, and where in it that begins and ends, (m, levels)."""
-        assert self.values is not None and self.allowed is not None
+        """Return the share of each token that is allowed, its beginning and its end, all (m, levels)."""
+        assert self.values is not None
+        assert self.allowed is not None
         token, place = self.values.token, self.values.position
         first = np.flatnonzero(np.diff(token, prepend=-1))
         total = np.add.reduceat(self.values.weight, first)
@@ -188,17 +189,16 @@ class _Solver:
             j: plan.forward(self.numbers, self.relations.views[j].decimals) for j, plan in changes.items()
         }
         self.known = {j: cells.known[rows, j] for j in self.relations.views}
+        self._values: dict[tuple[int, int], Values] = {}
 
     def choose(self, rows: np.ndarray, given: np.ndarray, column: int) -> Iterator[Solutions]:
         """Yield the values of a column with which rows keep the rules, or one between two of them."""
         values = self.list_values(column, _FINE)
-        allowed = self.try_all(rows, {column: values.numbers})[0]
+        allowed = self.try_all(rows, column, values.numbers, {})[0]
         some = allowed.any(1)
         nothing = np.zeros((len(rows), 1))
         if some.any():
-            yield Solutions(
-                rows[some], given[some][:, None], nothing[some], column, values, allowed[some]
-            )
+            yield Solutions(rows[some], given[some][:, None], nothing[some], column, values, allowed[some])
         rest = np.flatnonzero(~some)
         if not len(rest):
             return
@@ -249,8 +249,9 @@ class _Solver:
             What other columns are taken for.
         """
         values = self.list_values(column, _COARSE).rise()
-        kept, off = self.try_all(rows, {column: values.numbers}, others)
-        found, hits = kept.any(1), kept.sum(1)
+        kept, off = self.try_all(rows, column, values.numbers, others)
+        hits = kept.sum(1)
+        found = hits > 0
         numbers = values.numbers[kept.argmax(1)]
         x = values.x[kept.argmax(1)]
         between = ~kept[:, :-1] & ~kept[:, 1:] & (off[:, :-1] * off[:, 1:] < 0)
@@ -271,19 +272,19 @@ class _Solver:
         return found, x, fine.share[nearest] * np.maximum(hits, 1)
 
     def try_all(
-        self, rows: np.ndarray, column: Mapping[int, np.ndarray], others: Mapping[int, np.ndarray] | None = None
+        self, rows: np.ndarray, column: int, values: np.ndarray, others: Mapping[int, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return which rows keep the rules with which values of a column, and how far off they are, (m, k)."""
-        j, values = next(iter(column.items()))
-        step = max(1, _AT_ONCE // len(values))
-        kept, off = [np.zeros((0, len(values)), bool)], [np.zeros((0, len(values)))]
+        """Return with which values of a column rows keep the rules, and how far off they are, (m, k)."""
+        each = len(values)
+        step = max(1, _AT_ONCE // each)
+        kept, off = np.zeros((len(rows), each), dtype=bool), np.zeros((len(rows), each))
         for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            fixed = {i: np.repeat(numbers[start : start + step], len(values)) for i, numbers in (others or {}).items()}
-            found = self.follow(np.repeat(some, len(values)), {**fixed, j: np.tile(values, len(some))})
-            for parts, part in zip((kept, off), found, strict=True):
-                parts.append(part.reshape(len(some), -1))
-        return np.concatenate(kept), np.concatenate(off)
+            part = slice(start, start + step)
+            moved = {j: np.repeat(numbers[part], each) for j, numbers in others.items()}
+            moved[column] = np.tile(values, len(rows[part]))
+            found = self.follow(np.repeat(rows[part], each), moved)
+            kept[part], off[part] = (a.reshape(-1, each) for a in found)
+        return kept, off
 
     def follow(self, rows: np.ndarray, moved: Mapping[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows keep the rules with other values of some columns, and how far off the first is.
@@ -297,7 +298,8 @@ class _Solver:
         plans = self._list_plans(frozenset(moved))
         read = {j for plan in plans for j in (plan.target, *plan.sources)}
         numbers = {j: self.numbers[j][rows] for j in read} | dict(moved)
-        kept, off = np.ones(len(rows), dtype=bool), np.zeros(len(rows))
+        kept: np.ndarray = np.ones(len(rows), dtype=bool)
+        off: np.ndarray = np.zeros(len(rows))
         for plan in plans:
             j, decimals = plan.target, self.relations.views[plan.target].decimals
             known, own = self.known[j][rows], numbers[j]
@@ -305,7 +307,7 @@ class _Solver:
             made = plan.backward(seen, numbers, decimals)
             if known.any():
                 made = np.where(known, self.relations.expect(plan, numbers, self.cells.names), made)
-            same = ~known | is_close(made, own)
+            same = np.asarray(~known | is_close(made, own))
             off = np.where(kept & ~same, made - own, off)
             kept &= same
             numbers[j] = np.where(known, own, made)
@@ -326,16 +328,20 @@ class _Solver:
 
     def list_values(self, column: int, most: int) -> Values:
         """Return values that a column may get, about so many of a number, and all that are not missing."""
+        if (column, most) not in self._values:
+            self._values[column, most] = self._list_values(column, most)
+        return self._values[column, most]
+
+    def _list_values(self, column: int, most: int) -> Values:
         codec = self.cells.codec.codecs_[column]
         inner = _plain(codec)
         if isinstance(inner, CategoricalCodec):
             x = inner.encode(as_series(inner.take(np.arange(len(inner.counts_))), inner.name))
         else:
-            levels, places = codec.spans[0].width, np.array([0.5])
-            if count_positions(codec):
-                places = (np.arange(max(2, most // levels)) + 0.5) / max(2, most // levels)
-            cells = codec.decode(lay_out(codec, np.repeat(np.arange(levels), len(places)), np.tile(places, levels)))
-            x = codec.encode(cells)
+            levels = codec.spans[0].width
+            each = max(2, most // levels) if count_positions(codec) else 1
+            places = np.tile((np.arange(each) + 0.5) / each, levels)
+            x = codec.encode(codec.decode(lay_out(codec, np.repeat(np.arange(levels), each), places)))
         x, weight = np.unique(x, axis=0, return_counts=True)
         numbers = self.read(column, x)
         known = ~np.isnan(numbers)

@@ -12,7 +12,17 @@ from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution, choose_likeliest, sharpen
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 
-__all__ = ["Blocks", "ChosenRows", "Evidence", "RowSets", "TokenSet", "draw_given", "find_cell", "place_token"]
+__all__ = [
+    "Allowed",
+    "Blocks",
+    "ChosenRows",
+    "Evidence",
+    "RowSets",
+    "TokenSet",
+    "draw_given",
+    "find_cell",
+    "place_token",
+]
 
 #: Candidates are chosen anew where fewer than this share of them carries the weight.
 _FEWEST_EFFECTIVE = 0.5
@@ -97,6 +107,10 @@ class RowSets:
         return RowSets(self.shares[rows], self.low[rows], self.high[rows])
 
 
+#: What cells of one column may be, in all rows or in each.
+Allowed = TokenSet | RowSets
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What drawn rows are to meet.
@@ -111,7 +125,7 @@ class Evidence:
         What the candidates weigh beforehand: log of the density of their codes over that of their draws.
     """
 
-    sets: Mapping[int, TokenSet | RowSets] = field(default_factory=dict)
+    sets: Mapping[int, Allowed] = field(default_factory=dict)
     given: Tensor | None = None
     log_weights: Tensor | None = None
 
@@ -305,7 +319,12 @@ def find_cell(model: RowWeights, j: int) -> tuple[int, int]:
 
 
 def place_token(
-    model: RowWeights, x: Tensor, j: int, codes: Tensor, allowed: TokenSet | RowSets | None, is_random: bool = True
+    model: RowWeights,
+    x: Tensor,
+    j: int,
+    codes: Tensor,
+    allowed: Allowed | None,
+    is_random: bool = True,
 ) -> None:
     """Write tokens of column j into rows ``(B, W)``, with their positions and hints.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vaeaug.nn.distributions import pick_component
-from vaeaug.nn.likelihoods.conditional import RowSets, TokenSet, find_cell, place_token
+from vaeaug.nn.likelihoods.conditional import Allowed, find_cell, place_token
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
 
 __all__ = ["redraw_cells"]
@@ -19,7 +19,10 @@ _MOST, _ROWS = 32, 4096
 
 @torch.no_grad()
 def redraw_cells(
-    distribution: RowDistribution, x: Tensor, is_open: Tensor, sets: Mapping[int, TokenSet | RowSets] | None = None
+    distribution: RowDistribution,
+    x: Tensor,
+    is_open: Tensor,
+    sets: Mapping[int, Allowed] | None = None,
 ) -> Tensor:
     """Return rows whose open cells are drawn anew, column by column.
 
@@ -52,7 +55,7 @@ def redraw_cells(
     return x
 
 
-def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: TokenSet | RowSets | None) -> Tensor:
+def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: Allowed | None) -> Tensor:
     model = distribution.likelihood
     present = x[:, model.token_columns[j]].to(torch.int64)
     prior = distribution.column_log_probs(x, j)
