@@ -150,7 +150,7 @@ def draw_cells(
     ndarray of bool (n, plans)
         Which known cells are not what the relations make of the row.
     """
-    x, chosen = cells.given.copy(), np.zeros(cells.rows, dtype=np.int64)
+    x, chosen, cells = cells.given.copy(), np.zeros(cells.rows, dtype=np.int64), cells.copy()
     rows: np.ndarray = np.arange(cells.rows) if c.ndim == 3 else np.flatnonzero(cells.is_open)
     if len(rows):
         free = _Rows(cells.given[rows], c[rows])
@@ -192,6 +192,8 @@ def _mend(
         x[mine], chosen[mine] = _draw(fitted, cells, own, hash_seed(seed, k))
         candidates = chosen[mine] % found.given.shape[1]
         given[mine] = found.given[np.arange(len(mine)), candidates]
+        if found.numbers is not None and found.column not in cells.codec.relations_.changes:
+            cells.set_numbers(found.column, rows[mine], found.numbers[np.arange(len(mine)), candidates])
         if found.values is not None:
             part = cells.codec.slices[found.column]
             x[mine] = found.settle(x[mine], part)
@@ -199,6 +201,7 @@ def _mend(
         rest[mine] = False
     free = np.flatnonzero(rest)
     if len(free):
+        cells.unset_numbers(rows[free])
         given[free] = cells.given[rows[free]]
         x[free], chosen[free] = _draw(fitted, cells, _Rows(given[free], c[free]), hash_seed(seed))
     return x, given, chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from vaeaug.data.relations.functions import Arithmetic, Function
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.relations import name_columns
-from vaeaug.data.relations.rounding import round_to
+from vaeaug.data.relations.rounding import FINE, round_to
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
@@ -27,7 +28,7 @@ from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import count, list_names
 
-__all__ = ["KnownCells", "is_close", "read_cells", "read_given"]
+__all__ = ["KnownCells", "read_cells", "read_given"]
 
 
 class KnownCells:
@@ -77,6 +78,7 @@ class KnownCells:
         self.kept = [
             j for j, one in enumerate(codec.codecs_) if isinstance(one, IdCodec) or one.is_all_missing
         ]
+        self._set: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._is_drawn = np.array([part.stop > part.start for part in codec.slices])
         self._wanted = list(range(width)) if wanted is None else list(wanted)
         self.observed = self.known.copy()
@@ -112,6 +114,8 @@ class KnownCells:
         found = [
             one.decode(x[:, part]) for one, part in zip(self.codec.codecs_, self.codec.slices, strict=True)
         ]
+        for j, (is_set, numbers) in self._set.items():
+            found[j] = found[j].mask(is_set[rows], self.codec.relations_.views[j].write(numbers[rows]))
         changed = self.codec.relations_.changes
         for j in self.columns:
             if j not in changed:
@@ -122,6 +126,24 @@ class KnownCells:
         for j in self.columns:
             found[j] = self._put(found[j], j, rows)
         return found
+
+    def copy(self) -> KnownCells:
+        """Return the same cells, to set others beside them."""
+        found = copy.copy(self)
+        found._set = {}
+        return found
+
+    def set_numbers(self, j: int, rows: np.ndarray, numbers: np.ndarray) -> None:
+        """Take numbers for drawn cells of a column, which its encoding holds but for rounding."""
+        if j not in self._set:
+            self._set[j] = np.zeros(self.rows, dtype=bool), np.full(self.rows, np.nan)
+        is_set, own = self._set[j]
+        is_set[rows], own[rows] = True, numbers
+
+    def unset_numbers(self, rows: np.ndarray) -> None:
+        """Take what is drawn for all drawn cells of rows."""
+        for is_set, _ in self._set.values():
+            is_set[rows] = False
 
     def find_broken(
         self, columns: list[pd.Series], rows: np.ndarray, allows_exceptions: bool = False
@@ -148,7 +170,7 @@ class KnownCells:
                     if allows_exceptions
                     else relations.expect(plan, numbers, self.names)
                 )
-                broken[:, i] = known[:, j] & ~is_close(made, numbers[j])
+                broken[:, i] = known[:, j] & ~relations.views[j].is_same(made, numbers[j])
             if broken[:, i].any():
                 causes = self._trace(i, known)
                 broken[:, i] &= causes[:, self._is_drawn].any(1) & causes[:, self._wanted].any(1)
@@ -265,7 +287,7 @@ class KnownCells:
                 good = np.isfinite(value) & np.isclose(own(value), numbers[target])
             cells = views[source].write(np.where(good, value, 0.0))
             again = round_to(own(views[source].read(cells)), views[target].decimals)
-            good &= is_close(again, numbers[target])
+            good &= views[target].is_same(again, numbers[target])
             if not good.any():
                 continue
             if source in self.columns:
@@ -284,13 +306,6 @@ def _evaluate(
 ) -> np.ndarray:
     """Return what follows from columns, one of which has other values."""
     return function.evaluate({**columns, source: values})
-
-
-def is_close(values: np.ndarray, others: np.ndarray | float) -> np.ndarray:
-    """Return which numbers are the same but for rounding, or both missing, bool (m,)."""
-    with np.errstate(invalid="ignore"):
-        same = np.abs(values - others) <= 1e-6 * np.maximum(1.0, np.abs(others))
-    return same | (np.isnan(values) & np.isnan(others))
 
 
 def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
@@ -366,7 +381,7 @@ def _refuse_impossible(cells: KnownCells, plan: Plan) -> None:
     made = made[~np.isnan(made)]
     own = view.read(cells.columns[j])
     nearest = np.clip(own, made.min(), made.max()) if len(made) else own
-    outside = np.flatnonzero(rows & ~is_close(nearest, own))
+    outside = np.flatnonzero(rows & ~np.isclose(nearest, own, rtol=FINE, equal_nan=True))
     if len(outside):
         name = cells.names[j]
         raise InputError(

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.relations.plans import Plan
+from vaeaug.data.relations.rounding import FINE
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
-from vaeaug.data.tables.cells import KnownCells, is_close
+from vaeaug.data.tables.cells import KnownCells
 from vaeaug.data.tables.dtypes import as_series
 from vaeaug.data.tables.quantiles import join_position
 from vaeaug.data.tables.registry import TranslatedCodec
@@ -26,7 +27,7 @@ CANDIDATES = 32
 _FINE, _COARSE = 4096, 128
 #: Values of other unknown columns beside which one is solved for: cells that are computed for it, and values
 #: for a row, at least and at most.
-_TRIALS, _BESIDE = 2**21, (16, 4096)
+_TRIALS, _BESIDE = 2**21, (16, 1024)
 #: From this turn on all unknown columns get other values at once.
 _LATE = 4
 #: Halvings between two values.
@@ -48,19 +49,22 @@ class Solutions:
     log_weights : ndarray of float64 (m, C)
         What candidates weigh beforehand.
     column : int
-        Column whose tokens are restricted; −1 for none.
+        The column that was solved for.
     values : Values or None
-        Of that column.
+        Of that column, where its tokens are restricted.
     allowed : ndarray of bool (m, k) or None
         Which of these values each row may have.
+    numbers : ndarray of float64 (m, C) or None
+        What the column is for each candidate, where it is given.
     """
 
     rows: np.ndarray
     given: np.ndarray
     log_weights: np.ndarray
-    column: int = -1
+    column: int
     values: Values | None = None
     allowed: np.ndarray | None = None
+    numbers: np.ndarray | None = None
 
     def weigh_tokens(self, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the share of each token that is allowed, its beginning and its end, all (m, levels)."""
@@ -160,22 +164,22 @@ def solve_rules(
     starts = [min(part.start, x.shape[1] - 1) for part in cells.codec.slices]
     is_drawn = cells.find_causes(cells.find_broken(columns, rows), rows) & (given[:, starts] < 0)
     solver = _Solver(cells, columns, rows)
-    patterns, owner = np.unique(is_drawn, axis=0, return_inverse=True)
+    # One is solved for, beside another; later, when few rows are left, beside all others.
+    count = is_drawn.sum(1, keepdims=True)
+    rank = (is_drawn.cumsum(1) - 1 - turn) % np.maximum(count, 1)
+    chosen = np.where(is_drawn & ((rank < 2) | (turn >= _LATE)), rank, -1)
+    for j, part in enumerate(cells.codec.slices):
+        mine = np.flatnonzero(is_drawn[:, j] & (chosen[:, j] < 0))
+        if len(mine):
+            given[mine, part] = x[mine, part]
+    patterns, owner = np.unique(chosen, axis=0, return_inverse=True)
     for i, pattern in enumerate(patterns):
-        mine, unknown = np.flatnonzero(owner.ravel() == i), np.flatnonzero(pattern)
-        if not len(unknown):
-            continue
-        # One is solved for, beside another; later, when few rows are left, beside all others.
-        order = [int(j) for j in np.roll(unknown, -turn)]
-        beside = order[1:2] if turn < _LATE else order[1:]
-        own = given[mine]
-        for j in order[1 + len(beside) :]:
-            part = cells.codec.slices[j]
-            own[:, part] = x[mine, part]
-        if beside:
-            yield from solver.combine(mine, own, order[0], beside, rng)
-        else:
-            yield from solver.choose(mine, own, order[0])
+        mine = np.flatnonzero(owner.ravel() == i)
+        wanted = [int(j) for j in np.argsort(pattern, kind="stable") if pattern[j] >= 0]
+        if len(wanted) > 1:
+            yield from solver.combine(mine, given[mine], wanted, rng)
+        elif wanted:
+            yield from solver.choose(mine, given[mine], wanted[0])
 
 
 class _Solver:
@@ -202,17 +206,18 @@ class _Solver:
         rest = np.flatnonzero(~some)
         if not len(rest):
             return
-        found, x, _ = self.solve(rows[rest], column, {})
-        rest, x = rest[found], x[found]
+        found, x, numbers, _ = self.solve(rows[rest], column, {})
+        rest, x, numbers = rest[found], x[found], numbers[found, None]
         if len(rest):
             own = given[rest]
             own[:, self.cells.codec.slices[column]] = x
-            yield Solutions(rows[rest], own[:, None], nothing[rest])
+            yield Solutions(rows[rest], own[:, None], nothing[rest], column, numbers=numbers)
 
     def combine(
-        self, rows: np.ndarray, given: np.ndarray, column: int, others: list[int], rng: np.random.Generator
+        self, rows: np.ndarray, given: np.ndarray, columns: list[int], rng: np.random.Generator
     ) -> Iterator[Solutions]:
         """Yield candidates with random values of several columns that keep the rules together."""
+        column, *others = columns
         size = len(rows) * len(self.list_values(column, _COARSE).numbers)
         each = int(np.clip(_TRIALS // size, *_BESIDE))
         values = {j: self.list_values(j, _FINE) for j in others}
@@ -221,9 +226,9 @@ class _Solver:
             j: rng.choice(len(own.x), (len(rows), each), p=own.share / own.share.sum())
             for j, own in values.items()
         }
-        beside = {j: values[j].numbers[numbers.ravel()] for j, numbers in picked.items()}
-        found, x, mass = self.solve(np.repeat(rows, each), column, beside)
-        found, mass = found.reshape(-1, each), mass.reshape(-1, each)
+        beside = {j: values[j].numbers[which.ravel()] for j, which in picked.items()}
+        found, x, numbers, mass = self.solve(np.repeat(rows, each), column, beside)
+        found, numbers, mass = (a.reshape(-1, each) for a in (found, numbers, mass))
         some = np.flatnonzero(found.any(1))
         if not len(some):
             return
@@ -234,14 +239,14 @@ class _Solver:
         own = np.repeat(given[some][:, None], CANDIDATES, 1)
         slices = self.cells.codec.slices
         own[:, :, slices[column]] = x.reshape(*found.shape, -1)[chosen]
-        for j, numbers in picked.items():
-            own[:, :, slices[j]] = values[j].x[numbers[chosen]]
-        yield Solutions(rows[some], own, np.log(mass[chosen]))
+        for j, which in picked.items():
+            own[:, :, slices[j]] = values[j].x[which[chosen]]
+        yield Solutions(rows[some], own, np.log(mass[chosen]), column, numbers=numbers[chosen])
 
     def solve(
         self, rows: np.ndarray, column: int, others: Mapping[int, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return which rows have a value of a column that keeps the rules, its encoding, and its share.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return which rows have a value of a column that keeps the rules: its encoding, number and share.
 
         Parameters
         ----------
@@ -265,11 +270,11 @@ class _Solver:
                 middle = 0.5 * (low + high)
                 sign = self.follow(rows[rest], {**fixed, column: middle})[1] * side
                 low, high = np.where(sign >= 0, middle, low), np.where(sign <= 0, middle, high)
-            x[rest], numbers[rest] = self.write(column, 0.5 * (low + high))
-            found[rest] = self.follow(rows[rest], {**fixed, column: numbers[rest]})[0]
+            x[rest], numbers[rest], is_held = self.write(column, 0.5 * (low + high))
+            found[rest] = self.follow(rows[rest], {**fixed, column: numbers[rest]})[0] & is_held
         fine = self.list_values(column, _FINE).rise()
         nearest = np.clip(np.searchsorted(fine.numbers, numbers), 0, len(fine.numbers) - 1)
-        return found, x, fine.share[nearest] * np.maximum(hits, 1)
+        return found, x, numbers, fine.share[nearest] * np.maximum(hits, 1)
 
     def try_all(
         self, rows: np.ndarray, column: int, values: np.ndarray, others: Mapping[int, np.ndarray]
@@ -307,7 +312,7 @@ class _Solver:
             made = plan.backward(seen, numbers, decimals)
             if known.any():
                 made = np.where(known, self.relations.expect(plan, numbers, self.cells.names), made)
-            same = np.asarray(~known | is_close(made, own))
+            same = np.asarray(~known | self.relations.views[j].is_same(made, own))
             off = np.where(kept & ~same, made - own, off)
             kept &= same
             numbers[j] = np.where(known, own, made)
@@ -354,18 +359,18 @@ class _Solver:
             return cells.to_numpy(np.float64, na_value=np.nan)
         return self.relations.views[column].read(cells)
 
-    def write(self, column: int, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return numbers as an encoded column, and what has become of them there."""
+    def write(self, column: int, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return numbers as an encoded column, as numbers of cells, and which the encoding holds."""
         view, codec = self.relations.views[column], self.cells.codec.codecs_[column]
         plan = self.relations.changes.get(column)
         if plan is None:
             cells = view.write(numbers)
-        else:
-            is_whole = view.is_time and plan.is_whole
-            cells = pd.Series(np.rint(numbers) if is_whole else numbers, name=codec.name)
-            cells = cells.astype("Int64") if is_whole else cells
-        x = codec.encode(cells)
-        return x, self.read(column, x)
+            x, own = codec.encode(cells), view.read(cells)
+            return x, own, np.isclose(self.read(column, x), own, rtol=FINE)
+        is_whole = view.is_time and plan.is_whole
+        cells = pd.Series(np.rint(numbers) if is_whole else numbers, name=codec.name)
+        x = codec.encode(cells.astype("Int64") if is_whole else cells)
+        return x, self.read(column, x), np.ones(len(x), dtype=bool)
 
 
 def _plain(codec: ColumnCodec) -> Any:
