@@ -186,18 +186,19 @@ def _mend(
     x, given, chosen = x.copy(), given.copy(), np.zeros(len(rows), dtype=np.int64)
     rest = np.ones(len(rows), dtype=bool)
     rng = numpy_generator(seed, Purpose.CELLS)
-    for k, found in enumerate(solve_rules(cells, x, given, rows, attempt, rng)):
+    for k, found in enumerate(Solutions.join([*solve_rules(cells, x, given, rows, attempt, rng)])):
         mine = found.rows
-        own = _Rows(found.given, c[mine], found)
-        x[mine], chosen[mine] = _draw(fitted, cells, own, hash_seed(seed, k))
+        x[mine], chosen[mine] = _draw(fitted, cells, _Rows(found.given, c[mine], found), hash_seed(seed, k))
         candidates = chosen[mine] % found.given.shape[1]
         given[mine] = found.given[np.arange(len(mine)), candidates]
-        if found.numbers is not None and found.column not in cells.codec.relations_.changes:
-            cells.set_numbers(found.column, rows[mine], found.numbers[np.arange(len(mine)), candidates])
-        if found.values is not None:
-            part = cells.codec.slices[found.column]
-            x[mine] = found.settle(x[mine], part)
-            given[mine, part] = x[mine, part]
+        for j in np.unique(found.columns).tolist():
+            own, part = found.columns == j, cells.codec.slices[j]
+            if found.numbers is None:
+                x[mine] = found.settle(x[mine], part)
+                given[mine, part] = x[mine, part]
+            elif j not in cells.codec.relations_.changes:
+                numbers = found.numbers[np.arange(len(mine)), candidates]
+                cells.set_numbers(j, rows[mine[own]], numbers[own])
         rest[mine] = False
     free = np.flatnonzero(rest)
     if len(free):
@@ -268,7 +269,7 @@ def _restrict(
         return {}, None
     if solutions.values is None:
         return {}, solutions.log_weights
-    j, codec = solutions.column, cells.codec
+    j, codec = int(solutions.columns[0]), cells.codec
     number = codec.layout.columns("categorical").tolist().index(codec.slices[j].start)
     return {number: solutions.weigh_tokens(codec.codecs_[j].spans[0].width)}, None
 

@@ -25,8 +25,8 @@ __all__ = ["CANDIDATES", "Solutions", "solve_rules"]
 CANDIDATES = 32
 #: Values of a column that are looked at, about, and values that show where a solution lies between them.
 _FINE, _COARSE = 4096, 128
-#: Values of other unknown columns beside which one is solved for: cells that are computed for it, and values
-#: for a row, at least and at most.
+#: Values of other unknown columns beside which one is solved for: cells that are computed for all rows, and
+#: values for a row, at least and at most.
 _TRIALS, _BESIDE = 2**21, (16, 1024)
 #: From this turn on all unknown columns get other values at once.
 _LATE = 4
@@ -48,10 +48,10 @@ class Solutions:
         Encoded candidates of each row; tokens to be drawn are −1.
     log_weights : ndarray of float64 (m, C)
         What candidates weigh beforehand.
-    column : int
-        The column that was solved for.
+    columns : ndarray of int64 (m,)
+        The column that was solved for in each row.
     values : Values or None
-        Of that column, where its tokens are restricted.
+        Of the one column, where its tokens are restricted.
     allowed : ndarray of bool (m, k) or None
         Which of these values each row may have.
     numbers : ndarray of float64 (m, C) or None
@@ -61,10 +61,27 @@ class Solutions:
     rows: np.ndarray
     given: np.ndarray
     log_weights: np.ndarray
-    column: int
+    columns: np.ndarray
     values: Values | None = None
     allowed: np.ndarray | None = None
     numbers: np.ndarray | None = None
+
+    @classmethod
+    def join(cls, parts: Sequence[Solutions]) -> list[Solutions]:
+        """Return solutions of which those that restrict no tokens are one."""
+        own = [part for part in parts if part.values is not None]
+        rest = [part for part in parts if part.numbers is not None]
+        if not rest:
+            return own
+
+        def stack(name: str) -> np.ndarray:
+            arrays = [getattr(part, name) for part in rest]
+            if arrays[0].ndim > 1:
+                arrays = [np.repeat(a, CANDIDATES // a.shape[1], axis=1) for a in arrays]
+            return np.concatenate(arrays)
+
+        given, weights = stack("given"), stack("log_weights")
+        return [*own, cls(stack("rows"), given, weights, stack("columns"), numbers=stack("numbers"))]
 
     def weigh_tokens(self, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the share of each token that is allowed, its beginning and its end, all (m, levels)."""
@@ -186,7 +203,7 @@ class _Solver:
     """Try values of unknown cells of drawn rows."""
 
     def __init__(self, cells: KnownCells, columns: Sequence[pd.Series], rows: np.ndarray) -> None:
-        self.cells, self.relations = cells, cells.codec.relations_
+        self.cells, self.relations, self.rows = cells, cells.codec.relations_, len(rows)
         self.numbers = {j: view.read(columns[j]) for j, view in self.relations.views.items()}
         changes = self.relations.changes
         self.shown = self.numbers | {
@@ -200,9 +217,11 @@ class _Solver:
         values = self.list_values(column, _FINE)
         allowed = self.try_all(rows, column, values.numbers, {})[0]
         some = allowed.any(1)
-        nothing = np.zeros((len(rows), 1))
+        nothing, same = np.zeros((len(rows), 1)), np.full(len(rows), column)
         if some.any():
-            yield Solutions(rows[some], given[some][:, None], nothing[some], column, values, allowed[some])
+            yield Solutions(
+                rows[some], given[some][:, None], nothing[some], same[some], values, allowed[some]
+            )
         rest = np.flatnonzero(~some)
         if not len(rest):
             return
@@ -211,14 +230,14 @@ class _Solver:
         if len(rest):
             own = given[rest]
             own[:, self.cells.codec.slices[column]] = x
-            yield Solutions(rows[rest], own[:, None], nothing[rest], column, numbers=numbers)
+            yield Solutions(rows[rest], own[:, None], nothing[rest], same[rest], numbers=numbers)
 
     def combine(
         self, rows: np.ndarray, given: np.ndarray, columns: list[int], rng: np.random.Generator
     ) -> Iterator[Solutions]:
         """Yield candidates with random values of several columns that keep the rules together."""
         column, *others = columns
-        size = len(rows) * len(self.list_values(column, _COARSE).numbers)
+        size = self.rows * len(self.list_values(column, _COARSE).numbers)
         each = int(np.clip(_TRIALS // size, *_BESIDE))
         values = {j: self.list_values(j, _FINE) for j in others}
         # Each token alike, as bins of numbers hold about as many rows.
@@ -241,7 +260,8 @@ class _Solver:
         own[:, :, slices[column]] = x.reshape(*found.shape, -1)[chosen]
         for j, which in picked.items():
             own[:, :, slices[j]] = values[j].x[which[chosen]]
-        yield Solutions(rows[some], own, np.log(mass[chosen]), column, numbers=numbers[chosen])
+        same = np.full(len(some), column)
+        yield Solutions(rows[some], own, np.log(mass[chosen]), same, numbers=numbers[chosen])
 
     def solve(
         self, rows: np.ndarray, column: int, others: Mapping[int, np.ndarray]
@@ -309,9 +329,9 @@ class _Solver:
             j, decimals = plan.target, self.relations.views[plan.target].decimals
             known, own = self.known[j][rows], numbers[j]
             seen = moved[j] if j in moved else self.shown[j][rows]
-            made = plan.backward(seen, numbers, decimals)
-            if known.any():
-                made = np.where(known, self.relations.expect(plan, numbers, self.cells.names), made)
+            made = self.relations.expect(plan, numbers, self.cells.names) if known.any() else own
+            if not known.all():
+                made = np.where(known, made, plan.backward(seen, numbers, decimals))
             same = np.asarray(~known | self.relations.views[j].is_same(made, own))
             off = np.where(kept & ~same, made - own, off)
             kept &= same
@@ -345,8 +365,13 @@ class _Solver:
         else:
             levels = codec.spans[0].width
             each = max(2, most // levels) if count_positions(codec) else 1
-            places = np.tile((np.arange(each) + 0.5) / each, levels)
-            x = codec.encode(codec.decode(lay_out(codec, np.repeat(np.arange(levels), each), places)))
+            middles = (np.arange(each) + 0.5) / each
+            token, position = np.repeat(np.arange(levels), each), np.tile(middles, levels)
+            # The smallest and the largest value too.
+            ends = np.arange(levels)
+            token = np.concatenate([token, ends, ends])
+            position = np.concatenate([position, np.zeros(levels), np.ones(levels)])
+            x = codec.encode(codec.decode(lay_out(codec, token, position)))
         x, weight = np.unique(x, axis=0, return_counts=True)
         numbers = self.read(column, x)
         known = ~np.isnan(numbers)
