@@ -196,7 +196,7 @@ def _mend(
             if found.numbers is None:
                 x[mine] = found.settle(x[mine], part)
                 given[mine, part] = x[mine, part]
-            elif j not in cells.codec.relations_.changes:
+            else:
                 numbers = found.numbers[np.arange(len(mine)), candidates]
                 cells.set_numbers(j, rows[mine[own]], numbers[own])
         rest[mine] = False

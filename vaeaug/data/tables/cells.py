@@ -134,9 +134,12 @@ class KnownCells:
         return found
 
     def set_numbers(self, j: int, rows: np.ndarray, numbers: np.ndarray) -> None:
-        """Take numbers for drawn cells of a column, which its encoding holds but for rounding."""
+        """Take numbers for drawn cells of a column, if its encoding holds them but for rounding."""
+        relations = self.codec.relations_
+        if j in relations.changes or relations.views[j].is_level:
+            return
         if j not in self._set:
-            self._set[j] = np.zeros(self.rows, dtype=bool), np.full(self.rows, np.nan)
+            self._set[j] = np.zeros(self.rows, dtype=bool), np.zeros(self.rows)
         is_set, own = self._set[j]
         is_set[rows], own[rows] = True, numbers
 
