@@ -216,8 +216,8 @@ class KnownCells:
         plan, first = self.codec.relations_.plans[i], int(broken[:, i].argmax())
         name, rows = self.names[plan.target], count(int(broken.any(1).sum()), "row")
         warn_caller(
-            f"{who}: {rows} of {self.rows:,} break {self.name_rule(plan)}: the model found no "
-            f"values of the missing cells that go with {name!r} as it is known, first in row "
+            f"{who}: {rows} of {self.rows:,} could not be made to keep {self.name_rule(plan)}: "
+            f"the model found no values of the missing cells that go with the known {name!r}, first in row "
             f"{list_names(self.index[[first]])}, where {name} is {self.columns[plan.target][first]}. Look at "
             f"these cells, or leave {name!r} out of these rows: then it follows from the others.",
             VaeaugWarning,

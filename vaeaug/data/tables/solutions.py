@@ -19,7 +19,7 @@ from vaeaug.data.tables.quantiles import join_position
 from vaeaug.data.tables.registry import TranslatedCodec
 from vaeaug.data.tables.stretches import count_positions, lay_out
 
-__all__ = ["CANDIDATES", "Solutions", "solve_rules"]
+__all__ = ["CANDIDATES", "Solutions", "Values", "solve_rules"]
 
 #: Candidates for a row.
 CANDIDATES = 32
