@@ -439,8 +439,10 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             label, classes come as often as among real rows that meet the conditions.
         given : DataFrame, optional
             Some columns of the new rows, or cells: row i of what is returned has the cells of row i, and its
-            missing cells are drawn given these, and its label too where ``y`` gives none. Cells that
-            contradict a rule of ``relations_`` without exceptions are refused.
+            missing cells are drawn given these, and its label too where ``y`` gives none. Where a given cell
+            follows from drawn ones, these are drawn so that the rule of ``relations_`` holds. Cells that
+            contradict a rule without exceptions are refused. Dates may be written as in fit, as datetimes, or
+            as year-month-day, and come back as in fit.
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
             deterministic but for the choice of mixture component or training row.
@@ -455,6 +457,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X_new : as X in fit
             Same container, columns and dtypes; a fresh index.
         y_new : as y in fit, or None
+
+        Warns
+        -----
+        VaeaugWarning
+            Where few rows meet ``where``, or no values were found with which given cells keep a rule.
 
         Notes
         -----
@@ -1228,13 +1235,19 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -------
         X : as X, or list of ``draws`` of them
             Observed cells, index and dtypes as they are. Identifiers, and columns without any value in fit,
-            stay missing. A table with nothing missing comes back as it is. Filled rows keep the rules, but
-            where no value was found that a rule allows beside the observed cells.
+            stay missing. A table with nothing missing comes back as it is. Filled rows keep the rules. Dates
+            that are written otherwise than in fit, as datetimes or as year-month-day, come back as in fit.
 
         Raises
         ------
         InputError
-            For images, for rows that do not fit those of fit, and for unknown columns.
+            For images, for rows that do not fit those of fit, for cells among dates that are none, and for
+            unknown columns.
+
+        Warns
+        -----
+        VaeaugWarning
+            Where no values were found with which the observed cells keep a rule.
 
         Examples
         --------

@@ -7,7 +7,7 @@ import torch
 
 from vaeaug.layout import Layout, Span
 from vaeaug.nn.likelihoods import gibbs
-from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, TokenSet, draw_given
+from vaeaug.nn.likelihoods.conditional import Blocks, Evidence, RowSets, TokenSet, draw_given
 from vaeaug.nn.likelihoods.gibbs import redraw_cells
 from vaeaug.nn.likelihoods.rows import RowLikelihood
 
@@ -130,3 +130,25 @@ def test_redrawn_cells_stay_in_their_set(distribution):
     assert set(x[:, 0].tolist()) == {1.0, 3.0}
     assert ((x[:, 1] <= 0.1) | ((x[:, 1] >= 0.2) & (x[:, 1] <= 0.3))).all()
     assert shares(x).allclose(shares(before), atol=0.03)
+
+
+def test_each_row_may_have_a_set_of_its_own(distribution):
+    half = ROWS // 2
+    allowed = torch.zeros(ROWS, 4).double()
+    allowed[:half, 1], allowed[half:, 3], allowed[half:, 0] = 0.1, 0.5, 0.25
+    low = torch.full((ROWS, 4), 0.2).double()
+    sets = {0: RowSets(allowed, low, low + allowed)}
+    blocks = Blocks(torch.tensor([half, half]), torch.tensor([4_000, 4_000]))
+    x = draw_given(distribution, Evidence(sets), blocks).x
+    plain = distribution.draw()
+    # Of the second half, tokens 0 and 3 in the proportion of a fourth to a half.
+    rest = plain[(plain[:, 0] == 3) | ((plain[:, 0] == 0) & (torch.rand(ROWS) < 0.5))]
+    some = distribution.select(torch.arange(8_000))
+    own = {0: sets[0].select(torch.cat([torch.arange(4_000), half + torch.arange(4_000)]))}
+    for rows in (x, redraw_cells(some, x, torch.ones(8_000, 2, dtype=torch.bool), own)):
+        first, second = rows[:4_000], rows[4_000:]
+        assert (first[:, 0] == 1).all()
+        assert shares(first).allclose(shares(plain[plain[:, 0] == 1]), atol=0.03)
+        assert shares(second).allclose(shares(rest), atol=0.03)
+        assert 0.2 <= first[:, 1].min() < first[:, 1].max() <= 0.3
+        assert 0.2 <= second[:, 1].min() < 0.5 < second[:, 1].max() <= 0.7

@@ -20,6 +20,7 @@ from vaeaug.data.tables.access import get_column, replace_column
 from vaeaug.data.tables.cells import KnownCells, read_cells, read_given
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.conditions import TableConditions
+from vaeaug.data.tables.dateforms import respell_dates
 from vaeaug.data.tables.dtypes import get_kind, mask_of
 from vaeaug.data.tables.far import warn_of_far_rows
 from vaeaug.data.tables.quantiles import bins_for
@@ -90,6 +91,20 @@ class TableIntake:
                 f"columns must be a list of columns of X, got {columns!r}. For one column, pass a list."
             )
         return sorted({self.codec.find_column(column, "columns") for column in columns})
+
+    def respell(self, X: Any, who: str) -> Any:
+        """Return rows whose dates are written as in fit; X itself where they are."""
+        home, rows = Home.of(X), to_pandas(X)
+        if self.codec.columns_ is None or not isinstance(rows, pd.DataFrame):
+            return X
+        made = rows
+        for j, label in enumerate(self.codec.columns_):
+            found = np.flatnonzero(rows.columns == label)
+            for position in found:
+                series = get_column(rows, int(position))
+                spelled = respell_dates(self.codec.get_view(j), series, who)
+                made = made if spelled is series else replace_column(made, int(position), spelled)
+        return X if made is rows else made if home is None else home.wrap(made)
 
     def read_cells(self, X: Any, wanted: Sequence[int]) -> KnownCells:
         """Return which cells of rows are known, and what the model is given of them.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vaeaug.data.relations.rounding import round_to
+from vaeaug.data.relations.rounding import is_same, round_to
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.datetime import TemporalCodec, TimeStorage
@@ -135,6 +135,13 @@ class ColumnView:
         if self.is_level:
             return not (isinstance(self._inner.dtype_, np.dtype) and self._inner.dtype_.kind in "biu")
         return bool(self._inner.storage_.allows_missing)
+
+    def is_same(self, values: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return which numbers become equal cells, but for the noise of floats, bool of shape (n,)."""
+        if self.decimals is None or self.is_level:
+            return is_same(values, others, None)
+        step = max(1.0, self._ticks or 1.0) if self.is_time else 10.0**-self.decimals
+        return np.asarray(np.abs(values - others) < 0.5 * step) | (np.isnan(values) & np.isnan(others))
 
     def level(self, value: float) -> Any:
         """Return what users call a number of this view."""

@@ -237,6 +237,22 @@ class Plan:
             values = np.where(is_set, found, values)
         return values
 
+    def settle(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
+        """Return the column as others allow it, float64 of shape (n,): as it is where it breaks nothing."""
+        return self.backward(self.forward(columns, decimals), columns, decimals)
+
+    def expect(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
+        """Return the column as others make it in a row that is no exception, float64 of shape (n,)."""
+        made, step = self.settle(columns, decimals), self.step
+        if step is not None and (step.keep == Keep.MARKED or step.has_exceptions):
+            found = round_to(step.function.evaluate(columns), decimals)
+            made = np.where(np.isnan(found) | ~step.function.knows_sources(columns), made, found)
+        for fill in self.fills:
+            if fill.has_exceptions and fill.own is None:
+                broken = fill.is_broken(columns[self.target], columns, decimals)
+                made = np.where(broken, fill.find(columns, decimals), made)
+        return made
+
     def find_broken(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> list[int]:
         """Return in how many rows each limit, and then each fill, does not hold."""
         values = columns[self.target]

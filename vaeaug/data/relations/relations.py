@@ -35,6 +35,8 @@ from vaeaug.utils.wording import list_names
 __all__ = ["Columns", "Relations", "name_columns", "search"]
 
 _FEWEST_ROWS = 40
+#: Exceptions to a rule, for each row that keeps it, up to which a row is expected to keep it.
+_FEW = 0.05
 #: Kinds of rules that may get exceptions.
 _LOOSE = ("order", "implication")
 _SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders)
@@ -157,13 +159,17 @@ class Relations:
         # Counts of microseconds are whole, which floats of their size do not show.
         return series.astype("Int64") if view.is_time and plan.is_whole else series
 
-    def backward(self, columns: Sequence[pd.Series]) -> dict[int, pd.Series]:
+    def backward(
+        self, columns: Sequence[pd.Series], known: Mapping[int, tuple[np.ndarray, pd.Series]] | None = None
+    ) -> dict[int, pd.Series]:
         """Return the columns that plans change, in the dtypes of training.
 
         Parameters
         ----------
         columns : sequence of Series
             What the model drew; anything for computed columns.
+        known : mapping of int to (ndarray of bool (n,), Series), optional
+            Columns some of whose cells are known, as the user sees them: other columns follow from these.
         """
         numbers: dict[int, np.ndarray] = {}
         changes = self.changes
@@ -179,6 +185,9 @@ class Relations:
             made[j] = view.write(plan.backward(numbers[j], numbers, view.decimals))
             # What the dtype made of the numbers is what later columns follow from.
             numbers[j] = view.read(made[j])
+            if known is not None and j in known:
+                is_known, own = known[j]
+                numbers[j] = np.where(is_known, view.read(own), numbers[j])
         return {j: made[j] for j in sorted(made)}
 
     def find_contradictions(
@@ -285,6 +294,23 @@ class Relations:
             "Mend or drop these rows, or set warm_start=False to look for rules anew. To leave a rule out, "
             "such as one on ages that grow, fit with relations=[...], which lists the rules to keep."
         )
+
+    def list_rules(self, plan: Plan, names: Sequence[str]) -> list[Rule]:
+        """Return the rules that a plan keeps, those on the most columns first."""
+        own = {names[j] for j in (plan.target, *plan.sources)}
+        said = [rule for rule in self.rules if {names[plan.target]} <= set(rule.columns) <= own]
+        return sorted(said, key=lambda rule: -len(rule.columns))
+
+    def expect(self, plan: Plan, numbers: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
+        """Return a column as others make it, float64 (n,), as if no row were one of few exceptions."""
+        decimals, rules = self.views[plan.target].decimals, self.list_rules(plan, names)
+        if any(rule.kind == "partial equality" or rule.exceptions > _FEW * rule.rows for rule in rules):
+            return plan.settle(numbers, decimals)
+        made, step = plan.expect(numbers, decimals), plan.step
+        if step is None or not any(rule.kind == "order" and rule.exceptions for rule in rules):
+            return made
+        bound = step.function.evaluate(numbers)
+        return np.where(step.sign * (made - bound) < 0, bound, made)
 
     def table(self) -> pd.DataFrame:
         """Return the rules as a table to read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -12,15 +13,18 @@ import pandas as pd
 from vaeaug.data.relations.functions import Arithmetic, Function
 from vaeaug.data.relations.plans import Keep, Plan
 from vaeaug.data.relations.relations import name_columns
+from vaeaug.data.relations.rounding import FINE, round_to
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.dateforms import respell_dates
 from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.registry import TranslatedCodec
-from vaeaug.data.tables.stretches import find_stretches
-from vaeaug.errors import InputError
+from vaeaug.data.tables.stretches import find_stretches, lay_out, probe
+from vaeaug.errors import InputError, VaeaugWarning
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.validation import refuse_repeated_columns
 from vaeaug.utils.wording import count, list_names
 
@@ -41,6 +45,8 @@ class KnownCells:
     rows : int
     wanted : sequence of int, optional
         Columns of which cells are to be drawn; all by default.
+    index : Index, optional
+        How messages name the rows; by number if None.
 
     Attributes
     ----------
@@ -58,10 +64,12 @@ class KnownCells:
         columns: Mapping[int, pd.Series],
         rows: int,
         wanted: Sequence[int] | None = None,
+        index: pd.Index | None = None,
     ) -> None:
         self.codec = codec
+        self.index = pd.RangeIndex(rows) if index is None else index
         self.rows = rows
-        self._plans = {plan.target: plan for plan in codec.relations_.plans}
+        self.names = name_columns(codec.columns_, len(codec.codecs_))
         width = len(codec.codecs_)
         self.known = np.zeros((rows, width), dtype=bool)
         for j, series in columns.items():
@@ -70,6 +78,9 @@ class KnownCells:
         self.kept = [
             j for j, one in enumerate(codec.codecs_) if isinstance(one, IdCodec) or one.is_all_missing
         ]
+        self._set: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._is_drawn = np.array([part.stop > part.start for part in codec.slices])
+        self._wanted = list(range(width)) if wanted is None else list(wanted)
         self.observed = self.known.copy()
         self.columns = {j: series.reset_index(drop=True) for j, series in columns.items()}
         for plan in codec.relations_.plans:
@@ -103,32 +114,120 @@ class KnownCells:
         found = [
             one.decode(x[:, part]) for one, part in zip(self.codec.codecs_, self.codec.slices, strict=True)
         ]
+        for j, (is_set, numbers) in self._set.items():
+            found[j] = found[j].mask(is_set[rows], self.codec.relations_.views[j].write(numbers[rows]))
         changed = self.codec.relations_.changes
         for j in self.columns:
             if j not in changed:
                 found[j] = self._put(found[j], j, rows)
-        for j, series in self.codec.relations_.backward(found).items():
+        known = {j: (self.known[rows, j], series.iloc[rows]) for j, series in self.columns.items()}
+        for j, series in self.codec.relations_.backward(found, known).items():
             found[j] = series
         for j in self.columns:
             found[j] = self._put(found[j], j, rows)
         return found
 
-    def keep_rules(self, columns: list[pd.Series]) -> np.ndarray:
-        """Return which rows are what the relations make of them, bool (m,)."""
+    def copy(self) -> KnownCells:
+        """Return the same cells, to set others beside them."""
+        found = copy.copy(self)
+        found._set = {}
+        return found
+
+    def set_numbers(self, j: int, rows: np.ndarray, numbers: np.ndarray) -> None:
+        """Take numbers for drawn cells of a column, if its encoding holds them but for rounding."""
         relations = self.codec.relations_
-        kept = np.ones(len(columns[0]), dtype=bool)
-        if not relations.plans:
-            return kept
-        every = dict(enumerate(columns))
-        nothing = pd.Series(np.full(len(kept), np.nan))
-        seen = every | dict.fromkeys(relations.changes, nothing) | relations.forward(every)
-        for j, series in relations.backward([seen[j] for j in range(len(columns))]).items():
-            view = relations.views[j]
-            made, own = view.read(series), view.read(columns[j])
-            with np.errstate(invalid="ignore"):
-                same = np.abs(made - own) <= 1e-6 * np.maximum(1.0, np.abs(own))
-            kept &= same | (np.isnan(made) & np.isnan(own))
-        return kept
+        if j in relations.changes or relations.views[j].is_level:
+            return
+        if j not in self._set:
+            self._set[j] = np.zeros(self.rows, dtype=bool), np.zeros(self.rows)
+        is_set, own = self._set[j]
+        is_set[rows], own[rows] = True, numbers
+
+    def unset_numbers(self, rows: np.ndarray) -> None:
+        """Take what is drawn for all drawn cells of rows."""
+        for is_set, _ in self._set.values():
+            is_set[rows] = False
+
+    def find_broken(
+        self, columns: list[pd.Series], rows: np.ndarray, allows_exceptions: bool = False
+    ) -> np.ndarray:
+        """Return which known cells are not what the relations make of the row, bool (m, plans).
+
+        Only of rows that other values of unknown cells could mend.
+
+        Parameters
+        ----------
+        columns : list of Series
+        rows : ndarray of int64 (m,)
+        allows_exceptions : bool, default=False
+            Whether rows may be exceptions to rules that have few.
+        """
+        relations, known = self.codec.relations_, self.known[rows]
+        broken = np.zeros((len(rows), len(relations.plans)), dtype=bool)
+        numbers = {j: view.read(columns[j]) for j, view in relations.views.items()}
+        for i, plan in enumerate(relations.plans):
+            j = plan.target
+            if known[:, j].any():
+                made = (
+                    plan.settle(numbers, relations.views[j].decimals)
+                    if allows_exceptions
+                    else relations.expect(plan, numbers, self.names)
+                )
+                broken[:, i] = known[:, j] & ~relations.views[j].is_same(made, numbers[j])
+            if broken[:, i].any():
+                causes = self._trace(i, known)
+                broken[:, i] &= causes[:, self._is_drawn].any(1) & causes[:, self._wanted].any(1)
+        return broken
+
+    def find_causes(self, broken: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the unknown cells that the first broken cell of each row follows from, bool (m, d)."""
+        causes = np.zeros((len(rows), self.known.shape[1]), dtype=bool)
+        first = np.where(broken.any(1), broken.argmax(1), -1)
+        for i in np.unique(first[first >= 0]).tolist():
+            mine = first == i
+            causes[mine] = self._trace(i, self.known[rows[mine]]) & self._is_drawn
+        return causes
+
+    def _trace(self, i: int, known: np.ndarray) -> np.ndarray:
+        """Return the unknown cells that a column follows from, bool (m, d)."""
+        plans = self.codec.relations_.plans
+        found = np.zeros(known.shape, dtype=bool)
+        found[:, sorted(plans[i].sources)] = True
+        for plan in reversed(plans[:i]):
+            found[:, sorted(plan.sources)] |= (found & ~known)[:, [plan.target]]
+        return found & ~known
+
+    def warn_of_broken(self, who: str, broken: np.ndarray) -> None:
+        """Warn of known cells that are not what the relations make of the row.
+
+        Parameters
+        ----------
+        who : str
+            The method, for the message.
+        broken : ndarray of bool (n, plans)
+
+        Warns
+        -----
+        VaeaugWarning
+        """
+        if not broken.any():
+            return
+        i = int(broken.any(0).argmax())
+        plan, first = self.codec.relations_.plans[i], int(broken[:, i].argmax())
+        name, rows = self.names[plan.target], count(int(broken.any(1).sum()), "row")
+        warn_caller(
+            f"{who}: {rows} of {self.rows:,} could not be made to keep {self.name_rule(plan)}: "
+            f"the model found no values of the missing cells that go with the known {name!r}, first in row "
+            f"{list_names(self.index[[first]])}, where {name} is {self.columns[plan.target][first]}. Look at "
+            f"these cells, or leave {name!r} out of these rows: then it follows from the others.",
+            VaeaugWarning,
+        )
+
+    def name_rule(self, plan: Plan) -> str:
+        """Return what a plan keeps, for a message."""
+        rules = self.codec.relations_.list_rules(plan, self.names)
+        said = [repr(rule.text) for rule in rules] or [f"what {self.names[plan.target]!r} follows from"]
+        return f"{said[0]} (in relations_)"
 
     def _put(self, drawn: pd.Series, j: int, rows: np.ndarray) -> pd.Series:
         """Return a drawn column with the known cells of these rows."""
@@ -190,9 +289,11 @@ class KnownCells:
             with np.errstate(all="ignore"):
                 value = (numbers[target] - low) / (high - low)
                 good = np.isfinite(value) & np.isclose(own(value), numbers[target])
+            cells = views[source].write(np.where(good, value, 0.0))
+            again = round_to(own(views[source].read(cells)), views[target].decimals)
+            good &= views[target].is_same(again, numbers[target])
             if not good.any():
                 continue
-            cells = views[source].write(np.where(good, value, 0.0))
             if source in self.columns:
                 series = self.columns[source].copy()
                 series.iloc[rows[good]] = cells[good].to_numpy()
@@ -218,7 +319,9 @@ def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
 def read_cells(codec: TableCodec, X: Any, wanted: Sequence[int] | None = None) -> KnownCells:
     """Return the known cells of a table in the columns of fit."""
     table = as_table(X)
-    return KnownCells(codec, dict(enumerate(split_columns(table, codec.columns_))), len(table), wanted)
+    columns = dict(enumerate(split_columns(table, codec.columns_)))
+    index = table.index if isinstance(table, pd.DataFrame) else None
+    return KnownCells(codec, columns, len(table), wanted, index)
 
 
 def read_given(codec: TableCodec, given: Any) -> KnownCells:
@@ -238,10 +341,13 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
     columns: dict[int, pd.Series] = {}
     for label in given.columns:
         j = codec.find_column(label, "given")
-        columns[j] = given[label].reset_index(drop=True).rename(codec.codecs_[j].name)
+        series = respell_dates(codec.get_view(j), given[label], "given")
+        columns[j] = series.reset_index(drop=True).rename(codec.codecs_[j].name)
         _refuse_unseen(codec, j, columns[j])
-    cells = KnownCells(codec, dict(sorted(columns.items())), len(given))
+    cells = KnownCells(codec, dict(sorted(columns.items())), len(given), index=given.index)
     _refuse_contradictions(cells, given)
+    for plan in codec.relations_.plans:
+        _refuse_impossible(cells, plan)
     return cells
 
 
@@ -260,6 +366,35 @@ def _refuse_contradictions(cells: KnownCells, given: pd.DataFrame) -> None:
         f"other (relations_ has {rule.text!r}), first in row {list_names(given.index[[i]])}, where {row}. "
         "Change one of these cells, or leave it out."
     )
+
+
+def _refuse_impossible(cells: KnownCells, plan: Plan) -> None:
+    """Refuse numbers that no value of the one column they follow from gives."""
+    relations, j, step = cells.codec.relations_, plan.target, plan.step
+    if step is None or step.keep not in (Keep.COMPUTED, Keep.GAPPED) or step.has_exceptions:
+        return
+    if len(plan.sources) != 1 or j not in cells.columns:
+        return
+    (source,) = plan.sources
+    view, rows = relations.views[j], cells.known[:, j] & ~cells.known[:, source]
+    if view.is_level or source in relations.changes or not rows.any():
+        return
+    one = cells.codec.codecs_[source]
+    read = relations.views[source].read(one.decode(lay_out(one, *probe(one))))
+    made = round_to(step.function.evaluate({source: read}), view.decimals)
+    made = made[~np.isnan(made)]
+    own = view.read(cells.columns[j])
+    nearest = np.clip(own, made.min(), made.max()) if len(made) else own
+    outside = np.flatnonzero(rows & ~np.isclose(nearest, own, rtol=FINE, equal_nan=True))
+    if len(outside):
+        name = cells.names[j]
+        raise InputError(
+            f"given: {count(len(outside), 'row')} of {cells.rows} cannot be made by {cells.name_rule(plan)}: "
+            f"values of {cells.names[source]!r} as in training give {name!r} from "
+            f"{view.level(made.min())} to {view.level(made.max())}; first in row "
+            f"{list_names(cells.index[outside[:1]])}, where {name} is {cells.columns[j][outside[0]]}. "
+            "Change these cells, or leave them out."
+        )
 
 
 def _refuse_unseen(codec: TableCodec, j: int, series: pd.Series) -> None:

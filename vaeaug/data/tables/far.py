@@ -9,6 +9,7 @@ import pandas as pd
 
 from vaeaug.data.tables.access import as_table, split_columns
 from vaeaug.data.tables.codec import TableCodec
+from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import VaeaugWarning
 from vaeaug.utils.notes import warn_caller
@@ -45,6 +46,10 @@ def warn_of_far_rows(codec: TableCodec, X: Any, who: str = "X") -> None:
     table = as_table(X.iloc[some] if isinstance(X, pd.DataFrame) else X[some])
     columns = list(split_columns(table, codec.columns_))
     seen = codec.relations_.forward(dict(enumerate(columns)))
+    for j in seen:
+        # Beside a missing cell, a difference from it says nothing.
+        lacks = [mask_of(columns[i]) for i in codec.relations_.changes[j].sources]
+        seen[j] = seen[j].mask(np.any(lacks, axis=0))
     found = {}
     for j, column in enumerate(codec.codecs_):
         # Dates and identifiers go on, and so may lie anywhere.

@@ -12,7 +12,17 @@ from vaeaug.nn.distributions import pick_component
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution, choose_likeliest, sharpen
 from vaeaug.nn.likelihoods.row_weights import RowWeights
 
-__all__ = ["Blocks", "ChosenRows", "Evidence", "TokenSet", "draw_given", "find_cell", "place_token"]
+__all__ = [
+    "Allowed",
+    "Blocks",
+    "ChosenRows",
+    "Evidence",
+    "RowSets",
+    "TokenSet",
+    "draw_given",
+    "find_cell",
+    "place_token",
+]
 
 #: Candidates are chosen anew where fewer than this share of them carries the weight.
 _FEWEST_EFFECTIVE = 0.5
@@ -66,6 +76,40 @@ class TokenSet:
         place = self.high[stretch] - (self._ends[stretch] - along)
         return torch.clamp(place, self.low[stretch], self.high[stretch])
 
+    def select(self, rows: Tensor) -> TokenSet:
+        """Return the same set: it is that of every row."""
+        return self
+
+
+@dataclass(frozen=True)
+class RowSets:
+    """What each row may have in one column: for each token one stretch of positions.
+
+    Parameters
+    ----------
+    shares : Tensor of float64 (B, levels)
+        Share of each token that is allowed.
+    low, high : Tensor of float64 (B, levels)
+        Where that begins and ends inside the token, from 0 to 1.
+    """
+
+    shares: Tensor
+    low: Tensor
+    high: Tensor
+
+    def place(self, codes: Tensor, uniform: Tensor) -> Tensor:
+        """Return a position in the stretch of each token ``(B,)``, given numbers from 0 to 1 ``(B,)``."""
+        low, high = (ends.gather(1, codes[:, None])[:, 0] for ends in (self.low, self.high))
+        return low + uniform * (high - low)
+
+    def select(self, rows: Tensor) -> RowSets:
+        """Return the sets of some of the rows, by number; one may be named more than once."""
+        return RowSets(self.shares[rows], self.low[rows], self.high[rows])
+
+
+#: What cells of one column may be, in all rows or in each.
+Allowed = TokenSet | RowSets
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -73,7 +117,7 @@ class Evidence:
 
     Parameters
     ----------
-    sets : mapping of int to TokenSet
+    sets : mapping of int to TokenSet or RowSets
         By number of the categorical column.
     given : Tensor (B, W) or None
         Encoded rows; tokens below 0 are not given.
@@ -81,7 +125,7 @@ class Evidence:
         What the candidates weigh beforehand: log of the density of their codes over that of their draws.
     """
 
-    sets: Mapping[int, TokenSet] = field(default_factory=dict)
+    sets: Mapping[int, Allowed] = field(default_factory=dict)
     given: Tensor | None = None
     log_weights: Tensor | None = None
 
@@ -259,6 +303,7 @@ class _Walk:
         self.share = None if self.share is None else self.share[index]
         self.given = None if self.given is None else self.given[index]
         self.known = None if self.known is None else self.known[index]
+        self.sets = {j: allowed.select(index) for j, allowed in self.sets.items()}
         self.origin, self.owners, self.sizes = self.origin[index], owners, rows
         self.log_weights = torch.zeros_like(wanted)
 
@@ -274,7 +319,12 @@ def find_cell(model: RowWeights, j: int) -> tuple[int, int]:
 
 
 def place_token(
-    model: RowWeights, x: Tensor, j: int, codes: Tensor, allowed: TokenSet | None, is_random: bool = True
+    model: RowWeights,
+    x: Tensor,
+    j: int,
+    codes: Tensor,
+    allowed: Allowed | None,
+    is_random: bool = True,
 ) -> None:
     """Write tokens of column j into rows ``(B, W)``, with their positions and hints.
 
@@ -285,7 +335,7 @@ def place_token(
         Changed in place.
     j : int
     codes : Tensor of int64 (B,)
-    allowed : TokenSet or None
+    allowed : TokenSet, RowSets or None
         Where positions may lie; None leaves those of a number as they are.
     is_random : bool, default=True
         Draw positions; if not, they are in the middle.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vaeaug.nn.distributions import pick_component
-from vaeaug.nn.likelihoods.conditional import TokenSet, find_cell, place_token
+from vaeaug.nn.likelihoods.conditional import Allowed, find_cell, place_token
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
 
 __all__ = ["redraw_cells"]
@@ -19,7 +19,10 @@ _MOST, _ROWS = 32, 4096
 
 @torch.no_grad()
 def redraw_cells(
-    distribution: RowDistribution, x: Tensor, is_open: Tensor, sets: Mapping[int, TokenSet] | None = None
+    distribution: RowDistribution,
+    x: Tensor,
+    is_open: Tensor,
+    sets: Mapping[int, Allowed] | None = None,
 ) -> Tensor:
     """Return rows whose open cells are drawn anew, column by column.
 
@@ -36,7 +39,7 @@ def redraw_cells(
         Whole rows, which meet the sets.
     is_open : Tensor of bool (B, columns)
         Cells to draw.
-    sets : mapping of int to TokenSet, optional
+    sets : mapping of int to TokenSet or RowSets, optional
         What cells of a column may hold, by number of the categorical column.
 
     Returns
@@ -47,11 +50,12 @@ def redraw_cells(
     for j, levels in enumerate(distribution.likelihood.levels):
         rows = is_open[:, j].nonzero()[:, 0]
         for part in rows.split(max(1, _ROWS // min(levels, _MOST))) if len(rows) else ():
-            x[part] = _redraw(distribution.select(part), x[part], j, (sets or {}).get(j))
+            allowed = None if sets is None or j not in sets else sets[j].select(part)
+            x[part] = _redraw(distribution.select(part), x[part], j, allowed)
     return x
 
 
-def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: TokenSet | None) -> Tensor:
+def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: Allowed | None) -> Tensor:
     model = distribution.likelihood
     present = x[:, model.token_columns[j]].to(torch.int64)
     prior = distribution.column_log_probs(x, j)
@@ -69,11 +73,13 @@ def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: TokenSet 
     first, beyond = find_cell(model, j)
     places = [p for p in model.position_columns.tolist() if first < p < beyond]
     made[:, places] = torch.rand(len(made), len(places), dtype=x.dtype, device=x.device)
-    place_token(model, made, j, tokens.flatten(), allowed)
     index = torch.arange(len(x), device=x.device)
+    repeated = index.repeat_interleave(each)
+    own_sets = None if allowed is None else allowed.select(repeated)
+    place_token(model, made, j, tokens.flatten(), own_sets)
     # The present cell competes as it is.
     made[index * each + own] = x
-    later = distribution.select(index.repeat_interleave(each)).cell_log_probs(made, j + 1).sum(1)
+    later = distribution.select(repeated).cell_log_probs(made, j + 1).sum(1)
     weights = weights + later.view(-1, each)
     chosen = pick_component(torch.softmax(weights, 1))
     return made[index * each + chosen]
