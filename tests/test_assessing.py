@@ -39,6 +39,7 @@ def test_the_verdict_is_about_the_oversampler_at_several_ratios(rare):
     assert [name.endswith(", blended") for name in ours] == [False] * 3 + [True] * 3
     assert found.subjects == tuple(ours)
     assert "VAEOverSampler" in found.sentence
+    assert "blended: a classifier trained" in " ".join(found.summary().split())
     assert (found.table["status"] == "ok").all()
     # One fit a fold serves every ratio, and the choice of thresholds.
     assert Jitter.fits == 3

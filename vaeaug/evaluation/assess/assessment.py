@@ -17,7 +17,7 @@ from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
 from vaeaug.evaluation.assess.next_step import write_next_step
 from vaeaug.evaluation.assess.problem import Outcome
-from vaeaug.evaluation.assess.strategies import Baseline
+from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
 from vaeaug.evaluation.assess.verdict import (
     LEVEL,
     Comparison,
@@ -332,15 +332,16 @@ class Assessment:
 
     @property
     def _how(self) -> str:
-        """How intervals are made, in a sentence."""
-        if not self._rows_tell:
-            return (
-                "Intervals (95%) are corrected for rows that folds share, and for their number (Bonferroni)."
-            )
-        return (
+        """How intervals are made and what names mean, in sentences."""
+        how = (
             "Intervals (95%) are of the difference that new rows will show: predictions of the same rows are "
             "compared, and drawn towards what 25 other tables showed. prob.: that it is better than nothing."
         )
+        if not self._rows_tell:
+            how = "Intervals (95%) are corrected for rows that folds share, and for their number (Bonferroni)."
+        if any(each.endswith(BLENDED) for each in self._comparison.strategies):
+            how += " blended: a classifier trained on the rows as they are has an equal say."
+        return how
 
     @property
     def _rows_tell(self) -> bool:
