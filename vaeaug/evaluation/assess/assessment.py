@@ -338,7 +338,7 @@ class Assessment:
             "compared, and drawn towards what 25 other tables showed. prob.: that it is better than nothing."
         )
         if not self._rows_tell:
-            how = "Intervals (95%) are corrected for rows that folds share, and for their number (Bonferroni)."
+            how = "Intervals (95%) are corrected for rows that folds share and for their number (Bonferroni)."
         if any(each.endswith(BLENDED) for each in self._comparison.strategies):
             how += " blended: a classifier trained on the rows as they are has an equal say."
         return how
