@@ -51,6 +51,8 @@ LEARNERS = {
 CENTRE = 100.0
 #: A spread between tables is at least this share of what the means of cells show.
 _LEAST = 0.5
+#: What the package calls the corrections, and the verdicts that they come from: blends are judged, or not.
+CORRECTIONS = {"correction": "verdict", "correction without blends": "verdict_alone"}
 #: Verdicts from which a correction is estimated, and spreads from 0 beyond which they count as that far.
 _FEWEST_VERDICTS, _FARTHEST = 40, 4.0
 
@@ -115,7 +117,12 @@ def _spread(left: np.ndarray, noise: np.ndarray) -> float:
     return float(np.sqrt(max(whole - float(noise.mean()), _LEAST**2 * whole)))
 
 
-def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None:
+def estimate_corrections(records: Sequence[dict[str, Any]]) -> dict[str, list[float] | None]:
+    """Return the corrections by the names that the package has for them."""
+    return {name: estimate_correction(records, part) for name, part in CORRECTIONS.items()}
+
+
+def estimate_correction(records: Iterable[dict[str, Any]], part: str = "verdict") -> list[float] | None:
     """Return how many times too narrow expectations were, and by how many spreads too high.
 
     So that, of the cells with one probability of a gain, as large a share gains on the other half: this is
@@ -124,7 +131,7 @@ def estimate_correction(records: Iterable[dict[str, Any]]) -> list[float] | None
     cells = [
         each
         for record in records
-        if record.get("part") == "verdict" and "results" in record
+        if record.get("part") == part and "results" in record
         for each in record["results"].values()
         if "outer_gain" in each and "correction" in each
     ]
@@ -164,7 +171,7 @@ def correct_verdicts(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for record, table in zip(records, tables, strict=True):
         others = [one for one, name in zip(records, tables, strict=True) if name != table]
-        correction = estimate_correction(others)
+        correction = estimate_correction(others, str(record["part"]))
         for cell in record["results"].values():
             if correction is None or "correction" not in cell:
                 found.append(cell)
@@ -191,7 +198,7 @@ def main() -> None:
         "written by benchmarks/_gain_prior.py",
         "numbers": "mean gain over plain training at 100 minority rows, change for ten times as many, "
         "spread; correction: how many times too narrow expectations were, and by how many spreads too high",
-        "gains": estimate_prior(gains) | {"correction": estimate_correction(records)},
+        "gains": estimate_prior(gains) | estimate_corrections(records),
     }
     text = json.dumps(content, indent=1)
     # Three numbers a line.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from _bench import run_worker, time_call
 from _datasets import read_table
-from _gain_prior import RESULTS, estimate_correction, estimate_prior, read_gains
+from _gain_prior import RESULTS, estimate_corrections, estimate_prior, read_gains
 from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -212,7 +212,7 @@ class Half:
         table = SETS[self.data.name][0]
         with RESULTS.open(encoding="utf-8") as lines:
             others = [record for record in map(json.loads, lines) if SETS[record["set"]][0] != table]
-        return estimate_prior(read_gains(others)) | {expectation.CORRECTION: estimate_correction(others)}
+        return estimate_prior(read_gains(others)) | estimate_corrections(others)
 
     def measure(self, part: str) -> dict[str, Any]:
         """Return ``{"results": {learner: {arm: numbers}}, ...}`` of a part."""
@@ -252,7 +252,7 @@ class Half:
             results[name] = {"auto": _round(numbers) | choice}
         return {"results": results}
 
-    def verdict(self, repeats: int | str = 1) -> dict[str, Any]:
+    def verdict(self, repeats: int | str = 1, correction: str = expectation.CORRECTION) -> dict[str, Any]:
         """Judge on the training half; see on the other half what came of it."""
         X, y = self._take(self.fold.train)
         found = {}
@@ -261,7 +261,7 @@ class Half:
             judged = self._judge(model, X, y, _SharedOverSampler, repeats)
             subject = judged._judgement.subject
             found[name] = {"verdict": judged.verdict, "subject": subject, "probability": judged.probability}
-            found[name]["correction"] = self.known[expectation.CORRECTION] or [1.0, 0.0]
+            found[name]["correction"] = self.known[correction] or [1.0, 0.0]
             if subject is not None:
                 gain = judged.differences().loc[subject]
                 found[name] |= {"inner_gain": float(gain["difference"]), "inner_p": float(gain["p"])}
@@ -269,6 +269,11 @@ class Half:
                 found[name] |= {"measured": float(gain["measured"])}
                 found[name] |= self._measure_gain(model, subject)
         return {"results": found}
+
+    def verdict_alone(self) -> dict[str, Any]:
+        """Judge without blends."""
+        with mock.patch.object(vaeaug.assessing, "Resampled", _Alone):
+            return self.verdict(correction=expectation.CORRECTION_ALONE)
 
     def verdict_copies(self) -> dict[str, Any]:
         """Judge copies that pass for rows of VAEOverSampler."""
@@ -392,6 +397,13 @@ class _SharedOverSampler(VAEOverSampler):
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return SharedSampler(VAEOverSampler(), self.sampling_strategy, self.random_state).fit_resample(X, y)
+
+
+class _Alone(Resampled):
+    """New rows without blends."""
+
+    def __init__(self, *arguments: Any, blended: bool = False, **options: Any) -> None:
+        super().__init__(*arguments, **options)
 
 
 class _CopyingOverSampler(VAEOverSampler):

@@ -23,6 +23,7 @@ PARTS = (
     "distances",
     "tvae",
     "verdict",
+    "verdict_alone",
     "verdict_repeated",
     "verdict_copies",
     "verdict_shuffled",
@@ -78,6 +79,7 @@ STRATEGIES = {
 }
 VERDICTS = {
     "verdict": "five folds, once",
+    "verdict_alone": "without blends, five folds, once",
     "verdict_repeated": "five folds, as often as assess repeats them",
 }
 WORDS = ("helps", "probably helps", "no evidence of help", "hurts")

@@ -117,8 +117,8 @@ def assess(
     training, and is added. The difference is then drawn towards what the same strategy brought to the
     same kind of classifier, with as many minority rows, on the 25 tables of the library's benchmark, as
     far as the measurement leaves it open (a normal distribution with a normal prior; nothing is expected
-    where the classifier ranks no better than chance). On other halves of these tables such expectations of
-    new rows were found to be too sure and too high: they are widened and lowered by as much. That gives the
+    where the classifier ranks no better than chance). Such expectations of new rows were checked on other
+    halves of these tables: they are corrected by as much as they were too sure or too high there. That gives the
     gain to expect of new rows, its 95 % interval, and the probability of a gain. The verdict is "helps" if
     the interval lies above 0, "hurts" if below, "probably helps" if a gain has a probability of two in three
     or more and is expected to be .005 or more (1 % of losses and of scorers of scikit-learn), and otherwise

@@ -25,6 +25,7 @@ from vaeaug.evaluation.assess import cross_validation, expectation, other_classi
 from vaeaug.evaluation.assess.comparison import Options, compare
 from vaeaug.evaluation.assess.expectation import (
     CORRECTION,
+    CORRECTION_ALONE,
     Evidence,
     Expectation,
     _read_gains,
@@ -232,15 +233,16 @@ def test_a_correction_widens_and_lowers_what_is_expected():
 
 
 @pytest.mark.parametrize(
-    ("kind", "than", "is_corrected"),
+    ("kind", "others", "than", "corrected_by"),
     [
-        ("VAEOverSampler 1/3", "nothing", True),
-        ("other", "nothing", True),
-        ("SMOTE", "nothing", False),
-        ("VAEOverSampler 1/3", "SMOTE", False),
+        ("VAEOverSampler 1/3", ["VAEOverSampler 1/3, blended"], "nothing", CORRECTION),
+        ("VAEOverSampler 1/3", [], "nothing", CORRECTION_ALONE),
+        ("other", ["VAEOverSampler 1/3, blended"], "nothing", CORRECTION_ALONE),
+        ("SMOTE", [], "nothing", None),
+        ("VAEOverSampler 1/3", [], "SMOTE", None),
     ],
 )
-def test_expectations_of_new_rows_over_plain_training_are_corrected(kind, than, is_corrected):
+def test_expectations_of_new_rows_over_plain_training_are_corrected(kind, others, than, corrected_by):
     class Rows:
         def error(self, strategy, metric, than):
             return 0.02
@@ -250,19 +252,24 @@ def test_expectations_of_new_rows_over_plain_training_are_corrected(kind, than, 
 
     about = {"average_precision": {"any": [0.0, 0.0, 0.03]}}
     gains = dict.fromkeys(("VAEOverSampler 1/3", "VAEOverSampler 1", "SMOTE"), about)
-    found = [
-        Evidence(Rows(), {"ours": kind}, "any", 100.0, known).judge(
+    kinds = {"ours": kind} | {name: name for name in others}
+    plain, *found = (
+        Evidence(Rows(), kinds, "any", 100.0, known).judge(
             "ours", "average_precision", 0.03, than=than, plain="nothing", level=0.95
         )
-        for known in (gains, gains | {CORRECTION: (1.5, 0.5)})
-    ]
-    assert (found[1].mean < found[0].mean) == is_corrected
+        for known in (gains, *(gains | {name: (1.5, 0.5)} for name in (CORRECTION, CORRECTION_ALONE)))
+    )
+    is_lower = [each.mean < plain.mean for each in found]
+    assert is_lower == [name == corrected_by for name in (CORRECTION, CORRECTION_ALONE)]
 
 
-def test_the_package_has_a_correction_that_widens():
-    wider, lower = _read_gains()[CORRECTION]
+def test_without_blends_expectations_were_too_sure_and_too_high():
+    gains = _read_gains()
+    wider, lower = gains[CORRECTION_ALONE]
     assert 1 <= wider < 2
     assert 0 <= lower < 1
+    assert gains[CORRECTION][0] < wider
+    assert gains[CORRECTION][1] < lower
 
 
 @pytest.mark.parametrize(

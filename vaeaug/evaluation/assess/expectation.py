@@ -15,13 +15,24 @@ from scipy.special import ndtr, ndtri
 from vaeaug.evaluation.assess.metrics import METRICS
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.statistics import Difference
+from vaeaug.evaluation.assess.strategies import BLENDED
 
-__all__ = ["CORRECTION", "Evidence", "Expectation", "combine", "correct", "find_family", "look_up"]
+__all__ = [
+    "CORRECTION",
+    "CORRECTION_ALONE",
+    "Evidence",
+    "Expectation",
+    "combine",
+    "correct",
+    "find_family",
+    "look_up",
+]
 
 #: Strategies of which nothing is known beforehand are expected to change nothing, give or take this kind's.
 _UNKNOWN, _LIKE = "other", "VAEOverSampler 1"
-#: What the file of gains calls the correction of expectations, and the kinds of strategies that it holds for.
-CORRECTION, _CORRECTED = "correction", ("VAEOverSampler", _UNKNOWN)
+#: What the file of gains calls the corrections of expectations, where blends are judged and where none are.
+CORRECTION, CORRECTION_ALONE = "correction", "correction without blends"
+_OURS = "VAEOverSampler"
 #: Minority rows of the tables that the numbers come from, and at which the means are stated.
 _RANGE, _CENTRE = (15.0, 2000.0), 100.0
 _FAMILIES = {
@@ -128,7 +139,8 @@ def correct(
 ) -> Difference:
     """Widen an expectation and lower it, by as much as those of other tables were too sure and too high.
 
-    The best of several strategies is judged, and training sets overlap: paired rows show neither.
+    The best of several strategies is judged, and training sets overlap: paired rows show neither. Where
+    expectations were not sure enough, or too low, the numbers are below 1 and below 0.
 
     Parameters
     ----------
@@ -188,8 +200,10 @@ class Evidence:
             if before is not None and not self.rows.ranks_better_than_chance(plain):
                 before = Expectation(0.0, before.spread)  # where there is nothing to learn, rows add nothing
         found = combine(mean, error, before, level)
-        correction = (_read_gains() if self.gains is None else self.gains).get(CORRECTION)
-        if correction is None or than != plain or not str(self.kinds.get(strategy)).startswith(_CORRECTED):
+        kind, known = str(self.kinds.get(strategy)), _read_gains() if self.gains is None else self.gains
+        has_blends = any(str(each).endswith(BLENDED) for each in self.kinds.values())
+        correction = known.get(CORRECTION if kind.startswith(_OURS) and has_blends else CORRECTION_ALONE)
+        if correction is None or than != plain or not kind.startswith((_OURS, _UNKNOWN)):
             return found
         up = METRICS[metric].up if metric in METRICS else True
         return correct(found, correction, level, up=up)
