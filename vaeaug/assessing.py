@@ -118,8 +118,8 @@ def assess(
     same kind of classifier, with as many minority rows, on the 25 tables of the library's benchmark, as
     far as the measurement leaves it open (a normal distribution with a normal prior; nothing is expected
     where the classifier ranks no better than chance). Such expectations of new rows were checked on other
-    halves of these tables: they are corrected by as much as they were too sure or too high there. That gives the
-    gain to expect of new rows, its 95 % interval, and the probability of a gain. The verdict is "helps" if
+    halves of these tables, and are corrected by as much as they were off there. That gives the gain to expect
+    of new rows, its 95 % interval, and the probability of a gain. The verdict is "helps" if
     the interval lies above 0, "hurts" if below, "probably helps" if a gain has a probability of two in three
     or more and is expected to be .005 or more (1 % of losses and of scorers of scikit-learn), and otherwise
     "no evidence of help". Scorers of scikit-learn judge folds, not rows: there, intervals
