@@ -157,6 +157,12 @@ def test_unusable_batches_are_refused(images, labels, message):
         augment(p=1.0)(images, labels)
 
 
+def test_an_augmenter_without_labels_is_refused_at_once():
+    unlabelled = fast().fit(batch().numpy())
+    with pytest.raises(InputError, match="fitted without labels.*Fit it with y.*or use VAEVariation"):
+        BatchAugment(unlabelled)
+
+
 def test_rows_that_lack_columns_are_refused():
     rows = torch.randn(40, 3)
     table = VAEAugmenter(max_iter=1, random_state=0).fit(rows.numpy(), LABELS.numpy())

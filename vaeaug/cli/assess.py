@@ -55,12 +55,15 @@ def assess(options: Namespace) -> None:
             announce=lambda text: note(_name_options(text)),
         ),
     )
-    print("\n" + _name_options(found.summary()))
+    # Files first: a reader such as head may close the output early.
     if options.out:
         found.to_html(options.out)
-        print(f"\nWrote {options.out}: the report as one page; open it in a browser")
     if options.csv:
         found.to_csv(options.csv)
+    print("\n" + _name_options(found.summary()))
+    if options.out:
+        print(f"\nWrote {options.out}: the report as one page; open it in a browser")
+    if options.csv:
         print(f"Wrote {options.csv}: the table")
 
 

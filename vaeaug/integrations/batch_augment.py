@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
-from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.exchange import Exchange, check_augmenter, has_labels
 from vaeaug.integrations.hard_examples import HardChoice
 from vaeaug.integrations.labels import explain_unknown_labels
 from vaeaug.integrations.shared_memory import explain_forked_cuda
@@ -134,6 +134,11 @@ class BatchAugment(nn.Module):
         if (mean is None) != (std is None):
             raise InputError(f"{_WHO}: mean and std belong together; got mean={mean!r}, std={std!r}.")
         self.augmenter = check_augmenter(augmenter, _WHO)
+        if not has_labels(augmenter):
+            raise InputError(
+                f"{_WHO}: the augmenter was fitted without labels, and new images are of the classes of a "
+                "batch. Fit it with y, on a Dataset of (image, label) pairs for example, or use VAEVariation."
+            )
         self.p, self.method, self.temperature = float(p), method, float(temperature)
         self.mean, self.std = _numbers("mean", mean), _numbers("std", std, positive=True)
         if len({len(self.mean or ()), len(self.std or ())} - {1}) > 1:

@@ -18,7 +18,7 @@ from vaeaug.integrations.conversion import WHITE, Kind, as_array, rescale
 from vaeaug.integrations.ranges import Images, Others, Ranges, find_range
 from vaeaug.model.fitted import get_fitted
 
-__all__ = ["Exchange", "check_augmenter"]
+__all__ = ["Exchange", "check_augmenter", "has_labels"]
 
 #: What rounding may leave outside of 0 to 1.
 _SLACK = 1e-4
@@ -208,6 +208,12 @@ def check_augmenter(augmenter: Any, who: str) -> Any:
             "file with vaeaug.load(path)."
         )
     return augmenter
+
+
+def has_labels(augmenter: Any) -> bool:
+    """Whether an augmenter was fitted with labels; True where it cannot be known."""
+    fitted = getattr(augmenter, "fitted_", None) if isinstance(augmenter, VAEAugmenter) else None
+    return fitted is None or fitted.context.container != "none"
 
 
 def _get_table_codec(augmenter: Any) -> TableCodec | None:

@@ -52,6 +52,25 @@ def test_given_dates_are_read_in_other_spellings(augmenter, form, spelling):
     assert found["size"].equals(own["size"])
 
 
+@pytest.mark.parametrize("form", ["text", "str", "month first"])
+@pytest.mark.parametrize("copies", [True, False])
+def test_one_date_in_another_spelling_is_read(augmenter, form, copies):
+    given = pd.DataFrame({form: ["2022-01-06"]})
+    if copies:  # as pandas 3 has it, values of a comparison cannot be written to
+        with pd.option_context("mode.copy_on_write", True):
+            found, _ = augmenter.sample(given=given, random_state=0)
+    else:
+        found, _ = augmenter.sample(given=given, random_state=0)
+    assert found[form].tolist() == FORMS[form][1:2].tolist()
+
+
+def test_given_fractions_of_whole_numbers_are_refused(augmenter):
+    given = pd.DataFrame({"size": [3.0, 12.5]}, index=["a", "b"])
+    with pytest.raises(InputError, match="'size' has whole numbers in fit.*1 cell.*first in row 'b': 12.5"):
+        augmenter.sample(given=given, random_state=0)
+    assert augmenter.sample(given=given[:1], random_state=0)[0]["size"].tolist() == [3]
+
+
 @pytest.mark.parametrize("form", ["text", "times"])
 def test_missing_cells_are_filled_beside_dates_in_another_spelling(augmenter, form):
     X = pd.DataFrame({**FORMS, "size": np.arange(200) % 17})[:30]

@@ -19,8 +19,9 @@ from vaeaug.data.tables.base import ColumnCodec
 from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.dateforms import respell_dates
-from vaeaug.data.tables.dtypes import mask_of
+from vaeaug.data.tables.dtypes import get_kind, mask_of
 from vaeaug.data.tables.identifiers import IdCodec
+from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import TranslatedCodec
 from vaeaug.data.tables.stretches import find_stretches, lay_out, probe
 from vaeaug.errors import InputError, VaeaugWarning
@@ -344,11 +345,27 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
         series = respell_dates(codec.get_view(j), given[label], "given")
         columns[j] = series.reset_index(drop=True).rename(codec.codecs_[j].name)
         _refuse_unseen(codec, j, columns[j])
+        _refuse_fractions(codec, j, series)
     cells = KnownCells(codec, dict(sorted(columns.items())), len(given), index=given.index)
     _refuse_contradictions(cells, given)
     for plan in codec.relations_.plans:
         _refuse_impossible(cells, plan)
     return cells
+
+
+def _refuse_fractions(codec: TableCodec, j: int, series: pd.Series) -> None:
+    """Refuse numbers with fractions in a column of whole numbers, where they would be cut."""
+    own: Any = codec.get_view(j)
+    if not isinstance(own, NumericCodec):
+        return
+    if get_kind(own.storage_.dtype) not in "iu" or get_kind(series.dtype) != "f":
+        return
+    cut = series[~mask_of(series) & (series % 1 != 0)]
+    if len(cut):
+        raise InputError(
+            f"given: column {series.name!r} has whole numbers in fit, and {count(len(cut), 'cell')} of given with "
+            f"a fraction, first in row {list_names(cut.index[:1])}: {cut.iloc[0]}. Round them, or fit on floats."
+        )
 
 
 def _refuse_contradictions(cells: KnownCells, given: pd.DataFrame) -> None:

@@ -59,7 +59,7 @@ def respell_dates(codec: ColumnCodec, series: pd.Series, who: str) -> pd.Series:
         spelled = as_series(storage.write(*storage.read(kept)), series.name)
     else:
         spelled = translation.backward(kept)
-        good &= (translation.forward(spelled) == kept).to_numpy()
+        good = good & (translation.forward(spelled) == kept).to_numpy()
     if not good.all():
         raise _refuse(codec, series[other][~good], who)
     made = series.astype(object)

@@ -184,8 +184,10 @@ class Quality:
         found = figures.two_sample
         whose = "held-out rows" if found.is_held_out else "the rows that were learned from"
         if found.is_dependent:
-            said += f" Many new rows are copies or variations of {whose}, and boosted trees take the two for"
-            said += " each other"
+            said += (
+                f" Many new rows are copies of {whose}, or lie close to single ones, and boosted trees take"
+            )
+            said += " the two for each other"
             said += "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
         elif np.isfinite(found.score):
             said += f" Boosted trees tell them from {whose} with a ROC AUC of {found.area:.2f}"
