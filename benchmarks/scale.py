@@ -1,11 +1,14 @@
-"""Measure how fit and sample_to_parquet grow with the rows and the processes, and predict a billion rows.
+"""Measure how fit and sample_to_parquet grow with rows, columns and processes, and what engines do alike.
 
-The folder named by ``--data`` needs 0.7 GB for ten million rows, and while sampling 5 GB for a hundred
-million. Times need a machine with nothing else to do.
+The folder named by ``--data`` needs 7 GB for a hundred million rows, 4 GB for ten million of 60 columns, and
+4 GB while new rows are written. Times need a machine with nothing else to do. The parts ``engines`` and
+``balance`` need ``pip install -e ".[cluster]"`` and Java 17.
 """
 
 import argparse
+import math
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,14 +22,15 @@ import numpy as np
 import pandas as pd
 from _bench import Record
 
-KEY = ("part", "rows", "processes", "source", "max_fit_seconds")
-ROWS = {
-    "agree": (100_000,),
-    "fit": (10_000, 100_000, 1_000_000, 10_000_000),
-    "speedup": (100_000,),
-    "sample": (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000),
-    "threads": (20_000,),
-}
+KEY = ("part", "rows", "columns", "processes", "source", "engine", "seed", "max_fit_seconds")
+PARTS = ("agree", "fit", "speedup", "sample", "threads", "engines", "balance")
+#: Ways to fit one table, and to write one that is balanced.
+ENGINES = ("one", "memory", "torchrun", "dask", "ray", "spark")
+BALANCE = ("spark.resample", "spark.sample", "sample_to_parquet", "copy")
+#: Columns of the data set, and of a wide one.
+COLUMNS, WIDE = 12, 60
+#: Rows of a real table beside those held out, and of one for which several processes take larger batches.
+ADULT_ROWS, MADE_ROWS = 44_842, 120_000
 FAST_ROWS = 2_000
 BILLION = 10**9
 #: Rows of one file of the data set, and of its row groups.
@@ -34,16 +38,40 @@ FILE_ROWS, GROUP_ROWS = 500_000, 131_072
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
-    limit = 5.0 if options.fast else 60.0
-    for part in ROWS:
-        for rows in [FAST_ROWS] if options.fast else ROWS[part]:
-            cell = {"part": part, "rows": rows}
-            if part == "agree":
-                yield from (cell | {"processes": 1, "source": source} for source in ("memory", "files"))
-                continue
-            cell |= {} if part in ("sample", "threads") else {"source": "files"}
-            cell |= {"max_fit_seconds": limit} if part == "fit" else {}
-            yield from (cell | {"processes": processes} for processes in (1, 2))
+    done = []
+    for cell in _list_cells():
+        cell = {name: value for name, value in cell.items() if value is not None}
+        if options.fast:
+            cell |= {"rows": FAST_ROWS} | ({"max_fit_seconds": 5.0} if cell["part"] == "fit" else {})
+        if cell not in done and not (options.fast and cell.get("seed")):
+            done.append(cell)
+            yield cell
+
+
+def _list_cells() -> Iterator[Record]:
+    one, both, files = (1,), (1, 2), {"source": "files"}
+    yield from ({"part": "agree", "rows": 100_000, "processes": 1, "source": s} for s in ("memory", "files"))
+    small, large = (10_000, 100_000, 1_000_000), (10_000_000, 100_000_000)
+    for seconds, rows, columns, processes in (
+        *((60.0, rows, None, both) for rows in (*small, large[0])),
+        (60.0, large[0], WIDE, both),
+        *((600.0, rows, None, one) for rows in (small[-1], *large)),
+    ):
+        cell = {"part": "fit", "rows": rows, "columns": columns, "max_fit_seconds": seconds} | files
+        yield from (cell | {"processes": n} for n in processes)
+    yield from ({"part": "speedup", "rows": 100_000, "processes": n} | files for n in both)
+    for rows, columns in (*((rows, None) for rows in (*small, *large)), (small[-1], WIDE), (large[0], WIDE)):
+        yield from ({"part": "sample", "rows": rows, "columns": columns, "processes": n} for n in both)
+    yield from ({"part": "threads", "rows": 20_000, "processes": n} for n in both)
+    for source, rows in (("adult", ADULT_ROWS), ("made", MADE_ROWS)):
+        for engine in ENGINES:
+            seeds = range(6 if engine in ("one", "torchrun") else 2)
+            cell = {"part": "engines", "rows": rows, "source": source, "engine": engine}
+            cell["processes"] = 1 if engine in ("one", "memory") else 2
+            yield from (cell | {"seed": seed} for seed in seeds)
+    for rows in (small[-1], large[0]):
+        cell = {"part": "balance", "rows": rows, "processes": 2}
+        yield from (cell | {"engine": engine} for engine in BALANCE)
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
@@ -53,13 +81,22 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
     if cell["part"] == "threads":
         folds, epochs = (2, 1) if options.fast else (4, 5)
         return bench.run_worker("scale:cross_validate", job | {"folds": folds, "max_iter": epochs})
-    if cell["part"] == "sample":
-        job["model"] = str(folder / "model.safetensors")
+    if cell["part"] in ("sample", "balance"):
+        columns = cell.get("columns", COLUMNS)
+        job["model"] = str(folder / f"model_{columns}.safetensors")
         if not Path(job["model"]).exists():
             fit = {"rows": min(100_000, job["rows"]), "max_fit_seconds": 60, "source": "files"}
-            bench.run_worker("scale:fit", fit | {"data": job["data"], "keep": job["model"]})
-        return bench.run_worker("scale:sample", job)
-    write_files(job["data"], job["rows"])
+            found = bench.run_worker(
+                "scale:fit", fit | {"data": job["data"], "keep": job["model"], "columns": columns}
+            )
+            if "error" in found:
+                return found
+        return bench.run_worker("scale:sample" if cell["part"] == "sample" else "_engines:balance", job)
+    if cell["part"] == "engines":
+        job["max_iter"] = 1 if options.fast else "auto"
+        processes = 2 if cell["engine"] == "torchrun" else 1
+        return bench.run_worker("_engines:fit", job, processes=processes)
+    write_files(job["data"], job["rows"], job.get("columns", COLUMNS))
     job["judge"] = cell["part"] in ("agree", "fit")
     if cell["part"] == "speedup" or options.fast:
         job["max_iter"] = 1 if options.fast else 3
@@ -74,16 +111,27 @@ def temporary_folder() -> Path:
 # ---------------------------------------------------------------- jobs, each in a process of its own
 
 
-def make_rows(rows: int, seed: int) -> pd.DataFrame:
-    """Return rows of 12 mixed columns that depend on each other, with a rare class; no two seeds alike."""
+def make_rows(rows: int, seed: int, columns: int = COLUMNS) -> pd.DataFrame:
+    """Return rows of mixed columns that depend on each other, with a rare class; no two seeds alike.
+
+    More than 12 columns are further twelves, each with its own size, which follows that of the first.
+    """
     rng = np.random.default_rng(seed)
-    size = rng.normal(size=rows)
+    first = rng.normal(size=rows)
+    parts = [_make_columns(rng, first)]
+    for number in range(2, columns // COLUMNS + 1):
+        parts.append(_make_columns(rng, 0.6 * first + 0.8 * rng.normal(size=rows)).add_suffix(f"_{number}"))
+    return pd.concat(parts, axis=1)
+
+
+def _make_columns(rng: np.random.Generator, size: np.ndarray) -> pd.DataFrame:
+    rows = len(size)
     kind = rng.choice(8, rows, p=np.arange(8, 0, -1) / 36)
     amount = np.exp(1 + 0.6 * size + 0.2 * kind + 0.3 * rng.normal(size=rows)).round(2)
     rate = 1 / (1 + np.exp(-(size + 0.5 * rng.normal(size=rows))))
     rare = rng.random(rows) < 0.04 * rate * (1 + (kind == 7))
     seconds = rng.integers(0, 86_400 * 365, rows)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "size": size,
             "amount": amount,
@@ -101,16 +149,15 @@ def make_rows(rows: int, seed: int) -> pd.DataFrame:
             "label": np.where(rare, "yes", "no"),
         }
     )
-    return frame
 
 
-def write_files(folder: str, rows: int) -> Path:
+def write_files(folder: str, rows: int, columns: int = COLUMNS) -> Path:
     """Return the folder of a data set of so many rows, written the first time."""
-    target = Path(folder) / f"rows_{rows}"
+    target = Path(folder) / f"rows_{rows}x{columns}"
     if not (target / "_whole").exists():
         target.mkdir(parents=True, exist_ok=True)
         for number, start in enumerate(range(0, rows, FILE_ROWS)):
-            part = make_rows(min(FILE_ROWS, rows - start), number)
+            part = make_rows(min(FILE_ROWS, rows - start), number, columns)
             part.to_parquet(target / f"part-{number:03d}.parquet", row_group_size=GROUP_ROWS, index=False)
         (target / "_whole").touch()
     return target
@@ -123,7 +170,8 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
     from vaeaug.training.distributed import current_team
     from vaeaug.training.run import Run
 
-    folder = write_files(job["data"], job["rows"])
+    columns = job.get("columns", COLUMNS)
+    folder = write_files(job["data"], job["rows"], columns)
     spent: dict[str, float] = {"rows": 0, "survey": 0.0}
     survey, improve = table.survey, Run._improve
 
@@ -172,7 +220,7 @@ def score_rows(model: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Return how well new rows pass for real ones that no fit has seen."""
     from vaeaug.evaluation.fidelity import two_sample_score
 
-    real = make_rows(20_000, 10_000_000)
+    real = make_rows(20_000, 10_000_000, job.get("columns", COLUMNS))
     X, y = model.sample(len(real), random_state=1)
     new = X.assign(label=np.asarray(y))
     return {"two_sample_score": round(float(two_sample_score(real, new, random_state=0)), 4)}
@@ -244,10 +292,14 @@ def cross_validate(job: dict[str, Any]) -> dict[str, Any]:
 def render(records: list[Record]) -> str:
     """Return the tables, the prediction, and where they come from."""
     done = sort_records([record for record in records if "error" not in record])
-    parts = {part: [record for record in done if record["part"] == part] for part in ROWS}
+    parts = {part: [record for record in done if record["part"] == part] for part in PARTS}
     sections = {
-        "": bench.tell_conditions(done, "Every process has one thread. 12 mixed columns."),
+        "": bench.tell_conditions(
+            done, "Every process has one thread. 12 mixed columns, where no other number is named."
+        ),
         "Fit from Parquet files, bounded in time": _tabulate_fits(parts["fit"]),
+        "One fit by two workers": _compare_engines(parts["engines"]),
+        "A frame of Spark balanced": _tabulate_balance(parts["balance"]),
         "From files and from memory": bench.summarize(
             bench.group(parts["agree"][::-1], lambda r: f"{r['rows']:,} rows from {r['source']}"), AGREE
         ),
@@ -282,6 +334,28 @@ FIT = (
     bench.Column("MB a process", "peak_mb_per_process", 0),
     LOAD,
 )
+WAYS = {
+    "one": "one process",
+    "memory": "one process, from memory",
+    "torchrun": "torchrun",
+    "dask": "Dask",
+    "ray": "Ray",
+    "spark": "Spark",
+}
+ENGINE_HEADER = (
+    "",
+    "seeds",
+    "loss",
+    "ratio to one process",
+    "largest difference from one process (from memory) or torchrun (engines), same seed",
+    "fit s",
+)
+BALANCED = {
+    "spark.resample": "`spark.resample`, written: all rows",
+    "spark.sample": "`spark.sample`, written: the new rows",
+    "sample_to_parquet": "`sample_to_parquet`: the new rows",
+    "copy": "Spark reads and writes: the rows there were",
+}
 AGREE = (
     bench.Column("fit s", "fit_s", 0),
     bench.Column("two-sample score", "two_sample_score", 3),
@@ -291,18 +365,67 @@ SAMPLE = (
     bench.Column("s", "seconds", 1),
     bench.Column("rows/s", "rows_per_s", 0),
     bench.Column("GB", "gigabytes"),
+    bench.Column("bytes a row", lambda r: 1e9 * r["gigabytes"] / r["rows"], 0),
     bench.Column("MB a worker", "peak_mb_per_process", 0),
     LOAD,
 )
 
 
 def _tabulate_fits(records: list[Record]) -> str:
-    table = bench.summarize(bench.group(records, _name_size), FIT)
-    return table and f"max_fit_seconds = {records[0]['max_fit_seconds']:g}.\n\n{table}"
+    records = sorted(records, key=lambda r: (r["max_fit_seconds"], r.get("columns", 0)))
+    return bench.summarize(
+        bench.group(records, lambda r: f"{_name_size(r)}, at most {r['max_fit_seconds']:.0f} s"), FIT
+    )
 
 
 def _name_size(record: Record, link: str = ",") -> str:
-    return f"{record['rows']:,} rows{link} {record['processes']} process" + "es" * (record["processes"] > 1)
+    columns = f" × {record['columns']} columns" if record.get("columns") else ""
+    processes = f"{record['processes']} process" + "es" * (record["processes"] > 1)
+    return f"{record['rows']:,} rows{columns}{link} {processes}"
+
+
+def _compare_engines(records: list[Record]) -> str:
+    """Put the losses of several ways to fit a table beside that of one process."""
+    parts = []
+    for source, mine in bench.group(records, "source").items():
+        ways = bench.group(sorted(mine, key=lambda r: ENGINES.index(r["engine"])), "engine")
+        one, two = ({r["seed"]: r["loss"] for r in ways.get(engine, [])} for engine in ("one", "torchrun"))
+        rows = []
+        for engine, runs in ways.items():
+            mean = statistics.fmean(r["loss"] for r in runs)
+            ratio = mean / statistics.fmean(one.values()) if one else math.nan
+            other = one if engine in ("one", "memory") else two
+            apart = [abs(r["loss"] / other[r["seed"]] - 1) for r in runs if r["seed"] in other]
+            rows.append(
+                [
+                    WAYS[engine],
+                    str(len(runs)),
+                    bench.spread((r["loss"] for r in runs), 3),
+                    f"{ratio:.4f}",
+                    f"{max(apart):.1e}" if apart else "–",
+                    bench.spread((r["fit_s"] for r in runs), 0),
+                ]
+            )
+        name = f"{mine[0]['rows']:,} rows of {'adult' if source == 'adult' else 'the data set'}"
+        parts.append(f"{name}:\n\n" + bench.markdown_table(ENGINE_HEADER, rows))
+    return "\n\n".join(parts)
+
+
+def _tabulate_balance(records: list[Record]) -> str:
+    """Return how long a balanced frame takes beside its new rows alone."""
+    parts = []
+    for rows, mine in bench.group(records, lambda r: f"{r['rows']:,}").items():
+        ways = {r["engine"]: r for r in sorted(mine, key=lambda r: BALANCE.index(r["engine"]))}
+        alone = ways.get("spark.sample", {}).get("seconds")
+        cells = [
+            [f"{BALANCED[way]}", f"{r['seconds']:.1f}", f"{r['seconds'] / alone:.2f}" if alone else "–"]
+            + [f"{r['gigabytes']:.2f}", f"{r['machine']['load_average']:.2f}"]
+            for way, r in ways.items()
+        ]
+        header = ["", "s", "ratio to `spark.sample`", "GB", "load"]
+        title = f"{rows} rows, {mine[0]['new_rows']:,} new ones:"
+        parts.append(f"{title}\n\n{bench.markdown_table(header, cells)}")
+    return "\n\n".join(parts)
 
 
 def _compare(records: list[Record], field: str, sentence: str) -> str:
@@ -314,47 +437,51 @@ def _compare(records: list[Record], field: str, sentence: str) -> str:
     return f"{sentence.format(one, two, two / one)} (load {loads})."
 
 
-def fit_cost(records: list[Record]) -> tuple[float, float, float] | None:
-    """Return seconds to begin, seconds of one core per row, and bytes per row of writing rows.
+def fit_law(records: list[Record]) -> tuple[float, float] | None:
+    """Return begin and cost of ``seconds = begin + rows · cost / processes``.
 
-    ``seconds = begin + rows · cost / processes``, through the smallest and the largest measurement of one
-    process.
+    Least squares of the relative errors, over the measurements of one process.
     """
-    alone = sort_records([r for r in records if r["processes"] == 1])
-    if len(alone) < 2:
+    alone = [r for r in records if r["processes"] == 1 and not r.get("columns")]
+    if len({r["rows"] for r in alone}) < 2:
         return None
-    first, last = alone[0], alone[-1]
-    cost = (last["seconds"] - first["seconds"]) / (last["rows"] - first["rows"])
-    begin = max(0.0, first["seconds"] - cost * first["rows"])
-    return begin, cost, 1e9 * last["gigabytes"] / last["rows"]
+    table = np.array([[1 / r["seconds"], r["rows"] / r["seconds"]] for r in alone])
+    begin, cost = np.linalg.lstsq(table, np.ones(len(alone)), rcond=None)[0]
+    return max(0.0, float(begin)), float(cost)
 
 
 def _predict(records: list[Record]) -> str:
-    found = fit_cost(records)
+    """Return the law of one process, what it says of two, and of a billion rows."""
+    found = fit_law(records)
     if found is None:
         return ""
-    begin, cost, size = found
+    begin, cost = found
+    narrow = [r for r in records if not r.get("columns")]
+    size = 1e9 * narrow[-1]["gigabytes"] / narrow[-1]["rows"]
+
+    def compare(processes: int) -> str:
+        return "; ".join(
+            f"{r['rows']:,} rows: {begin + r['rows'] * cost / processes:.3g} s, measured {r['seconds']:.3g} s"
+            for r in narrow
+            if r["processes"] == processes
+        )
+
     cores = pd.Series([2, 16, 64, 256])
     minutes, gigabytes = (begin + BILLION * cost / cores) / 60, BILLION / cores * size / 1e9
     rows = [
         [f"{n:,} cores", f"{m:,.0f}", f"{g:.1f}"] for n, m, g in zip(cores, minutes, gigabytes, strict=True)
     ]
-    checked = "; ".join(
-        f"{_name_size(r, ' with')}: predicted "
-        f"{begin + r['rows'] * cost / r['processes']:.0f} s, measured {r['seconds']:.0f} s"
-        for r in records
-        if r["processes"] > 1 and r["rows"] >= 1_000_000
-    )
     return (
-        f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, and {size:.0f} bytes a row on "
-        f"disk. Against it: {checked or 'nothing'}. "
-        f"For a billion rows ({BILLION * size / 1e9:.0f} GB) that is, as long as the disk keeps up:\n\n"
+        f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to one process, and "
+        f"{size:.0f} bytes a row on disk. The law of one process: {compare(1)}. Of two, to which it was not "
+        f"fitted: {compare(2) or 'nothing measured'}. "
+        f"For a billion rows ({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:\n\n"
         + bench.markdown_table(["", "minutes", "GB a core"], rows)
     )
 
 
 def sort_records(records: list[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: (record["rows"], record["processes"]))
+    return sorted(records, key=lambda r: (r.get("columns", 0), r["rows"], r["processes"], r.get("seed", 0)))
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

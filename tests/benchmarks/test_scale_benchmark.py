@@ -49,8 +49,23 @@ def sampled(rows, processes, seconds):
     return record("sample", rows, processes, **made, peak_mb_per_process=900.0)
 
 
+def engine(name, seed, loss):
+    found = {"source": "adult", "engine": name, "seed": seed, "loss": loss, "fit_s": 40.0}
+    return record("engines", 44_842, 1 if name == "one" else 2) | found
+
+
+def balanced(name, seconds):
+    return record("balance", 10**6, 2, engine=name, seconds=seconds, new_rows=960_000, gigabytes=0.05)
+
+
 def results():
     return [
+        engine("one", 0, 18.0),
+        engine("one", 1, 20.0),
+        engine("torchrun", 0, 19.38),
+        engine("dask", 0, 19.38),
+        balanced("spark.resample", 11.5),
+        balanced("spark.sample", 10.0),
         *(fitted("fit", rows, 1, 30_000) for rows in (10_000, 10_000_000)),
         *(fitted("speedup", 100_000, processes, 20_000 * processes) for processes in (1, 2)),
         fitted("agree", 100_000, 1, 10_000),
@@ -64,25 +79,34 @@ def results():
 
 def test_renders_every_part(bench):
     text = bench.render(results())
-    cells = "| 10,000,000 rows, 1 process | 61 | 0.5 | 1,234,567 | 0.75 | 2.00 | 30,000 | 0.80 | 1,234 |"
+    cells = "| 10,000,000 rows, 1 process, at most 60 s | 61 | 0.5 | 1,234,567 | 0.75 | 2.00 | 30,000 | 0.80 | 1,234 |"
     assert cells in text
     assert "20,000 rows/s, two under torchrun 40,000 rows/s: 2.00 times" in text
     assert "4.00 s with `n_jobs=2`: 1.33 times" in text
+    assert "| torchrun | 1 | 19.380 | 1.0200 | 0.0e+00 | 40 |" in text
+    assert "| Dask | 1 | 19.380 | 1.0200 | 0.0e+00 | 40 |" in text
+    assert "written: all rows | 11.5 | 1.15 |" in text
     assert "out of luck" in text
     assert bench.render([]).startswith("Nothing measured yet")
 
 
-def test_the_cost_model_goes_through_what_was_measured(bench):
-    begin, cost, size = bench.fit_cost([sampled(10_000, 1, 2.1), sampled(1_000_000, 1, 12.0)])
-    assert (begin, cost, size) == pytest.approx((2.0, 1e-5, 50.0))
+def test_the_law_goes_through_what_one_process_took(bench):
+    assert bench.fit_law([sampled(10_000, 1, 2.1), sampled(1_000_000, 1, 12.0)]) == pytest.approx((2.0, 1e-5))
     text = bench.render(results())
-    assert "1,000,000 rows with 2 processes: predicted 7 s, measured 8 s" in text
+    assert "fitted to one process, and 50 bytes a row" in text
+    assert "Of two, to which it was not fitted: 1,000,000 rows: 7 s, measured 7.5 s" in text
     assert "| 64 cores | 3 | 0.8 |" in text
 
 
 def test_parts_and_sizes_are_cells(bench, monkeypatch):
     options = load("run", monkeypatch).parse(bench, [])
-    cells = [(cell["part"], cell["rows"], cell["processes"]) for cell in bench.list_cells(options)]
+    cells = list(bench.list_cells(options))
+    wide, last = (
+        {"part": "fit", "rows": 10**7, "columns": 60},
+        {"source": "adult", "engine": "ray", "seed": 1},
+    )
+    assert all(any(wanted.items() <= cell.items() for cell in cells) for wanted in (wide, last))
+    cells = [(cell["part"], cell["rows"], cell["processes"]) for cell in cells]
     assert {("fit", 10_000, 1), ("fit", 10_000, 2), ("sample", 10**8, 2), ("agree", 100_000, 1)} <= set(cells)
     assert ("agree", 100_000, 2) not in cells
 
@@ -92,6 +116,10 @@ def test_the_data_are_seeded_and_mixed(bench, tmp_path):
     pd.testing.assert_frame_equal(frame, bench.make_rows(500, 3))
     assert not frame.equals(bench.make_rows(500, 4))
     assert frame.shape == (500, 12)
+    wide = bench.make_rows(500, 3, 60)
+    assert wide.shape == (500, 60)
+    assert frame.columns.isin(wide.columns).all()
+    assert wide["size"].corr(wide["size_5"]) == pytest.approx(0.6, abs=0.1)
     folder = bench.write_files(str(tmp_path), 300)
     assert len(pd.read_parquet(folder)) == 300
     assert bench.write_files(str(tmp_path), 300) == folder
@@ -106,3 +134,14 @@ def test_a_fit_answers(bench, tmp_path):
     assert found["survey_rows_per_s"] > 0
     job = {"rows": 50, "processes": 1, "data": str(tmp_path), "model": str(tmp_path / "model")}
     assert bench.sample(job)["rows_per_s"] > 0
+
+
+def test_a_real_table_is_cut_into_rows_to_fit_and_rows_to_judge(bench, tmp_path, monkeypatch):
+    engines = load("_engines", monkeypatch)
+    frame = pd.DataFrame({"size": range(9_000), "income": ["no", "yes"] * 4_500})
+    monkeypatch.setattr(engines, "read_table", lambda name: (frame, {"target": "income"}))
+    job = {"data": str(tmp_path), "source": "adult", "rows": 5_000}
+    path, target, held = engines.write_table(job)
+    fitted = pd.read_parquet(path)
+    assert (target, len(fitted), len(held)) == ("income", 5_000, 4_000)
+    assert sorted([*fitted["size"], *held["size"]]) == list(range(9_000))
