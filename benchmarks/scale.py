@@ -6,7 +6,7 @@ The folder named by ``--data`` needs 7 GB for a hundred million rows, 4 GB for t
 """
 
 import argparse
-import math
+import os
 import shutil
 import statistics
 import tempfile
@@ -23,7 +23,7 @@ import pandas as pd
 from _bench import Record
 
 KEY = ("part", "rows", "columns", "processes", "source", "engine", "seed", "max_fit_seconds")
-PARTS = ("agree", "fit", "speedup", "sample", "threads", "engines", "balance")
+PARTS = ("fit", "speedup", "sample", "threads", "engines", "balance")
 #: Ways to fit one table, and to write one that is balanced.
 ENGINES = ("one", "memory", "torchrun", "dask", "ray", "spark")
 BALANCE = ("spark.resample", "spark.sample", "sample_to_parquet", "copy")
@@ -50,7 +50,6 @@ def list_cells(options: argparse.Namespace) -> Iterator[Record]:
 
 def _list_cells() -> Iterator[Record]:
     one, both, files = (1,), (1, 2), {"source": "files"}
-    yield from ({"part": "agree", "rows": 100_000, "processes": 1, "source": s} for s in ("memory", "files"))
     small, large = (10_000, 100_000, 1_000_000), (10_000_000, 100_000_000)
     for seconds, rows, columns, processes in (
         *((60.0, rows, None, both) for rows in (*small, large[0])),
@@ -97,7 +96,7 @@ def measure(cell: Record, options: argparse.Namespace) -> Record:
         processes = 2 if cell["engine"] == "torchrun" else 1
         return bench.run_worker("_engines:fit", job, processes=processes)
     write_files(job["data"], job["rows"], job.get("columns", COLUMNS))
-    job["judge"] = cell["part"] in ("agree", "fit")
+    job["judge"] = cell["part"] == "fit"
     if cell["part"] == "speedup" or options.fast:
         job["max_iter"] = 1 if options.fast else 3
     return bench.run_worker("scale:fit", job, processes=cell["processes"])
@@ -164,7 +163,7 @@ def write_files(folder: str, rows: int, columns: int = COLUMNS) -> Path:
 
 
 def fit(job: dict[str, Any]) -> dict[str, Any]:
-    """Fit from Parquet files in one process or several, bounded in time; or from memory."""
+    """Fit from Parquet files in one process or several, bounded in time or in epochs."""
     from vaeaug import VAEAugmenter
     from vaeaug.data.streams import table
     from vaeaug.training.distributed import current_team
@@ -183,29 +182,29 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
     def count_rows(run: Any, batch: Any) -> Any:
         # The prior of the defaults is fitted without steps, so that these are those of the networks.
         spent.setdefault("began", time.perf_counter())
+        spent.setdefault("cpu_began", time.process_time())
         found = improve(run, batch)
-        spent["last"] = time.perf_counter()
+        spent["last"], spent["cpu_last"] = time.perf_counter(), time.process_time()
         spent["rows"] += batch.total
         return found
 
     limits = {"max_fit_seconds": job["max_fit_seconds"], "max_iter": job.get("max_iter", "auto")}
     model = VAEAugmenter(random_state=0, device="cpu", **limits)
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     with mock.patch.object(table, "survey", time_survey), mock.patch.object(Run, "_improve", count_rows):
-        if job["source"] == "memory":
-            frame = pd.read_parquet(folder)
-            model.fit(frame.drop(columns="label"), frame["label"])
-        else:
-            model.fit(folder, y="label")
-    ended = time.perf_counter()
+        model.fit(folder, y="label")
+    ended, cpu_ended = time.perf_counter(), time.process_time()
     team = current_team()
+    training = sum(team.every(spent["cpu_last"] - spent["cpu_began"]))
     answer = {
         "fit_s": round(ended - began, 2),
+        "cpu_s": round(sum(team.every(cpu_ended - cpu_began)), 2),
         "survey_s": round(spent["survey"], 2),
         "survey_rows_per_s": round(spent["seen"] / spent["survey"]) if spent["survey"] else None,
         "survey_share": spent.get("seen", 0) / job["rows"],
         "trained_rows": int(spent["rows"]),
         "trained_rows_per_s": round(spent["rows"] / max(spent["last"] - spent["began"], 1e-9)),
+        "trained_rows_per_cpu_s": round(spent["rows"] / max(training, 1e-9)),
         "epochs": model.n_iter_,
         "peak_mb_per_process": max(team.every(bench.read_peak_mb())),
     }
@@ -237,28 +236,29 @@ def sample(job: dict[str, Any]) -> dict[str, Any]:
     try:
         workers, twice = joblib.Parallel(n_jobs=job["processes"]), range(2 * job["processes"])
         # Workers are started, and have imported everything, before the clock is.
-        workers(joblib.delayed(_warm_up)() for _ in twice)
+        before = dict(workers(joblib.delayed(_look)() for _ in twice))
         began = time.perf_counter()
         folder = model.sample_to_parquet(job["rows"], out / "rows", random_state=0, n_jobs=job["processes"])
         seconds = time.perf_counter() - began
         size = sum(path.stat().st_size for path in folder.glob("*.parquet"))
-        peaks = workers(joblib.delayed(_warm_up)() for _ in twice)
+        after = dict(workers(joblib.delayed(_look)() for _ in twice))
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return {
         "seconds": round(seconds, 2),
+        "cpu_s": round(sum(cpu - before.get(worker, (0.0, 0.0))[0] for worker, (cpu, _) in after.items()), 2),
         "rows_per_s": round(job["rows"] / seconds),
-        "gigabytes": round(size / 1e9, 3),
-        "peak_mb_per_process": max(peaks),
+        "gigabytes": round(size / 1e9, 6),
+        "peak_mb_per_process": max(peak for _, peak in after.values()),
     }
 
 
-def _warm_up() -> float:
-    """Import what writing rows needs, and return the memory that was used so far."""
+def _look() -> tuple[int, tuple[float, float]]:
+    """Import what writing rows needs; return this process with its processor seconds and memory so far."""
     import vaeaug.augmenter  # noqa: F401
 
     time.sleep(0.5)
-    return bench.read_peak_mb()
+    return os.getpid(), (time.process_time(), bench.read_peak_mb())
 
 
 def cross_validate(job: dict[str, Any]) -> dict[str, Any]:
@@ -292,25 +292,24 @@ def cross_validate(job: dict[str, Any]) -> dict[str, Any]:
 def render(records: list[Record]) -> str:
     """Return the tables, the prediction, and where they come from."""
     done = sort_records([record for record in records if "error" not in record])
+    done = [record | {"day": record["measured"][:10]} for record in done]
     parts = {part: [record for record in done if record["part"] == part] for part in PARTS}
     sections = {
-        "": bench.tell_conditions(
-            done, "Every process has one thread. 12 mixed columns, where no other number is named."
+        "": "\n\n".join(
+            [
+                "Every process has one thread. 12 mixed columns, where no other number is named.",
+                *(bench.tell_conditions(mine) for mine in bench.group(done, "day").values()),
+            ]
         ),
         "Fit from Parquet files, bounded in time": _tabulate_fits(parts["fit"]),
         "One fit by two workers": _compare_engines(parts["engines"]),
         "A frame of Spark balanced": _tabulate_balance(parts["balance"]),
-        "From files and from memory": bench.summarize(
-            bench.group(parts["agree"][::-1], lambda r: f"{r['rows']:,} rows from {r['source']}"), AGREE
-        ),
         "Two processes beside one": _compare(
             parts["speedup"],
             "trained_rows_per_s",
             "One process trains {0:,} rows/s, two under torchrun {1:,} rows/s: {2:.2f} times as many",
         ),
-        "Writing new rows": "\n\n".join(
-            [bench.summarize(bench.group(parts["sample"], _name_size), SAMPLE), _predict(parts["sample"])]
-        ).strip(),
+        "Writing new rows": _tabulate_samples(parts["sample"]),
         "Cross-validation side by side": _compare(
             parts["threads"],
             "seconds_per_fit",
@@ -325,11 +324,13 @@ def render(records: list[Record]) -> str:
 LOAD = bench.Column("load", "machine.load_average", 2)
 FIT = (
     bench.Column("fit s", "fit_s", 0),
+    bench.Column("CPU s", "cpu_s", 0),
     bench.Column("first pass s", "survey_s", 1),
     bench.Column("first pass rows/s", "survey_rows_per_s", 0),
     bench.Column("seen", "survey_share", 2),
     bench.Column("epochs", lambda r: r["trained_rows"] / r["rows"]),
     bench.Column("trained rows/s", "trained_rows_per_s", 0),
+    bench.Column("rows/CPU s", "trained_rows_per_cpu_s", 0),
     bench.Column("two-sample score", "two_sample_score"),
     bench.Column("MB a process", "peak_mb_per_process", 0),
     LOAD,
@@ -342,27 +343,16 @@ WAYS = {
     "ray": "Ray",
     "spark": "Spark",
 }
-ENGINE_HEADER = (
-    "",
-    "seeds",
-    "loss",
-    "ratio to one process",
-    "largest difference from one process (from memory) or torchrun (engines), same seed",
-    "fit s",
-)
+TABLES = {"adult": "rows of Adult, 15 columns", "made": "rows of 12 made columns"}
 BALANCED = {
     "spark.resample": "`spark.resample`, written: all rows",
     "spark.sample": "`spark.sample`, written: the new rows",
     "sample_to_parquet": "`sample_to_parquet`: the new rows",
     "copy": "Spark reads and writes: the rows there were",
 }
-AGREE = (
-    bench.Column("fit s", "fit_s", 0),
-    bench.Column("two-sample score", "two_sample_score", 3),
-    bench.Column("MB", "peak_mb_per_process", 0),
-)
 SAMPLE = (
     bench.Column("s", "seconds", 1),
+    bench.Column("CPU s a process", lambda r: r["cpu_s"] / r["processes"] if "cpu_s" in r else None, 1),
     bench.Column("rows/s", "rows_per_s", 0),
     bench.Column("GB", "gigabytes"),
     bench.Column("bytes a row", lambda r: 1e9 * r["gigabytes"] / r["rows"], 0),
@@ -374,7 +364,7 @@ SAMPLE = (
 def _tabulate_fits(records: list[Record]) -> str:
     records = sorted(records, key=lambda r: (r["max_fit_seconds"], r.get("columns", 0)))
     return bench.summarize(
-        bench.group(records, lambda r: f"{_name_size(r)}, at most {r['max_fit_seconds']:.0f} s"), FIT
+        bench.group(records, lambda r: f"{_name_dated(r)}, at most {r['max_fit_seconds']:.0f} s"), FIT
     )
 
 
@@ -384,30 +374,34 @@ def _name_size(record: Record, link: str = ",") -> str:
     return f"{record['rows']:,} rows{columns}{link} {processes}"
 
 
+def _name_dated(record: Record) -> str:
+    return f"{_name_size(record)}, {record['day']}"
+
+
 def _compare_engines(records: list[Record]) -> str:
     """Put the losses of several ways to fit a table beside that of one process."""
     parts = []
     for source, mine in bench.group(records, "source").items():
         ways = bench.group(sorted(mine, key=lambda r: ENGINES.index(r["engine"])), "engine")
-        one, two = ({r["seed"]: r["loss"] for r in ways.get(engine, [])} for engine in ("one", "torchrun"))
-        rows = []
-        for engine, runs in ways.items():
-            mean = statistics.fmean(r["loss"] for r in runs)
-            ratio = mean / statistics.fmean(one.values()) if one else math.nan
-            other = one if engine in ("one", "memory") else two
-            apart = [abs(r["loss"] / other[r["seed"]] - 1) for r in runs if r["seed"] in other]
-            rows.append(
-                [
-                    WAYS[engine],
-                    str(len(runs)),
-                    bench.spread((r["loss"] for r in runs), 3),
-                    f"{ratio:.4f}",
-                    f"{max(apart):.1e}" if apart else "–",
-                    bench.spread((r["fit_s"] for r in runs), 0),
-                ]
-            )
-        name = f"{mine[0]['rows']:,} rows of {'adult' if source == 'adult' else 'the data set'}"
-        parts.append(f"{name}:\n\n" + bench.markdown_table(ENGINE_HEADER, rows))
+        one = [r["loss"] for r in ways.get("one", [])]
+        two = {r["seed"]: r["loss"] for r in ways.get("torchrun", [])}
+
+        def tell_ratio(r: Record, one: list[float] = one) -> float | None:
+            return r["loss"] / statistics.fmean(one) if one else None
+
+        def tell_difference(r: Record, two: dict[int, float] = two) -> float | None:
+            is_engine = r["engine"] in ("dask", "ray", "spark") and r["seed"] in two
+            return r["loss"] - two[r["seed"]] if is_engine else None
+
+        columns = [
+            bench.Column("loss", "loss", 3),
+            bench.Column("ratio to one process", tell_ratio, 4),
+            bench.Column("loss minus that of torchrun, same seed", tell_difference, 6),
+            bench.Column("fit s", "fit_s", 0),
+            LOAD,
+        ]
+        table = bench.summarize({WAYS[w]: runs for w, runs in ways.items()}, columns, count="seeds")
+        parts.append(f"{mine[0]['rows']:,} {TABLES[source]}:\n\n{table}")
     return "\n\n".join(parts)
 
 
@@ -434,49 +428,50 @@ def _compare(records: list[Record], field: str, sentence: str) -> str:
         return ""
     one, two = (r[field] for r in records)
     loads = " and ".join(str(r["machine"]["load_average"]) for r in records)
-    return f"{sentence.format(one, two, two / one)} (load {loads})."
+    return f"{sentence.format(one, two, two / one)} (load {loads}, {records[0]['day']})."
 
 
 def fit_law(records: list[Record]) -> tuple[float, float] | None:
     """Return begin and cost of ``seconds = begin + rows · cost / processes``.
 
-    Least squares of the relative errors, over the measurements of one process.
+    Least squares of the relative errors, over the processor seconds of one process: those of the clock
+    depend on what else the machine does.
     """
     alone = [r for r in records if r["processes"] == 1 and not r.get("columns")]
     if len({r["rows"] for r in alone}) < 2:
         return None
-    table = np.array([[1 / r["seconds"], r["rows"] / r["seconds"]] for r in alone])
+    seconds = np.array([r.get("cpu_s", r["seconds"]) for r in alone])
+    table = np.column_stack([1 / seconds, np.array([r["rows"] for r in alone]) / seconds])
     begin, cost = np.linalg.lstsq(table, np.ones(len(alone)), rcond=None)[0]
     return max(0.0, float(begin)), float(cost)
 
 
-def _predict(records: list[Record]) -> str:
-    """Return the law of one process, what it says of two, and of a billion rows."""
+def _tabulate_samples(records: list[Record]) -> str:
+    """Return what writing took beside the law of one process, and what that says of a billion rows."""
     found = fit_law(records)
     if found is None:
-        return ""
+        return bench.summarize(bench.group(records, _name_dated), SAMPLE)
     begin, cost = found
     narrow = [r for r in records if not r.get("columns")]
     size = 1e9 * narrow[-1]["gigabytes"] / narrow[-1]["rows"]
 
-    def compare(processes: int) -> str:
-        return "; ".join(
-            f"{r['rows']:,} rows: {begin + r['rows'] * cost / processes:.3g} s, measured {r['seconds']:.3g} s"
-            for r in narrow
-            if r["processes"] == processes
-        )
+    def predict(r: Record) -> float | None:
+        return None if r.get("columns") else begin + r["rows"] * cost / r["processes"]
 
+    law = bench.Column("law s", predict, 1)
     cores = pd.Series([2, 16, 64, 256])
     minutes, gigabytes = (begin + BILLION * cost / cores) / 60, BILLION / cores * size / 1e9
     rows = [
         [f"{n:,} cores", f"{m:,.0f}", f"{g:.1f}"] for n, m, g in zip(cores, minutes, gigabytes, strict=True)
     ]
-    return (
-        f"`seconds = {begin:.1f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to one process, and "
-        f"{size:.0f} bytes a row on disk. The law of one process: {compare(1)}. Of two, to which it was not "
-        f"fitted: {compare(2) or 'nothing measured'}. "
-        f"For a billion rows ({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:\n\n"
-        + bench.markdown_table(["", "minutes", "GB a core"], rows)
+    return "\n\n".join(
+        [
+            bench.summarize(bench.group(records, _name_dated), (law, *SAMPLE)),
+            f"The law is `seconds = {begin:.2f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to the "
+            f"processor seconds of one process; {size:.0f} bytes a row on disk. For a billion rows "
+            f"({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:",
+            bench.markdown_table(["", "minutes", "GB a core"], rows),
+        ]
     )
 
 
