@@ -157,7 +157,9 @@ def write_files(folder: str, rows: int, columns: int = COLUMNS) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         for number, start in enumerate(range(0, rows, FILE_ROWS)):
             part = make_rows(min(FILE_ROWS, rows - start), number, columns)
-            part.to_parquet(target / f"part-{number:03d}.parquet", row_group_size=GROUP_ROWS, index=False)
+            # Spark reads no times of nanoseconds.
+            options = {"row_group_size": GROUP_ROWS, "coerce_timestamps": "us", "index": False}
+            part.to_parquet(target / f"part-{number:03d}.parquet", **options)
         (target / "_whole").touch()
     return target
 
