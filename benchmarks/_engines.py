@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -47,30 +47,48 @@ def fit(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def balance(job: dict[str, Any]) -> dict[str, Any]:
-    """Write a balanced frame of Spark as Parquet; or only its new rows, by Spark or not; or a copy of it."""
-    real = write_files(job["data"], job["rows"])
+    """Write a balanced frame of Spark as Parquet, only its new rows by Spark and without, and a copy of it."""
+    real, path = write_files(job["data"], job["rows"]), job["model"]
     counts = pd.read_parquet(real, columns=["label"])["label"].value_counts()
     new = int(counts["no"] - counts["yes"])
-    with tempfile.TemporaryDirectory(dir=job["data"]) as out, ENGINES["spark"]() as engine:
+    with tempfile.TemporaryDirectory(dir=job["data"]) as out, start_spark() as engine:
         from pyspark.sql import SparkSession
 
-        session, path = SparkSession.getActiveSession(), job["model"]
+        read = SparkSession.getActiveSession().read.parquet
         # The workers have imported everything before the clock is started.
-        engine.sample(path, 20_000, shard_size=1_000, random_state=0).write.parquet(f"{out}/warm")
-        began = time.perf_counter()
-        if job["engine"] == "sample_to_parquet":
-            load(path, device="cpu").sample_to_parquet(new, f"{out}/rows", y="yes", random_state=0, n_jobs=2)
-        elif job["engine"] == "spark.sample":
-            engine.sample(path, new, y="yes", random_state=0).write.parquet(f"{out}/rows")
-        else:
-            frame = session.read.parquet(str(real))
-            if job["engine"] == "spark.resample":
-                frame = engine.resample(path, frame, "label", random_state=0)
-            frame.write.parquet(f"{out}/rows")
-        seconds = time.perf_counter() - began
-        size = sum(file.stat().st_size for file in Path(out, "rows").glob("*.parquet"))
-    found = {"seconds": round(seconds, 2), "new_rows": new, "gigabytes": round(size / 1e9, 3)}
-    return found | {"versions": list_versions()}
+        engine.sample(path, 20_000, shard_size=2_000, random_state=0).write.parquet(f"{out}/warm")
+
+        def resample(folder: str) -> None:
+            engine.resample(path, read(str(real)), "label", random_state=0).write.parquet(folder)
+
+        def sample(folder: str) -> None:
+            engine.sample(path, new, y="yes", random_state=0).write.parquet(folder)
+
+        def sample_to_parquet(folder: str) -> None:
+            load(path, device="cpu").sample_to_parquet(new, folder, y="yes", random_state=0, n_jobs=1)
+
+        def copy(folder: str) -> None:
+            read(str(real)).write.parquet(folder)
+
+        ways = (resample, sample, copy, sample_to_parquet)
+        found = {way.__name__: _measure_writing(way, f"{out}/{way.__name__}") for way in ways}
+    return found | {"new_rows": new, "versions": list_versions()}
+
+
+def _measure_writing(write: Callable[[str], None], folder: str) -> dict[str, float]:
+    """Return seconds of the clock, processor seconds of this process and all below it, and GB written."""
+    before, began = _count_cpu_seconds(), time.perf_counter()
+    write(folder)
+    seconds, spent = time.perf_counter() - began, _count_cpu_seconds() - before
+    size = sum(file.stat().st_size for file in Path(folder).glob("*.parquet"))
+    return {"seconds": round(seconds, 2), "cpu_s": round(spent, 2), "gigabytes": round(size / 1e9, 4)}
+
+
+def _count_cpu_seconds() -> float:
+    import psutil
+
+    mine = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in [mine, *mine.children(recursive=True)])
 
 
 def list_versions() -> dict[str, str]:

@@ -24,9 +24,8 @@ from _bench import Record
 
 KEY = ("part", "rows", "columns", "processes", "source", "engine", "seed", "max_fit_seconds")
 PARTS = ("fit", "speedup", "sample", "threads", "engines", "balance")
-#: Ways to fit one table, and to write one that is balanced.
+#: Ways to fit one table.
 ENGINES = ("one", "memory", "torchrun", "dask", "ray", "spark")
-BALANCE = ("spark.resample", "spark.sample", "sample_to_parquet", "copy")
 #: Columns of the data set, and of a wide one.
 COLUMNS, WIDE = 12, 60
 #: Rows of a real table beside those held out, and of one for which several processes take larger batches.
@@ -68,9 +67,7 @@ def _list_cells() -> Iterator[Record]:
             cell = {"part": "engines", "rows": rows, "source": source, "engine": engine}
             cell["processes"] = 1 if engine in ("one", "memory") else 2
             yield from (cell | {"seed": seed} for seed in seeds)
-    for rows in (small[-1], large[0]):
-        cell = {"part": "balance", "rows": rows, "processes": 2}
-        yield from (cell | {"engine": engine} for engine in BALANCE)
+    yield from ({"part": "balance", "rows": rows, "processes": 2} for rows in (small[-1], large[0]))
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
@@ -347,10 +344,10 @@ WAYS = {
 }
 TABLES = {"adult": "rows of Adult, 15 columns", "made": "rows of 12 made columns"}
 BALANCED = {
-    "spark.resample": "`spark.resample`, written: all rows",
-    "spark.sample": "`spark.sample`, written: the new rows",
-    "sample_to_parquet": "`sample_to_parquet`: the new rows",
-    "copy": "Spark reads and writes: the rows there were",
+    "resample": "`spark.resample`, written: all rows",
+    "sample": "`spark.sample`, written: the new rows",
+    "copy": "Spark reads and writes the rows there were",
+    "sample_to_parquet": "`sample_to_parquet`, one process: the new rows",
 }
 SAMPLE = (
     bench.Column("s", "seconds", 1),
@@ -408,19 +405,18 @@ def _compare_engines(records: list[Record]) -> str:
 
 
 def _tabulate_balance(records: list[Record]) -> str:
-    """Return how long a balanced frame takes beside its new rows alone."""
+    """Return what a balanced frame takes beside its new rows alone."""
     parts = []
-    for rows, mine in bench.group(records, lambda r: f"{r['rows']:,}").items():
-        ways = {r["engine"]: r for r in sorted(mine, key=lambda r: BALANCE.index(r["engine"]))}
-        alone = ways.get("spark.sample", {}).get("seconds")
-        cells = [
-            [f"{BALANCED[way]}", f"{r['seconds']:.1f}", f"{r['seconds'] / alone:.2f}" if alone else "–"]
-            + [f"{r['gigabytes']:.2f}", f"{r['machine']['load_average']:.2f}"]
-            for way, r in ways.items()
+    for record in records:
+        alone = record["sample"]["cpu_s"]
+        rows = [
+            [title, f"{r['cpu_s']:.1f}", f"{r['cpu_s'] / alone:.2f}", f"{r['seconds']:.1f}"]
+            + [f"{1000 * r['gigabytes']:.0f}"]
+            for r, title in ((record[way], title) for way, title in BALANCED.items())
         ]
-        header = ["", "s", "ratio to `spark.sample`", "GB", "load"]
-        title = f"{rows} rows, {mine[0]['new_rows']:,} new ones:"
-        parts.append(f"{title}\n\n{bench.markdown_table(header, cells)}")
+        table = bench.markdown_table(["", "CPU s", "ratio to `spark.sample`", "s", "MB"], rows)
+        load = record["machine"]["load_average"]
+        parts.append(f"{record['rows']:,} rows, {record['new_rows']:,} new ones (load {load}):\n\n{table}")
     return "\n\n".join(parts)
 
 
