@@ -354,7 +354,7 @@ SAMPLE = (
     bench.Column("CPU s a process", lambda r: r["cpu_s"] / r["processes"] if "cpu_s" in r else None, 1),
     bench.Column("rows/s", "rows_per_s", 0),
     bench.Column("GB", "gigabytes"),
-    bench.Column("bytes a row", lambda r: 1e9 * r["gigabytes"] / r["rows"], 0),
+    bench.Column("bytes a row", lambda r: 1e9 * r["gigabytes"] / r["rows"] or None, 0),
     bench.Column("MB a worker", "peak_mb_per_process", 0),
     LOAD,
 )
@@ -432,9 +432,11 @@ def fit_law(records: list[Record]) -> tuple[float, float] | None:
     """Return begin and cost of ``seconds = begin + rows · cost / processes``.
 
     Least squares of the relative errors, over the processor seconds of one process: those of the clock
-    depend on what else the machine does.
+    depend on what else the machine does. Where they were not counted, those of the clock.
     """
     alone = [r for r in records if r["processes"] == 1 and not r.get("columns")]
+    counted = [r for r in alone if "cpu_s" in r]
+    alone = counted if len({r["rows"] for r in counted}) > 1 else alone
     if len({r["rows"] for r in alone}) < 2:
         return None
     seconds = np.array([r.get("cpu_s", r["seconds"]) for r in alone])
@@ -464,9 +466,9 @@ def _tabulate_samples(records: list[Record]) -> str:
     return "\n\n".join(
         [
             bench.summarize(bench.group(records, _name_dated), (law, *SAMPLE)),
-            f"The law is `seconds = {begin:.2f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to the "
-            f"processor seconds of one process; {size:.0f} bytes a row on disk. For a billion rows "
-            f"({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:",
+            f"The law is `seconds = {begin:.2f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to "
+            f"the CPU seconds of one process where they were counted; {size:.0f} bytes a row on disk. For a "
+            f"billion rows ({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:",
             bench.markdown_table(["", "minutes", "GB a core"], rows),
         ]
     )

@@ -100,7 +100,7 @@ def test_renders_every_part(bench):
 def test_the_law_goes_through_what_one_process_took(bench):
     assert bench.fit_law([sampled(10_000, 1, 2.1), sampled(1_000_000, 1, 12.0)]) == pytest.approx((2.0, 1e-5))
     text = bench.render(results())
-    assert "one process; 50 bytes a row" in text
+    assert "counted; 50 bytes a row" in text
     assert "| 1,000,000 rows, 2 processes, 2026-01-01 | 7.0 | 7.5 | 7.5 |" in text
     assert "| 64 cores | 3 | 0.8 |" in text
 
