@@ -364,7 +364,8 @@ def _refuse_fractions(codec: TableCodec, j: int, series: pd.Series) -> None:
     if len(cut):
         raise InputError(
             f"given: column {series.name!r} has whole numbers in fit, and {count(len(cut), 'cell')} of given "
-            f"with a fraction, first in row {list_names(cut.index[:1])}: {cut.iloc[0]}. Round them, or fit on floats."
+            f"with a fraction, first in row {list_names(cut.index[:1])}: {cut.iloc[0]}. "
+            "Round them, or fit on floats."
         )
 
 
