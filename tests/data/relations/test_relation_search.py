@@ -25,6 +25,7 @@ RNG = np.random.default_rng(7)
 N = 400
 A, B, C, D = (RNG.integers(1, 90, N).astype(float) for _ in range(4))
 CENTS = np.round(RNG.gamma(2, 50, N), 2)
+PERCENT = np.random.default_rng(8).choice([0.0, 5.0, 10.0, 12.5, 20.0, 25.0], N)
 CITY = RNG.choice(["Paris", "Lyon", "Rome", "Milan", "Bonn"], N)
 STATE = pd.Series(CITY).map({"Paris": "F", "Lyon": "F", "Rome": "I", "Milan": "I", "Bonn": "D"})
 RADIUS = RNG.gamma(9, 1, N)
@@ -39,6 +40,18 @@ EXPECTED = {
     "product": ({"a": A, "b": CENTS, "c": np.round(A * CENTS, 2)}, "c == a * b"),
     "quotient": ({"a": A, "b": B, "c": np.round(A / B, 3)}, "c == a / b"),
     "percentage": ({"a": A, "b": B, "c": np.round(100 * A / B, 1)}, "c == 100 * (a / b)"),
+    "less a percentage": (
+        {"a": CENTS, "b": PERCENT, "c": np.round(CENTS * (1 - PERCENT / 100), 2)},
+        "c == a * (1 - b / 100)",
+    ),
+    "less a share": (
+        {"a": PERCENT / 100, "b": CENTS, "c": np.round(CENTS * (1 - PERCENT / 100), 2)},
+        "c == b * (1 - a)",
+    ),
+    "with a percentage": (
+        {"a": CENTS, "b": PERCENT, "c": np.round(CENTS * (1 + PERCENT / 100), 2)},
+        "c == a * (1 + b / 100)",
+    ),
     "rounded down": ({"a": 9 * A, "b": B, "c": np.floor(9 * A / B)}, "c == floor(a / b)"),
     "multiple": ({"a": A, "b": B, "c": np.round(2.54 * A, 2)}, "c == 2.54 * a"),
     "scale": ({"a": CENTS, "b": B, "c": np.round(1.8 * CENTS + 32, 3)}, "c == 1.8 * a + 32"),

@@ -117,7 +117,8 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
         middles = _median(size)
         for pair, k in zip(*np.nonzero(_are_straight(result, values)), strict=True):
             a, b, target = int(numeric[first[pair]]), int(numeric[second[pair]]), int(numeric[k])
-            if target in (a, b) or not _can_mix(sample, [a, b], target, "-" not in operation):
+            is_product = "*" in operation or "/" in operation
+            if target in (a, b) or not _can_mix(sample, [a, b], target, is_product or "+" in operation):
                 continue
             goal, made, decimals = values[:, k], result[:, pair], sample.decimals(target)
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -128,7 +129,7 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
             unit, scale = _unit_of(sample, a, target, float(np.median(ratio)))
             made, ratio = made / scale, ratio * scale
             factor = float(np.median(ratio))
-            if factor < 0 and "-" in operation:
+            if factor < 0 and "-" in operation and not is_product:
                 continue
             slack = 0.0 if decimals is None else 1.01 * 10.0**-decimals
             known = np.isfinite(goal) & np.isfinite(made)
@@ -221,8 +222,28 @@ def _combine(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[str, np.ndar
             ("{0} * {1}", left * right),
             ("{0} / {1}", left / right),
             ("{1} / {0}", right / left),
+            *_take_shares(left, right, "{0}", "{1}"),
+            *_take_shares(right, left, "{1}", "{0}"),
         ):
             yield text, np.where(np.isfinite(result), result, np.nan)
+
+
+def _take_shares(
+    amount: np.ndarray, share: np.ndarray, whole: str, part: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield amounts less a share of them and with it, where shares lie in 0 to 1, or are percentages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without a number
+        low, high = np.nanmin(share, axis=0), np.nanmax(share, axis=0)
+    for size, written, fits in (
+        (1.0, part, (low >= 0) & (high <= 1)),
+        (100.0, f"{part} / 100", (low >= 0) & (high > 1) & (high <= 100)),
+    ):
+        if not fits.any():
+            continue
+        own = np.where(fits, share / size, np.nan)
+        for sign in "-+":
+            yield f"{whole} * (1 {sign} {written})", amount * (1 - own if sign == "-" else 1 + own)
 
 
 def _propose_sums(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, int]]:
