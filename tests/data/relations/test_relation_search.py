@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from made_loans import make_loans
 
+from vaeaug import VAEAugmenter
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.errors import ColumnNote
 
@@ -95,6 +96,20 @@ def test_dummies_sum_to_one():
     kind = RNG.integers(0, 4, N)
     frame = pd.DataFrame({f"is{i}": (kind == i).astype(int) for i in range(4)}).assign(a=A)
     assert "is3 == -is0 - is1 - is2 + 1" in formulas(frame)
+
+
+def test_months_since_a_day_follow_from_the_day():
+    rng = np.random.default_rng(3)
+    day = pd.Series(pd.Timestamp("2018-01-01") + pd.to_timedelta(rng.integers(0, 2600, 3000), "D"))
+    months = (2025 - day.dt.year) * 12 + 6 - day.dt.month
+    frame = pd.DataFrame({"signup": day, "tenure": months})
+    frame["fee"] = rng.normal(50, 9, 3000).round(2)
+    frame["calls"] = rng.poisson(3, 3000)
+    assert formulas(frame) == ["signup -> tenure"]
+    assert formulas(frame.assign(tenure=rng.permutation(months))) == []
+    written = frame.assign(signup=day.dt.strftime("%d.%m.%Y"))
+    augmenter = VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(written)
+    assert augmenter.relations_["formula"].tolist() == ["signup -> tenure"]
 
 
 def test_column_that_two_determine_together():

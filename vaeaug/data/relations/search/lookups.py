@@ -19,6 +19,8 @@ __all__ = ["find_lookups"]
 #: A key that determines a column is seen again in at least this share of the rows.
 _REPEATED = 0.5
 _MOST_FOR_PAIRS, _MOST_LEVELS, _MOST_STEPS, _FEWEST_TRIED = 24, 64, 3, 20
+#: Values of a column that changes a few times along rising numbers, such as months since a day, at most.
+_MOST_ALONG = 1024
 #: Rows in which a column that changes in more than a share of them is given up.
 _FEW, _OFTEN = 100, 0.2
 
@@ -44,7 +46,7 @@ def find_lookups(sample: Sample) -> Iterator[Candidate]:
             found.update(_find_determined(codes[:, j], codes, np.flatnonzero(others), variety, tries))
             rest = np.flatnonzero(others & (lacks | lacks[j]))
             found.update(_find_in_known(sample, codes[:, j], ~missing[:, j], rest, tries))
-        few = others & (levels <= _MOST_LEVELS)
+        few = others & (levels <= _MOST_ALONG)
         found.update(_find_steps(sample, int(j), np.flatnonzero(few), variety, tries))
         if sample.views[int(j)].kind != CATEGORY:
             rest = np.flatnonzero(few & (lacks | lacks[j]))
