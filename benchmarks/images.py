@@ -384,13 +384,13 @@ def _tabulate_strategies(records: list[Record], name: str, setting: str) -> str:
         rows.append([who, accuracy.show(found), str(len(found)), *gains])
     header = ["test images", "balanced accuracy", "seeds", *(f"− {who}, 95 % interval" for who in opponents)]
     choice = [[who, accuracy.show(found), str(len(found))] for who, found in chosen.items()]
-    tables = [
+    parts = [
         bench.markdown_table(header, rows),
         bench.markdown_table(["held-out training images", *header[1:3]], choice),
     ]
-    return "\n\n".join(
-        filter(None, [*tables, f"Best baseline by held-out training images: {best['entrant']}."])
-    )
+    if len(set(BASELINES[setting]) & set(chosen)) > 1:
+        parts.append(f"Best baseline by held-out training images: {best['entrant']}.")
+    return "\n\n".join(filter(None, parts))
 
 
 def name_strategy(record: Record) -> str:
