@@ -33,8 +33,7 @@ class Vaeaug:
 
     def _sample(self, method: str, images: np.ndarray, labels: np.ndarray, fit_s: float) -> dict[str, Any]:
         rng = np.random.default_rng([self.seed, 5])
-        wanted = np.unique(labels) if self.job.get("balanced") else labels
-        y = rng.permutation(np.resize(wanted, self.job["images"]))
+        y = rng.permutation(np.resize(labels, self.job["images"]))
         way, _, residual = method.partition("+")
         began = time.perf_counter()
         if way == "prior":

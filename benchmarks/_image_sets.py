@@ -12,7 +12,12 @@ from sklearn.datasets import load_digits
 DEEPSMOTE_COUNTS = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
 
 #: How the part "augmentation" thins the training sets: name -> images of each class.
-SETTINGS: dict[str, tuple[int, ...]] = {"imbalanced": DEEPSMOTE_COUNTS, "50 a class": (50,) * 10}
+UNLABELLED = "50 a class, others unlabelled"
+SETTINGS: dict[str, tuple[int, ...]] = {
+    "50 a class": (50,) * 10,
+    UNLABELLED: (50,) * 10,
+    "imbalanced": DEEPSMOTE_COUNTS,
+}
 
 _TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
@@ -62,8 +67,15 @@ def shrink(images: ImageSet, train: int, test: int) -> ImageSet:
     return replace(images, **learned, test=images.test[:test], test_labels=images.test_labels[:test])
 
 
-def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw so many training images of class 0, 1, …; shuffled."""
+def hold_out(images: ImageSet, share: int = 6) -> ImageSet:
+    """Return the set with one in ``share`` of its training images in the place of the test images."""
+    kept = len(images.train) - len(images.train) // share
+    held = {"test": images.train[kept:], "test_labels": images.train_labels[kept:]}
+    return replace(shrink(images, kept, 0), **held)
+
+
+def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> np.ndarray:
+    """Return the numbers of so many random training images of class 0, 1, …; shuffled."""
     rng = np.random.default_rng([seed, 71])
     rows = []
     for label, count in enumerate(counts):
@@ -73,5 +85,4 @@ def thin(images: ImageSet, counts: tuple[int, ...], seed: int) -> tuple[np.ndarr
                 f"{images.name} has {len(members)} images of class {label}, {count} are asked for."
             )
         rows.append(rng.choice(members, size=count, replace=False))
-    order = rng.permutation(np.concatenate(rows))
-    return images.train[order], images.train_labels[order]
+    return rng.permutation(np.concatenate(rows))

@@ -1,94 +1,208 @@
-"""What is done to a small or imbalanced set of training images before the same classifier learns from it."""
+"""How a classifier learns from a small or imbalanced set of training images."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from _image_transforms import FixMatch, HardDraws, Transform, cut_mix, mix_up, rand_augment
 from torch import Tensor
-from torchvision.transforms import v2
 
+from vaeaug import BatchAugment, VAEAugmenter
 from vaeaug.evaluation.smallcnn import SmallConvClassifier
 
-#: The classifier of every strategy: 500 steps of 128 images, whatever it learns from.
-BUDGET: dict[str, Any] = {"width": 16, "max_steps": 500}
-FAST_BUDGET: dict[str, Any] = {"width": 4, "max_steps": 10}
-
-#: Images of one batch that share a random transform; one for each would cost more than the network.
-_GROUP = 8
-
-
-def _group(transform: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    def apply(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        parts = (x * 255.0).round().to(torch.uint8).split(_GROUP)
-        return torch.cat([transform(part) for part in parts]).float() / 255.0, t
-
-    return apply
+#: The classifier of every strategy: 2,000 steps of 128 images, whatever it learns from.
+BUDGET: dict[str, Any] = {"width": 16, "max_steps": 2000}
+FAST_BUDGET: dict[str, Any] = {"width": 4, "max_steps": 4}
+#: The largest share of made images in a class.
+SHARE = 0.5
+#: Probability from which on a label of the network is learned from.
+_SURE = 0.95
 
 
-def _mix_up(x: Tensor, t: Tensor, alpha: float = 0.2) -> tuple[Tensor, Tensor]:
-    weight = torch.distributions.Beta(alpha, alpha).sample((len(x),))
-    other = torch.randperm(len(x))
-    w, v = weight[:, None, None, None], weight[:, None]
-    return w * x + (1 - w) * x[other], v * t + (1 - v) * t[other]
+@dataclass(frozen=True)
+class Task:
+    """Training images uint8 ``(n, H, W)`` with labels 0, 1, …, others without, and images to be read."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    unlabelled: np.ndarray
+    test: np.ndarray
+    flip: bool
+    seed: int
+    fast: bool = False
 
 
-#: The strategies that need no generator: "none" leaves the classes as they are, "weights" weighs their loss,
-#: "copies" makes them equal; and a transform of training batches.
-STRATEGIES: dict[str, tuple[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None]] = {
-    "plain": ("none", None),
-    "class weights": ("weights", None),
-    "oversampling": ("copies", None),
-    "oversampling + RandAugment": ("copies", _group(v2.RandAugment())),
-    "oversampling + TrivialAugment": ("copies", _group(v2.TrivialAugmentWide())),
-    "oversampling + MixUp": ("copies", _mix_up),
+@dataclass(frozen=True)
+class Strategy:
+    """What is done to training images and batches.
+
+    Classes are made equal with copies if ``balanced``; batches pass through RandAugment, with a hard choice
+    of its draws if ``hard``, and are mixed with ``mix``. With ``adjusted``, scores are divided by the shares
+    of the classes (Menon et al. 2021). ``unlabelled`` says how images without a label are used.
+    """
+
+    balanced: bool = True
+    augmented: bool = True
+    hard: bool = False
+    mix: Transform | None = None
+    adjusted: bool = False
+    unlabelled: str = ""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What a fitted augmenter adds to a strategy.
+
+    ``"pool"``: variations take the place of copies, up to half of a class. ``"random"``: half of each batch
+    is varied; with hard choice half of the candidates, before their draw of RandAugment. ``"hard"``: half of
+    each batch becomes the hardest of four variations.
+    """
+
+    augmenter: VAEAugmenter
+    way: str
+    strength: float
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "plain": Strategy(balanced=False, augmented=False),
+    "copies": Strategy(augmented=False),
+    "RandAugment": Strategy(),
+    "RandAugment + CutMix": Strategy(mix=cut_mix),
+    "RandAugment + MixUp": Strategy(mix=mix_up),
+    "RandAugment + logit adjustment": Strategy(balanced=False, adjusted=True),
+    "pseudo-labels": Strategy(unlabelled="pseudo-labels"),
+    "FixMatch": Strategy(unlabelled="FixMatch"),
+}
+STRATEGIES |= {
+    f"hard {name}": replace(each, hard=True) for name, each in STRATEGIES.items() if each.augmented
 }
 
 
-def train_classifier(
-    images: np.ndarray,
-    labels: np.ndarray,
-    strategy: str,
-    *,
-    pool: tuple[np.ndarray, np.ndarray, float] | None = None,
-    seed: int,
-    fast: bool = False,
-) -> SmallConvClassifier:
-    """Train a classifier of the thinned set by a strategy.
+def read_images(task: Task, strategy: Strategy, variation: Variation | None = None) -> np.ndarray:
+    """Train a classifier by a strategy, and return the labels that it reads from the images of the test."""
+    images, labels = task.images, task.labels
+    if variation and variation.way == "pool":
+        pool = make_pool(task, variation)
+        images, labels = fill(images, labels, pool, strategy.balanced, np.random.default_rng([task.seed, 72]))
+    elif strategy.balanced:
+        none = (images[:0], labels[:0])
+        images, labels = fill(images, labels, none, True, np.random.default_rng([task.seed, 72]))
+    fitted = _train(images, labels, task, strategy, variation)
+    if strategy.unlabelled == "pseudo-labels":
+        shares = fitted.predict_proba(task.unlabelled)
+        sure = shares.max(1) >= _SURE
+        images = np.concatenate([images, task.unlabelled[sure]])
+        labels = np.concatenate([labels, shares.argmax(1)[sure]])
+        fitted = _train(images, labels, task, strategy, variation)
+    shares = fitted.predict_proba(task.test)
+    if strategy.adjusted:
+        shares = shares / np.bincount(labels)
+    return shares.argmax(1)
 
-    With a ``pool`` of made images, their labels and a share, classes are filled up to equal numbers by these
-    instead of copies. The share is the largest one of made images in a class: a class with many real ones
-    gets fewer.
+
+def _train(
+    images: np.ndarray, labels: np.ndarray, task: Task, strategy: Strategy, variation: Variation | None
+) -> SmallConvClassifier:
+    budget = FAST_BUDGET if task.fast else BUDGET
+    classifier = SmallConvClassifier(**budget, random_state=task.seed)
+    steps = list_steps(task, strategy, variation, lambda: classifier.network_)
+    return classifier.set_params(batch_transform=partial(_apply, steps)).fit(images, labels)
+
+
+def _apply(steps: list[Transform], x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    for step in steps:
+        x, t = step(x, t)
+    return x, t
+
+
+def list_steps(
+    task: Task, strategy: Strategy, variation: Variation | None, network: Callable[[], torch.nn.Module]
+) -> list[Transform]:
+    """Return the transforms of training batches, in their order."""
+    steps: list[Transform] = []
+    if strategy.unlabelled == "FixMatch":
+        steps.append(FixMatch(network, torch.from_numpy(task.unlabelled), task.flip))
+    varied = variation and variation.way != "pool"
+    change = BatchVariation(variation, network, task.seed) if varied else None
+    if strategy.hard:
+        steps.append(HardDraws(network, change))
+    else:
+        steps += [change] if change else []
+        steps += [rand_augment] if strategy.augmented else []
+    return [*steps, strategy.mix] if strategy.mix else steps
+
+
+class BatchVariation:
+    """Half of the images that have a target become variations of themselves.
+
+    With an augmenter that knows classes it is ``BatchAugment``; with one of images alone, its ``vary``.
     """
-    balance, transform = STRATEGIES[strategy]
-    budget = (FAST_BUDGET if fast else BUDGET) | {"batch_transform": transform, "random_state": seed}
-    weights = None
-    rng = np.random.default_rng([seed, 72])
-    if pool is not None or balance == "copies":
-        images, labels = fill(images, labels, pool or (images[:0], labels[:0], 0.0), balance, rng)
-    elif balance == "weights":
-        weights = 1.0 / np.bincount(labels)[labels]
-    return SmallConvClassifier(**budget).fit(images, labels, weights)
+
+    def __init__(self, variation: Variation, network: Callable[[], torch.nn.Module], seed: int) -> None:
+        self.variation, self.network, self.seed = variation, network, seed
+        self.augment: Transform | None = None
+
+    def __call__(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        self.augment = self.augment or self._build()
+        known = t.sum(1) > 0
+        if not known.any():
+            return x, t
+        x = x.clone()
+        x[known], _ = self.augment(x[known], t[known].argmax(1))
+        return x, t
+
+    def _build(self) -> Transform:
+        augmenter, strength = self.variation.augmenter, self.variation.strength
+        if augmenter.classes_ is None:
+            return partial(_vary, augmenter, strength)
+        hard = {"select": "hard", "model": self.network()} if self.variation.way == "hard" else {}
+        common = {"temperature": strength, "random_state": self.seed} | hard
+        return BatchAugment(augmenter, method="posterior", **common)
+
+
+def _vary(augmenter: VAEAugmenter, strength: float, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    rows = torch.nonzero(torch.rand(len(x)) < 0.5)[:, 0]
+    if len(rows):
+        images = (x[rows, 0] * 255.0).round().to(torch.uint8).numpy()
+        seed = int(torch.randint(2**31, ()))
+        made = augmenter.vary(images, strength=strength, random_state=seed)
+        x[rows, 0] = torch.from_numpy(made).float() / 255.0
+    return x, y
+
+
+def make_pool(task: Task, variation: Variation) -> tuple[np.ndarray, np.ndarray]:
+    """Return variations of real images with their labels, as many of each class as `fill` may take."""
+    counts = np.bincount(task.labels)
+    y = np.repeat(np.arange(len(counts)), int(SHARE * _find_total(counts)) + 1)
+    how = {"method": "posterior", "sharp": True, "temperature": variation.strength}
+    made, _ = variation.augmenter.generate(y, task.images, task.labels, random_state=task.seed + 1, **how)
+    return made, y
+
+
+def _find_total(counts: np.ndarray) -> int:
+    """Return the size to which classes grow: where all are equal, half of each class is made."""
+    return int(max(counts.max(), round(counts.min() / (1 - SHARE))))
 
 
 def fill(
     images: np.ndarray,
     labels: np.ndarray,
-    pool: tuple[np.ndarray, np.ndarray, float],
-    balance: str,
+    pool: tuple[np.ndarray, np.ndarray],
+    balanced: bool,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill each class with made images: to the size of the largest, or beyond where all are small."""
-    made, made_labels, share = pool
+    """Fill each class with made images up to their share, and with copies if ``balanced``."""
+    made, made_labels = pool
     counts = np.bincount(labels)
-    # Where classes are equal, a share of s still means s made images to 1 − s real ones.
-    total = int(max(counts.max(), round(counts.min() / max(1.0 - share, 0.1))))
+    total = _find_total(counts) if len(made) else int(counts.max())
     parts, names = [], []
     for label in np.unique(labels):
         real, own = np.flatnonzero(labels == label), np.flatnonzero(made_labels == label)
-        wanted = min(total - len(real), int(share * total), len(own))
-        wanted = max(wanted, 0)
-        size = len(real) if balance == "none" else total - wanted
+        wanted = max(min(total - len(real), int(SHARE * total), len(own)), 0)
+        size = total - wanted if balanced else len(real)
         parts += [images[np.resize(rng.permutation(real), size)], made[rng.permutation(own)[:wanted]]]
         names += [np.full(size + wanted, label)]
     return np.concatenate(parts), np.concatenate(names)

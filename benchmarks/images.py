@@ -5,11 +5,10 @@ classifier of few images. A cell is a generator or a strategy of training, on on
 """
 
 import argparse
-import math
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,11 +16,13 @@ from typing import Any
 import _bench as bench
 import numpy as np
 from _bench import Record
-from _image_sets import SETTINGS, load_images, shrink, thin
+from _image_sets import SETTINGS, UNLABELLED, ImageSet, hold_out, load_images, shrink, thin
 from sklearn.metrics import recall_score
 
-KEY = ("part", "set", "setting", "entrant", "seed")
-SETS = ("mnist", "fashion_mnist")
+from vaeaug import Recipe
+
+KEY = ("part", "set", "setting", "entrant", "variation", "strength", "seed")
+SETS = ("fashion_mnist", "mnist")
 REAL = "held-out images"
 #: How vaeaug samples: codes from the prior, around real images, between them.
 METHODS = ("prior", "posterior", "interpolate", "posterior+residual")
@@ -29,23 +30,53 @@ PEERS: dict[str, dict[str, Any]] = {
     "pythae VAE": {"model": "vae", "samplers": ("normal", "gmm")},
     "pythae RAE-L2": {"model": "rae", "samplers": ("gmm",)},
 }
-#: Strategies that need no generator, in the order of the table; `_image_strategies.py` says what they do.
-BASELINES = (
-    "plain",
-    "class weights",
-    "oversampling",
-    "oversampling + RandAugment",
-    "oversampling + TrivialAugment",
-    "oversampling + MixUp",
-)
 #: Made images behind each distance, and those of pythae's last point, from which a classifier learns.
 SAMPLE, PEER_IMAGES = 5000, 20_000
 #: Seconds of training after which pythae is looked at, the last of which ends it; max_fit_seconds of vaeaug.
 MARKS, BUDGETS = [60.0, 120.0, 300.0, 600.0, 1200.0], [15.0, 30.0, 60.0, 120.0]
-#: How vaeaug joins the best baseline: the way to sample, and the largest share of made images in a class.
-METHOD, SHARE = "posterior+residual", 0.5
+#: Seeds of the tables; those on which baseline and variation are chosen by held-out training images.
+TABLE_SEEDS, CHOICE_SEEDS = tuple(range(5)), (100, 101)
+#: Strategies that need no generator; `_image_strategies.py` says what they do.
+BASELINES: dict[str, tuple[str, ...]] = {
+    "50 a class": (
+        "RandAugment",
+        "hard RandAugment",
+        "RandAugment + CutMix",
+        "RandAugment + MixUp",
+        "plain",
+    ),
+    UNLABELLED: ("RandAugment", "hard RandAugment", "pseudo-labels", "FixMatch"),
+    "imbalanced": (
+        "RandAugment",
+        "RandAugment + logit adjustment",
+        "RandAugment + CutMix",
+        "RandAugment + MixUp",
+        "copies",
+        "plain",
+    ),
+}
+#: The opponents that are measured with all seeds of a table, beside the best one.
+OPPONENTS = ("RandAugment", "hard RandAugment")
+#: What vaeaug adds: to which strategy, how its variations are used, and their strength.
+VARIATIONS: dict[str, tuple[tuple[str, str, float], ...]] = {
+    "50 a class": (
+        ("RandAugment", "pool", 1),
+        ("RandAugment", "hard", 5),
+        ("hard RandAugment", "random", 5),
+    ),
+    UNLABELLED: (
+        ("hard RandAugment", "random", 5),
+        ("RandAugment", "random", 5),
+        ("FixMatch", "random", 5),
+    ),
+    "imbalanced": (("RandAugment", "pool", 1), ("RandAugment + logit adjustment", "random", 5)),
+}
 #: Settings of vaeaug for the thinned sets: epochs that take about a minute of one core.
-FITS: dict[str, dict[str, Any]] = {"imbalanced": {"max_iter": 8}, "50 a class": {"max_iter": 60}}
+FITS: dict[str, dict[str, Any]] = {
+    "50 a class": {"max_iter": 60, "network": Recipe("convolutional", width=16)},
+    UNLABELLED: {"max_fit_seconds": 300.0, "prior": "gaussian"},
+    "imbalanced": {"max_iter": 8},
+}
 
 
 def list_cells(options: argparse.Namespace) -> Iterator[Record]:
@@ -58,16 +89,54 @@ def list_cells(options: argparse.Namespace) -> Iterator[Record]:
             for entrant in ("vaeaug", *(f"vaeaug ({budget:g} s)" for budget in budgets), *PEERS):
                 yield quality | {"entrant": entrant, "seed": seed}
         for setting in SETTINGS:
-            cell = {"part": "augmentation", "set": name, "setting": setting}
-            seeds = options.seeds if options.fast else range(5)
-            for seed in seeds:
-                yield from (cell | {"entrant": strategy, "seed": seed} for strategy in BASELINES)
-            # The opponent is chosen by its scores on the test images, which can only favour it.
-            best = find_best_baseline(bench.Records(options.out, KEY).read(), name, setting, options.fast)
-            if best:
-                yield from (
-                    cell | {"entrant": f"{best} + vaeaug {METHOD}:{SHARE}", "seed": seed} for seed in seeds
-                )
+            yield from _list_strategies({"part": "augmentation", "set": name, "setting": setting}, options)
+
+
+def _list_strategies(cell: Record, options: argparse.Namespace) -> Iterator[Record]:
+    """Yield the cells of a choice, then those of what was chosen; other baselines have one seed."""
+    choice_seeds, seeds = (CHOICE_SEEDS[:1], options.seeds) if options.fast else (CHOICE_SEEDS, TABLE_SEEDS)
+    baselines = list_baselines(cell["set"], cell["setting"])
+    varied = [
+        cell | {"entrant": entrant, "variation": way, "strength": strength}
+        for entrant, way, strength in VARIATIONS[cell["setting"]]
+    ]
+    for seed in choice_seeds:
+        yield from (each | {"seed": seed} for each in (*baselines, *varied))
+    records = bench.Records(options.out, KEY).read()
+    best, chosen = (choose(records, each, options.fast) for each in (baselines, varied))
+    entered = [each for each in baselines if each == best or each["entrant"] in OPPONENTS]
+    for seed in seeds:
+        yield from (each | {"seed": seed} for each in (*entered, chosen))
+    yield from (each | {"seed": seeds[0]} for each in baselines if each not in entered)
+
+
+def list_baselines(name: str, setting: str) -> list[Record]:
+    """Return the cells of the baselines of a setting, without seeds."""
+    cell = {"part": "augmentation", "set": name, "setting": setting}
+    # What does not look at images without a label is measured once.
+    shared = OPPONENTS if setting == UNLABELLED else ()
+    return [
+        cell | {"entrant": entrant} | ({"setting": "50 a class"} if entrant in shared else {})
+        for entrant in BASELINES[setting]
+    ]
+
+
+def choose(records: list[Record], cells: list[Record], fast: bool) -> Record:
+    """Return the best cell by held-out training images, the first one where nothing was measured on these.
+
+    Cells with fewer seeds were given up before.
+    """
+    scored = []
+    for cell in cells:
+        mine = [r for r in records if r["seed"] in CHOICE_SEEDS and _match(r, cell | {"fast": fast})]
+        found = [r["balanced_accuracy"] for r in mine if "error" not in r]
+        scored.append((len(found), fmean(found or [0.0])))
+    return cells[max(range(len(cells)), key=lambda k: scored[k])]
+
+
+def _match(record: Record, cell: Record) -> bool:
+    names = ("part", "set", "setting", "entrant", "variation", "strength", "fast")
+    return all(record.get(name) == cell.get(name) for name in names)
 
 
 def measure(cell: Record, options: argparse.Namespace) -> Record:
@@ -128,37 +197,68 @@ def _generate(
 
 
 def _measure_strategy(cell: Record, options: argparse.Namespace) -> Record:
-    """Train with one strategy, with or without made images."""
-    from _image_strategies import train_classifier
+    """Train with one strategy, with or without variations."""
+    from _image_strategies import STRATEGIES, Variation, read_images
 
-    images = load_images(cell["set"])
-    counts = SETTINGS[cell["setting"]]
-    if options.fast:
-        counts = tuple(max(6, count // 100) for count in counts)
-    X, y = thin(images, counts, cell["seed"])
-    strategy, _, with_made = cell["entrant"].partition(" + vaeaug ")
-    record: Record = {}
-    pool = None
-    if with_made:
-        # No class gets more than its share of the largest, or of the size to which small classes grow.
-        total = max(int(np.bincount(y).max()), 10 * int(np.bincount(y).min()))
-        job = {"settings": {"max_iter": 2} if options.fast else FITS[cell["setting"]], "methods": [METHOD]}
-        job |= {"images": math.ceil(SHARE * total) * len(np.unique(y)), "balanced": True}
-        with tempfile.TemporaryDirectory() as folder:
-            made = _generate(job, X, y, cell, options, folder)
-            if "error" in made:
-                return made
-            record["fit_s"] = made["points"][0]["seconds"]
-            held = np.load(made["points"][0]["made"])
-            pool = (held["images"], held["labels"], SHARE)
-    rest = {"pool": pool, "seed": cell["seed"], "fast": options.fast}
-    train = partial(train_classifier, X, y, strategy, **rest)
-    record["train_s"], fitted = bench.time_call(train)
-    recalls = recall_score(images.test_labels, fitted.predict(images.test), average=None)
+    images = find_images(cell)
+    task = build_task(images, cell, options.fast)
+    record, variation = {}, None
+    if cell.get("variation"):
+        seed = 0 if cell["setting"] == UNLABELLED else cell["seed"]
+        known = (cell["set"], cell["setting"], seed, options.fast, options.device)
+        record["fit_s"], augmenter = fit_augmenter(*known)
+        variation = Variation(augmenter, cell["variation"], cell["strength"])
+    strategy = STRATEGIES[cell["entrant"]]
+    record["train_s"], labels = bench.time_call(read_images, task, strategy, variation)
+    recalls = recall_score(images.test_labels, labels, average=None)
     return record | {
         "balanced_accuracy": round(float(np.mean(recalls)), 5),
         "recalls": [round(float(recall), 4) for recall in recalls],
     }
+
+
+def find_images(cell: Record) -> ImageSet:
+    """Return the images of a cell; for a choice, training images take the place of test images."""
+    images = load_images(cell["set"])
+    return hold_out(images) if cell["seed"] in CHOICE_SEEDS else images
+
+
+def build_task(images: ImageSet, cell: Record, fast: bool) -> Any:
+    """Return what a strategy gets to know."""
+    from _image_strategies import Task
+
+    counts = SETTINGS[cell["setting"]]
+    if fast:
+        counts = tuple(max(6, count // 100) for count in counts)
+    rows = thin(images, counts, cell["seed"])
+    others = np.setdiff1d(np.arange(len(images.train)), rows)
+    return Task(
+        images.train[rows],
+        images.train_labels[rows],
+        unlabelled=images.train[others if cell["setting"] == UNLABELLED else others[:0]],
+        test=images.test,
+        flip=images.name == "fashion_mnist",
+        seed=cell["seed"],
+        fast=fast,
+    )
+
+
+@lru_cache(maxsize=1)
+def fit_augmenter(name: str, setting: str, seed: int, fast: bool, device: str) -> tuple[float, Any]:
+    """Return the seconds of a fit, and the augmenter; cells that only use it otherwise share it.
+
+    Where there are images without a label it learns from these alone, once for all seeds.
+    """
+    from vaeaug import VAEAugmenter
+
+    settings = {"max_iter": 1} if fast else FITS[setting]
+    augmenter = VAEAugmenter(device=device, random_state=seed, **settings)
+    if setting == UNLABELLED:
+        images = hold_out(load_images(name)).train
+        return bench.time_call(augmenter.fit, images[:200] if fast else images)
+    cell = {"set": name, "setting": setting, "seed": seed}
+    task = build_task(find_images(cell), cell, fast)
+    return bench.time_call(augmenter.fit, task.images, task.labels)
 
 
 # ---------------------------------------------------------------- report
@@ -258,31 +358,46 @@ def _compare_times(quality: list[Record]) -> str:
     return "\n\n".join([table, TIMES_NOTE, "Fréchet distance (after seconds of training):", steps])
 
 
-def find_best_baseline(records: list[Record], name: str, setting: str, fast: bool = False) -> str:
-    """Return the baseline with the highest mean balanced accuracy, if one was measured."""
-    found = _group_strategies(records, name, setting, fast)
-    known = [strategy for strategy in found if strategy in BASELINES]
-    return max(known, key=lambda each: fmean(r["balanced_accuracy"] for r in found[each]), default="")
-
-
-def _group_strategies(records: list[Record], name: str, setting: str, fast: bool) -> dict[str, list[Record]]:
-    mine = [r for r in records if (r["set"], r.get("setting"), r["fast"]) == (name, setting, fast)]
-    return bench.group([r for r in mine if "error" not in r], "entrant")
-
-
 def _tabulate_strategies(records: list[Record], name: str, setting: str) -> str:
-    fast = any(r["fast"] for r in records if r["set"] == name and r.get("setting") == setting)
-    best = find_best_baseline(records, name, setting, fast)
-    if not best:
+    """Return the table of test images, and that of the held-out training images by which was chosen."""
+    baselines = list_baselines(name, setting)
+    fast = any(r["fast"] for r in records)
+    mine = [
+        r
+        for r in records
+        if (r["set"], r.get("setting")) == (name, setting)
+        or any(_match(r, b | {"fast": fast}) for b in baselines)
+    ]
+    mine = [r for r in mine if "error" not in r and r["fast"] == fast]
+    if not mine:
         return ""
-    found = _group_strategies(records, name, setting, fast)
+    best = choose(mine, baselines, fast)
+    chosen = bench.group([r for r in mine if r["seed"] in CHOICE_SEEDS], name_strategy)
+    tested = bench.group([r for r in mine if r["seed"] not in CHOICE_SEEDS], name_strategy)
+    opponents = [who for who in dict.fromkeys([best["entrant"], *OPPONENTS]) if who in tested]
     accuracy, rows = bench.Column("", "balanced_accuracy", 2, 100), []
-    for strategy, mine in found.items():
-        gain = bench.compare_seeds(mine, found[best], "balanced_accuracy", 100)
-        rows.append([strategy, accuracy.show(mine), str(len(mine)), gain])
-        if strategy == best:
-            rows[-1][-1] = "*best baseline*"
-    return bench.markdown_table(["", "balanced accuracy", "seeds", "− best baseline, 95 % interval"], rows)
+    for who, found in tested.items():
+        gains = [
+            "–" if who == other else bench.compare_seeds(found, tested[other], "balanced_accuracy", 100)
+            for other in opponents
+        ]
+        rows.append([who, accuracy.show(found), str(len(found)), *gains])
+    header = ["test images", "balanced accuracy", "seeds", *(f"− {who}, 95 % interval" for who in opponents)]
+    choice = [[who, accuracy.show(found), str(len(found))] for who, found in chosen.items()]
+    parts = [
+        bench.markdown_table(header, rows),
+        bench.markdown_table(["held-out training images", *header[1:3]], choice),
+    ]
+    if len(set(BASELINES[setting]) & set(chosen)) > 1:
+        parts.append(f"Best baseline by held-out training images: {best['entrant']}.")
+    return "\n\n".join(filter(None, parts))
+
+
+def name_strategy(record: Record) -> str:
+    """Return how the tables call a strategy."""
+    if not record.get("variation"):
+        return record["entrant"]
+    return f"{record['entrant']} + vaeaug {record['variation']}, strength {record['strength']:g}"
 
 
 DEFAULTS = {"threads": 2}
