@@ -220,7 +220,7 @@ def test_parameters_of_the_sampler_are_as_promised():
 
 
 def test_parameters_of_the_classifier_are_as_promised():
-    named = ["synthetic_weight", "prior_correction", "cv", "random_state", "memory"]
+    named = ["synthetic_weight", "prior_correction", "cv", "blend", "random_state", "memory"]
     assert parameters_of(AugmentedClassifier.__init__) == (["estimator", "sampler"], named)
 
 

@@ -98,6 +98,7 @@ def test_dummies_sum_to_one():
     assert "is3 == -is0 - is1 - is2 + 1" in formulas(frame)
 
 
+@pytest.mark.filterwarnings("ignore::vaeaug.errors.ColumnNote")
 def test_months_since_a_day_follow_from_the_day():
     rng = np.random.default_rng(3)
     day = pd.Series(pd.Timestamp("2018-01-01") + pd.to_timedelta(rng.integers(0, 2600, 3000), "D"))

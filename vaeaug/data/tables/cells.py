@@ -237,7 +237,7 @@ class KnownCells:
             return drawn
         own = self.columns[j].iloc[rows].reset_index(drop=True)
         if is_known.all() and own.dtype == drawn.dtype:
-            return pd.Series(own.array, name=drawn.name)
+            return pd.Series(own.array, name=drawn.name, dtype=own.dtype)
         own = own[is_known]
         if isinstance(drawn.dtype, pd.CategoricalDtype):
             own = own.astype(drawn.dtype)
