@@ -77,7 +77,8 @@ def replace_column(rows: Any, j: int, column: pd.Series) -> Any:
     """Return rows with another column; the rows given stay as they are."""
     if isinstance(rows, pd.DataFrame):
         rows = rows.copy(deep=False)
-        rows.isetitem(j, column.array)
+        # A Series: pandas 3 makes text of bare arrays of objects.
+        rows.isetitem(j, column.set_axis(rows.index))
         return rows
     rows = rows.copy()
     rows[:, j] = column.to_numpy()

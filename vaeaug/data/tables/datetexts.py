@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.tables.calendars import YEARS, early
-from vaeaug.data.tables.dtypes import is_object, is_text, mask_of, read_objects
+from vaeaug.data.tables.dtypes import is_text, mask_of, read_objects
 from vaeaug.data.tables.translation import TypedTranslation
 from vaeaug.utils.dates import share_of_dates
 from vaeaug.utils.wording import list_names
@@ -81,8 +81,7 @@ class DateTexts(TypedTranslation):
         texts = _write(series.mask(np.isin(ticks, self.points)), self.form)
         for text, point in zip(self.special, self.points, strict=True):
             texts[ticks == point] = text
-        found = self.restore(texts, str)
-        return found if is_object(self.dtype) else found.astype(self.dtype)
+        return self.restore(texts, str).astype(self.dtype)
 
     @property
     def points(self) -> tuple[int, ...]:
