@@ -350,11 +350,11 @@ def _judge_verdicts(records: list[Record], part: str) -> str:
     table = bench.markdown_table(["verdict", "cells", "right", "mean gain there"], rows)
     if not table:
         return ""
-    share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells. {_count_told(found)}"
+    share = f"Agreement in {100 * right / len(found):.0f} % of {len(found)} cells. {_describe_gains(found)}"
     return "\n\n".join(filter(None, [table, f"{share} {VERDICT_NOTE}", _tabulate_probabilities(found)]))
 
 
-def _count_told(found: list[dict[str, Any]]) -> str:
+def _describe_gains(found: list[dict[str, Any]]) -> str:
     """Say how many gains were told, and how often "helps" was wrong."""
     gains = [each["verdict"] in WORDS[:2] for each in found if each["outer_gain"] > _GAIN]
     lost = [each["outer_gain"] < -_LOSS for each in found if each["verdict"] == WORDS[0]]

@@ -363,7 +363,7 @@ SAMPLE = (
 def _tabulate_fits(records: list[Record]) -> str:
     records = sorted(records, key=lambda r: (r["max_fit_seconds"], r.get("columns", 0)))
     return bench.summarize(
-        bench.group(records, lambda r: f"{_name_dated(r)}, at most {r['max_fit_seconds']:.0f} s"), FIT
+        bench.group(records, lambda r: f"{_name_with_date(r)}, at most {r['max_fit_seconds']:.0f} s"), FIT
     )
 
 
@@ -373,7 +373,7 @@ def _name_size(record: Record, link: str = ",") -> str:
     return f"{record['rows']:,} rows{columns}{link} {processes}"
 
 
-def _name_dated(record: Record) -> str:
+def _name_with_date(record: Record) -> str:
     return f"{_name_size(record)}, {record['day']}"
 
 
@@ -449,7 +449,7 @@ def _tabulate_samples(records: list[Record]) -> str:
     """Return what writing took beside the law of one process, and what that says of a billion rows."""
     found = fit_law(records)
     if found is None:
-        return bench.summarize(bench.group(records, _name_dated), SAMPLE)
+        return bench.summarize(bench.group(records, _name_with_date), SAMPLE)
     begin, cost = found
     narrow = [r for r in records if not r.get("columns")]
     size = 1e9 * narrow[-1]["gigabytes"] / narrow[-1]["rows"]
@@ -465,7 +465,7 @@ def _tabulate_samples(records: list[Record]) -> str:
     ]
     return "\n\n".join(
         [
-            bench.summarize(bench.group(records, _name_dated), (law, *SAMPLE)),
+            bench.summarize(bench.group(records, _name_with_date), (law, *SAMPLE)),
             f"The law is `seconds = {begin:.2f} + rows × {1e6 * cost:.1f} µs / processes`, fitted to "
             f"the CPU seconds of one process where they were counted; {size:.0f} bytes a row on disk. For a "
             f"billion rows ({BILLION * size / 1e9:.0f} GB) it says, as long as the disk keeps up:",

@@ -61,7 +61,7 @@ def engine(name, seed, loss):
     return record("engines", 44_842, 1 if name == "one" else 2) | found
 
 
-def balanced():
+def make_balance():
     found = {"seconds": 10.0, "gigabytes": 0.05}
     ways = dict.fromkeys(("resample", "sample", "copy", "sample_to_parquet"), found)
     return record("balance", 10**6, 2, **ways | {"resample": found | {"seconds": 11.5}}, new_rows=960_000)
@@ -73,7 +73,7 @@ def results():
         engine("one", 1, 20.0),
         engine("torchrun", 0, 19.38),
         engine("dask", 0, 19.38),
-        balanced(),
+        make_balance(),
         *(fitted("fit", rows, 1, 30_000) for rows in (10_000, 10_000_000)),
         *(fitted("speedup", 100_000, processes, 20_000 * processes) for processes in (1, 2)),
         sampled(10_000, 1, 2.1),
