@@ -1,22 +1,19 @@
 """What ``run.py imbalance`` measures on one half of an imbalanced set; the sets and the learners."""
 
-import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
-from _bench import run_worker, time_call
+from _bench import time_call
 from _datasets import read_table
 from _gain_prior import RESULTS, estimate_corrections, estimate_prior, read_gains
-from sklearn.base import BaseEstimator
+from _imbalance_samplers import Bootstrap, Jittered, SharedSampler, Tvae, Typical
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
@@ -29,6 +26,7 @@ from vaeaug.evaluation.assess.comparison import default_ratios
 from vaeaug.evaluation.assess.cross_validation import cross_validate
 from vaeaug.evaluation.assess.metrics import Predictions, calibration_slope, measure
 from vaeaug.evaluation.assess.named_classifiers import learner
+from vaeaug.evaluation.assess.other_classifiers import OtherClassifiers
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.evaluation.assess.strategies import (
@@ -137,57 +135,6 @@ def build_learner(name: str, X: pd.DataFrame, seed: int) -> Pipeline:
     return model
 
 
-# ---------------------------------------------------------------- samplers that the learners share
-
-
-class SharedSampler(BaseEstimator):
-    """A sampler that runs once for the same rows and settings, so that the four learners share its fit."""
-
-    made: dict[str, tuple[Any, Any]] = {}
-
-    def __init__(self, sampler: Any, sampling_strategy: Any = "auto", random_state: Any = None) -> None:
-        self.sampler = sampler
-        self.sampling_strategy = sampling_strategy
-        self.random_state = random_state
-
-    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        rows = pd.util.hash_pandas_object(X).to_numpy().tobytes() + np.asarray(y).tobytes()
-        settings = repr((type(self.sampler).__name__, self.sampling_strategy, self.random_state)).encode()
-        key = hashlib.sha256(rows + settings).hexdigest()
-        if key not in self.made:
-            self.sampler.set_params(sampling_strategy=self.sampling_strategy, random_state=self.random_state)
-            self.made[key] = self.sampler.fit_resample(X, y)
-        return self.made[key]
-
-
-class Tvae(BaseEstimator):
-    """ctgan's TVAE with the class as one more column; of what it draws, the minority class is kept."""
-
-    def __init__(self, python: str, sampling_strategy: Any = "auto", random_state: Any = None) -> None:
-        self.python = python
-        self.sampling_strategy = sampling_strategy
-        self.random_state = random_state
-
-    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        wanted = int(self.sampling_strategy[1] - np.sum(y == 1))
-        with tempfile.TemporaryDirectory() as folder:
-            X.assign(label=y).to_parquet(Path(folder) / "train.parquet")
-            job = {"folder": folder, "rows": wanted, "seed": int(self.random_state)}
-            job["categorical"] = [name for name in X if X[name].dtype == "category"]
-            answer = run_worker("_table_generators:draw_rare", job, python=self.python)
-            if "error" in answer:
-                raise RuntimeError(answer["error"])
-            new = pd.read_parquet(Path(folder) / "made.parquet")
-        new = pd.DataFrame({name: _restore_dtype(new[name], X[name]) for name in X})
-        return pd.concat([X, new], ignore_index=True), np.r_[y, np.ones(len(new), dtype=y.dtype)]
-
-
-def _restore_dtype(new: pd.Series, old: pd.Series) -> pd.Series:
-    if old.dtype == "category":
-        return new.where(new != "<missing>", None).astype(old.dtype)
-    return pd.to_numeric(new).astype(old.dtype)
-
-
 def list_halves(data: ImbalancedSet, repeat: int) -> list[Fold]:
     """Return the two folds of a repeat: each half is trained on once and tested on once."""
     splits = StratifiedKFold(2, shuffle=True, random_state=repeat).split(data.X, data.y)
@@ -232,6 +179,25 @@ class Half:
     def tvae(self) -> dict[str, Any]:
         peer = SharedSampler(Tvae(self.peer_python))
         return {"results": self._compare([Resampled("ctgan TVAE", peer, [1.0], reusable=True)])}
+
+    def attribution(self) -> dict[str, Any]:
+        """Measure what filters, blends and other classifiers bring without the generator."""
+        strategies: list[Strategy] = [Resampled("bootstrap", Bootstrap(), blended=True)]
+        samplers = {
+            "SMOTE": Smote(),
+            "jittered copies": Jittered(),
+            "no filter": VAEOverSampler(label_filter=None),
+        }
+        samplers |= {f"{name}, filtered": Typical(samplers[name]) for name in ("SMOTE", "jittered copies")}
+        strategies += [
+            Resampled(name, SharedSampler(sampler), [1.0], blended=True) for name, sampler in samplers.items()
+        ]
+        strategies.append(OtherClassifiers(self.data.X))
+        results = {}
+        for name in LEARNERS:
+            outcomes = self._try(build_learner(name, self.data.X, self.seed), [NoResampling(), *strategies])
+            results[name] = {each.strategy: self._tell(each) for each in outcomes}
+        return {"results": results}
 
     def auto(self) -> dict[str, Any]:
         results = {}

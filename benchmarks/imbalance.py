@@ -21,6 +21,7 @@ PARTS = (
     "vaeaug",
     "auto",
     "distances",
+    "attribution",
     "tvae",
     "verdict",
     "verdict_alone",
@@ -77,6 +78,27 @@ STRATEGIES = {
     "VAEOverSampler, blended": "VAEOverSampler, blended",
     "auto": 'AugmentedClassifier "auto"',
 }
+#: Strategies that tell what the generator brings from what filters, blends and other classifiers bring.
+ATTRIBUTION = {
+    "bootstrap, blended": "bootstrap of the same rows, blended",
+    "SMOTE (ratio 1)": "SMOTE",
+    "SMOTE (ratio 1), blended": "SMOTE, blended",
+    "SMOTE, filtered (ratio 1)": "SMOTE, filtered by the committee",
+    "SMOTE, filtered (ratio 1), blended": "SMOTE, filtered, blended",
+    "jittered copies (ratio 1)": "jittered copies",
+    "jittered copies (ratio 1), blended": "jittered copies, blended",
+    "jittered copies, filtered (ratio 1)": "jittered copies, filtered by the committee",
+    "jittered copies, filtered (ratio 1), blended": "jittered copies, filtered, blended",
+    "no filter (ratio 1)": "VAEOverSampler without its filter",
+    "no filter (ratio 1), blended": "VAEOverSampler without its filter, blended",
+    "VAEOverSampler (ratio 1)": "VAEOverSampler",
+    "VAEOverSampler, blended": "VAEOverSampler, blended",
+    "auto": 'AugmentedClassifier "auto"',
+    "boosted trees": "boosted trees on the rows as they are",
+    "random forest": "a random forest on the rows as they are",
+    "logistic regression": "a logistic regression on the rows as they are",
+    "the three together": "the three together",
+}
 VERDICTS = {
     "verdict": "five folds, once",
     "verdict_alone": "without blends, five folds, once",
@@ -88,6 +110,8 @@ NULLS = {
     "verdict_copies": "copies in the place of new rows",
     "verdict_shuffled": "labels shuffled",
 }
+#: Parts with the strategies of the first tables.
+STRATEGY_PARTS = ("simple", "vaeaug", "auto", "tvae")
 METRICS = {"roc_auc": "ROC AUC", "average_precision": "Average precision"}
 OVERVIEW_NOTE = (
     "Folds are averaged for each cell, a set and a learner, and cells for the table. A difference is taken "
@@ -109,7 +133,7 @@ VERDICT_NOTE = (
 
 def render(records: list[Record]) -> str:
     """Return the results as Markdown."""
-    frame = read_frame(records)
+    frame = read_frame(records, STRATEGY_PARTS)
     if frame.empty:
         return "Nothing measured yet."
     measured = [record for record in records if "error" not in record]
@@ -124,6 +148,7 @@ def render(records: list[Record]) -> str:
         "Distance to the closest row of the minority class, relative to SMOTE's": _tabulate_distances(
             measured
         ),
+        "What is due to the generator": _tabulate_attribution(measured),
         'What "auto" chose': _count_choices(measured),
     }
     for part, title in VERDICTS.items():
@@ -134,14 +159,14 @@ def render(records: list[Record]) -> str:
     return bench.join_sections(sections)
 
 
-def read_frame(records: list[Record]) -> pd.DataFrame:
-    """Return a row of numbers for each set, learner, repeat, fold and strategy."""
+def read_frame(records: list[Record], parts: tuple[str, ...]) -> pd.DataFrame:
+    """Return a row of numbers for each set, learner, repeat, fold and strategy of some parts."""
     rows = {
         (record["set"], learner, record["repeat"], record["fold"], name): {
             k: v for k, v in numbers.items() if not isinstance(v, dict)
         }
         for record in records
-        if record.get("part") not in (*VERDICTS, *NULLS, "distances")
+        if record.get("part") in parts
         for learner, found in record.get("results", {}).items()
         for name, numbers in found.items()
         if "error" not in numbers
@@ -227,6 +252,24 @@ def _split_by_choice(frame: pd.DataFrame) -> str:
                 row += ["–", "–"]
         rows.append(row)
     return bench.markdown_table(["", "not used", "sets", "used", "sets"], rows)
+
+
+def _tabulate_attribution(records: list[Record]) -> str:
+    """Return differences to plain training on the halves where filters and blends were taken apart."""
+    name_half = lambda record: tuple(record[key] for key in ("set", "repeat", "fold"))  # noqa: E731
+    halves = {name_half(record) for record in records if record.get("part") == "attribution"}
+    own = [record for record in records if name_half(record) in halves]
+    frame = read_frame(own, ("vaeaug", "auto", "attribution"))
+    rows = []
+    for name, title in ATTRIBUTION.items() if len(frame) else ():
+        if name in frame.index.unique("strategy"):
+            gains = [_compare(frame, name, metric) for metric in METRICS]
+            row = [title, *(f"{gain.groupby('set').mean().mean():+.4f}" for gain in gains)]
+            rows.append(row + [f"{100 * (gain < -0.005).mean():.0f} %" for gain in gains])
+    header = ["", *METRICS.values(), *(f"{title}, cells below −.005" for title in METRICS.values())]
+    sets = len({half[0] for half in halves})
+    note = f"Differences to plain training of the same learner, on {len(halves)} halves of {sets} sets."
+    return bench.markdown_table(header, rows) + (f"\n\n{note}" if rows else "")
 
 
 def _tabulate_others(frame: pd.DataFrame) -> str:

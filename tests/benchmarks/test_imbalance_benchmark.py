@@ -72,7 +72,7 @@ def made_lines():
 
 
 def test_a_cell_has_every_strategy(report):
-    frame = report.read_frame(made_lines())
+    frame = report.read_frame(made_lines(), report.STRATEGY_PARTS)
     arms = report.list_strategies(frame)
     assert arms[0] == "nothing"
     assert "VAEOverSampler, third of the way" in arms
@@ -87,6 +87,21 @@ def test_the_report_has_differences_and_a_paired_test(report):
     assert "| 0.016 |" in line  # Wilcoxon of seven equal signs
     assert line.endswith("0 % |")
     assert "100 %" in next(line for line in text.splitlines() if line.startswith("| duplicates"))
+
+
+def test_what_blends_and_filters_bring_is_told_on_the_same_halves(report):
+    lines = made_lines()
+    half = {"set": "set_1", "repeat": 0, "fold": 1, "part": "attribution"}
+    arms = {"nothing": numbers(0.71), "bootstrap": numbers(0.6), "bootstrap, blended": numbers(0.715)}
+    arms["SMOTE, filtered (ratio 1)"] = numbers(0.69)
+    text = report.render([*lines, half | {"results": dict.fromkeys(("logistic regression", "5-NN"), arms)}])
+    table = text.split("What is due to the generator")[1].split("### ")[0]
+    assert "on 1 halves of 1 sets" in table
+    assert "| bootstrap of the same rows, blended | +0.0050 | +0.0025 | 0 % | 0 % |" in table
+    assert "| SMOTE, filtered by the committee | -0.0200 | -0.0100 | 100 % | 100 % |" in table
+    assert "| VAEOverSampler, blended | +0.0300 | +0.0150 | 0 % | 0 % |" in table
+    # The other tables know nothing of it.
+    assert text.startswith(report.render(lines).split('### What "auto"')[0].rstrip())
 
 
 def test_a_set_of_more_repeats_weighs_no_more_than_another(report):
