@@ -47,6 +47,27 @@ class TestRealAgainstReal:
         assert verdicts.count("faithful") >= draws - 1
         assert set(verdicts) <= {"faithful", "faithful, with exceptions"}
 
+    def test_a_rule_that_few_rows_keep_by_chance_is_not_broken(self):
+        # "a" tells "b" among the values that were seen, and new rows hold others.
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            values, shares = rng.normal(size=(2, 400)).round(3), np.r_[0.6, np.full(399, 0.4 / 399)]
+            rows = [rng.choice(400, 100, p=shares) for _ in range(2)]
+            real, new = (
+                pd.DataFrame({"a": values[0][k], "b": values[1][k], "c": rng.normal(size=100)}) for k in rows
+            )
+            quality = report(real, new)
+            assert quality.rules["new"].min() < 0.8
+            assert "rules" not in topics(quality)
+
+    def test_a_model_that_one_test_row_refutes_is_not_judged(self):
+        rng = np.random.default_rng(0)
+        real, new = (
+            pd.DataFrame({"x": rng.normal(size=60), "late": np.repeat([0, 1], [57, 3])}) for _ in "ab"
+        )
+        real.loc[real["late"] == 1, "x"] += 4  # rows of the rare class are told in one table only
+        assert "use" not in topics(report(real, new, target="late"))
+
     def test_texts_that_fresh_rows_repeat_as_often_are_no_copies(self):
         rng = np.random.default_rng(0)
         table = draw(1200, rng).assign(street=[f"street {k}" for k in rng.integers(0, 6000, 1200)])

@@ -324,14 +324,14 @@ def _find_pairs(figures: Figures) -> Iterator[Finding]:
 
 def _find_rules(figures: Figures) -> Iterator[Finding]:
     rules = figures.rules
-    real, new = (rules[side].astype(float) for side in ("real", "new"))
+    real, new = rules[["real", "fresh"]].astype(float).min(axis=1, skipna=False), rules["new"].astype(float)
     middle = (real + new) / 2
     broken = rules[real - new > _SMALL_RULE + 4 * figures.sides.spread * np.sqrt(middle * (1 - middle))]
     for i, rule in enumerate(list_records(broken)):
         more = _mention(len(broken) - 1, "rule") if i == 0 else ""
         yield Finding(
             "rules",
-            max(float(rule["real"] - rule["new"]), _NOTABLE),
+            max(float(min(rule["real"], rule["fresh"]) - rule["new"]), _NOTABLE),
             f"The rule {rule['formula']} holds in {share(rule['real'])} of real rows, in "
             f"{share(rule['new'])} of new ones.{more}",
             tuple(rule["columns"]),

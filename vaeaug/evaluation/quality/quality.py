@@ -112,7 +112,10 @@ class Quality:
 
     @property
     def rules(self) -> pd.DataFrame:
-        """Rules between columns, with the shares of ``real`` and ``new`` rows that keep them."""
+        """Rules between columns, with the shares of ``real`` and ``new`` rows that keep them.
+
+        ``fresh``: of real rows among which it was not looked for, where that was measured.
+        """
         return self._figures.rules.copy()
 
     @cached_property

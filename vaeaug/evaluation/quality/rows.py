@@ -261,8 +261,9 @@ def measure_utility(sides: Sides) -> Utility:
             return Utility(why="the real rows to test on are of one class")
         rarest = int(test[target].value_counts().pipe(lambda counts: counts[counts > 0]).min())
         new_area, real_area = float(scores["synthetic"]), float(scores["real"])
-        errors = [auc_error(area, rarest, len(test) - rarest) for area in (new_area, real_area)]
-        return Utility(new_area, real_area, "ROC AUC", float(np.hypot(errors[0], errors[1])), facts)
+        # That of an area of ½: by the formula, few rows would know areas near 0 and 1 exactly.
+        error = np.sqrt(2) * auc_error(0.5, rarest, len(test) - rarest)
+        return Utility(new_area, real_area, "ROC AUC", float(error), facts)
     spread = float(np.var(join_tables({"test": test[[target]]}).numbers[0]))
     if spread == 0:
         return Utility(why="the target is constant")
@@ -273,7 +274,9 @@ def measure_utility(sides: Sides) -> Utility:
 def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
     """Return the rules of all real rows with the shares that keep them, and a remark on their search.
 
-    Shares are those of rows of one mix of classes.
+    Shares are those of rows of one mix of classes. Real rows keep every rule that is found among them, some
+    by chance. So, where new rows break rules, ``fresh`` is the share of fresh real rows that keep the same
+    rule if it is found without them, and missing if it is not.
     """
     columns, remark = list(sides.real.columns), ""
     if len(columns) > _MOST_RULE_COLUMNS and relations == "auto":
@@ -292,11 +295,19 @@ def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
         # Notes for those who fit a model.
         warnings.simplefilter("ignore", VaeaugWarning)
         try:
-            return count_kept(source, {"real": real, "new": new}, classes, relations), remark
+            found = count_kept(source, {"real": real, "new": new}, classes, relations)
+            found["fresh"] = found["real"]
+            if relations == "auto" and (found["new"] < found["real"]).any():
+                known, fresh = (part[columns].reset_index(drop=True) for part in sides.parts)
+                known = take_some(known, _MOST_RULE_ROWS, numpy_generator(sides.seed, 12))
+                classes = None if classes is None else known[sides.target]
+                again = count_kept(known, {"real": fresh, "new": new}, classes, relations)
+                found["fresh"] = found["formula"].map(dict(zip(again["formula"], again["real"], strict=True)))
+            return found, remark
         except (InputError, TypeError, ValueError) as error:
             if relations != "auto":
                 raise
-            empty = pd.DataFrame(columns=["kind", "columns", "formula", "real", "new"])
+            empty = pd.DataFrame(columns=["kind", "columns", "formula", "real", "new", "fresh"])
             return empty, f"Rules could not be compared: {str(error).rstrip('.')}."
 
 
