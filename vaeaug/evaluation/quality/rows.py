@@ -262,8 +262,8 @@ def measure_utility(sides: Sides) -> Utility:
         rarest = int(test[target].value_counts().pipe(lambda counts: counts[counts > 0]).min())
         new_area, real_area = float(scores["synthetic"]), float(scores["real"])
         # That of an area of ½: by the formula, few rows would know areas near 0 and 1 exactly.
-        error = np.sqrt(2) * auc_error(0.5, rarest, len(test) - rarest)
-        return Utility(new_area, real_area, "ROC AUC", float(error), facts)
+        spread = float(np.sqrt(2)) * auc_error(0.5, rarest, len(test) - rarest)
+        return Utility(new_area, real_area, "ROC AUC", spread, facts)
     spread = float(np.var(join_tables({"test": test[[target]]}).numbers[0]))
     if spread == 0:
         return Utility(why="the target is constant")
