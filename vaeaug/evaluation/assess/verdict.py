@@ -193,7 +193,7 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
         answer = Answer.PROBABLY
     change = _change(comparison, best, metric, gain)
     best_of = f"{best}, the best of {len(tried)} ways," if len(tried) > 1 else best
-    subject = f"{best}," if best.endswith(BLENDED) else best
+    subject = _close(best)
     sentence = {
         Answer.HELPS: f"{subject} helps {estimator} here: {change}.",
         Answer.PROBABLY: f"{subject} probably helps {estimator} here: {change}.",
@@ -284,8 +284,8 @@ def _explain_choice(comparison: Comparison, best: str, metric: Metric) -> str:
         above = sign * comparison.mean(each, metric.name) > reached
         if above or comparison.gain(each, metric).probability > own.probability:
             return (
-                f"{best} is chosen for the largest gain to expect (diff. in the table), not for the highest "
-                "score in the folds or the highest probability of a gain."
+                f"{_close(best)} is chosen for the largest gain to expect (diff. in the table), not for the "
+                "highest score in the folds or the highest probability of a gain."
             )
     return ""
 
@@ -296,6 +296,11 @@ def _call(classifier: str, article: str = "a") -> str:
         *others, last = (_call(each, article) for each in OTHER_CLASSIFIERS)
         return TOGETHER if article == "the" else f"{', '.join(others)} and {last} together"
     return f"{article} {classifier}" if classifier in _ONE else classifier
+
+
+def _close(strategy: str) -> str:
+    """Return a strategy as the subject of a sentence."""
+    return f"{strategy}," if strategy.endswith(BLENDED) else strategy
 
 
 def _say_how(strategy: str) -> str:
@@ -391,5 +396,5 @@ def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
         f"{plain:.3f} becomes {moved:.3f} with the same model"
     )
     if comparison.gain(best, balanced).low > 0:
-        text += f" ({best} at the default threshold: {ours:.3f})"
+        text += f" ({_close(best)} at the default threshold: {ours:.3f})"
     return text + "."
