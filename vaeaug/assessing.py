@@ -173,7 +173,11 @@ def _print_beside(text: str) -> None:
 
 def run_assessment(estimator: Any, X: Any, y: Any, sampler: Any, options: Options) -> Assessment:
     """Do the work of :func:`assess`."""
+    target, name = y, estimator if isinstance(estimator, str) else ""
     X, y = take_labels(X, y)
+    if isinstance(target, str):
+        column = f"X[{target!r}], X.drop(columns=[{target!r}])"
+        options = replace(options, reading=f"y, X = {column}\n")
     X = _as_frame(X, estimator) if isinstance(estimator, str) else check_rows(X)
     warn_of_leaks(X, y)
     own, others = (sampler, None) if isinstance(sampler, VAEOverSampler) else (VAEOverSampler(), sampler)
@@ -186,7 +190,7 @@ def run_assessment(estimator: Any, X: Any, y: Any, sampler: Any, options: Option
     # Rows drawn from the prior are tied to no real row, so they may serve inside the training fold too.
     reusable, blended = own.method in ("auto", "prior"), hasattr(estimator, "predict_proba")
     ours = Resampled("VAEOverSampler", own, chosen, reusable=reusable, blended=blended)
-    return compare(estimator, X, y, others, replace(options, hidden=tuple(hidden.names)), ours)
+    return compare(estimator, X, y, others, replace(options, hidden=tuple(hidden.names), name=name), ours)
 
 
 def _as_frame(X: Any, name: str) -> pd.DataFrame:

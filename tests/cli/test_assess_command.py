@@ -1,6 +1,7 @@
 """``vaeaug assess``: verdict on the screen, report and table in files, trouble in a sentence."""
 
 import warnings
+from argparse import Namespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from jitter import Jitter
 import vaeaug.cli.assess
 from vaeaug import VAEOverSampler
 from vaeaug.cli.main import _parser, main
+from vaeaug.cli.pasting import write_reading
 from vaeaug.errors import ColumnNote
+from vaeaug.io.tables import read_table
 
 
 @pytest.fixture
@@ -108,3 +111,44 @@ def test_options_left_out_are_chosen_by_assess():
     options = _parser().parse_args(["assess", "table.csv", "--target", "y"])
     assert options.repeats is None
     assert options.estimator == "hgb"
+
+
+@pytest.mark.parametrize("name", ["logistic", "hgb"])
+def test_the_lines_to_paste_run_as_they_stand(tmp_path, monkeypatch, capsys, name):
+    quick = VAEOverSampler(Jitter(), label_filter=None)
+    monkeypatch.setattr(vaeaug.cli.assess, "VAEOverSampler", lambda augmenter: quick)
+    monkeypatch.setattr("vaeaug.evaluation.assess.comparison.smote_is_there", lambda: False)
+    monkeypatch.setattr(
+        "vaeaug.evaluation.assess.comparison.OtherClassifiers.obstacle", lambda X: "it is slow"
+    )
+    found = []
+    write = vaeaug.cli.assess.judge
+    monkeypatch.setattr(vaeaug.cli.assess, "judge", lambda *a: found.append(write(*a)) or found[0])
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{k};C{k:04d};{rng.normal():.2f};{1 + k % 9:02d}/{1 + k % 11:02d}/2024;00{k % 7};?;{label}\n"
+        for k, label in enumerate(["no"] * 90 + ["yes"] * 24)
+    ]
+    table = tmp_path / "it's a table.csv"
+    table.write_text(";customer;size;day;code;gap;y\n" + "".join(row.replace(".", ",") for row in rows))
+    options = ["--sep", ";", "--parse-dates", "day", "--missing", "?", "--estimator", name, "--folds", "2"]
+    assert run(table, "--target", "y", *options) == 0
+    capsys.readouterr()
+    scope = {}
+    exec(found[0].code, scope)
+    X = scope["X"]
+    assert scope["model"].predict(X).shape == (114,)
+    assert X.columns.tolist() == ["size", "day", "code", "gap"]  # without names of rows
+    assert X["size"].dtype == X["day"].dtype == "float64"
+    assert X["code"].iloc[3] == "003"
+    assert (X["day"] - X["day"].min()).max() < 400
+    assert scope["y"].value_counts().to_dict() == {"no": 90, "yes": 24}
+
+
+def test_the_lines_to_paste_read_parquet(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"a": [1, 2], "y": ["no", "yes"]}).to_parquet(path)
+    scope = {}
+    exec(write_reading(Namespace(table=str(path), target="y"), read_table(path)), scope)
+    assert scope["X"].columns.tolist() == ["a"]
+    assert scope["y"].tolist() == ["no", "yes"]

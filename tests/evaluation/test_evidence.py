@@ -18,8 +18,9 @@ from sklearn.metrics import (
     log_loss,
     roc_auc_score,
 )
+from sklearn.pipeline import make_pipeline
 
-from vaeaug import VAEOverSampler
+from vaeaug import VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import cross_validation, expectation, other_classifiers
 from vaeaug.evaluation.assess.comparison import Options, compare
@@ -35,7 +36,8 @@ from vaeaug.evaluation.assess.expectation import (
     look_up,
 )
 from vaeaug.evaluation.assess.metrics import MEASURES, METRICS
-from vaeaug.evaluation.assess.next_step import write_next_step
+from vaeaug.evaluation.assess.named_classifiers import learner
+from vaeaug.evaluation.assess.next_step import Setting, write_next_step
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
@@ -326,7 +328,8 @@ def test_the_answer_follows_interval_and_probability(gain, answer):
 
 def test_a_better_classifier_is_named_in_one_line():
     found = judge_gain(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
-    assert "New rows bring +0.030; boosted trees, on the rows as they are, bring +0.090" in found.advice
+    assert "Boosted trees, on the rows as they are, bring +0.090" in found.advice
+    assert "; new rows bring +0.030 to a tree. Use boosted trees;" in found.advice
     assert "on the rows as they are" not in judge_gain(0.03, 0.01, boosted_trees=-0.02).advice
 
 
@@ -380,31 +383,100 @@ BLEND = f"{OURS}, blended"
     ],
 )
 def test_the_lines_to_paste_train_what_did_best(rare, gains, does):
-    found, metric = compare_gains(gains, next(iter(gains))), METRICS["average_precision"]
-    code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, rare[1])
+    code = write_next_step(judge_gains(gains), Setting(rare[1]))
     assert does in code
     assert not re.search(r"vaeaug\.\w", code)  # public names alone
-    quick = {"VAEOverSampler": lambda **options: VAEOverSampler(Shifted(), label_filter=None, **options)}
-    scope = {"X": pd.DataFrame(rare[0]), "y": rare[1], "classifier": LogisticRegression()} | quick
-    exec(code.replace("AugmentedClassifier, VAEOverSampler", "AugmentedClassifier"), scope)
+    scope = paste(code, X=pd.DataFrame(rare[0]), y=rare[1], classifier=LogisticRegression())
     assert scope["model"].predict(scope["X"]).shape == rare[1].shape
 
 
-@pytest.mark.parametrize("better", ["logistic regression", "the three together"])
-def test_the_lines_to_paste_read_text_and_missing_cells(better):
-    X = pd.DataFrame({"age": [20.0, None, 40.0, 50.0] * 5, "job": ["clerk", None, "nurse", "clerk"] * 5})
-    found, metric = compare_gains({OURS: 0.0, better: 0.09}, OURS), METRICS["average_precision"]
-    code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, None)
-    scope = {"X": X, "y": [0, 1, 1, 0] * 5}
+def judge_gains(gains):
+    found = compare_gains(gains, next(iter(gains)))
+    return judge(found, METRICS["average_precision"], name="ours", estimator="a tree")
+
+
+def paste(code, **scope):
+    """Run lines as a user would, with a generator that takes no time."""
+    quick = {"VAEOverSampler": lambda **options: VAEOverSampler(Shifted(), label_filter=None, **options)}
+    code = code.replace("AugmentedClassifier, VAEOverSampler", "AugmentedClassifier")
+    scope |= quick
     exec(code, scope)
-    assert scope["model"].predict(X).shape == (20,)
+    return scope
+
+
+@pytest.mark.parametrize(
+    ("estimator", "does"),
+    [
+        (LogisticRegression(), 'compute_sample_weight("balanced", y)'),
+        (make_pipeline(LogisticRegression()), "logisticregression__sample_weight="),
+    ],
+)
+def test_the_lines_to_paste_weigh_classes_where_the_advice_does(rare, estimator, does):
+    verdict = judge_gains({OURS: 0.0, "class weights": 0.1})
+    assert verdict.use == "class weights"
+    X = pd.DataFrame(rare[0])
+    code = write_next_step(verdict, Setting(rare[1]).look(X, estimator))
+    assert does in code
+    assert paste(code, X=X, y=rare[1], classifier=estimator)["model"].predict(X).shape == rare[1].shape
+
+
+@pytest.mark.parametrize("use", ["SMOTE (ratio 0.5)", "duplicates (ratio 0.5)"])
+def test_the_lines_to_paste_resample_as_the_advice_does(rare, use):
+    pytest.importorskip("imblearn")
+    code = write_next_step(judge_gains({OURS: 0.0, use: 0.1}), Setting(rare[1]))
+    scope = paste(code, X=pd.DataFrame(rare[0]), y=rare[1], classifier=LogisticRegression())
+    assert scope["model"].predict(scope["X"]).shape == rare[1].shape
+
+
+@pytest.mark.parametrize("name", ["", "logistic", "hgb", "knn", "forest"])
+@pytest.mark.parametrize("better", [None, "logistic regression", "the three together"])
+def test_the_lines_to_paste_read_any_column(name, better):
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(40) * 9, "D")
+    X = pd.DataFrame(
+        {
+            "id": [f"C{k}" for k in range(40)],
+            "age": [20.0, None, 40.0, 50.0] * 10,
+            "job": ["clerk", None, "nurse", "clerk"] * 10,
+            "since": days,
+            "zone": days.tz_localize("Europe/Paris"),
+            "text": days.strftime("%d.%m.%Y"),
+            "took": pd.to_timedelta(np.arange(40), "h"),
+        }
+    )
+    y, before = np.array([0, 1, 1, 0] * 10), X.copy()
+    gains = {OURS: 0.0} | ({} if better is None else {better: 0.09})
+    estimator = learner(name, X) if name else LogisticRegression()
+    setting = Setting(y, hidden=("id",), name=name).look(X, estimator)
+    code = write_next_step(judge_gains(gains), setting)
+    classifier = learner("logistic", X)  # of the user, who has encoded the columns
+    scope = paste(code, X=X, y=y) if name or better else paste(code, X=X, y=y, classifier=classifier)
+    assert scope["model"].predict(scope["X"]).shape == (40,)
+    assert "id" not in scope["X"] or scope["X"]["id"].nunique() == 1
+    if name or better:
+        dates = scope["X"][["since", "zone", "text", "took"]]
+        assert (dates.dtypes == "float64").all()
+        assert dates.notna().all(axis=None)
+    pd.testing.assert_frame_equal(X, before)
+
+
+def test_the_lines_to_paste_take_arrays(rare):
+    code = write_next_step(judge_gains({OURS: 0.0, "boosted trees": 0.09}), Setting(rare[1], is_frame=False))
+    assert paste(code, X=np.asarray(rare[0]), y=rare[1])["model"].n_features_in_ == rare[0].shape[1]
+
+
+def test_the_lines_to_paste_keep_the_settings_of_the_sampler():
+    sampler = VAEOverSampler(VAEAugmenter(max_iter=5, id_columns=["a"]), random_state=1)
+    code = write_next_step(judge_gains({OURS: 0.03}), Setting(np.repeat([0, 1], [40, 4]), sampler=sampler))
+    assert "from vaeaug import AugmentedClassifier, VAEAugmenter, VAEOverSampler" in code
+    assert "VAEAugmenter(id_columns=['a'], max_iter=5)" in code
+    assert "random_state=1, sampling_strategy=0.5)" in code
+    odd = Setting(np.repeat([0, 1], [40, 4]), sampler=VAEOverSampler(Shifted()))
+    assert "VAEOverSampler(sampling_strategy=0.5)" in write_next_step(judge_gains({OURS: 0.03}), odd)
 
 
 def test_of_three_classes_the_lines_count_rows():
     y = np.repeat(["a", "b", "c"], [40, 20, 5])
-    name, metric = "VAEOverSampler (ratio 0.6)", METRICS["average_precision"]
-    found = compare_gains({name: 0.05}, name)
-    code = write_next_step(judge(found, metric, name="ours", estimator="a tree"), found, metric, y)
+    code = write_next_step(judge_gains({"VAEOverSampler (ratio 0.6)": 0.05}), Setting(y))
     assert "sampling_strategy={'b': 24, 'c': 24}" in code
 
 

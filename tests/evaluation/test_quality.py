@@ -174,9 +174,7 @@ class TestWhatStandsOut:
         assert topics(varied)[0] == "telling"
         assert "no fault where new rows were added" in varied.findings[0].text
         for quality in (copied, varied):
-            assert (
-                "copies of the rows that were learned from, or lie close to single ones" in quality.agreement
-            )
+            assert "New rows follow the rows that were learned from so closely" in quality.agreement
 
     def test_few_rows_are_not_judged(self, halves):
         quality = report(halves[0], halves[1].iloc[:10])

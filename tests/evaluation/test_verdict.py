@@ -137,16 +137,71 @@ def test_negligible_gains_are_no_help(mean, answer):
 
 def test_what_helps_more_leads():
     found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
-    assert found.lead == "boosted trees on the rows as they are help more"
+    assert found.lead == "another classifier does better: boosted trees"
     assert verdict(comparison(ours=0.1)).lead == ""
 
 
 def test_what_helps_more_is_what_to_use():
     found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
     assert found.answer == Answer.PROBABLY
-    assert "Use boosted trees, without new rows." in found.advice
+    assert found.use == "boosted trees"
+    assert "Use boosted trees; to stay with a tree, use ours." in found.advice
     assert found.advice.count("Use ") == 1
     assert "Nothing simpler" not in found.advice
+
+
+@pytest.mark.parametrize("gain", [0.1, 0.02, 0.0, -0.1])
+@pytest.mark.parametrize("other", [{}, {"random forest": 0.05}, {"boosted trees": 0.2}])
+@pytest.mark.parametrize("simple", [{}, {"class weights": 0.0}, {"class weights": 0.1}, {"SMOTE": 0.1}])
+@pytest.mark.parametrize("is_blended", [False, True])
+def test_verdict_sentence_and_advice_agree(gain, other, simple, is_blended):
+    best = "VAEOverSampler, blended" if is_blended else "VAEOverSampler"
+    rest = "VAEOverSampler" if is_blended else "VAEOverSampler, blended"
+    gains = {best: gain, rest: gain - 0.02} | other | simple
+    told = Told(**{name: (value, 0.02) for name, value in gains.items()}, nothing=(0.0, 0.02))
+    found = verdict(replace(comparison(**gains), evidence=told), subjects=(best, rest))
+    helps = found.answer in (Answer.HELPS, Answer.PROBABLY)
+    asked = [text for text in ("Use ", "use it", "use them", "Train on") if text in found.advice]
+    assert len(asked) == 1  # one next step
+    assert found.use == max({"nothing": 0.0, **gains}, key=lambda name: {"nothing": 0.0, **gains}[name]) or (
+        # What costs less comes first.
+        found.use in simple and helps
+    )
+    assert bool(found.lead) == (found.use in other)
+    assert ("to stay with a tree" in found.advice) == (bool(found.lead) and helps)
+    assert ("blend=True" in found.advice) == (
+        helps
+        and is_blended
+        and found.use not in simple
+        and (not found.lead or not simple or simple.get("class weights") == 0.0)
+    )
+    assert ", blended probably" not in found.sentence
+    assert ", blended helps" not in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("simple", "gain", "says"),
+    [
+        ("class weights", 0.1, "But class weights do better ("),
+        ("class weights", 0.05, "But class weights do as well, within the noise ("),
+        ("SMOTE", 0.05, "), and costs less: use it first."),
+    ],
+)
+def test_what_costs_less_comes_first(simple, gain, says):
+    told = Told(**{"ours": (0.05, 0.01), simple: (gain, 0.01)})
+    found = verdict(replace(comparison(**{"ours": 0.05, simple: gain}), evidence=told))
+    assert says in found.advice
+    assert found.use == simple
+
+
+def test_several_classifiers_are_named_in_words():
+    gains = {"ours": (0.0, 0.01), "boosted trees": (0.1, 0.01), "the three together": (0.2, 0.01)}
+    names = {name: value for name, (value, _) in gains.items()}
+    found = verdict(replace(comparison(**names), evidence=Told(**gains)))
+    words = "boosted trees, a random forest and a logistic regression together"
+    assert found.lead == f"another classifier does better: {words}"
+    assert "bring +0.200" in found.advice
+    assert found.advice.endswith("Use the three together.")
 
 
 class Told:

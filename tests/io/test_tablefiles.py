@@ -78,6 +78,38 @@ def test_dates_keep_their_format(tmp_path: Path, first: str, second: str, new: s
     assert pd.read_csv(tmp_path / "out.csv")["day"].tolist()[0::3] == [first, new]
 
 
+@pytest.mark.parametrize(
+    ("cells", "options", "month", "is_said"),
+    [
+        (["01/05/2024", "02/06/2024"], {}, 1, True),
+        (["1-5-2024", "2-6-2024"], {}, 1, True),
+        (["01/05/2024 10:00", "02/06/2024 11:30"], {}, 1, True),
+        (["01/05/2024", "02/06/2024"], {"day_first": True}, 5, False),
+        (["01/05/2024", "13/06/2024"], {}, 5, False),
+        (["01/05/2024", "06/13/2024"], {}, 1, False),
+        (["01/05/2024", "06/13/2024"], {"day_first": True}, 1, False),
+        (["05/05/2024", "06/06/2024"], {}, 5, False),
+        (["01.05.2024", "02.06.2024"], {}, 5, False),
+        (["2024-01-05", "2024-02-06"], {"day_first": True}, 1, False),
+    ],
+)
+def test_cells_tell_day_from_month_or_a_note_does(tmp_path, cells, options, month, is_said) -> None:
+    text = "day,x\n" + "".join(f"{cell},1\n" for cell in cells)
+    table = read_table(written(tmp_path, text), parse_dates=["day"], **options)
+    assert table.frame["day"].dt.month[0] == month
+    said = [
+        f"dates of 'day' such as {cells[0]!r} are read month first, as no cell tells month from day; if the "
+        "day comes first, add --day-first"
+    ]
+    assert table.notes == (said if is_said else [])
+
+
+def test_one_note_on_all_columns_of_dates(tmp_path: Path) -> None:
+    path = written(tmp_path, "from,to\n01/05/2024,03/05/2024\n,\n")
+    (note,) = read_table(path, parse_dates=["from", "to"]).notes
+    assert note.startswith("dates of 'from', 'to' such as '01/05/2024' are read month first")
+
+
 def test_dates_with_offsets_become_utc(tmp_path: Path) -> None:
     text = "day\n2024-01-31T10:00:00+01:00\n2024-06-30T10:00:00+02:00\n"
     table = read_table(written(tmp_path, text), parse_dates=["day"])

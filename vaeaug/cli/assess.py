@@ -8,8 +8,8 @@ from argparse import Namespace
 from vaeaug.assessing import run_assessment as judge
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.cli.augment import column_options, note, open_table
+from vaeaug.cli.pasting import write_reading
 from vaeaug.evaluation.assess.comparison import Options
-from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.sampler import VAEOverSampler
 from vaeaug.utils.wording import count
 
@@ -40,7 +40,7 @@ def assess(options: Namespace) -> None:
         **column_options(options), max_fit_seconds=options.max_fit_seconds, device=options.device
     )
     found = judge(
-        learner(options.estimator, X),
+        options.estimator,
         X,
         y,
         VAEOverSampler(augmenter),
@@ -53,6 +53,7 @@ def assess(options: Namespace) -> None:
             verbose=options.verbose or sys.stderr.isatty(),
             max_seconds=options.max_seconds,
             announce=lambda text: note(_name_options(text)),
+            reading=write_reading(options, table),
         ),
     )
     # Files first: a reader such as head may close the output early.

@@ -133,6 +133,7 @@ def read_cells(options: Namespace, path: str) -> TableFile:
     return read_table(
         path,
         parse_dates=options.parse_dates,
+        day_first=options.day_first,
         missing=options.missing,
         separator=options.sep,
         encoding=options.encoding,

@@ -132,6 +132,7 @@ def _add_cells(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how the cells of a table are read."""
     add = parser.add_argument_group("how tables are read (* may be given several times)").add_argument
     add("--parse-dates", metavar="COL", action="append", default=[], help="a column of dates *")
+    add("--day-first", action="store_true", help="01/05/2024 is the first of May, where no cell tells")
     add("--missing", metavar="TEXT", action="append", default=[], help="a text that means 'missing' *")
     add("--sep", metavar="CHAR", type=parse_separator, help="between cells (default: a comma; in .tsv a tab)")
     add("--encoding", metavar="NAME", type=parse_encoding, help="of text, such as cp1252 (default: UTF-8)")

@@ -14,7 +14,7 @@ from pandas.tseries.api import guess_datetime_format
 from vaeaug.errors import InputError
 from vaeaug.utils.dates import share_of_dates
 
-__all__ = ["TextColumn", "describe_gaps", "read_column"]
+__all__ = ["TextColumn", "describe_dates", "describe_gaps", "read_column"]
 
 # What stands for a missing number. In a column of text only the empty cell does: "NA" may be Namibia.
 _NO_NUMBER = frozenset(
@@ -28,6 +28,8 @@ _THOUSANDS = r"\s*[+-]?\d{1,3},\d{3}\s*"
 _GROUPED = r"\s*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*"
 _LEADING_ZERO = r"\s*[+-]?0\d.*"
 _ISO = "ISO8601"
+#: Day and month lead, in either order; dots stand where the day comes first.
+_TWO_NUMBERS = re.compile(r"\s*\d{1,2}([-/.])\d{1,2}\1")
 _MOSTLY = 0.8
 #: Characters of a cell that a note shows.
 _SHOWN = 40
@@ -52,6 +54,10 @@ class TextColumn:
         What numbers have before their fraction.
     thousands : str, optional
         What stands between groups of three digits.
+    style : str, optional
+        How dates were read.
+    is_ambiguous : bool
+        Whether dates are others with day and month exchanged, and no cell tells which is meant.
     """
 
     cells: pd.Series
@@ -59,6 +65,8 @@ class TextColumn:
     date_format: str | None = None
     decimal: str = "."
     thousands: str | None = None
+    style: str | None = None
+    is_ambiguous: bool = False
 
     def spell(self, new: pd.Series) -> pd.Series:
         """Return new values as text, in the manner of the cells.
@@ -172,11 +180,26 @@ def describe_gaps(columns: Sequence[TextColumn]) -> list[str]:
     ]
 
 
+def describe_dates(columns: Sequence[TextColumn]) -> list[str]:
+    """Return a note on dates of which no cell tells day from month, if there are any."""
+    found = [column for column in columns if column.is_ambiguous]
+    if not found:
+        return []
+    names = ", ".join(repr(column.cells.name) for column in found[:_LISTED])
+    cells = found[0].cells
+    example = cells[cells.str.match(_TWO_NUMBERS)].iloc[0]
+    return [
+        f"dates of {names} such as {example!r} are read month first, as no cell tells month from day; if the "
+        "day comes first, add --day-first"
+    ]
+
+
 def read_column(
     cells: pd.Series,
     *,
     missing: Set[str] = frozenset(),
     dates: bool = False,
+    day_first: bool = False,
     decimal: str = ".",
     thousands: str | None = None,
 ) -> TextColumn:
@@ -192,6 +215,8 @@ def read_column(
         Texts that mean "missing", besides the usual.
     dates : bool
         Whether the column holds dates.
+    day_first : bool
+        Whether the day comes first in dates such as 01/05/2024 where no cell tells.
     decimal : {".", ",", "auto"}
         What numbers have before their fraction; "auto": a comma where that cannot be meant otherwise.
     thousands : str, optional
@@ -203,7 +228,7 @@ def read_column(
         If ``dates`` and a cell is none.
     """
     if dates:
-        return _read_dates(cells, cells.isin(_NO_NUMBER | missing))
+        return _read_dates(cells, cells.isin(_NO_NUMBER | missing), day_first)
     empty = cells.isin(_NO_NUMBER | missing)
     filled = cells[~empty]
     if len(filled):
@@ -280,16 +305,23 @@ def _with_gaps(values: pd.Series, index: pd.Index) -> pd.Series:
     return values.reindex(index)
 
 
-def _read_dates(cells: pd.Series, empty: pd.Series) -> TextColumn:
+def _read_dates(cells: pd.Series, empty: pd.Series, day_first: bool) -> TextColumn:
     filled = cells[~empty]
     if not len(filled):
         raise InputError(f"Column {cells.name!r} has no dates: all its cells are empty.")
-    for style in _date_styles(filled.iloc[0]):
+    styles = _date_styles(filled.iloc[0], day_first)
+    for style in styles:
         values = _parse_dates(filled, style)
         if values.notna().all():
             kept = style != _ISO and (values.dt.strftime(style) == filled).all()
-            return TextColumn(cells, values.reindex(cells.index), style if kept else _ISO)
-    odd = filled[_parse_dates(filled, _date_styles(filled.iloc[0])[0]).isna()].iloc[0]
+            return TextColumn(
+                cells,
+                values.reindex(cells.index),
+                style if kept else _ISO,
+                style=style,
+                is_ambiguous=style.startswith("%m") and _fits_another(filled, values, styles),
+            )
+    odd = filled[_parse_dates(filled, styles[0]).isna()].iloc[0]
     others = "" if odd == filled.iloc[0] else f", or not written like {filled.iloc[0]!r}"
     raise InputError(
         f"Column {cells.name!r} cannot be read as dates: {odd!r} is not one{others}; correct it, or read the "
@@ -310,12 +342,19 @@ def _parse_dates(filled: pd.Series, style: str) -> pd.Series:
         return pd.to_datetime(filled, format=style, errors="coerce", utc=True)
 
 
-def _date_styles(example: str) -> list[str]:
+def _fits_another(filled: pd.Series, values: pd.Series, styles: Sequence[str]) -> bool:
+    """Whether another style that begins with the day reads all cells, some of them as other dates."""
+    others = [_parse_dates(filled, style) for style in styles if style.startswith("%d")]
+    return any(other.notna().all() and (other != values).any() for other in others)
+
+
+def _date_styles(example: str, day_first: bool = False) -> list[str]:
     """Return formats to try, the likeliest first: the day leads where dots stand between the numbers."""
+    leading = _TWO_NUMBERS.match(example)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        has_dots = re.match(r"\s*\d{1,2}\.\d{1,2}\.", example) is not None
-        guesses = [guess_datetime_format(example, dayfirst=first) for first in (has_dots, not has_dots)]
+        first = leading is not None and (day_first or leading[1] == ".")
+        guesses = [guess_datetime_format(example, dayfirst=each) for each in (first, not first)]
     return [*dict.fromkeys(guess for guess in guesses if guess), _ISO]
 
 

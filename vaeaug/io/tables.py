@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.errors import InputError
-from vaeaug.io.cells import TextColumn, describe_gaps, read_column
+from vaeaug.io.cells import TextColumn, describe_dates, describe_gaps, read_column
 from vaeaug.io.csv import TextTable, read_text, write_text
 from vaeaug.utils.files import PARQUET, SEPARATORS, check_format, check_readable, replace_file
 from vaeaug.utils.wording import first_line
@@ -118,6 +118,7 @@ def read_table(
     path: str | os.PathLike[str],
     *,
     parse_dates: Sequence[str] = (),
+    day_first: bool = False,
     missing: Iterable[str] = (),
     separator: str | None = None,
     encoding: str | None = None,
@@ -132,6 +133,8 @@ def read_table(
         ``.csv`` or ``.tsv`` (names in the first line) or ``.parquet``.
     parse_dates : sequence of str
         Columns of a text file that hold dates.
+    day_first : bool, default=False
+        Whether the day comes first in dates such as 01/05/2024, where no cell of the column tells.
     missing : iterable of str
         Texts that mean "missing" in a text file, besides the empty cell (and, among numbers, besides
         "NA", "NaN", "null" and the like).
@@ -170,6 +173,7 @@ def read_table(
             cells.rename(name),
             missing=missing,
             dates=name in parse_dates,
+            day_first=day_first,
             decimal=decimal,
             thousands=thousands,
         )
@@ -182,7 +186,7 @@ def read_table(
         separators = dict.fromkeys(SEPARATORS, separator)
     said = [column.notes() for column in columns]
     gaps = describe_gaps([column for column, own in zip(columns, said, strict=True) if not own])
-    notes = [note for own in said for note in own] + gaps
+    notes = [note for own in said for note in own] + gaps + describe_dates(columns)
     return TableFile(frame, columns, text, separators, notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import pandas as pd
 
 from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
-from vaeaug.evaluation.assess.next_step import write_next_step
+from vaeaug.evaluation.assess.next_step import Setting, write_next_step
 from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
 from vaeaug.evaluation.assess.verdict import (
@@ -79,6 +79,8 @@ class Experiment:
         What to say of a classifier that needs no rows; empty for any other.
     weights : mapping of int to ndarray, optional
         By fold, what the test rows weigh.
+    setting : Setting
+        What the lines to paste start from.
     stopped : str
         Why not every fold was tried, in a sentence; empty if all were.
     """
@@ -96,6 +98,7 @@ class Experiment:
     stopped: str = ""
     perfect: str = ""
     weights: Mapping[int, np.ndarray] | None = None
+    setting: Setting = field(default_factory=Setting)
 
 
 class Assessment:
@@ -152,6 +155,7 @@ class Assessment:
         self._metrics = METRICS | {each.name: each for each in experiment.metrics}
         self._strategies = list(experiment.strategies)
         self._names = experiment.names
+        self._setting = experiment.setting
         self.failures = _list_failures(outcomes, len(experiment.truths))
         rows = {(o.strategy, o.fold): {**o.scores, "seconds": o.seconds} for o in outcomes if not o.error}
         index = pd.MultiIndex.from_tuples(list(rows), names=[LEVEL, "fold"])
@@ -253,10 +257,14 @@ class Assessment:
 
     @property
     def code(self) -> str:
-        """What to do next: lines of Python that train what did best on ``classifier``, ``X`` and ``y``."""
-        evidence = self._comparison.evidence
-        y = None if evidence is None else evidence.rows.problem.y
-        return write_next_step(self._judgement, self._comparison, self._metrics[self.scoring], y)
+        """What to do next: lines of Python that do what the advice ends in.
+
+        ``X``, ``y`` and ``classifier`` are those handed to :func:`vaeaug.assess`.
+        """
+        verdict = self._judgement
+        return write_next_step(
+            replace(verdict, use=Baseline.NOTHING) if self._perfect else verdict, self._setting
+        )
 
     def summary(self) -> str:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
@@ -377,7 +385,7 @@ class Assessment:
         if other is not None:
             change = float(self.differences()["difference"][other])
             remark = f"{other}, on the rows as they are"
-            figures.append(Figure("A better classifier", f"{change:+.3f}", remark))
+            figures.append(Figure("Another classifier", f"{change:+.3f}", remark))
         figures = [replace(each, value=each.value.replace("-", "−")) for each in figures]
         return Answer(figures, self.code)
 

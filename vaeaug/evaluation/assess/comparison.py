@@ -21,6 +21,7 @@ from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_wit
 from vaeaug.evaluation.assess.expectation import Evidence, find_family
 from vaeaug.evaluation.assess.giveaway import PERFECT, describe_perfection, find_giveaways
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
+from vaeaug.evaluation.assess.next_step import Setting
 from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER, OtherClassifiers
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
@@ -64,6 +65,9 @@ class Options:
     announce: Callable[[str], None] | None = None
     hidden: Sequence[Any] = ()
     sample_weight: Any = None
+    #: Of the classifier, if it was chosen by a name; and lines that read X and y, for the lines to paste.
+    name: str = ""
+    reading: str = ""
 
 
 def compare(
@@ -160,6 +164,13 @@ def compare(
             stopped=stopped,
             weights=None if weights is None else {fold.number: weights[fold.test] for fold in finished},
             perfect=_look_for_perfection(problem, outcomes, metrics[0]),
+            setting=Setting(
+                labels,
+                hidden=tuple(options.hidden),
+                name=options.name,
+                reading=options.reading,
+                sampler=None if own is None else own.sampler,
+            ).look(X, estimator),
         )
     )
 

@@ -13,7 +13,7 @@ from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
-from vaeaug.evaluation.assess.strategies import Baseline
+from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
 
 __all__ = [
     "LEVEL",
@@ -35,6 +35,10 @@ PROBABLE = 2 / 3
 _SURE = 0.8
 #: Gains below this make no practical difference: of scores from 0 to 1, and as a share of any other metric.
 LEAST_GAIN, LEAST_SHARE = 0.005, 0.01
+
+
+#: Other classifiers that a sentence speaks of as of one.
+_ONE = ("random forest", "logistic regression")
 
 
 class Answer(StrEnum):
@@ -131,7 +135,9 @@ class Verdict:
     probability : float
         That it helps; NaN where nothing is known.
     lead : str
-        What helps more than new rows, for the headline; empty if nothing is known to.
+        What does better than new rows, for the headline; empty if nothing is known to.
+    use : str
+        The strategy that the advice ends in.
     """
 
     answer: Answer
@@ -140,6 +146,7 @@ class Verdict:
     subject: str | None
     probability: float = np.nan
     lead: str = ""
+    use: str = Baseline.NOTHING.value
 
 
 def find_least_gain(metric: Metric, plain: float) -> float:
@@ -175,8 +182,8 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
     tried = [each for each in comparison.subjects if each in comparison.strategies]
     if not tried:
         sentence = f"{name} could not be judged: it failed in every form that was tried."
-        lead = _lead(comparison, None, metric)
-        return Verdict(Answer.NO_EVIDENCE, sentence, _instead(comparison, metric), None, lead=lead)
+        use, advice, lead = _recommend(comparison, None, metric, estimator, Answer.NO_EVIDENCE)
+        return Verdict(Answer.NO_EVIDENCE, sentence, advice, None, lead=lead, use=use)
     best = max(tried, key=lambda each: _rank(comparison, each, metric))
     gain = comparison.gain(best, metric)
     answer = Answer.HELPS if gain.low > 0 else Answer.HURTS if gain.high < 0 else Answer.NO_EVIDENCE
@@ -186,9 +193,10 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
         answer = Answer.PROBABLY
     change = _change(comparison, best, metric, gain)
     best_of = f"{best}, the best of {len(tried)} ways," if len(tried) > 1 else best
+    subject = _close(best)
     sentence = {
-        Answer.HELPS: f"{best} helps {estimator} here: {change}.",
-        Answer.PROBABLY: f"{best} probably helps {estimator} here: {change}.",
+        Answer.HELPS: f"{subject} helps {estimator} here: {change}.",
+        Answer.PROBABLY: f"{subject} probably helps {estimator} here: {change}.",
         Answer.HURTS: f"{best_of} hurts {estimator} here: {change}.",
         Answer.NO_EVIDENCE: f"There is no evidence that {name} helps {estimator} here: "
         f"with {best}, {change}.",
@@ -198,18 +206,34 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
             f"{name} makes no practical difference to {estimator} here: with {best}, {change}. Gains below "
             f"{least:.2g} are not counted."
         )
-    helps = answer in (Answer.HELPS, Answer.PROBABLY)
-    lead = _lead(comparison, best, metric)
-    advice = _alternative(comparison, best, metric) if helps else _instead(comparison, metric)
+    use, advice, lead = _recommend(comparison, best, metric, estimator, answer)
     remarks = [
         _explain_difference(comparison, metric, gain),
         _explain_choice(comparison, best, metric),
-        "" if lead else advice,
-        _compare_classifiers(comparison, best, metric),
-        f"Use {find_better_classifier(comparison, metric)}, without new rows." if lead else "",
+        advice,
         _decisions(comparison, best, metric),
     ]
-    return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability, lead)
+    return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability, lead, use)
+
+
+def _recommend(
+    comparison: Comparison, best: str | None, metric: Metric, estimator: str, answer: Answer
+) -> tuple[str, str, str]:
+    """Return the strategy to use, the advice to use it, and what does better than new rows."""
+    simple, advice = _instead(comparison, metric)
+    others = [each for each in (best, simple) if each not in (None, Baseline.NOTHING)]
+    known = [comparison.gain(str(each), metric).mean for each in others]
+    if best is not None and answer in (Answer.HELPS, Answer.PROBABLY):
+        simple, advice = _compare_simpler(comparison, best, metric)
+    else:
+        best = None
+    other = find_better_classifier(comparison, metric)
+    least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
+    if other is None or comparison.gain(other, metric).mean < max(0.0, *known) + least:
+        return simple, advice, ""
+    advice = f"{_compare_classifiers(comparison, other, metric, estimator, best)} Use {_call(other, 'the')}"
+    stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}"
+    return other, f"{advice}{stay}.", f"another classifier does better: {_call(other)}"
 
 
 def _rank(comparison: Comparison, strategy: str, metric: Metric) -> float:
@@ -260,27 +284,30 @@ def _explain_choice(comparison: Comparison, best: str, metric: Metric) -> str:
         above = sign * comparison.mean(each, metric.name) > reached
         if above or comparison.gain(each, metric).probability > own.probability:
             return (
-                f"{best} is chosen for the largest gain to expect (diff. in the table), not for the highest "
-                "score in the folds or the highest probability of a gain."
+                f"{_close(best)} is chosen for the largest gain to expect (diff. in the table), not for the "
+                "highest score in the folds or the highest probability of a gain."
             )
     return ""
 
 
-def _lead(comparison: Comparison, best: str | None, metric: Metric) -> str:
-    """Say which other classifier helps more than new rows, if one clearly does."""
-    first = find_better_classifier(comparison, metric)
-    if first is None:
-        return ""
-    ours = 0.0 if best is None else max(0.0, comparison.gain(best, metric).mean)
-    least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
-    if comparison.gain(first, metric).mean < ours + least:
-        return ""
-    return f"{first} on the rows as they are {_agree(first, 'helps', 'help')} more"
+def _call(classifier: str, article: str = "a") -> str:
+    """Return what another classifier is called in a sentence."""
+    if classifier == TOGETHER:
+        *others, last = (_call(each, article) for each in OTHER_CLASSIFIERS)
+        return TOGETHER if article == "the" else f"{', '.join(others)} and {last} together"
+    return f"{article} {classifier}" if classifier in _ONE else classifier
 
 
-def _agree(name: str, one: str, several: str) -> str:
-    """Return the verb that goes with a classifier."""
-    return one if name in ("random forest", "logistic regression") else several
+def _close(strategy: str) -> str:
+    """Return a strategy as the subject of a sentence."""
+    return f"{strategy}," if strategy.endswith(BLENDED) else strategy
+
+
+def _say_how(strategy: str) -> str:
+    """Return a strategy with what makes a blend of it."""
+    if strategy.endswith(BLENDED):
+        return f"{strategy} with the classifier as it is (blend=True)"
+    return strategy
 
 
 def say_share(probability: float) -> str:
@@ -298,26 +325,29 @@ def _list_alternatives(comparison: Comparison, metric: Metric) -> list[str]:
     return [each for each in comparison.strategies if each not in left_out]
 
 
-def _alternative(comparison: Comparison, best: str, metric: Metric) -> str:
-    """Say whether something simpler does as well."""
+def _compare_simpler(comparison: Comparison, best: str, metric: Metric) -> tuple[str, str]:
+    """Return what to use of new rows that help and simpler strategies, and the sentences that say so."""
     others = _list_alternatives(comparison, metric)
     if not others:
-        return "Nothing simpler was there to compare with."
+        return best, f"Nothing simpler was there to compare with. Use {_say_how(best)}."
     gain, reached = comparison.gain(best, metric).mean, comparison.mean(best, metric.name)
     for each in others:
         as_good = comparison.gain(each, metric).mean >= gain / 2
         if as_good and not comparison.gain(best, metric, than=each).low > 0:
-            verb = "do" if each.startswith((Baseline.CLASS_WEIGHTS, Baseline.DUPLICATES)) else "does"
-            return (
-                f"But {each} {verb} as well, within the noise ({comparison.mean(each, metric.name):.3f} "
-                f"against {reached:.3f}), and cost less: take those first."
+            several = each.startswith((Baseline.CLASS_WEIGHTS, Baseline.DUPLICATES))
+            do, cost, it = ("do", "cost", "them") if several else ("does", "costs", "it")
+            is_better = comparison.gain(each, metric, than=best).low > 0
+            return each, (
+                f"But {each} {do} {'better' if is_better else 'as well, within the noise'} "
+                f"({comparison.mean(each, metric.name):.3f} against {reached:.3f}), and {cost} less: "
+                f"use {it} first."
             )
     second = max(others, key=lambda each: _rank(comparison, each, metric))
     most = comparison.gain(second, metric).mean
     rest = f"the next best is {second}: expect {most if metric.up else -most:+.3f}"
     if not most > 0:
         rest = "the others gain nothing over the rows as they are"
-    return f"Nothing simpler does as well; {rest}. Use {best}."
+    return best, f"Nothing simpler does as well; {rest}. Use {_say_how(best)}."
 
 
 def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None:
@@ -328,28 +358,29 @@ def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None
     return max(better, key=lambda each: gains[each].mean) if better else None
 
 
-def _compare_classifiers(comparison: Comparison, best: str, metric: Metric) -> str:
-    """Say what a better classifier brings, if one probably does."""
-    first = find_better_classifier(comparison, metric)
-    if first is None:
-        return ""
-    gain = comparison.gain(first, metric)
-    sign, ours = 1 if metric.up else -1, comparison.gain(best, metric).mean
-    verb = _agree(first, "brings", "bring")
-    return (
-        f"New rows bring {sign * ours:+.3f}; {first}, on the rows as they are, {verb} "
-        f"{sign * gain.mean:+.3f} ({say_share(gain.probability)} sure)."
+def _compare_classifiers(
+    comparison: Comparison, other: str, metric: Metric, estimator: str, best: str | None
+) -> str:
+    """Say what another classifier brings, and what new rows that help bring."""
+    gain, sign = comparison.gain(other, metric), 1 if metric.up else -1
+    name, verb = _call(other), "brings" if other in _ONE else "bring"
+    said = (
+        f"{name[:1].upper()}{name[1:]}, on the rows as they are, {verb} {sign * gain.mean:+.3f} "
+        f"({say_share(gain.probability)} sure)"
     )
+    if best is not None:
+        said += f"; new rows bring {sign * comparison.gain(best, metric).mean:+.3f} to {estimator}"
+    return f"{said}."
 
 
-def _instead(comparison: Comparison, metric: Metric) -> str:
-    """Say what to use when new rows do not help."""
+def _instead(comparison: Comparison, metric: Metric) -> tuple[str, str]:
+    """Return what to use when new rows do not help, and the sentence that says so."""
     gains = {each: comparison.gain(each, metric) for each in _list_alternatives(comparison, metric)}
     helping = [each for each, gain in gains.items() if gain.low > 0]
     if not helping:
-        return "Train on the rows as they are."
+        return Baseline.NOTHING.value, "Train on the rows as they are."
     best = max(helping, key=lambda each: gains[each].mean)
-    return f"Use {best} instead: {_change(comparison, best, metric, gains[best])}."
+    return best, f"Use {best} instead: {_change(comparison, best, metric, gains[best])}."
 
 
 def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
@@ -365,5 +396,5 @@ def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
         f"{plain:.3f} becomes {moved:.3f} with the same model"
     )
     if comparison.gain(best, balanced).low > 0:
-        text += f" ({best} at the default threshold: {ours:.3f})"
+        text += f" ({_close(best)} at the default threshold: {ours:.3f})"
     return text + "."

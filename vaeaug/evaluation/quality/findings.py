@@ -12,7 +12,7 @@ import pandas as pd
 
 from vaeaug.data.tables.texts import find_single_texts
 from vaeaug.evaluation.quality.columns import list_categories
-from vaeaug.evaluation.quality.rows import Copies, TwoSample, Utility
+from vaeaug.evaluation.quality.rows import Copies, TwoSample, Utility, find_chance
 from vaeaug.evaluation.quality.sides import Sides, list_records
 from vaeaug.evaluation.tables import JointTables
 from vaeaug.utils.wording import count, list_names
@@ -28,6 +28,8 @@ _MOST, _MOST_OF_TOPIC = 5, 2
 #: A value that so many real rows have, and that explains so much of a difference, is named.
 _SPIKE, _EXPLAINS = 0.1, 0.5
 _SMALL_RULE = 0.005
+#: What chance alone brings less often than this is no chance.
+_CHANCE = 0.001
 #: The next step where new rows depend on the real ones beside them.
 GIVE_HELD_OUT = "give held_out rows (--held-out on the command line) to see how they agree with others"
 
@@ -138,12 +140,9 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
     copies = figures.copies
     if copies is None:
         return
-    n, m = len(copies.fresh_distances), figures.sides.sizes[1]
-    rate = max(copies.fresh_exact, 1 / n)
-    chance = 3 * float(np.sqrt(rate * (1 / n + 1 / m)))
     surplus = copies.exact - copies.fresh_exact
     fresh = "held-out real rows" if copies.is_held_out else "real rows that equal another real row"
-    if surplus > max(0.005, chance):
+    if surplus > 0.005 and copies.exact_chance < _CHANCE:
         yield Finding(
             "copies",
             # Copies come first, unless there are few of them.
@@ -151,7 +150,7 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
             f"{share(copies.exact)} of the new rows are copies of a real row ({fresh}: "
             f"{share(copies.fresh_exact)}). If new holds the real rows too, compare the synthetic ones only.",
         )
-    elif copies.near > max(0.03, 0.01 + 3 * np.sqrt(0.01 * (1 / n + 1 / len(copies.distances)))):
+    elif copies.near > 0.03 and copies.near_chance < _CHANCE:
         yield Finding(
             "copies",
             copies.near,
@@ -170,10 +169,15 @@ def _find_copies(figures: Figures) -> Iterator[Finding]:
 
 
 def _find_single_texts(figures: Figures) -> Iterator[Finding]:
-    real, new = figures.sides.real, figures.sides.new
+    (known, fresh), real, new = figures.sides.parts, figures.sides.real, figures.sides.new
     for name in real.columns:
         single = find_single_texts(real[name])
         repeated = float(new[name].isin(single).mean()) if len(single) else 0.0
+        if repeated < _NOTABLE:
+            continue
+        apart = find_single_texts(known[name])
+        if find_chance(*(side[name].isin(apart).to_numpy() for side in (new, fresh))) > _CHANCE:
+            continue
         yield Finding(
             "copies",
             # What to share is for the user to judge.
@@ -320,14 +324,14 @@ def _find_pairs(figures: Figures) -> Iterator[Finding]:
 
 def _find_rules(figures: Figures) -> Iterator[Finding]:
     rules = figures.rules
-    real, new = (rules[side].astype(float) for side in ("real", "new"))
+    real, new = rules[["real", "fresh"]].astype(float).min(axis=1, skipna=False), rules["new"].astype(float)
     middle = (real + new) / 2
     broken = rules[real - new > _SMALL_RULE + 4 * figures.sides.spread * np.sqrt(middle * (1 - middle))]
     for i, rule in enumerate(list_records(broken)):
         more = _mention(len(broken) - 1, "rule") if i == 0 else ""
         yield Finding(
             "rules",
-            max(float(rule["real"] - rule["new"]), _NOTABLE),
+            max(float(min(rule["real"], rule["fresh"]) - rule["new"]), _NOTABLE),
             f"The rule {rule['formula']} holds in {share(rule['real'])} of real rows, in "
             f"{share(rule['new'])} of new ones.{more}",
             tuple(rule["columns"]),
@@ -355,18 +359,18 @@ def _find_telling(figures: Figures) -> Iterator[Finding]:
         yield Finding(
             "telling",
             min(0.5 - found.area, SERIOUS - 0.01),
-            "The same rows, or variations of them, are in both tables: boosted trees take them for each "
-            f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). That is no fault where new rows were "
-            f"added to real ones, or are variations of them{more}",
+            "New rows follow the real rows that they are compared with: boosted trees take them for each "
+            f"other (ROC AUC {found.area:.2f}, where 0.5 is guessing). Variations of real rows do so, and "
+            "rows of a generator that learned from few. That is no fault where new rows were added to real "
+            f"ones{more}",
         )
-    if not found.score < 0.8 - 2 * figures.sides.spread:
-        return
-    yield Finding(
-        "telling",
-        # It sums up what other findings say.
-        (1 - found.score) / 3,
-        f"Boosted trees tell new rows from real ones (ROC AUC {found.area:.2f}; 0.5 is guessing).",
-    )
+    if found.is_told:
+        yield Finding(
+            "telling",
+            # It sums up what other findings say.
+            max((1 - found.score) / 3, _NOTABLE),
+            f"Boosted trees tell new rows from real ones (ROC AUC {found.area:.2f}; 0.5 is guessing).",
+        )
 
 
 def _mention(others: int, noun: str) -> str:

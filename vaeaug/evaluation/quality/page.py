@@ -304,9 +304,9 @@ def _show_two_sample(figures: Figures) -> Text:
         return Text(
             title,
             [
-                "Not measured: many new rows are copies or variations of the real rows they are compared "
-                f"with, and boosted trees take the two for each other (ROC AUC {found.area:.3f}, where 0.5 "
-                f"is guessing){more}"
+                "Not measured: new rows follow the real rows that they are compared with so closely that "
+                f"boosted trees take the two for each other (ROC AUC {found.area:.3f}, where 0.5 is "
+                f"guessing){more}"
             ],
         )
     said = [

@@ -112,7 +112,10 @@ class Quality:
 
     @property
     def rules(self) -> pd.DataFrame:
-        """Rules between columns, with the shares of ``real`` and ``new`` rows that keep them."""
+        """Rules between columns, with the shares of ``real`` and ``new`` rows that keep them.
+
+        ``fresh``: of real rows among which it was not looked for, where that was measured.
+        """
         return self._figures.rules.copy()
 
     @cached_property
@@ -185,9 +188,9 @@ class Quality:
         whose = "held-out rows" if found.is_held_out else "the rows that were learned from"
         if found.is_dependent:
             said += (
-                f" Many new rows are copies of {whose}, or lie close to single ones, and boosted trees take"
+                f" New rows follow {whose} so closely that boosted trees take the two for each other, and "
+                "cannot tell how good they are"
             )
-            said += " the two for each other"
             said += "." if found.is_held_out else f"; {GIVE_HELD_OUT}."
         elif np.isfinite(found.score):
             said += f" Boosted trees tell them from {whose} with a ROC AUC of {found.area:.2f}"

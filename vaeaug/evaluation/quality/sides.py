@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,18 @@ class Sides:
     def reference(self) -> pd.DataFrame:
         """Real rows with the class mix of the new ones."""
         return self.real if self.mix is None else self.real.iloc[self.alike]
+
+    @cached_property
+    def parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Real rows, and fresh ones of the class mix of new rows: held out, or half of the reference.
+
+        New rows of the same source lie to the real rows as fresh ones do. Copies lie nearer.
+        """
+        if self.unseen is not None:
+            return self.real, self.unseen
+        order = numpy_generator(self.seed, 11).permutation(self.alike)
+        fresh = np.sort(order[: len(order) // 2])
+        return self.real.drop(index=fresh.tolist()), self.real.iloc[fresh]
 
     @property
     def sizes(self) -> tuple[int, int]:
