@@ -417,7 +417,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         where: Mapping[Any, Any] | None = None,
         given: Any = None,
         temperature: float = 1.0,
-        sharp: bool = False,
+        sharp: bool | Auto = "auto",
         random_state: RandomState = None,
     ) -> tuple[Any, Any]:
         """Make new rows.
@@ -446,9 +446,11 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         temperature : float, default=1.0
             Below 1 the rows are more typical and less diverse, with as many missing cells; 0 is
             deterministic but for the choice of mixture component or training row.
-        sharp : bool, default=False
-            For images, and ``method="posterior"``: change the training image itself, as in :meth:`vary`. That
-            is augmentation, as a slight rotation is, and no new image; see the notes.
+        sharp : bool or "auto", default="auto"
+            For images. From the prior: whether each takes the detail that the decoder leaves out, such as
+            edges and texture, from a training image like it; ``"auto"`` does. Otherwise: whether the
+            training image itself is changed, as in :meth:`vary`; ``"auto"`` does not. That is augmentation,
+            as a slight rotation is, and no new image; see the notes.
         random_state : int, RandomState or None
             None continues the estimator's own sequence, so that successive calls differ.
 
@@ -494,7 +496,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         method: GenerateMethod = "auto",
         where: Mapping[Any, Any] | None = None,
         temperature: float = 1.0,
-        sharp: bool = False,
+        sharp: bool | Auto = "auto",
         random_state: RandomState = None,
     ) -> tuple[Any, np.ndarray]:
         """Make one row per label, and say which real row each of them varies.
@@ -542,7 +544,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
         where: Mapping[Any, Any] | None = ...,
-        sharp: bool = ...,
+        sharp: bool | Auto = ...,
         random_state: RandomState = ...,
     ) -> tuple[Frame, Any]: ...
     @overload
@@ -554,7 +556,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         sampling_strategy: Strategy = ...,
         method: GenerateMethod = ...,
         where: Mapping[Any, Any] | None = ...,
-        sharp: bool = ...,
+        sharp: bool | Auto = ...,
         random_state: RandomState = ...,
     ) -> tuple[Any, Any]: ...
     def resample(
@@ -565,7 +567,7 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         sampling_strategy: Strategy = "auto",
         method: GenerateMethod = "auto",
         where: Mapping[Any, Any] | None = None,
-        sharp: bool = False,
+        sharp: bool | Auto = "auto",
         random_state: RandomState = None,
     ) -> tuple[Any, Any]:
         """Return the rows of X, untouched, followed by new rows that balance the classes.

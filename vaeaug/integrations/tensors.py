@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.integrations.exchange import Exchange
+from vaeaug.model.detail import ImageDetail
 from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.random import Purpose, derive_seed, neutral_torch, numpy_generator
 
@@ -34,6 +35,7 @@ class TensorImages:
 
     def __init__(self, augmenter: VAEAugmenter, exchange: Exchange) -> None:
         self.fitted, self.exchange = get_fitted(augmenter), exchange
+        self.detail = ImageDetail.find(self.fitted)
 
     def contexts(self, y: Any, rows: int) -> Tensor:
         """Return the contexts of labels (m,), one label, or None, float32 (m, K) on the CPU.
@@ -47,8 +49,9 @@ class TensorImages:
 
     def sample(self, contexts: Tensor, *, temperature: float, seed: int) -> Tensor:
         """Return new images (m, *kind.shape), in the dtype of the kind, on the device of the contexts."""
+        source = self.fitted.model if self.detail is None else self.detail
         with neutral_torch(), torch.no_grad():
-            made = self.fitted.model.sample(contexts, temperature=temperature, seed=derive_seed(seed))
+            made = source.sample(contexts, temperature=temperature, seed=derive_seed(seed))
             return self._to_items(made).to(contexts.device)
 
     def vary(self, images: Tensor, contexts: Tensor, *, strength: float, seed: int) -> Tensor:

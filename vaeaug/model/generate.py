@@ -17,6 +17,7 @@ from vaeaug.errors import InputError
 from vaeaug.latent import arithmetic
 from vaeaug.model.complete import sample_given
 from vaeaug.model.conditional import Candidates, Request, draw_where
+from vaeaug.model.detail import ImageDetail
 from vaeaug.model.fitted import Anchors, FittedState
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import Purpose, numpy_generator
@@ -49,7 +50,7 @@ class SamplingOptions:
     ----------
     method : {"auto", "prior", "posterior", "interpolate"}
     temperature : float, default=1.0
-    sharp : bool, default=False
+    sharp : bool or "auto", default="auto"
     where : mapping, optional
         Conditions on columns.
     given : DataFrame, optional
@@ -58,7 +59,7 @@ class SamplingOptions:
 
     method: str
     temperature: float = 1.0
-    sharp: bool = False
+    sharp: bool | str = "auto"
     where: Mapping[Any, Any] | None = None
     given: Any = None
 
@@ -66,6 +67,8 @@ class SamplingOptions:
         """Refuse a method that is not allowed, and a temperature below 0."""
         check_option("method", self.method, methods)
         check_number("temperature", self.temperature, low=0)
+        if isinstance(self.sharp, str) and self.sharp != "auto":
+            raise InputError(f"sharp must be True, False or 'auto'; got {self.sharp!r}.")
 
 
 def sample(
@@ -287,8 +290,10 @@ def _make_rows(
         return draw_where(fitted, conditions, Request(groups.ravel(), start, temperature), seed)
     z, sources = _start_codes(fitted, c, options, seed, anchors)
     if z is None:
-        return model.sample(c, temperature=temperature, seed=seed), sources
-    if options.method == "posterior" and options.sharp and anchors is not None and anchors.rows is not None:
+        detail = ImageDetail.find(fitted, options.sharp)
+        return (model if detail is None else detail).sample(c, temperature=temperature, seed=seed), sources
+    is_sharp = options.sharp != "auto" and options.sharp
+    if is_sharp and anchors is not None and anchors.rows is not None:
         images = fitted.codec.unpack(anchors.rows[sources])
         before = (anchors.mean[sources], anchors.context[sources])
         return fitted.change_images(images, before, (z, c)), sources

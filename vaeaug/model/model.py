@@ -101,6 +101,16 @@ class Model:
         z = z.float() if isinstance(z, Tensor) else np.ascontiguousarray(z, dtype=np.float32)
         return self._map(run, z, c, seed=seed, empty=(self.blueprint.layout.shape, np.float32))[0]
 
+    def sample_codes(self, c: Rows, *, temperature: float, seed: int) -> Rows:
+        """Return a code from the prior for each context, shape ``(n, D)``."""
+        tolerant = self.blueprint.layout.is_image and self.vae.latent.prior.tolerant
+
+        def run(b: Tensor) -> tuple[Tensor]:
+            with _reduce(b, tolerant):
+                return (self.vae.latent.sample(b, temperature).to(b.dtype),)
+
+        return self._map(run, c, seed=seed, empty=((self.blueprint.latent_dim,), np.float32))[0]
+
     def sample(self, c: Rows, *, temperature: float, seed: int) -> Rows:
         """Return one encoded row ``(W,)`` from the prior for each context, shape ``(n, W)``."""
         # New images are many, and end in 8 bits: speed counts more than the last digit.

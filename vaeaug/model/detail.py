@@ -1,0 +1,100 @@
+"""Detail of images drawn from the prior: what the decoder leaves out, from training images like them."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaeaug.data.labels.class_weights import class_numbers
+from vaeaug.model.fitted import FittedState
+from vaeaug.nn.likelihoods.pixels import IndependentPixels
+from vaeaug.utils.random import Purpose, numpy_generator
+
+__all__ = ["ImageDetail"]
+
+#: Training images nearest to a new one, of which one gives its detail. With the nearest three, more new
+#: images are near copies, and a classifier learns no more from them.
+_NEIGHBOURS = 20
+#: Distances that are held at once.
+_MOST_DISTANCES = 1 << 24
+
+
+class ImageDetail:
+    """Training images that give new ones the detail which the decoder leaves out.
+
+    ``x' = D(z, c) + x_i − D(z_i, c_i)``: what the decoded copy of a training image i lacks is added to the
+    decoded new image. i is one of the 20 images of the same class whose codes are nearest to z, in standard
+    deviations of the codes, drawn at random.
+
+    Parameters
+    ----------
+    fitted : FittedState
+        Of images, some of which are kept.
+    """
+
+    def __init__(self, fitted: FittedState) -> None:
+        anchors, device = fitted.anchors, fitted.model.runtime.device
+        assert anchors.rows is not None
+        # Not the state itself, which would keep alive what is cached for it.
+        self.model, self.codec = fitted.model, fitted.codec
+        self.spread = torch.from_numpy(anchors.mean.std(0).clip(1e-6)).to(device)
+        self.codes, self.contexts, self.images = (
+            torch.from_numpy(each).to(device) for each in (anchors.mean, anchors.context, anchors.rows)
+        )
+        self.groups = torch.from_numpy(self._number_classes(anchors.context)).to(device)
+
+    @classmethod
+    def find(cls, fitted: FittedState, sharp: bool | str = "auto") -> ImageDetail | None:
+        """Return where new images get their detail; None if they are to have none, or there is none.
+
+        ``"auto"`` leaves images alone that are drawn with a texture.
+        """
+        kept = fitted.anchors.rows
+        if not sharp or kept is None or not len(kept):
+            return None
+        if sharp == "auto" and not isinstance(fitted.model.vae.likelihood, IndependentPixels):
+            return None
+        if fitted not in _DETAILS:
+            _DETAILS[fitted] = cls(fitted)
+        return _DETAILS[fitted]
+
+    def sample(self, c: Any, *, temperature: float, seed: int) -> Any:
+        """Return images (n, C, H, W) in [−1, 1] for contexts (n, K), arrays or tensors as these are."""
+        z = self.model.sample_codes(c, temperature=temperature, seed=seed)
+        made = self.model.decode(z, c, temperature=0.0, seed=seed, backoff=True)
+        groups = self._number_classes(c.cpu().numpy() if isinstance(c, Tensor) else c)
+        ranks = numpy_generator(seed, Purpose.CHOICE).integers(_NEIGHBOURS, size=len(groups))
+        with torch.no_grad():
+            codes, planes = (torch.as_tensor(each).to(self.codes.device) for each in (z, made))
+            sources = self._choose_sources(codes, groups, ranks)
+            given = self.codes[sources], self.contexts[sources]
+            before = self.model.decode(*given, temperature=0.0, seed=seed)
+            images = self.codec.unpack_tensor(self.images[sources])
+            planes = (planes + images - before.to(planes.device)).clamp(-1, 1)
+        return planes.to(made.device) if isinstance(made, Tensor) else planes.cpu().numpy()
+
+    def _number_classes(self, c: np.ndarray) -> np.ndarray:
+        return class_numbers(c, self.model.blueprint.class_block)
+
+    def _choose_sources(self, z: Tensor, groups: np.ndarray, ranks: np.ndarray) -> Tensor:
+        """Return which images give detail to codes (n, D); of a class without images, any do."""
+        sources = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+        for group in np.unique(groups).tolist():
+            members = (self.groups == group).nonzero()[:, 0]
+            members = members if len(members) else torch.arange(len(self.groups), device=z.device)
+            known, k = self.codes[members] / self.spread, min(_NEIGHBOURS, len(members))
+            own = torch.from_numpy(np.flatnonzero(groups == group))
+            for part in own.split(max(1, _MOST_DISTANCES // len(members))):
+                rank = torch.from_numpy(ranks[part.numpy()] % k).to(z.device)
+                part = part.to(z.device)
+                nearest = torch.cdist(z[part] / self.spread, known).topk(k, largest=False).indices
+                sources[part] = members[nearest.gather(1, rank[:, None])[:, 0]]
+        return sources
+
+
+#: Made once for a fitted state, as batches ask for it again and again.
+_DETAILS: WeakKeyDictionary[FittedState, ImageDetail] = WeakKeyDictionary()
