@@ -14,6 +14,7 @@ from vaeaug.evaluation.smallcnn import SmallConvClassifier
 QUALITY: dict[str, dict[str, Any]] = {
     "mnist": {"width": 16, "max_steps": 3000, "shift": 2, "random_state": 0},
     "fashion_mnist": {"width": 24, "max_steps": 4000, "shift": 1, "random_state": 0},
+    "letters": {"width": 16, "max_steps": 2000, "shift": 1, "random_state": 0},
 }
 #: Of the generative benchmark: the judge, and the classifiers that are trained on made images.
 GENERATIVE: dict[str, Any] = {"width": 16, "max_steps": 1500, "shift": 1, "random_state": 0}

@@ -5,7 +5,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 
 #: Images of class 0, 1, … in the imbalanced sets of Dablain et al., *DeepSMOTE*, 2021.
@@ -19,6 +21,7 @@ SETTINGS: dict[str, tuple[int, ...]] = {
     "imbalanced": DEEPSMOTE_COUNTS,
 }
 
+_LETTERS = "AEGKMRSTXe"
 _TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 
 
@@ -34,10 +37,12 @@ class ImageSet:
 
 
 def load_images(name: str) -> ImageSet:
-    """Load ``mnist`` or ``fashion_mnist``.
+    """Load ``mnist`` or ``fashion_mnist``, or draw ``letters``.
 
     The training images are shuffled (seed 0), because one copy is sorted by class.
     """
+    if name == "letters":
+        return draw_letters()
     folder = Path(os.environ.get("VAEAUG_DATA", "")) / "images" / name
     if (folder / "train.npz").exists():
         held = [np.load(folder / f"{split}.npz") for split in ("train", "test")]
@@ -53,6 +58,35 @@ def load_images(name: str) -> ImageSet:
     (train, labels), (test, test_labels) = parts
     order = np.random.default_rng(0).permutation(len(train))
     return ImageSet(name, train[order], labels[order].astype(np.int64), test, test_labels.astype(np.int64))
+
+
+def draw_letters(train: int = 60_000, test: int = 10_000) -> ImageSet:
+    """Draw ten letters in the fonts of matplotlib, turned, slanted, stretched, moved and shaded."""
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    names = [*sorted(folder.glob("DejaVu*.ttf")), *sorted(folder.glob("STIXGeneral*.ttf"))]
+    fonts = [
+        ImageFont.truetype(str(path), size)
+        for path in names
+        if "Display" not in path.name
+        for size in (17, 20)
+    ]
+    rng = np.random.default_rng(0)
+    labels = rng.integers(len(_LETTERS), size=train + test)
+    images = np.empty((train + test, 28, 28), np.uint8)
+    for k, label in enumerate(labels):
+        canvas = Image.new("L", (28, 28))
+        ink = int(rng.integers(120, 256))
+        font = fonts[rng.integers(len(fonts))]
+        ImageDraw.Draw(canvas).text((14, 14), _LETTERS[label], ink, font=font, anchor="mm")
+        angle, slant = rng.normal(0, 0.15), rng.normal(0, 0.2)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        matrix = np.diag(rng.uniform(0.8, 1.25, 2)) @ turn @ np.array([[1, slant], [0, 1]])
+        shift = 14 - matrix @ (14 + rng.normal(0, 1.5, 2))
+        placed = (*matrix[0], shift[0], *matrix[1], shift[1])
+        canvas = canvas.transform((28, 28), Image.Transform.AFFINE, placed, Image.Resampling.BILINEAR)
+        grain = rng.normal(0, rng.uniform(0, 12), (28, 28))
+        images[k] = np.clip(np.asarray(canvas) + grain, 0, 255).round()
+    return ImageSet("letters", images[:train], labels[:train], images[train:], labels[train:])
 
 
 def load_digit_images() -> tuple[np.ndarray, np.ndarray]:
