@@ -461,7 +461,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Warns
         -----
         VaeaugWarning
-            Where few rows meet ``where``, or no values were found with which given cells keep a rule.
+            Where few rows meet ``where``, no values were found with which given cells keep a rule, or given
+            numbers lie far outside of those of fit.
 
         Notes
         -----
