@@ -109,9 +109,9 @@ def warn_of_far_cells(codec: TableCodec, columns: Mapping[int, pd.Series], index
             )
     if told:
         warn_caller(
-            f"{who}: numbers lie far outside the range of the training rows: {'; '.join(told)}. They come back as "
-            "they are, and the other cells of their rows are drawn as beside the nearest values that the model "
-            "knows. Look at these cells, or fit on rows like these.",
+            f"{who}: numbers lie far outside the range of the training rows: {'; '.join(told)}. They come "
+            "back as they are, and the other cells of their rows are drawn as beside the nearest values that "
+            "the model knows. Look at these cells, or fit on rows like these.",
             VaeaugWarning,
         )
 
