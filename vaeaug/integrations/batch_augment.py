@@ -94,7 +94,7 @@ class BatchAugment(nn.Module):
     -----
     VaeaugWarning
         When numbers of a table lie far outside of those of fit, in most rows of the first batch of ten or
-        more.
+        more; when the first 16 images or more are darker, brighter or flatter than all those of fit.
 
     Examples
     --------

@@ -150,7 +150,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
     Warns
     -----
     VaeaugWarning
-        When numbers of a table lie far outside of those of fit, in most of the rows looked at.
+        When numbers of a table lie far outside of those of fit, in most of the rows looked at; when the first
+        16 images or more are darker, brighter or flatter than all those of fit.
 
     Notes
     -----
