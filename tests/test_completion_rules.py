@@ -12,6 +12,7 @@ import pytest
 from vaeaug import VAEAugmenter
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation import rules
+from vaeaug.model import complete as completion
 
 ROWS = 300
 RULES = {
@@ -237,3 +238,18 @@ def test_a_missing_start_is_no_reason_to_call_the_end_far_off():
     with warnings.catch_warnings():
         warnings.simplefilter("error", VaeaugWarning)
         augmenter.complete(X.assign(start=pd.NaT)[:50], random_state=0)
+
+
+@pytest.mark.parametrize("name", ["tenure", "sum"])
+def test_rows_that_break_a_rule_are_not_drawn_to_the_end_before_they_are_mended(name, monkeypatch):
+    drawn, redraw = [], completion.redraw_cells
+
+    def count(distribution, x, *rest):
+        drawn.append(len(x))
+        return redraw(distribution, x, *rest)
+
+    monkeypatch.setattr(completion, "redraw_cells", count)
+    X, augmenter = _fit(name)
+    found, _ = augmenter.sample(given=X[GIVEN[name]], random_state=0)
+    assert _count_broken(X, found, name) == 0
+    assert sum(drawn) <= 1.1 * completion._ROUNDS * len(X)

@@ -110,7 +110,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         exceptions, which new rows have as often.
     image_shape : tuple, optional
         (H, W), (H, W, C) or (C, H, W): says that each row of an (n, d) array or frame is an
-        image of that shape. Arrays of three or four dimensions are images in any case.
+        image of that shape. Arrays of three or four dimensions are images in any case; a ``ColumnNote``
+        tells where rows of an (n, d) array look like images.
     channels : {"auto", "first", "last"}, default="auto"
         Where images have their channels; ``"auto"`` takes the axis of 1 to 4 entries, else of up to 8.
     max_iter : int or "auto", default="auto"
@@ -463,7 +464,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Warns
         -----
         VaeaugWarning
-            Where few rows meet ``where``, or no values were found with which given cells keep a rule.
+            Where few rows meet ``where``, no values were found with which given cells keep a rule, or given
+            numbers lie far outside of those of fit.
 
         Notes
         -----

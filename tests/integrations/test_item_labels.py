@@ -7,8 +7,8 @@ from made_augmenter import MadeAugmenter, Pictures, same
 from made_images import Pairs, blobs, fast
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from vaeaug import AugmentedDataset
-from vaeaug.errors import InputError
+from vaeaug import AugmentedDataset, BatchAugment, VAEAugmenter
+from vaeaug.errors import InputError, UnknownLabelError
 
 
 def augmented(dataset, augmenter=None, **options):
@@ -238,3 +238,35 @@ def test_what_is_no_augmenter_is_refused(augmenter):
         augmenter = object()
     with pytest.raises(InputError, match="augmenter must be a fitted VAEAugmenter.*vaeaug.load"):
         AugmentedDataset(TensorDataset(torch.zeros(4, 1, 6, 5), torch.zeros(4)), augmenter)
+
+
+def fit_on(kind, labels):
+    images, y = blobs(60, classes=3)
+    if kind == "images":
+        return fast().fit(images, labels[y]), torch.from_numpy(images)[:, None], torch.from_numpy(y)
+    rows = images.reshape(60, -1)[:, :6].astype(np.float32)
+    table = VAEAugmenter(max_iter=1, random_state=0).fit(rows, labels[y])
+    return table, torch.from_numpy(rows), torch.from_numpy(y)
+
+
+@pytest.mark.parametrize("kind", ["images", "table"])
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, -1)])
+def test_classes_numbered_from_another_number_on_are_refused(kind, first, step):
+    augmenter, images, y = fit_on(kind, np.arange(3) + first)
+    shifted = y + first + step
+    words = {1: "All are one more than a label of fit.*labels - 1", -1: r"All are one less .*labels \+ 1"}[
+        step
+    ]
+    with pytest.raises(UnknownLabelError, match=f"(?s)BatchAugment: .*allowed are {first}, .*{words}"):
+        BatchAugment(augmenter, p=0.1, random_state=0)(images, shifted)
+    # The class that fit does not know is the largest, and gets no new items.
+    kept = torch.cat([torch.arange(60), (shifted == first + (3 if step > 0 else -1)).nonzero()[:, 0]])
+    with pytest.raises(UnknownLabelError, match=f"AugmentedDataset: .*fitted on {first}, .*{words}"):
+        AugmentedDataset(TensorDataset(images[kept], shifted[kept]), augmenter, p=0, balance=True)
+
+
+def test_some_of_the_classes_of_fit_are_no_other_numbering():
+    augmenter, images, y = fit_on("images", np.arange(3))
+    kept = y > 0
+    BatchAugment(augmenter, p=0.5, random_state=0)(images[kept], y[kept])
+    AugmentedDataset(TensorDataset(images[kept], y[kept]), augmenter, random_state=0)

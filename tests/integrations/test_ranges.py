@@ -1,13 +1,16 @@
 """Ranges: images on another scale than those of fit are refused at every call, plausible ones are not."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
-from made_images import digits, fast
+from made_images import blobs, digits, fast
 from torch.utils.data import Dataset, TensorDataset
+from torchvision.transforms import v2
 
 from vaeaug import AugmentedDataset, BatchAugment
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.integrations.albumentations import VAEVariation as AlbumentationsVariation
 from vaeaug.integrations.quiet import A
 from vaeaug.integrations.torchvision import VAEVariation
@@ -180,20 +183,31 @@ PLAUSIBLE = {
 }
 
 
+#: Of these, all are unlike images of fit, and that is said.
+TOLD = {
+    *("lighter", "lifted", "dark", "very dark", "nearly black", "inverted", "hardly any contrast"),
+    "solarised",
+}
+
+
 @pytest.mark.parametrize("fitted", ["0 to 1", "-1 to 1", "0 to 255", "standardised"])
 @pytest.mark.parametrize("case", list(PLAUSIBLE))
 def test_plausible_images_pass(augmenters, fitted, case):
     changed = PLAUSIBLE[case](items("0 to 1")) * 255
     images = torch.from_numpy(SCALES[fitted](changed.numpy()))
     augment, vary = BatchAugment(augmenters[fitted], p=1.0), VAEVariation(augmenters[fitted], p=1.0)
-    assert torch.isfinite(augment(images, LABELS)[0]).all()
+    with pytest.warns(VaeaugWarning, match="unlike those") if case in TOLD else nullcontext():
+        assert torch.isfinite(augment(images, LABELS)[0]).all()
+    augment(images, LABELS)  # once is enough
     for image in images[::10]:
         assert torch.isfinite(vary(image)).all()
 
 
 def test_dark_bytes_pass(augmenters):
     dark = items("bytes") // 10
-    assert BatchAugment(augmenters["bytes"], p=1.0)(dark, LABELS)[0].dtype == torch.uint8
+    with pytest.warns(VaeaugWarning, match="unlike"):
+        new, _ = BatchAugment(augmenters["bytes"], p=1.0)(dark, LABELS)
+    assert new.dtype == torch.uint8
 
 
 def test_one_hot_pixel_passes(augmenters):
@@ -218,3 +232,84 @@ def test_models_of_constant_images_take_any(augmenters):
     augmenter = fast().fit(np.full((20, 8, 8), 7, dtype=np.uint8), np.arange(20) % 2)
     images = torch.full((6, 8, 8), 7, dtype=torch.uint8)
     assert torch.equal(BatchAugment(augmenter, p=1.0)(images, torch.arange(6) % 2)[0], images)
+
+
+def draw_photos(n=120):
+    """Return images with as much dark as bright, of many levels of brightness, and classes by brightness."""
+    rng = np.random.default_rng(0)
+    level, tone = rng.uniform(0.3, 0.7, (n, 1, 1)), rng.uniform(0.2, 0.3, (n, 1, 1))
+    waves = np.sin(np.arange(8)[:, None] * rng.uniform(0.5, 2, (n, 1, 1)) + np.arange(8))
+    return np.rint(255 * (level + tone * waves)).astype(np.uint8), (level.ravel() > 0.6).astype(np.int64)
+
+
+SETS = {"digits": lambda: digits(3), "blobs": lambda: blobs(120, shape=(8, 8)), "photos": draw_photos}
+
+
+@pytest.fixture(scope="module", params=list(SETS))
+def fitted_set(request):
+    """Return an augmenter of floats from 0 to 1, its images (n, 1, 8, 8), and their labels."""
+    images, labels = (part[:120] for part in SETS[request.param]())
+    images = (images[:, None] / 255).astype(np.float32)
+    return request.param, fast().fit(images, labels), torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def replace_corners(x):
+    """Give two pixels of each image values beyond the range."""
+    x = x.clone()
+    x[..., 0, 0], x[..., 0, 1] = -0.7, 1.7
+    return x
+
+
+UNLIKE = {
+    "divided by 255 twice": (lambda x: x / 255, "values of most span 0.00.*divided by 255 twice"),
+    "normalised otherwise": (replace_corners, "from about -0.7 to 1.7, not 0 to 1. .*normalised otherwise"),
+    "inverted": (lambda x: 1 - x, "mean values are about .*brightened, or inverted"),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+@pytest.mark.parametrize("size", [4, 60])
+def test_images_unlike_those_of_fit_are_said_once(fitted_set, case, size):
+    name, augmenter, images, labels = fitted_set
+    change, words = UNLIKE[case]
+    if (name, case) == ("photos", "inverted"):
+        pytest.skip("inverted, they are as bright as before")
+    augment = BatchAugment(augmenter, p=1.0, random_state=0)
+
+    def run_epoch():
+        for start in range(0, 120, size):
+            augment(change(images[start : start + size]), labels[start : start + size])
+
+    words = f"images are unlike .*{words}"
+    with pytest.warns(VaeaugWarning, match=f"BatchAugment: the first (16|60) {words}") as told:
+        run_epoch()
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    data = TensorDataset(change(images), labels)
+    with pytest.warns(VaeaugWarning, match=f"AugmentedDataset: .*{words}") as told:
+        AugmentedDataset(data, augmenter, random_state=0)
+    assert len(told) == 1
+
+
+USUAL = {
+    "as they are": v2.Identity(),
+    "flips": v2.RandomHorizontalFlip(),
+    "RandAugment": v2.RandAugment(),
+    "colours": v2.ColorJitter(0.5, 0.5),
+    "moved": v2.RandomAffine(20, (0.2, 0.2), (0.8, 1.2)),
+    "erased": v2.RandomErasing(p=1.0),
+}
+
+
+@pytest.mark.parametrize("case", USUAL)
+@pytest.mark.parametrize("size", [4, 32])
+def test_augmented_images_and_those_of_one_class_are_not(fitted_set, case, size):
+    _, augmenter, images, labels = fitted_set
+    torch.manual_seed(0)
+    pixels = (images * 255).round().to(torch.uint8)
+    for group in (labels >= 0, labels == 0, labels == 1):
+        mine, own = pixels[group], labels[group]
+        augment = BatchAugment(augmenter, p=1.0, random_state=0)
+        for start in range(0, min(64, len(own)), size):
+            changed = torch.stack([USUAL[case](image) for image in mine[start : start + size]])
+            augment(changed / 255, own[start : start + size])

@@ -66,6 +66,24 @@ def test_a_value_that_is_missing_has_no_peak():
     assert (found[:, 6] != 0).any()
 
 
+@pytest.mark.parametrize(
+    ("tokens", "columns"), [((0, 39), 3), ((7, 39), 2), ((7, 27), 1), ((27, 39), 1), ((5, 7), 0)]
+)
+def test_some_columns_are_as_among_all(tokens, columns):
+    module, values = build(), make_values()
+    with torch.no_grad():
+        for weights in module.parameters():
+            weights.normal_()
+    shared, own, numbers = torch.randn(6, 5), torch.randn(6, 3, 3), torch.randn(6, 3)
+    asked = module.find_columns(slice(*tokens))
+    assert len(asked) == columns
+    if asked:
+        every, some = values.new_zeros(6, 39), values.new_zeros(6, 39)
+        every[:, module.owned] = module(shared, own, numbers, values)
+        some[:, module.list_tokens(asked)] = module(shared, own, numbers, values, asked)
+        torch.testing.assert_close(some[:, slice(*tokens)], every[:, slice(*tokens)])
+
+
 @pytest.mark.parametrize("numbers", [torch.zeros(50, 3), torch.ones(2, 3), torch.full((90, 3), 0.5)])
 def test_columns_that_say_nothing_start_finite(numbers):
     module = build()

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from vaeaug.data.images.codec import ImageCodec
 from vaeaug.data.images.containers import CONTAINERS, Container, Frames, join_images, read
 from vaeaug.data.images.datasets import Opened, holds_images, open_images
+from vaeaug.data.images.flat import note_flat_images
 from vaeaug.data.labels.leakage import warn_of_leaks
 from vaeaug.data.labels.targets import group_rows
 from vaeaug.data.relations.relations import Relations
@@ -65,6 +66,8 @@ class TableIntake:
         home, X = Home.of(X), to_pandas(X)
         X = _check_table(estimator, X, isinstance(X, pd.DataFrame), ensure_min_samples=2)
         warn_of_leaks(X, y)
+        if earlier is None:
+            note_flat_images(X)
         weights = check_weights(sample_weight, len(X))
         codec = TableCodec(
             estimator.categorical_features,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vaeaug.augmenter import VAEAugmenter
 from vaeaug.data.labels.targets import stack_labels
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind, as_array
@@ -19,6 +20,7 @@ from vaeaug.integrations.labels import explain_unknown_labels
 from vaeaug.integrations.shared_memory import explain_forked_cuda
 from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
+from vaeaug.model.fitted import get_fitted
 from vaeaug.utils.choices import ItemMethod, RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option
@@ -92,7 +94,7 @@ class BatchAugment(nn.Module):
     -----
     VaeaugWarning
         When numbers of a table lie far outside of those of fit, in most rows of the first batch of ten or
-        more.
+        more; when the first 16 images or more are darker, brighter or flatter than all those of fit.
 
     Examples
     --------
@@ -200,6 +202,8 @@ class BatchAugment(nn.Module):
                 return images.sample(contexts, temperature=self.temperature, seed=seed)
             return images.vary(take_rows(raw, rows), contexts, strength=self.temperature, seed=seed)
         labels = as_array(y, _WHO) if isinstance(y, Tensor) else y
+        if isinstance(augmenter, VAEAugmenter):
+            get_fitted(augmenter).encode_labels(labels, len(labels))  # raises for a label of any row
         labels = labels[rows.cpu().numpy()]
         taken = None if prior else as_array(take_rows(raw, rows), _WHO)
         made = exchange.draw(augmenter, labels, taken, spread=self.temperature, seed=seed)

@@ -12,6 +12,7 @@ import torch
 from vaeaug.data.images.datasets import length
 from vaeaug.data.labels.targets import list_labels, plain_label, probe_rows, stack_labels
 from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.utils.wording import list_names, suggest_offset
 
 __all__ = [
     "Labels",
@@ -21,6 +22,7 @@ __all__ = [
     "find_labels",
     "goes_past_items",
     "pair",
+    "refuse_shifted",
 ]
 
 #: Items that are read evenly to see what a dataset holds, and how many are read at once for their labels.
@@ -150,6 +152,25 @@ def explain_unknown_labels(who: str) -> Iterator[None]:
             f"{who}: the augmenter was fitted on other classes: {error} Give the items the labels of fit, or "
             "fit the augmenter on these classes."
         ) from error
+
+
+def refuse_shifted(classes: np.ndarray, augmenter: Any, who: str) -> None:
+    """Refuse classes of a dataset that are numbered from another number on than those of fit.
+
+    Some of them then have the name of another class of fit, and would get its items.
+
+    Raises
+    ------
+    UnknownLabelError
+    """
+    known = getattr(augmenter, "classes_", None)
+    if known is None:
+        return
+    if hint := suggest_offset(classes, known):
+        raise UnknownLabelError(
+            f"{who}: the items have the labels {list_names(classes)}, and the augmenter was fitted on "
+            f"{list_names(known)}.{hint}"
+        )
 
 
 def fetch_items(dataset: Any, rows: Sequence[int], who: str) -> list[Any]:

@@ -10,9 +10,10 @@ import torch
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.data.images.codec import USUAL_RANGES
-from vaeaug.errors import InputError
+from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.integrations.tensor_rows import take_rows
 from vaeaug.model.fitted import FittedState, get_fitted
+from vaeaug.utils.notes import warn_caller
 
 __all__ = ["Images", "Others", "Ranges", "find_range"]
 
@@ -45,6 +46,16 @@ _OF_BYTES = (
     "v2.ToDtype(torch.float32, scale=True)."
 )
 
+#: Images that are compared with those of fit as a whole, at least.
+_ENOUGH = 16
+#: How far they may go on from all images of fit towards white and towards black, and how much contrast they
+#: must keep: augmentation that is by chance brighter or darker stays inside.
+_TO_WHITE, _TO_BLACK, _CONTRAST = 0.1, 0.5, 0.25
+#: How far most of them may reach beyond the range, in spans of it.
+_OVER = 0.5
+#: References of each class, at least where there are as many.
+_OF_A_CLASS = 8
+
 #: Ranges that images may have got by mistake.
 Others = tuple[tuple[float, float], ...]
 
@@ -71,6 +82,10 @@ class Ranges:
     those of all real images, and like them once they are read on another usual scale. Images of one value
     tell nothing, and pass.
 
+    Images inside it that are, by their medians, darker, brighter or flatter than all real images bring one
+    warning. The first 16 or more are compared. Such of one class pass, and such as random augmentation makes;
+    inverted ones too, if real images are as often bright as dark.
+
     Parameters
     ----------
     augmenter : VAEAugmenter
@@ -86,6 +101,8 @@ class Ranges:
     def __init__(self, augmenter: Any, low: float, high: float, who: str, advice: str) -> None:
         self.scale, self.who, self.advice = _Scale(low, high), who, advice
         self._references = _references(augmenter)
+        #: Least, largest and mean value of the first images; None once they are compared.
+        self._first: list[np.ndarray] | None = [] if len(self._references) else None
 
     def check(
         self,
@@ -108,6 +125,11 @@ class Ranges:
         ------
         InputError
             Also for NaN and infinite values.
+
+        Warns
+        -----
+        VaeaugWarning
+            Once, for images that are darker, brighter or flatter than all those of fit.
         """
         if not len(images):
             return
@@ -134,6 +156,50 @@ class Ranges:
                 f"{self.scale.high:.4g} as on the scale of the images that the augmenter was fitted on. "
                 f"{_OF_BYTES if looks_like_bytes else self.advice}"
             )
+        self._compare(found)
+
+    def _compare(self, found: np.ndarray) -> None:
+        """Warn if the first images are, as a whole, unlike all those of fit."""
+        if self._first is None:
+            return
+        self._first.append(found[:, found[1] - found[0] > 1e-6 * self.scale.span])
+        first = np.concatenate(self._first, axis=1)
+        if first.shape[1] < _ENOUGH:
+            return
+        self._first = None
+        told = self._describe_unlike(first)
+        if told:
+            warn_caller(
+                f"{self.who}: the first {first.shape[1]} images are unlike those that the augmenter was "
+                f"fitted on: {told} Look at some of them as they come here. {self.advice}",
+                VaeaugWarning,
+            )
+
+    def _describe_unlike(self, first: np.ndarray) -> str:
+        """Return how most images, (3, m), differ from all references; nothing if they do not."""
+        span, start = self.scale.span, self.scale.low
+        low, high, mean = (self.scale.unit(first) + 1) / 2
+        own_low, own_high, own_mean = (self._references.T + 1) / 2
+        lowest, highest, middle = (float(np.median(each)) for each in (low, high, mean))
+        contrast, least = float(np.median(high - low)), float((own_high - own_low).min())
+        darkest, brightest = float(own_mean.min()), float(own_mean.max())
+        if lowest < -_OVER or highest > 1 + _OVER:
+            return (
+                f"most go from about {start + lowest * span:.3g} to {start + highest * span:.3g}, not "
+                f"{start:.4g} to {self.scale.high:.4g}. Were they normalised otherwise?"
+            )
+        if contrast < _CONTRAST * least:
+            return (
+                f"the values of most span {contrast * span:.2g}, those of fit {least * span:.2g} or more. "
+                "Were they divided by 255 twice?"
+            )
+        if _TO_BLACK * darkest <= middle <= brightest + _TO_WHITE * (1 - brightest):
+            return ""
+        change = "brightened" if middle > brightest else "darkened"
+        return (
+            f"their mean values are about {start + middle * span:.3g}, those of fit from "
+            f"{start + darkest * span:.3g} to {start + brightest * span:.3g}. Are they {change}, or inverted?"
+        )
 
     def _far_outside(self, images: Any, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Tell which images have too many values too far outside the range, bool (m,)."""
@@ -245,7 +311,11 @@ def _references(augmenter: Any) -> np.ndarray:
     rows = None if fitted is None else fitted.anchors.rows
     if fitted is None or rows is None or not len(rows):
         return np.zeros((0, 3))
-    some = np.unique(np.linspace(0, len(rows) - 1, _REFERENCES).astype(np.int64))
+    some = np.linspace(0, len(rows) - 1, _REFERENCES).astype(np.int64)
+    groups = fitted.number_classes(fitted.anchors.context)
+    order = np.argsort(groups, kind="stable")
+    rank = np.arange(len(order)) - np.searchsorted(groups[order], groups[order])
+    some = np.union1d(some, order[rank < _OF_A_CLASS])
     return _summary(fitted.codec.unpack(rows[some])).T
 
 

@@ -20,7 +20,14 @@ from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
 from vaeaug.integrations.exchange import Exchange, check_augmenter
 from vaeaug.integrations.indexing import collate, items_one_by_one, positions
-from vaeaug.integrations.labels import check_dataset, fetch_items, find_labels, goes_past_items, pair
+from vaeaug.integrations.labels import (
+    check_dataset,
+    fetch_items,
+    find_labels,
+    goes_past_items,
+    pair,
+    refuse_shifted,
+)
 from vaeaug.integrations.pool import Contents, Pool
 from vaeaug.integrations.schedule import Schedule
 from vaeaug.integrations.shared_memory import is_worker, share_zeros
@@ -143,7 +150,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
     Warns
     -----
     VaeaugWarning
-        When numbers of a table lie far outside of those of fit, in most of the rows looked at.
+        When numbers of a table lie far outside of those of fit, in most of the rows looked at; when the first
+        16 images or more are darker, brighter or flatter than all those of fit.
 
     Notes
     -----
@@ -194,6 +202,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self.seed = _seed(random_state)
         self._labels, images = find_labels(dataset, labels, _WHO)
         self.classes = self._labels.classes
+        refuse_shifted(self.classes, augmenter, _WHO)
         self._kind = Kind.of(images[0], _WHO)
         examples = self._kind.stack(images, _WHO)
         self._exchange = Exchange(augmenter, self._kind, _WHO, _ADVICE)

@@ -40,6 +40,8 @@ _ROUNDS, _EACH = 2, 8
 _FEW = 128
 #: Times that cells are drawn where a rule does not hold with the observed ones.
 _ATTEMPTS = 8
+#: Unknown cells that are solved for from nothing else that was drawn.
+_SOLVED = 2
 #: Rows that are drawn at once.
 _CHUNK = 1024
 
@@ -153,7 +155,7 @@ def draw_cells(
     x, chosen, cells = cells.given.copy(), np.zeros(cells.rows, dtype=np.int64), cells.copy()
     rows: np.ndarray = np.arange(cells.rows) if c.ndim == 3 else np.flatnonzero(cells.is_open)
     if len(rows):
-        free = _Rows(cells.given[rows], c[rows])
+        free = _Rows(cells.given[rows], c[rows], numbers=rows)
         x[rows], chosen[rows] = _draw(fitted, cells, free, hash_seed(seed, 0), count_rows)
     given = cells.given.copy()
     for attempt in range(1, _ATTEMPTS):
@@ -204,7 +206,10 @@ def _mend(
     if len(free):
         cells.unset_numbers(rows[free])
         given[free] = cells.given[rows[free]]
-        x[free], chosen[free] = _draw(fitted, cells, _Rows(given[free], c[free]), hash_seed(seed))
+        again = rows[free] if attempt + 1 < _ATTEMPTS else None
+        x[free], chosen[free] = _draw(
+            fitted, cells, _Rows(given[free], c[free], numbers=again), hash_seed(seed)
+        )
     return x, given, chosen
 
 
@@ -219,11 +224,14 @@ class _Rows:
     c : ndarray of float32 (m, K) or (m, candidates, K)
     solutions : Solutions or None
         What else the rows are to keep.
+    numbers : ndarray of int64 (m,) or None
+        Of the rows, if those that break a rule are only begun, as they are drawn anew.
     """
 
     given: np.ndarray
     c: np.ndarray
     solutions: Solutions | None = None
+    numbers: np.ndarray | None = None
 
 
 def _draw(
@@ -250,15 +258,32 @@ def _draw(
 
         own = sets | {token: RowSets(*map(take, arrays)) for token, arrays in restricted.items()}
         with isolate_torch(seed, i):
-            drawn = _run_rounds(
+            x, chosen = _begin_all(
                 model, take(rows.given), take(rows.c), own, None if weights is None else take(weights)
             )
-        count_rows(len(drawn[0]))
-        return [a.cpu().numpy() for a in drawn]
+            kept = torch.arange(len(x), device=device)
+            if rows.numbers is not None:
+                kept = kept[
+                    torch.from_numpy(~_find_solved(cells, x.cpu().numpy(), rows.numbers[part])).to(device)
+                ]
+            if len(kept):
+                given, c = (_choose(take(a), chosen)[kept] for a in (rows.given, rows.c))
+                own = {token: allowed.select(kept) for token, allowed in own.items()}
+                x[kept] = _run_rounds(model, x[kept], given, c, own)
+        count_rows(len(x))
+        return [a.cpu().numpy() for a in (x, chosen)]
 
     found = model.runtime.map(draw, math.ceil(len(rows.given) / _CHUNK), small=True)
     x, chosen = zip(*found, strict=True)
     return np.concatenate(x), np.concatenate(chosen)
+
+
+def _find_solved(cells: KnownCells, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return which rows break a rule, and are solved for it whatever was drawn of them, bool (m,)."""
+    if not cells.codec.relations_.plans:
+        return np.zeros(len(rows), dtype=bool)
+    broken = cells.find_broken(cells.decode(x, rows), rows)
+    return broken.any(1) & (cells.find_causes(broken, rows).sum(1) <= _SOLVED)
 
 
 def _restrict(
@@ -274,21 +299,25 @@ def _restrict(
     return {number: solutions.weigh_tokens(codec.codecs_[j].spans[0].width)}, None
 
 
-def _run_rounds(
+def _begin_all(
     model: Any, given: Tensor, c: Tensor, sets: Mapping[int, Allowed], weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Draw codes from the prior first and from the posterior of the filled row then, and each cell anew."""
+    """Return what :func:`_begin` does, a few rows at a time."""
     found = []
     for part in torch.arange(len(given), device=given.device).split(_FEW):
         own = {j: allowed.select(part) for j, allowed in sets.items()}
         found.append(_begin(model, given[part], c[part], own, None if weights is None else weights[part]))
     x, chosen = (torch.cat(parts) for parts in zip(*found, strict=True))
-    c, given = _choose(c, chosen), _choose(given, chosen)
+    return x, chosen
+
+
+def _run_rounds(model: Any, x: Tensor, given: Tensor, c: Tensor, sets: Mapping[int, Allowed]) -> Tensor:
+    """Draw codes of rows ``(B, W)`` from the posterior and each cell that is not given anew, in turn."""
     is_open = given[:, model.vae.likelihood.token_columns] < 0
     for _ in range(_ROUNDS):
         z = _draw_codes(model.vae, x, c)
         x = redraw_cells(model.new_rows(z, c), x, is_open, sets)
-    return x, chosen
+    return x
 
 
 def _begin(

@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["count", "describe_seconds", "first_line", "hide_secrets", "list_names", "suggest"]
+__all__ = [
+    "count",
+    "describe_seconds",
+    "first_line",
+    "hide_secrets",
+    "list_names",
+    "suggest",
+    "suggest_offset",
+]
 
 #: User names and passwords of URLs, which may hold slashes, and parameters that are secrets.
 _USERS = re.compile(r"(?<=://)(?:[^\s@?#]*:[^\s@?#]*|[^\s@?#/]*)@")
@@ -72,6 +80,30 @@ def suggest(name: str, known: Iterable[Any]) -> str:
     folded = {str(each).casefold(): _to_plain(each) for each in known}
     near = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=2, cutoff=0.65)]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def suggest_offset(labels: Iterable[Any], known: Iterable[Any]) -> str:
+    """Return what to do with labels that are all one more, or one less, than known ones; empty for others.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import suggest_offset
+    >>> suggest_offset([1, 2, 3], [0, 1, 2])[:43]
+    ' All are one more than a label of fit: if c'
+    >>> suggest_offset([1, 2], [0, 1, 2]), suggest_offset([0, 2, 9], [0, 1, 2]), suggest_offset([3], [2])
+    ('', '', '')
+    """
+    found, own = set(map(_to_plain, labels)), set(map(_to_plain, known))
+    numbers = all(isinstance(label, int | float) and not isinstance(label, bool) for label in found | own)
+    if not numbers or len(found) < 2 or found <= own:
+        return ""
+    for step, word, way in ((1, "more", "labels - 1"), (-1, "less", "labels + 1")):
+        if {label - step for label in found} <= own:
+            return (
+                f" All are one {word} than a label of fit: if classes are numbered from "
+                f"{min(own) + step:g} here and from {min(own):g} there, pass {way}."
+            )
+    return ""
 
 
 def hide_secrets(text: str) -> str:

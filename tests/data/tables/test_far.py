@@ -84,3 +84,33 @@ def test_only_columns_of_numbers_count():
         table.transform(later)
     with pytest.warns(VaeaugWarning, match="X: most values of the column 'size'"):
         table.transform(later.assign(size=100 * ROWS[:, 0]))
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": rng.integers(18, 99, 80), "fee": rng.gamma(2, 30, 80), "zone": ["a", "b"] * 40})
+    X.loc[:9, "fee"] = 9999.0
+    X["total"], X["day"] = X["age"] + 5, pd.date_range("2024-01-01", periods=80)
+    return VAEAugmenter(max_iter=1, random_state=0, relations=["total == age + 5"]).fit(X)
+
+
+def test_given_numbers_far_outside_are_said_once(people):
+    given = pd.DataFrame({"age": [40, 900, 200], "fee": [-9e5, 20.0, None]}, index=["x", "y", "z"])
+    with pytest.warns(VaeaugWarning) as said:
+        found, _ = people.sample(given=given, random_state=0)
+    assert len(said) == 1
+    assert said[0].filename == __file__
+    told = str(said[0].message)
+    assert "given: " in told
+    assert "2 cells of 'age', first in row 'y': 900, in fit from 18 to 98" in told
+    assert "1 cell of 'fee', first in row 'x': -900000, in fit from" in told
+    assert found["age"].tolist() == [40, 900, 200]
+
+
+def test_given_numbers_a_little_outside_are_not(people):
+    later = pd.Timestamp("2031-01-01")
+    given = pd.DataFrame({"age": [17, 105], "fee": [9999.0, 0.0], "zone": "b", "day": later})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        people.sample(given=given, random_state=0)

@@ -20,7 +20,7 @@ from vaeaug.data.tables.serialization import Arrays
 from vaeaug.data.tables.translation import Translation
 from vaeaug.data.tables.translations import translation_from_json
 from vaeaug.errors import ArchiveError, InputError, UnknownLabelError
-from vaeaug.utils.wording import list_names, suggest
+from vaeaug.utils.wording import list_names, suggest, suggest_offset
 
 __all__ = ["Block", "ClassBlock", "ValueBlock", "block_from_state", "fit_block"]
 
@@ -126,10 +126,11 @@ class ClassBlock(Block):
         unseen = (level < 0) & ~missing
         if unseen.any():
             who = "y" if self.codec.name in (None, "y") else f"y, column {self.codec.name!r},"
-            found = pd.unique(series[unseen].astype(object))
+            found, given = (pd.unique(series[rows].astype(object)) for rows in (unseen, ~missing))
             raise UnknownLabelError(
                 f"{who} has labels that fit has not seen: {list_names(found, most=20)}; "
                 f"allowed are {list_names(self.classes, most=20)}.{suggest(str(found[0]), self.classes)}"
+                f"{suggest_offset(given, self.classes)}"
             )
         return level
 

@@ -20,6 +20,7 @@ from vaeaug.data.tables.categorical import CategoricalCodec
 from vaeaug.data.tables.codec import TableCodec
 from vaeaug.data.tables.dateforms import respell_dates
 from vaeaug.data.tables.dtypes import get_kind, mask_of
+from vaeaug.data.tables.far import warn_of_far_cells
 from vaeaug.data.tables.identifiers import IdCodec
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.data.tables.registry import TranslatedCodec
@@ -332,6 +333,11 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
     ------
     InputError
         For anything but a frame, columns and categories that fit has not seen, and cells of another type.
+
+    Warns
+    -----
+    VaeaugWarning
+        For numbers far outside of what fit saw.
     """
     if not isinstance(given, pd.DataFrame):
         raise InputError(
@@ -350,6 +356,7 @@ def read_given(codec: TableCodec, given: Any) -> KnownCells:
     _refuse_contradictions(cells, given)
     for plan in codec.relations_.plans:
         _refuse_impossible(cells, plan)
+    warn_of_far_cells(codec, columns, given.index, "given")
     return cells
 
 

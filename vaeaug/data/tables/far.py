@@ -1,7 +1,8 @@
-"""Rows whose numbers lie far outside of what fit saw, as those of a table on another scale do."""
+"""Rows and cells whose numbers lie far outside of what fit saw."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from vaeaug.data.tables.dtypes import mask_of
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import VaeaugWarning
 from vaeaug.utils.notes import warn_caller
-from vaeaug.utils.wording import list_names
+from vaeaug.utils.wording import count, list_names
 
-__all__ = ["FEWEST", "MOST", "warn_of_far_rows"]
+__all__ = ["FEWEST", "MOST", "warn_of_far_cells", "warn_of_far_rows"]
 
 #: Rows that are judged: with fewer, chance may do it, and more tell no more.
 FEWEST, MOST = 10, 256
+#: How far outside of the range of fit one cell is told, in widths of it: new rows often are a little outside.
+_FAR = 0.25
 
 
 def warn_of_far_rows(codec: TableCodec, X: Any, who: str = "X") -> None:
@@ -64,6 +67,51 @@ def warn_of_far_rows(codec: TableCodec, X: Any, who: str = "X") -> None:
             f"{who}: most values of the {noun} {list_names(found)} lie far outside the range of the training "
             f"rows; {name!r} {told}. The model takes them for the nearest values that it knows. Bring the "
             "rows to the scale of those of fit, or fit on rows like these.",
+            VaeaugWarning,
+        )
+
+
+def warn_of_far_cells(codec: TableCodec, columns: Mapping[int, pd.Series], index: pd.Index, who: str) -> None:
+    """Warn if single numbers lie far outside of what fit saw.
+
+    A cell does if it lies outside of the range of the training values by more than a quarter of its width. A
+    column that a rule moves is not looked at: where it can lie, the rule says.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Fitted.
+    columns : mapping of int to Series
+        By position among the columns of fit.
+    index : Index
+        How the message names the rows.
+    who : str
+        For the message.
+
+    Warns
+    -----
+    VaeaugWarning
+    """
+    told = []
+    for j, series in columns.items():
+        column = codec.codecs_[j]
+        if j in codec.relations_.changes or type(column) is not NumericCodec or column.is_all_missing:
+            continue
+        values, missing = column.storage_.read(series)
+        values = values.astype(np.float64)
+        seen = [*column.points_, *(end for axis in column.axes_ for end in (axis.low, axis.high))]
+        low, high = float(min(seen)), float(max(seen))
+        off = np.flatnonzero(~missing & (np.maximum(low - values, values - high) > _FAR * (high - low)))
+        if len(off):
+            told.append(
+                f"{count(len(off), 'cell')} of {column.name!r}, first in row {list_names(index[off[:1]])}: "
+                f"{values[off[0]]:.6g}, in fit from {low:.6g} to {high:.6g}"
+            )
+    if told:
+        warn_caller(
+            f"{who}: numbers lie far outside the range of the training rows: {'; '.join(told)}. They come "
+            "back as they are, and the other cells of their rows are drawn as beside the nearest values that "
+            "the model knows. Look at these cells, or fit on rows like these.",
             VaeaugWarning,
         )
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from vaeaug.nn.distributions import pick_component
-from vaeaug.nn.likelihoods.conditional import Allowed, find_cell, place_token
+from vaeaug.nn.likelihoods.conditional import Allowed, RowSets, find_cell, place_token
 from vaeaug.nn.likelihoods.row_distribution import RowDistribution
+from vaeaug.nn.likelihoods.row_weights import RowWeights
 
 __all__ = ["redraw_cells"]
 
@@ -48,11 +49,26 @@ def redraw_cells(
     """
     x = x.clone()
     for j, levels in enumerate(distribution.likelihood.levels):
-        rows = is_open[:, j].nonzero()[:, 0]
-        for part in rows.split(max(1, _ROWS // min(levels, _MOST))) if len(rows) else ():
-            allowed = None if sets is None or j not in sets else sets[j].select(part)
-            x[part] = _redraw(distribution.select(part), x[part], j, allowed)
+        allowed = None if sets is None or j not in sets else sets[j]
+        for part in _split_rows(is_open[:, j].nonzero()[:, 0], levels, allowed):
+            own = None if allowed is None else allowed.select(part)
+            x[part] = _redraw(distribution.select(part), x[part], j, own)
     return x
+
+
+def _split_rows(rows: Tensor, levels: int, allowed: Allowed | None) -> list[Tensor]:
+    """Return rows in parts that are weighed at once; those with few tokens to choose among come together."""
+    if not len(rows):
+        return []
+    if not isinstance(allowed, RowSets):
+        return list(rows.split(max(1, _ROWS // min(levels, _MOST))))
+    counts = (allowed.shares[rows] > 0).sum(1).clamp(max=_MOST)
+    parts, most, size = list[Tensor](), int(counts.max()), 1
+    while size < 2 * most:
+        some = rows[(counts <= size) & (counts > size // 2)]
+        parts += some.split(_ROWS // size) if len(some) else ()
+        size *= 2
+    return parts
 
 
 def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: Allowed | None) -> Tensor:
@@ -61,18 +77,22 @@ def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: Allowed |
     prior = distribution.column_log_probs(x, j)
     if allowed is not None:
         prior = prior + allowed.shares.to(prior).log()
-    if prior.shape[1] <= _MOST:
-        tokens, weights = torch.arange(prior.shape[1], device=x.device).expand_as(prior), prior
-        own = present
+    if j + 1 == len(model.levels):
+        # No column follows: its distribution given those before is that given all others.
+        made = _move_positions(model, x.clone(), j)
+        place_token(model, made, j, pick_component(torch.softmax(prior, 1)), allowed)
+        return made
+    may_be = prior > -torch.inf
+    most = int(may_be.sum(1).max())
+    if most <= _MOST:
+        tokens = may_be.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
+        weights, own = prior.gather(1, tokens), (tokens == present[:, None]).to(torch.int8).argmax(1)
     else:
         drawn = torch.multinomial(prior.exp(), _MOST - 1, replacement=True)
         tokens = torch.cat([present[:, None], drawn], 1)
         weights, own = torch.zeros_like(tokens, dtype=prior.dtype), torch.zeros_like(present)
     each = tokens.shape[1]
-    made = x.repeat_interleave(each, 0)
-    first, beyond = find_cell(model, j)
-    places = [p for p in model.position_columns.tolist() if first < p < beyond]
-    made[:, places] = torch.rand(len(made), len(places), dtype=x.dtype, device=x.device)
+    made = _move_positions(model, x.repeat_interleave(each, 0), j)
     index = torch.arange(len(x), device=x.device)
     repeated = index.repeat_interleave(each)
     own_sets = None if allowed is None else allowed.select(repeated)
@@ -83,3 +103,11 @@ def _redraw(distribution: RowDistribution, x: Tensor, j: int, allowed: Allowed |
     weights = weights + later.view(-1, each)
     chosen = pick_component(torch.softmax(weights, 1))
     return made[index * each + chosen]
+
+
+def _move_positions(model: RowWeights, x: Tensor, j: int) -> Tensor:
+    """Return rows whose positions in column j are drawn anew, in place."""
+    first, beyond = find_cell(model, j)
+    places = [p for p in model.position_columns.tolist() if first < p < beyond]
+    x[:, places] = torch.rand(len(x), len(places), dtype=x.dtype, device=x.device)
+    return x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -115,8 +116,15 @@ class Peaks(nn.Module):
             usual = float((own[:, i] - own[:, i].median()).abs().median()) * 1.48
             heights.fill_(_HEIGHT if spread < _TELLING * usual else 0.0)
 
-    def forward(self, shared: Tensor, own: Tensor | None, numbers: Tensor, values: Tensor) -> Tensor:
-        """Return what is added to the logits of the ordered columns' tokens, :attr:`owned`.
+    def forward(
+        self,
+        shared: Tensor,
+        own: Tensor | None,
+        numbers: Tensor,
+        values: Tensor,
+        columns: range | None = None,
+    ) -> Tensor:
+        """Return what is added to the logits of the tokens of ordered columns, see :meth:`list_tokens`.
 
         Parameters
         ----------
@@ -127,23 +135,41 @@ class Peaks(nn.Module):
             Values of the columns, of which each reads those before it.
         values : Tensor (tokens,)
             Value of each token, 0 for the missing one.
+        columns : range, optional
+            Which of the ordered columns; all by default.
 
         Returns
         -------
-        Tensor (B, tokens of ordered columns)
+        Tensor (B, tokens of these columns)
         """
-        count, width = self.bias.shape
-        read = (self.read * self.unit_mask[:, None]).flatten(0, 1)
-        found = torch.addmm(self.bias.flatten(), shared, read.T).view(-1, count, width)
+        columns = range(len(self.blocks)) if columns is None else columns
+        part = slice(columns.start, columns.stop)
+        count, width = self.bias[part].shape
+        read = (self.read[part] * self.unit_mask[part, None]).flatten(0, 1)
+        found = torch.addmm(self.bias[part].flatten(), shared, read.T).view(-1, count, width)
         if own is not None:
-            found = found + torch.einsum("bcu,cou->bco", own, self.own_read)
-        numbers_read = (self.number_read * self.number_mask[:, None]).flatten(0, 1)
+            found = found + torch.einsum("bcu,cou->bco", own[:, part], self.own_read[part])
+        numbers_read = (self.number_read[part] * self.number_mask[part, None]).flatten(0, 1)
         places, rest = found.split([self.peaks, 2 * self.peaks], 2)
         places = places + (numbers[:, :-1] @ numbers_read.T).view(-1, count, self.peaks)
         sharpness, heights = rest.chunk(2, 2)
-        sharpness = sharpness.clamp(min=_BLUNTEST).minimum(self.sharpest)
-        bump: Tensor = _Bumps.apply(places, sharpness, heights, values[self.tokens])
-        return bump.flatten(1)[:, self.taken]
+        sharpness = sharpness.clamp(min=_BLUNTEST).minimum(self.sharpest[part])
+        bump: Tensor = _Bumps.apply(places, sharpness, heights, values[self.tokens[part]])
+        padding = columns.start * self.tokens.shape[1]
+        return bump.flatten(1)[:, self.taken[self._cut(columns)] - padding]
+
+    def find_columns(self, tokens: slice) -> range:
+        """Return which of the ordered columns have their tokens in a stretch of all tokens."""
+        found = [i for i, (first, _) in enumerate(self.blocks) if tokens.start <= first < tokens.stop]
+        return range(found[0], found[-1] + 1) if found else range(0)
+
+    def list_tokens(self, columns: range) -> Tensor:
+        """Return the tokens of some of the ordered columns, int64."""
+        return self.owned[self._cut(columns)]
+
+    def _cut(self, columns: range) -> slice:
+        ends = [0, *accumulate(levels for _, levels in self.blocks)]
+        return slice(ends[columns.start], ends[columns.stop])
 
     def add_column(
         self, i: int, written: Tensor, active: Tensor, own: int, numbers: Tensor, values: Tensor

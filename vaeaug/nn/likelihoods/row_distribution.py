@@ -147,14 +147,11 @@ class RowDistribution(LikelihoodDistribution):
             blocks = model.own_weights().split(model.levels)
             pairs = zip(own[columns], blocks[columns], strict=True)
             logits = logits + torch.cat([a @ b.T for a, b in pairs], 1)
-        if model.peaks is not None:
+        asked = model.peaks.find_columns(cut) if model.peaks is not None else None
+        if model.peaks is not None and asked:
             units = torch.stack(own, 1)[:, model.scales.owners] if model.own else None
-            bumps = model.peaks(shared, units, x[:, model.scales.columns], model.scales.value)
-            owned = model.peaks.owned
-            if logits.shape[1] < model.total:
-                asked = ((owned >= cut.start) & (owned < cut.stop)).nonzero()[:, 0]
-                owned, bumps = owned[asked] - cut.start, bumps[:, asked]
-            logits = logits.index_add(1, owned, bumps)
+            bumps = model.peaks(shared, units, x[:, model.scales.columns], model.scales.value, asked)
+            logits = logits.index_add(1, model.peaks.list_tokens(asked) - cut.start, bumps)
         return _bound_logits(logits if self.c is None else logits + model.tilts(self.c)[:, cut])
 
     def relax(self, x: Tensor) -> tuple[Tensor, Tensor]:
