@@ -12,7 +12,7 @@ from torch import Tensor
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.model.fitted import FittedState
 from vaeaug.nn.likelihoods.pixels import IndependentPixels
-from vaeaug.utils.random import Purpose, numpy_generator
+from vaeaug.utils.random import Purpose, neutral_torch, numpy_generator
 
 __all__ = ["ImageDetail"]
 
@@ -36,6 +36,7 @@ class ImageDetail:
         Of images, some of which are kept.
     """
 
+    @neutral_torch()
     def __init__(self, fitted: FittedState) -> None:
         anchors, device = fitted.anchors, fitted.model.runtime.device
         assert anchors.rows is not None
@@ -62,6 +63,7 @@ class ImageDetail:
             _DETAILS[fitted] = cls(fitted)
         return _DETAILS[fitted]
 
+    @neutral_torch()
     def sample(self, c: Any, *, temperature: float, seed: int) -> Any:
         """Return images (n, C, H, W) in [−1, 1] for contexts (n, K), arrays or tensors as these are."""
         z = self.model.sample_codes(c, temperature=temperature, seed=seed)
@@ -69,13 +71,19 @@ class ImageDetail:
         groups = self._number_classes(c.cpu().numpy() if isinstance(c, Tensor) else c)
         ranks = numpy_generator(seed, Purpose.CHOICE).integers(_NEIGHBOURS, size=len(groups))
         with torch.no_grad():
-            codes, planes = (torch.as_tensor(each).to(self.codes.device) for each in (z, made))
+            # as_tensor would follow a default device of the caller.
+            tensors = (each if isinstance(each, Tensor) else torch.from_numpy(each) for each in (z, made))
+            codes, planes = (each.to(self.codes.device) for each in tensors)
             sources = self._choose_sources(codes, groups, ranks)
             given = self.codes[sources], self.contexts[sources]
             before = self.model.decode(*given, temperature=0.0, seed=seed)
-            images = self.codec.unpack_tensor(self.images[sources])
+            images = self._unpack(self.images[sources])
             planes = (planes + images - before.to(planes.device)).clamp(-1, 1)
         return planes.to(made.device) if isinstance(made, Tensor) else planes.cpu().numpy()
+
+    def _unpack(self, images: Tensor) -> Tensor:
+        """Do as :meth:`ImageCodec.unpack`, on the device of the images."""
+        return images if images.is_floating_point() else images.float() * (2 / self.codec.levels_) - 1
 
     def _number_classes(self, c: np.ndarray) -> np.ndarray:
         return class_numbers(c, self.model.blueprint.class_block)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from vaeaug.data.images.axes import Arrangement, find_arrangement, match_arrangement
 from vaeaug.data.tables.serialization import Arrays
@@ -136,10 +135,6 @@ class ImageCodec:
         if packed.dtype.kind == "f":
             return packed
         return (packed.astype(np.float64) * (2 / self.levels_) - 1).astype(np.float32)
-
-    def unpack_tensor(self, packed: Tensor) -> Tensor:
-        """Undo :meth:`pack` for a tensor, on its device; float32."""
-        return packed if packed.is_floating_point() else packed.float() * (2 / self.levels_) - 1
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """Return everything learned as a JSON-able dict and plain arrays."""
