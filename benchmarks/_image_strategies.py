@@ -52,13 +52,17 @@ class Strategy:
     unlabelled: str = ""
 
 
+#: Ways to use images that are made before training.
+_POOLS = ("pool", "new")
+
+
 @dataclass(frozen=True)
 class Variation:
     """What a fitted augmenter adds to a strategy.
 
-    ``"pool"``: variations take the place of copies, up to half of a class. ``"random"``: half of each batch
-    is varied; with hard choice half of the candidates, before their draw of RandAugment. ``"hard"``: half of
-    each batch becomes the hardest of four variations.
+    ``"pool"``: variations take the place of copies, up to half of a class. ``"new"``: images from the prior
+    do. ``"random"``: half of each batch is varied; with hard choice half of the candidates, before their draw
+    of RandAugment. ``"hard"``: half of each batch becomes the hardest of four variations.
     """
 
     augmenter: VAEAugmenter
@@ -84,7 +88,7 @@ STRATEGIES |= {
 def read_images(task: Task, strategy: Strategy, variation: Variation | None = None) -> np.ndarray:
     """Train a classifier by a strategy, and return the labels that it reads from the images of the test."""
     images, labels = task.images, task.labels
-    if variation and variation.way == "pool":
+    if variation and variation.way in _POOLS:
         pool = make_pool(task, variation)
         images, labels = fill(images, labels, pool, strategy.balanced, np.random.default_rng([task.seed, 72]))
     elif strategy.balanced:
@@ -125,7 +129,7 @@ def list_steps(
     steps: list[Transform] = []
     if strategy.unlabelled == "FixMatch":
         steps.append(FixMatch(network, torch.from_numpy(task.unlabelled), task.flip))
-    varied = variation and variation.way != "pool"
+    varied = variation and variation.way not in _POOLS
     change = BatchVariation(variation, network, task.seed) if varied else None
     if strategy.hard:
         steps.append(HardDraws(network, change))
@@ -174,10 +178,11 @@ def _vary(augmenter: VAEAugmenter, strength: float, x: Tensor, y: Tensor) -> tup
 
 
 def make_pool(task: Task, variation: Variation) -> tuple[np.ndarray, np.ndarray]:
-    """Return variations of real images with their labels, as many of each class as `fill` may take."""
+    """Return variations of real images or new ones, as many of each class as `fill` may take, and labels."""
     counts = np.bincount(task.labels)
     y = np.repeat(np.arange(len(counts)), int(SHARE * _find_total(counts)) + 1)
-    how = {"method": "posterior", "sharp": True, "temperature": variation.strength}
+    method = "posterior" if variation.way == "pool" else "prior"
+    how = {"method": method, "sharp": True, "temperature": variation.strength}
     made, _ = variation.augmenter.generate(y, task.images, task.labels, random_state=task.seed + 1, **how)
     return made, y
 

@@ -66,6 +66,7 @@ OPPONENTS = ("RandAugment", "hard RandAugment")
 #: What vaeaug adds: to which strategy, how its variations are used, and their strength.
 VARIATIONS: dict[str, tuple[tuple[str, str, float], ...]] = {
     "50 a class": (
+        ("RandAugment", "new", 1),
         ("RandAugment", "pool", 1),
         ("RandAugment", "hard", 5),
         ("hard RandAugment", "random", 5),
@@ -75,7 +76,11 @@ VARIATIONS: dict[str, tuple[tuple[str, str, float], ...]] = {
         ("RandAugment", "random", 5),
         ("FixMatch", "random", 5),
     ),
-    "imbalanced": (("RandAugment", "pool", 1), ("RandAugment + logit adjustment", "random", 5)),
+    "imbalanced": (
+        ("RandAugment", "new", 1),
+        ("RandAugment", "pool", 1),
+        ("RandAugment + logit adjustment", "random", 5),
+    ),
 }
 #: Settings of vaeaug for the thinned sets: epochs that take about a minute of one core.
 FITS: dict[str, dict[str, Any]] = {

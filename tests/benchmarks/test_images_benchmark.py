@@ -190,9 +190,9 @@ class TestStrategies:
         X, y = digits.train[:90], digits.train_labels[:90]
         return load("_image_strategies").Task(X, y, digits.train[90:300], **common)
 
-    @pytest.fixture(scope="class")
-    def augmenter(self):
-        X, y = np.random.default_rng(0).integers(0, 255, (60, 12, 12), dtype=np.uint8), np.arange(60) % 10
+    @pytest.fixture
+    def augmenter(self, digits):
+        X, y = digits.train[:100], digits.train_labels[:100]
         return VAEAugmenter(max_iter=1, latent_dim=4, random_state=0).fit(X, y)
 
     def test_every_strategy_reads_the_test_images(self, load, task):
@@ -202,7 +202,7 @@ class TestStrategies:
             assert labels.shape == (200,)
             assert set(labels.tolist()) <= set(range(10))
 
-    @pytest.mark.parametrize("way", ["pool", "random", "hard"])
+    @pytest.mark.parametrize("way", ["pool", "new", "random", "hard"])
     @pytest.mark.parametrize("strategy", ["RandAugment + CutMix", "hard RandAugment", "FixMatch"])
     def test_variations_join_a_strategy(self, load, task, augmenter, way, strategy):
         module = load("_image_strategies")
