@@ -471,7 +471,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         -----
         Of models of 500 images of MNIST and Fashion-MNIST, the share nearer to a training image than 99 of
         100 held-out images are was 0.3 and 0.5 % from the prior, 21 and 25 % interpolated, 48 and 37 % from
-        ``"posterior"``, and with ``sharp`` all. So: the prior for images that nobody has seen,
+        ``"posterior"``, and with ``sharp`` all. With detail it was 0.2 % from the prior (Fashion-MNIST; of
+        pixels 1.0 %). So: the prior for images that nobody has seen,
         ``"posterior"`` with ``sharp`` to train a classifier that is to know the few there are.
 
         Examples
