@@ -43,6 +43,8 @@ class ImageDetail:
         # Not the state itself, which would keep alive what is cached for it.
         self.model, self.codec = fitted.model, fitted.codec
         self.spread = torch.from_numpy(anchors.mean.std(0).clip(1e-6)).to(device)
+        # Apple's mps has no double precision. In single precision, who is nearer may hang on the last digit.
+        self.precision = torch.float32 if device.type == "mps" else torch.float64
         self.codes, self.contexts, self.images = (
             torch.from_numpy(each).to(device) for each in (anchors.mean, anchors.context, anchors.rows)
         )
@@ -81,6 +83,9 @@ class ImageDetail:
             planes = (planes + images - before.to(planes.device)).clamp(-1, 1)
         return planes.to(made.device) if isinstance(made, Tensor) else planes.cpu().numpy()
 
+    def _scale(self, codes: Tensor) -> Tensor:
+        return (codes / self.spread).to(self.precision)
+
     def _unpack(self, images: Tensor) -> Tensor:
         """Do as :meth:`ImageCodec.unpack`, on the device of the images."""
         return images if images.is_floating_point() else images.float() * (2 / self.codec.levels_) - 1
@@ -94,12 +99,12 @@ class ImageDetail:
         for group in np.unique(groups).tolist():
             members = (self.groups == group).nonzero()[:, 0]
             members = members if len(members) else torch.arange(len(self.groups), device=z.device)
-            known, k = self.codes[members] / self.spread, min(_NEIGHBOURS, len(members))
+            known, k = self._scale(self.codes[members]), min(_NEIGHBOURS, len(members))
             own = torch.from_numpy(np.flatnonzero(groups == group))
             for part in own.split(max(1, _MOST_DISTANCES // len(members))):
                 rank = torch.from_numpy(ranks[part.numpy()] % k).to(z.device)
                 part = part.to(z.device)
-                nearest = torch.cdist(z[part] / self.spread, known).topk(k, largest=False).indices
+                nearest = torch.cdist(self._scale(z[part]), known).topk(k, largest=False).indices
                 sources[part] = members[nearest.gather(1, rank[:, None])[:, 0]]
         return sources
 
