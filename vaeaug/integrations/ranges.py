@@ -74,6 +74,10 @@ class _Scale(NamedTuple):
         return 2 * (values - self.low) / self.span - 1
 
 
+def _name_dtype(image: Any) -> str:
+    return str(image.dtype).removeprefix("torch.")
+
+
 class Ranges:
     """Refuse images that cannot be of the scale of those that an augmenter was fitted on.
 
@@ -153,7 +157,7 @@ class Ranges:
             looks_like_bytes = self.scale == (0.0, 1.0) and low[i] >= 0 and _DIGITS < high[i] <= 255
             raise InputError(
                 f"{self.who}: {name(i)} goes from {low[i]:.3g} to {high[i]:.3g}, not {self.scale.low:.4g} to "
-                f"{self.scale.high:.4g} as on the scale of the images that the augmenter was fitted on. "
+                f"{self.scale.high:.4g}, the range of {_name_dtype(images[i])} images for this augmenter. "
                 f"{_OF_BYTES if looks_like_bytes else self.advice}"
             )
         self._compare(found)
