@@ -312,7 +312,7 @@ def _add_assess(commands: Any) -> None:
         "IN --target NAME",
         help="say whether synthetic rows help a classifier on a table",
         description="Cross-validate a classifier as it is, with class weights, a tuned threshold,\n"
-        "copies, SMOTE (if imbalanced-learn is installed) and synthetic rows, and say\nwhat to use.",
+        "copies, SMOTE (with imbalanced-learn) and synthetic rows; say what to use.",
         examples=["assess table.csv --target outcome --estimator knn -o verdict.html"],
     )
     add = parser.add_argument

@@ -26,9 +26,11 @@ _MOST_DISTANCES = 1 << 24
 class ImageDetail:
     """Training images that give new ones the detail which the decoder leaves out.
 
-    ``x' = D(z, c) + x_i − D(z_i, c_i)``: what the decoded copy of a training image i lacks is added to the
-    decoded new image. i is one of the 20 images of the same class whose codes are nearest to z, in standard
-    deviations of the codes, drawn at random.
+    ``x' = D(z, c) + s (x_i − D(z_i, c_i))``: what the decoded copy of a training image i lacks is added to
+    the decoded new image. i is one of the 20 images of the same class whose codes are nearest to z, in
+    standard deviations of the codes, drawn at random. The share s is 1 or, where that is less, the change
+    ``‖D(z, c) − D(z_i, c_i)‖`` in units of what is lacking. Otherwise a decoder that draws all images alike
+    would give back the image i.
 
     Parameters
     ----------
@@ -79,8 +81,11 @@ class ImageDetail:
             sources = self._choose_sources(codes, groups, ranks)
             given = self.codes[sources], self.contexts[sources]
             before = self.model.decode(*given, temperature=0.0, seed=seed)
-            images = self._unpack(self.images[sources])
-            planes = (planes + images - before.to(planes.device)).clamp(-1, 1)
+            before = before.to(planes.device)
+            lacking = self._unpack(self.images[sources]) - before
+            changed, most = ((each.flatten(1)).norm(dim=1) for each in (planes - before, lacking))
+            share = (changed / most.clamp(min=1e-6)).clamp(max=1)[:, None, None, None]
+            planes = (planes + share * lacking).clamp(-1, 1)
         return planes.to(made.device) if isinstance(made, Tensor) else planes.cpu().numpy()
 
     def _scale(self, codes: Tensor) -> Tensor:

@@ -229,3 +229,26 @@ def test_identifiers_and_constants_take_no_part():
 
 def test_same_rows_same_rules():
     assert formulas(make_loans()) == formulas(make_loans())
+
+
+def test_numbers_that_hardly_repeat_determine_nothing_where_the_next_number_does_not():
+    # Nearly every total goes with one fee, but that of the next total is another one.
+    rng = np.random.default_rng(1)
+    plan = rng.choice(4, 6000, p=[0.45, 0.3, 0.15, 0.1])
+    fees = (np.array([9.99, 19.99, 39.99, 29.99])[plan] + rng.choice([0, 2.5, 5], 6000)).round(2)
+    months = rng.integers(1, 82, 6000)
+    discount = rng.choice([0, 5, 10, 15, 20], 6000, p=[0.6, 0.1, 0.15, 0.05, 0.1])
+    total = (fees * (1 - discount / 100) * months).round(2)
+    columns = {"plan": np.array(list("ABCD"))[plan], "fee": fees, "discount": discount, "months": months}
+    found = formulas(pd.DataFrame(columns | {"total": total}))
+    assert "fee -> plan" in found
+    assert not [text for text in found if text.startswith("total ->")]
+
+
+def test_numbers_determine_what_the_nearest_number_does():
+    rng = np.random.default_rng(1)
+    age = rng.normal(40, 12, 3000).clip(18, 90).round(1)
+    group = np.array(["young", "middle", "old"])[np.digitize(age, [30.0, 55.0])]
+    assert "age -> group" in formulas(
+        pd.DataFrame({"age": age, "group": group, "noise": rng.normal(size=3000)})
+    )

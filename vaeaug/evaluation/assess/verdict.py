@@ -229,7 +229,7 @@ def _recommend(
         best = None
     other = find_better_classifier(comparison, metric)
     least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
-    if other is None or comparison.gain(other, metric).mean < max(0.0, *known) + least:
+    if other is None or comparison.gain(other, metric).mean < max([0.0, *known]) + least:
         return simple, advice, ""
     advice = f"{_compare_classifiers(comparison, other, metric, estimator, best)} Use {_call(other, 'the')}"
     stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}"

@@ -21,6 +21,8 @@ _REPEATED = 0.5
 _MOST_FOR_PAIRS, _MOST_LEVELS, _MOST_STEPS, _FEWEST_TRIED = 24, 64, 3, 20
 #: Values of a column that changes a few times along rising numbers, such as months since a day, at most.
 _MOST_ALONG = 1024
+#: Share of numbers that were not seen for which the nearest one must be right.
+_RIGHT = 0.8
 #: Rows in which a column that changes in more than a share of them is given up.
 _FEW, _OFTEN = 100, 0.2
 
@@ -171,7 +173,19 @@ def _holds(sample: Sample, sources: tuple[int, ...], target: int, known: np.ndar
     if tried.sum() < _FEWEST_TRIED:
         # Numbers that hardly repeat are read as the nearest one, which may lie beyond a step.
         tried, most = later, MOST_EXCEPTIONS + sample.levels[target] / half
+    if not _may_be_read_as_nearest(sample, sources, hits[later & ~table.knows(columns)]):
+        return False
     return bool(hits[tried].mean() >= 1 - most and sample.holds_in_classes(hits | ~tried))
+
+
+def _may_be_read_as_nearest(sample: Sample, sources: tuple[int, ...], hits: np.ndarray) -> bool:
+    """Tell whether a table of numbers is right for most of the numbers that it has not seen.
+
+    New rows have such numbers, too. A total that nearly always goes with one fee tells nothing of the fee of
+    the next total.
+    """
+    are_numbers = all(sample.views[j].kind != CATEGORY for j in sources)
+    return not are_numbers or hits.size < _FEWEST_TRIED or bool(hits.mean() >= _RIGHT)
 
 
 def _write(sample: Sample, sources: tuple[int, ...], target: int, known: np.ndarray) -> Candidate:
