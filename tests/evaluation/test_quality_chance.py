@@ -56,9 +56,7 @@ class TestRealAgainstReal:
             real, new = (
                 pd.DataFrame({"a": values[0][k], "b": values[1][k], "c": rng.normal(size=100)}) for k in rows
             )
-            quality = report(real, new)
-            assert quality.rules["new"].min() < 0.8
-            assert "rules" not in topics(quality)
+            assert "rules" not in topics(report(real, new))
 
     def test_a_model_that_one_test_row_refutes_is_not_judged(self):
         rng = np.random.default_rng(0)
