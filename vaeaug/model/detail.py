@@ -19,6 +19,8 @@ __all__ = ["ImageDetail"]
 #: Training images nearest to a new one, of which one gives its detail. With the nearest three, more new
 #: images are near copies, and a classifier learns no more from them.
 _NEIGHBOURS = 20
+#: New images that get their detail at once, so that memory grows with the images alone.
+_BLOCK = 4096
 #: Distances that are held at once.
 _MOST_DISTANCES = 1 << 24
 
@@ -79,14 +81,18 @@ class ImageDetail:
             tensors = (each if isinstance(each, Tensor) else torch.from_numpy(each) for each in (z, made))
             codes, planes = (each.to(self.codes.device) for each in tensors)
             sources = self._choose_sources(codes, groups, ranks)
-            given = self.codes[sources], self.contexts[sources]
-            before = self.model.decode(*given, temperature=0.0, seed=seed)
-            before = before.to(planes.device)
-            lacking = self._unpack(self.images[sources]) - before
-            changed, most = ((each.flatten(1)).norm(dim=1) for each in (planes - before, lacking))
-            share = (changed / most.clamp(min=1e-6)).clamp(max=1)[:, None, None, None]
-            planes = (planes + share * lacking).clamp(-1, 1)
+            for part, chosen in zip(planes.split(_BLOCK), sources.split(_BLOCK), strict=True):
+                self._add_lacking(part, chosen, seed)
         return planes.to(made.device) if isinstance(made, Tensor) else planes.cpu().numpy()
+
+    def _add_lacking(self, planes: Tensor, sources: Tensor, seed: int) -> None:
+        """Add to decoded images (n, C, H, W), in place, what the copies of their sources lack."""
+        copies = self.model.decode(self.codes[sources], self.contexts[sources], temperature=0.0, seed=seed)
+        copies = copies.to(planes.device)
+        lacking = self._unpack(self.images[sources]) - copies
+        changed, most = (each.flatten(1).norm(dim=1) for each in (planes - copies, lacking))
+        share = (changed / most.clamp(min=1e-6)).clamp(max=1)[:, None, None, None]
+        planes.add_(share * lacking).clamp_(-1, 1)
 
     def _scale(self, codes: Tensor) -> Tensor:
         return (codes / self.spread).to(self.precision)
