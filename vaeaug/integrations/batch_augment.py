@@ -18,9 +18,9 @@ from vaeaug.integrations.exchange import Exchange, check_augmenter, has_labels
 from vaeaug.integrations.hard_examples import HardChoice
 from vaeaug.integrations.labels import explain_unknown_labels
 from vaeaug.integrations.shared_memory import explain_forked_cuda
-from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.tensors import TensorImages, works_on_tensors
 from vaeaug.model.fitted import get_fitted
+from vaeaug.nn.tensor_rows import replace_rows, take_rows
 from vaeaug.utils.choices import ItemMethod, RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, neutral_torch, numpy_generator
 from vaeaug.utils.validation import check_number, check_option

@@ -11,8 +11,8 @@ import torch
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.data.images.codec import USUAL_RANGES
 from vaeaug.errors import InputError, VaeaugWarning
-from vaeaug.integrations.tensor_rows import take_rows
 from vaeaug.model.fitted import FittedState, get_fitted
+from vaeaug.nn.tensor_rows import take_rows
 from vaeaug.utils.notes import warn_caller
 
 __all__ = ["Images", "Others", "Ranges", "find_range"]

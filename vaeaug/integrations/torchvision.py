@@ -13,8 +13,8 @@ from torch.utils.data import get_worker_info
 
 from vaeaug.errors import InputError
 from vaeaug.integrations.conversion import Kind
-from vaeaug.integrations.tensor_rows import replace_rows, take_rows
 from vaeaug.integrations.variation import Varier, broadcast_labels
+from vaeaug.nn.tensor_rows import replace_rows, take_rows
 from vaeaug.utils.choices import RandomState
 from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number

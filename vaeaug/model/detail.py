@@ -12,6 +12,7 @@ from torch import Tensor
 from vaeaug.data.labels.class_weights import class_numbers
 from vaeaug.model.fitted import FittedState
 from vaeaug.nn.likelihoods.pixels import IndependentPixels
+from vaeaug.nn.tensor_rows import take_rows
 from vaeaug.utils.random import Purpose, neutral_torch, numpy_generator
 
 __all__ = ["ImageDetail"]
@@ -89,7 +90,7 @@ class ImageDetail:
         """Add to decoded images (n, C, H, W), in place, what the copies of their sources lack."""
         copies = self.model.decode(self.codes[sources], self.contexts[sources], temperature=0.0, seed=seed)
         copies = copies.to(planes.device)
-        lacking = self._unpack(self.images[sources]) - copies
+        lacking = self._unpack(take_rows(self.images, sources)) - copies
         changed, most = (each.flatten(1).norm(dim=1) for each in (planes - copies, lacking))
         share = (changed / most.clamp(min=1e-6)).clamp(max=1)[:, None, None, None]
         planes.add_(share * lacking).clamp_(-1, 1)
