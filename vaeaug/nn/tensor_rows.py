@@ -8,7 +8,10 @@ from torch import Tensor
 __all__ = ["replace_rows", "take_rows"]
 
 #: Dtypes that torch 2.6 neither reads nor writes by number, and those of the same size that it does.
-_VIEWED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+_VIEWED = {
+    **{torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64},
+    **{torch.float8_e4m3fn: torch.uint8, torch.float8_e5m2: torch.uint8},
+}
 
 
 def replace_rows(images: Tensor, rows: Tensor, new: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def to_pandas(data: Any) -> Any:
         return data
     table = _as_table(data)
     try:
-        frame = table.to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
+        frame = _sign_indices(table).to_pandas(types_mapper=_pandas_dtype, ignore_metadata=True)
     except (TypeError, ValueError, NotImplementedError) as error:  # as of Arrow too
         kinds = {field.name: str(field.type) for field in table.schema}
         raise InputError(
@@ -281,6 +281,25 @@ def _as_table(data: Any) -> Any:
             f"The Polars frame cannot be read: {first_line(error)} Its columns: {kinds}; cast the one that "
             "Arrow does not know to another type, such as Int64."
         ) from error
+
+
+def _sign_indices(table: Any) -> Any:
+    """Return a table whose categories are numbered by signed integers, which all versions of Arrow read."""
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        kind = field.type
+        if not (pa.types.is_dictionary(kind) and pa.types.is_unsigned_integer(kind.index_type)):
+            continue
+        wanted = pa.dictionary(pa.int64(), kind.value_type, kind.ordered)
+        parts = [
+            pa.DictionaryArray.from_arrays(
+                part.indices.cast(pa.int64()), part.dictionary, ordered=kind.ordered
+            )
+            for part in table.column(i).chunks
+        ]
+        table = table.set_column(i, field.with_type(wanted), pa.chunked_array(parts, wanted))
+    return table
 
 
 def _check_installed(library: str) -> None:

@@ -235,3 +235,57 @@ def test_everything_may_follow_from_one_column():
     codec = learn(frame)
     pd.testing.assert_frame_equal(codec.decode(codec.encode(frame)), frame)
     assert sum(part.width > 0 for part in codec.codecs_) == 1
+
+
+@pytest.fixture(scope="module")
+def contracts() -> pd.DataFrame:
+    """Contracts whose totals were added up month by month, so that half cents went either way."""
+    rng = np.random.default_rng(0)
+    fee, tenure, share = (
+        rng.integers(2000, 9000, 4000) / 100,
+        rng.integers(1, 60, 4000),
+        rng.integers(0, 30, 4000),
+    )
+    exact = fee * tenure * (1 - share / 100)
+    hundredths = np.rint(fee * 100).astype(int) * tenure * (100 - share)
+    is_tie, up = hundredths % 100 == 50, rng.random(4000) < 0.5
+    total = np.where(is_tie, (hundredths // 100 + up) / 100, np.round(exact, 2))
+    assert (is_tie & (total != np.round(exact, 2))).sum() > 10
+    return pd.DataFrame({"fee": fee, "tenure": tenure, "share": share, "total": total})
+
+
+TOTAL = "total == fee * tenure * (1 - share / 100)"
+
+
+def test_half_cents_may_be_rounded_either_way(contracts):
+    codec = learn(contracts, [TOTAL])
+    (rule,) = codec.relations_.rules
+    assert (rule.rows, rule.exceptions, rule.kept) == (
+        4000,
+        0,
+        "computed, and half-way cases rounded either way",
+    )
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(contracts)), contracts)
+    new = shuffle_codes(codec, contracts)
+    exact = new.fee * new.tenure * (1 - new.share / 100)
+    assert (abs(new.total - exact) < 0.005001).all()
+
+
+def test_a_saved_rule_knows_half_cents(contracts):
+    codec = learn(contracts, [TOTAL])
+    meta, arrays = codec.state()
+    other = TableCodec.from_state(json.loads(json.dumps(meta)), arrays)
+    x = codec.encode(contracts)
+    pd.testing.assert_frame_equal(other.decode(x), contracts)
+
+
+def test_a_whole_cent_is_no_rounding(contracts):
+    wrong = contracts.assign(total=(contracts.total + 0.01 * (contracts.index == 7)).round(2))
+    row = wrong.loc[7]
+    gives = round(row.fee * row.tenure * (1 - row.share / 100), 2)
+    shown = f"In row 7, total is {row.total}, fee is {row.fee}, tenure is {row.tenure:.0f}"
+    with pytest.raises(InputError, match="does not hold in 1 of 4000 rows") as caught:
+        learn(wrong, [TOTAL])
+    assert f"{shown}, share is {row.share:.0f}, and fee * tenure * (1 - share / 100) gives {gives}." in str(
+        caught.value
+    )

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.data.relations.columns import ColumnView
+from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.functions import Arithmetic, Function, Lookup
 from vaeaug.data.relations.limits import Fill, Limit, When
 from vaeaug.data.relations.plans import Keep, Plan, Step
 from vaeaug.data.relations.ranges import bound_terms
-from vaeaug.data.relations.rounding import is_same, round_to, snap_to
+from vaeaug.data.relations.rounding import is_rounded, is_same, round_to, snap_to
 from vaeaug.data.relations.search.implications import Implied
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate
 
@@ -73,15 +74,19 @@ class Builder:
     def breaks(self, candidate: Candidate | Implied) -> np.ndarray:
         """Return the rows in which a candidate or an implication does not hold, bool of shape (n,).
 
-        A row that lacks a cell breaks only rules about missing cells.
+        A row that lacks a cell breaks only rules about missing cells. What lies half-way between two numbers
+        may be rounded either way.
         """
         target, decimals = candidate.target, self.views[candidate.target].decimals
         if isinstance(candidate, Implied):
             numbers = self.read((target, *candidate.fill.sources))
             return candidate.fill.is_broken(numbers[target], numbers, decimals)
         if candidate.kind != "order":
-            differs = self._differs(target, candidate.function)
-            return differs if candidate.kind == "partial equality" else differs & self.knows(candidate)
+            if candidate.kind == "partial equality":
+                return self._differs(target, candidate.function)
+            numbers = self.read((target, *candidate.function.sources))
+            found = candidate.function.evaluate(numbers)
+            return ~is_rounded(numbers[target], found, decimals) & self.knows(candidate)
         numbers = self.read((target, *candidate.sources))
         values, found = numbers[target], snap_to(candidate.function.evaluate(numbers), decimals)
         low, high = (found, values) if candidate.is_lower else (values, found)
@@ -93,7 +98,7 @@ class Builder:
 
         Of what a condition sets, these are all rows.
         """
-        function = item.fill.function if isinstance(item, Implied) else item.function
+        function = item.function
         if function is None:
             return np.ones(len(self._columns[0]), dtype=bool)
         numbers = self.read((item.target, *function.sources))
@@ -183,13 +188,15 @@ class Builder:
             if plan.step is not None and plan.step.keep == Keep.GAPPED:
                 kept += " where cells are missing"
         if not is_limit:
-            step = self._make_step(candidate, numbers[target], bool(broken.any()))
+            step = self._make_step(candidate, numbers[target], broken)
             if step is None:
                 return False
             plan = self._set_step(plan, step)
             if step.has_exceptions:
                 plan = self._show_exceptions(plan)
             kept = _SAY[Keep.MARKED if step.has_exceptions else step.keep]
+            if step.has_ties:
+                kept = "computed, and half-way cases rounded either way"
             if is_bound or candidate.kind == "partial equality":
                 kept = "the distance is drawn" if is_bound else "drawn whether it is equal"
         self.plans[target] = plan
@@ -252,6 +259,20 @@ class Builder:
         is_plain = index.equals(pd.RangeIndex(len(index)))
         return f"rows {named}{more}; row 0 is the first" if is_plain else f"rows labelled {named}{more}"
 
+    def show_row(self, item: Candidate | Implied, row: int) -> str:
+        """Return what a row holds in the columns of a rule, and what the rule makes of it, as a sentence."""
+        function, sources = item.function, item.sources
+        numbers = self.read((item.target, *sources))
+        parts = [
+            f"{write_name(self.names[j])} is {self._say(j, numbers[j][row])}"
+            for j in dict.fromkeys((item.target, *sources))
+        ]
+        if isinstance(function, Arithmetic) and function.sources and function.formula.column is None:
+            made = self._say(item.target, function.evaluate(numbers)[row])
+            parts.append(f"and {function.formula} gives {made}")
+        (label,) = self._columns[0].index[[row]].tolist()
+        return f"In row {label!r}, {', '.join(parts)}."
+
     def order(self) -> list[Plan]:
         """Return the plans, each after those whose columns it reads."""
         graph = {j: sorted(self.plans[j].sources) for j in sorted(self.plans)}
@@ -299,6 +320,11 @@ class Builder:
                 seen.add(j)
                 pending += self.plans[j].sources if j in self.plans else ()
         return True
+
+    def _say(self, j: int, number: float) -> str:
+        """Return a number of a column as users know it."""
+        value = self.views[j].level(number)
+        return "missing" if value is None else repr(value) if isinstance(value, str) else str(value)
 
     def _read_own(self, plan: Plan) -> np.ndarray:
         """Return what the step of a plan makes of its column."""
@@ -399,8 +425,14 @@ class Builder:
         distance = distance[distance > 0]
         return float(distance.min()) if distance.size else 0.0
 
-    def _make_step(self, candidate: Candidate, values: np.ndarray, has_exceptions: bool) -> Step | None:
-        present = values[~np.isnan(values)]
+    def _make_step(self, candidate: Candidate, values: np.ndarray, broken: np.ndarray) -> Step | None:
+        present, is_exact = values[~np.isnan(values)], candidate.kind in _EXACT[:2]
+        has_ties = bool(
+            is_exact
+            and not broken.any()
+            and (self._differs(candidate.target, candidate.function) & self.knows(candidate)).any()
+        )
+        has_exceptions = has_ties or bool(broken.any())
         if not present.size:
             return None
         low, high = float(present.min()), float(present.max())
@@ -408,7 +440,7 @@ class Builder:
         if keep == Keep.COMPUTED:
             keep = self._choose_keep(candidate, has_exceptions)
         is_fine = self._is_fine(candidate.function.sources)
-        step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine)
+        step = Step(candidate.function, keep, low=low, high=high, is_fine=is_fine, has_ties=has_ties)
         if keep in (Keep.MARKED, Keep.GAPPED):
             is_category = self.views[candidate.target].is_level
             # As far below the lowest value as that is below the highest: on the grid of the values.

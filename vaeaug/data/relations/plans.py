@@ -11,7 +11,7 @@ import numpy as np
 
 from vaeaug.data.relations.functions import Function, Lookup, function_from_state
 from vaeaug.data.relations.limits import Fill, Limit, write_number
-from vaeaug.data.relations.rounding import FINE, is_same, round_to
+from vaeaug.data.relations.rounding import FINE, is_rounded, is_same, round_to
 from vaeaug.data.tables.serialization import Arrays, add_prefix, pack_states, take_prefix, unpack_states
 
 __all__ = ["Keep", "Plan", "Step"]
@@ -51,6 +51,8 @@ class Step:
         difference is taken, for it may lie between two roundings.
     has_exceptions : bool
         Of a gapped column: whether rows of training have all cells and another value.
+    has_ties : bool
+        Whether all exceptions are results that lie half-way between two numbers, rounded the other way.
     """
 
     function: Function
@@ -63,6 +65,7 @@ class Step:
     unmarked: float = np.nan
     is_fine: bool = False
     has_exceptions: bool = False
+    has_ties: bool = False
 
     def forward(
         self, values: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
@@ -98,7 +101,9 @@ class Step:
         # A mark that an exception has moved comes back with the noise of a sum.
         is_marked = is_same(seen, np.array(self.mark), None)
         if self.keep == Keep.MARKED:
-            return np.where(is_marked, round_to(found, decimals), seen)
+            return np.where(
+                is_marked, round_to(found, decimals), self.take_exceptions(seen, columns, decimals)
+            )
         if self.keep == Keep.GAPPED:
             own = np.where(is_marked, self.default, seen)
             return np.where(self.decides(seen, columns), round_to(found, decimals), own)
@@ -108,6 +113,16 @@ class Step:
         else:
             made = self.sign * seen + (found if self.is_fine else round_to(found, decimals))
         return round_to(np.clip(made, self.low, self.high), decimals)
+
+    def take_exceptions(
+        self, seen: np.ndarray, columns: Mapping[int, np.ndarray], decimals: int | None
+    ) -> np.ndarray:
+        """Return the values of rows that are exceptions; of ties, only those that are near enough."""
+        if not self.has_ties:
+            return seen
+        found = self.function.evaluate(columns)
+        is_own = np.isnan(found) | is_rounded(seen, found, decimals)
+        return np.where(is_own, seen, round_to(found, decimals))
 
     def decides(self, seen: np.ndarray, columns: Mapping[int, np.ndarray]) -> np.ndarray:
         """Return the rows in which a gapped column follows from others, bool of shape (n,)."""
@@ -220,7 +235,8 @@ class Plan:
             is_decided = self.step.decides(seen, columns)
             if self.step.has_exceptions:
                 is_decided &= ~is_exception | is_same(seen, np.array(self.step.mark), None)
-                values = np.where(is_decided | ~is_exception, values, seen)
+                own = self.step.take_exceptions(seen, columns, decimals)
+                values = np.where(is_decided | ~is_exception, values, own)
         for limit in self.limits:
             is_spared = is_decided | (is_exception & limit.has_exceptions)
             values = np.where(is_spared, values, limit.apply(values, columns, decimals))
@@ -244,7 +260,7 @@ class Plan:
     def expect(self, columns: Mapping[int, np.ndarray], decimals: int | None) -> np.ndarray:
         """Return the column as others make it in a row that is no exception, float64 of shape (n,)."""
         made, step = self.settle(columns, decimals), self.step
-        if step is not None and (step.keep == Keep.MARKED or step.has_exceptions):
+        if step is not None and not step.has_ties and (step.keep == Keep.MARKED or step.has_exceptions):
             found = round_to(step.function.evaluate(columns), decimals)
             made = np.where(np.isnan(found) | ~step.function.knows_sources(columns), made, found)
         for fill in self.fills:
@@ -269,10 +285,11 @@ class Plan:
         Combinations that a table has not seen break nothing.
         """
         values, step = columns[self.target], self.step
-        if step is not None and step.keep in (Keep.COMPUTED, Keep.GAPPED) and not step.has_exceptions:
+        keeps = (Keep.COMPUTED, Keep.GAPPED)
+        if step is not None and (step.has_ties or (step.keep in keeps and not step.has_exceptions)):
             function = step.function
-            found = round_to(function.evaluate(columns), decimals)
-            broken = ~is_same(values, found, decimals)
+            found = function.evaluate(columns)
+            broken = ~is_rounded(values, found, decimals)
             if decimals is None:
                 broken &= ~np.isclose(values, found, rtol=FINE, atol=0.0)
             if isinstance(function, Lookup):
@@ -343,9 +360,11 @@ class Plan:
             rest = dict(meta["step"])
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
             keep = Keep(rest.pop("keep"))
-            is_fine, breaks = (bool(float(rest.pop(name, 0))) for name in ("is_fine", "has_exceptions"))
+            flags = {
+                name: bool(float(rest.pop(name, 0))) for name in ("is_fine", "has_exceptions", "has_ties")
+            }
             numbers = {name: float(value) for name, value in rest.items()}
-            step = Step(function, keep, is_fine=is_fine, has_exceptions=breaks, **numbers)
+            step = Step(function, keep, **flags, **numbers)
         return cls(
             meta["target"],
             step,

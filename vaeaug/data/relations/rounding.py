@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["FINE", "SAME", "is_same", "round_to", "snap_to"]
+__all__ = ["FINE", "SAME", "is_rounded", "is_same", "round_to", "snap_to"]
 
 SAME = 1e-9  # relative difference up to which numbers without shared decimals are the same
 FINE = 1e-6  # relative difference by which numbers without shared decimals may come back
@@ -18,6 +18,19 @@ def is_same(values: np.ndarray, others: np.ndarray, decimals: int | None) -> np.
     else:
         close = values == others
     return close | (np.isnan(values) & np.isnan(others))
+
+
+def is_rounded(values: np.ndarray, found: np.ndarray, decimals: int | None) -> np.ndarray:
+    """Return where values are what was found, rounded either way where it lies half-way between two numbers.
+
+    The order of the operations decides which way 1123.485 goes.
+    """
+    same = is_same(values, round_to(found, decimals), decimals)
+    if decimals is None:
+        return same
+    unit = 10.0**-decimals
+    with np.errstate(invalid="ignore"):
+        return same | (np.abs(values - found) <= 0.5 * unit + SAME * np.maximum(np.abs(found), unit))
 
 
 def round_to(values: np.ndarray, decimals: int | None) -> np.ndarray:

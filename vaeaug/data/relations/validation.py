@@ -42,7 +42,7 @@ def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -
         if isinstance(relation, Implication)
         else _read_function(builder, relation)
     )
-    _refuse_broken(relation, builder, builder.breaks(item), strict)
+    _refuse_broken(relation, builder, item, strict)
     if not builder.add(item, "declared"):
         columns = list_names(list(relation.columns))
         raise InputError(
@@ -52,15 +52,16 @@ def declare(builder: Builder, relation: Relation, on_violation: str = "raise") -
         )
 
 
-def _refuse_broken(relation: Relation, builder: Builder, broken: np.ndarray, strict: bool) -> None:
-    """Raise InputError for a relation that rows break; name the first three."""
+def _refuse_broken(relation: Relation, builder: Builder, item: Candidate | Implied, strict: bool) -> None:
+    """Raise InputError for a relation that rows break; name the first three, and show the first."""
+    broken = builder.breaks(item)
     rows = np.flatnonzero(broken)
     if not rows.size or not strict:
         return
     raise InputError(
         f"relations: {str(relation)!r} does not hold in {rows.size} of {broken.size} rows of X "
-        f"({builder.name_rows(rows)}). Correct these rows, leave the relation out, or pass "
-        "on_violation='keep' to keep it with its exceptions."
+        f"({builder.name_rows(rows)}). {builder.show_row(item, int(rows[0]))} Correct these rows, leave the "
+        "relation out, or pass on_violation='keep' to keep it with its exceptions."
     )
 
 

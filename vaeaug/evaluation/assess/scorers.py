@@ -53,7 +53,7 @@ def about_class(
     if len(classes) == 2:
         options = {**given, "pos_label": classes.tolist()[number]}
     elif {"average", "labels"} <= set(parameters):
-        options = {**given, "labels": [classes.tolist()[number]], "average": "macro"}
+        options = {**given, "pos_label": None, "labels": [classes.tolist()[number]], "average": "macro"}
     else:
         return False, scorer
     return True, make_scorer(

@@ -10,6 +10,7 @@ from scipy.special import bdtrc
 
 from vaeaug.data.relations.columns import CATEGORY, FLAG, OTHER
 from vaeaug.data.relations.formula import write_name
+from vaeaug.data.relations.functions import Function
 from vaeaug.data.relations.limits import Fill, When
 from vaeaug.data.relations.search.sample import LEVEL, MOST_EXCEPTIONS, Sample
 
@@ -39,6 +40,16 @@ class Implied:
     fill: Fill
     text: str
     rank: float = 0.0
+
+    @property
+    def function(self) -> Function | None:
+        """What gives the value, if it is not one number."""
+        return self.fill.function
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Columns that must be known before the target."""
+        return self.fill.sources
 
 
 @dataclass(frozen=True)
