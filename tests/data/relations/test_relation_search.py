@@ -53,6 +53,23 @@ EXPECTED = {
         {"a": CENTS, "b": PERCENT, "c": np.round(CENTS * (1 + PERCENT / 100), 2)},
         "c == a * (1 + b / 100)",
     ),
+    "product of three": (
+        {"a": CENTS, "b": A, "d": PERCENT, "c": np.round(CENTS * A * (1 - PERCENT / 100), 2)},
+        "c == a * b * (1 - d / 100)",
+    ),
+    "quotient of three": ({"a": CENTS, "b": A, "d": B, "c": np.round(CENTS * A / B, 3)}, "c == a * b / d"),
+    "square": (
+        {"a": CENTS, "b": A / 100 + 1, "c": np.round(CENTS / (A / 100 + 1) ** 2, 2)},
+        "c == a / b ** 2",
+    ),
+    "product and sum": (
+        {"a": CENTS, "b": A, "d": D, "c": np.round(CENTS * A + D, 2)},
+        "c == a * b + d",
+    ),
+    "less two products": (
+        {"a": CENTS, "b": A, "d": PERCENT, "c": np.round(100 + A - CENTS * PERCENT / 100, 2)},
+        "c == b - a * d / 100 + 100",
+    ),
     "rounded down": ({"a": 9 * A, "b": B, "c": np.floor(9 * A / B)}, "c == floor(a / b)"),
     "multiple": ({"a": A, "b": B, "c": np.round(2.54 * A, 2)}, "c == 2.54 * a"),
     "scale": ({"a": CENTS, "b": B, "c": np.round(1.8 * CENTS + 32, 3)}, "c == 1.8 * a + 32"),

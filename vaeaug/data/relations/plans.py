@@ -360,11 +360,11 @@ class Plan:
             rest = dict(meta["step"])
             function = function_from_state(rest.pop("function"), take_prefix("step", arrays))
             keep = Keep(rest.pop("keep"))
-            flags = {
+            flags: dict[str, Any] = {
                 name: bool(float(rest.pop(name, 0))) for name in ("is_fine", "has_exceptions", "has_ties")
             }
             numbers = {name: float(value) for name, value in rest.items()}
-            step = Step(function, keep, **flags, **numbers)
+            step = Step(function, keep, **(numbers | flags))
         return cls(
             meta["target"],
             step,

@@ -24,6 +24,7 @@ from vaeaug.data.relations.search.implications import Implied, find_implications
 from vaeaug.data.relations.search.lookups import find_lookups
 from vaeaug.data.relations.search.near import NEAR, find_near_equations
 from vaeaug.data.relations.search.orders import find_orders
+from vaeaug.data.relations.search.products import find_products
 from vaeaug.data.relations.search.sample import Candidate, Sample
 from vaeaug.data.relations.validation import declare
 from vaeaug.data.tables.base import ColumnCodec, ColumnOptions
@@ -39,7 +40,7 @@ _FEWEST_ROWS = 40
 _FEW = 0.05
 #: Kinds of rules that may get exceptions.
 _LOOSE = ("order", "implication")
-_SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders)
+_SEARCHES = (find_lookups, find_equations, find_products, find_near_equations, find_equalities, find_orders)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.rounding import is_same
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate, Sample, choose_complete
 
-__all__ = ["find_equations"]
+__all__ = ["agree", "confirm", "find_equations", "shorten"]
 
 _PROBES, _FEWEST_PROBES = 64, 12
 _MOST_FOR_PAIRS = 40
@@ -44,21 +44,39 @@ def find_equations(sample: Sample) -> Iterator[Candidate]:
             if (target, text) in seen:
                 continue
             seen.add((target, text))
-            for rounded in _roundings(text, sample.decimals(target)):
-                function = Arithmetic(rounded, sample.positions)
-                hits, known = sample.holds(function, target), sample.knows(function, target)
-                if not sample.has_enough(function, target) or hits[known].mean() < 1 - MOST_EXCEPTIONS:
-                    continue
-                if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits, known):
-                    shown = f"{write_name(sample.names[target])} == {function.formula}"
-                    # What is derived from others mostly stands after them, and has few values of its own.
-                    own = np.floor(4 * sample.measure_gaps(function, target)) / 4
-                    rank = 0.1 * count + own - 1e-6 * target
-                    yield Candidate("equation", target, function, shown, Keep.COMPUTED, rank)
-                    source = function.sources[0]
-                    if count == 1 and source < target and sample.levels[source] == sample.levels[target]:
-                        same.add(target)
-                    break
+            for candidate in confirm(sample, target, text, count, tries):
+                yield candidate
+                source = candidate.sources[0]
+                if count == 1 and source < target and sample.levels[source] == sample.levels[target]:
+                    same.add(target)
+
+
+def confirm(sample: Sample, target: int, text: str, count: int, tries: int) -> Iterator[Candidate]:
+    """Yield an equation, as it is or rounded, if nearly all rows keep it and chance does not explain it.
+
+    Parameters
+    ----------
+    sample : Sample
+    target : int
+    text : str
+        The formula.
+    count : int
+        Columns that it reads.
+    tries : int
+        Formulas that were looked at.
+    """
+    for rounded in _roundings(text, sample.decimals(target)):
+        function = Arithmetic(rounded, sample.positions)
+        hits, known = sample.holds(function, target), sample.knows(function, target)
+        if not sample.has_enough(function, target) or hits[known].mean() < 1 - MOST_EXCEPTIONS:
+            continue
+        if sample.is_beyond_chance(function, target, tries) and sample.holds_in_classes(hits, known):
+            shown = f"{write_name(sample.names[target])} == {function.formula}"
+            # What is derived from others mostly stands after them, and has few values of its own.
+            own = np.floor(4 * sample.measure_gaps(function, target)) / 4
+            rank = 0.1 * count + own - 1e-6 * target
+            yield Candidate("equation", target, function, shown, Keep.COMPUTED, rank)
+            break
 
 
 def _roundings(text: str, decimals: int | None) -> list[str]:
@@ -97,10 +115,10 @@ def _propose_multiples(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[in
         # Where the slope changes from row to row, no digits of it are worth a look.
         if not middle or np.median(np.abs(known - middle)) > _UNEVEN * abs(middle):
             continue
-        slope = _shorten(middle, known)
+        slope = shorten(middle, known)
         rest = values[:, k] - slope * values[:, i]
-        constant = _shorten(float(np.nanmedian(rest)), rest, zero=float(np.nanmax(np.abs(values[:, k]))))
-        if _agree(values[:, k], slope * values[:, i] + constant, sample.decimals(target)):
+        constant = shorten(float(np.nanmedian(rest)), rest, zero=float(np.nanmax(np.abs(values[:, k]))))
+        if agree(values[:, k], slope * values[:, i] + constant, sample.decimals(target)):
             yield target, _write_sum([(slope, sample.names[source])], constant), 1
 
 
@@ -136,8 +154,8 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
             for tried in dict.fromkeys((1.0, factor)):
                 near = np.abs(goal - tried * made) <= slack + 1e-4 * np.abs(goal)
                 if tried and (near & known).sum() >= max(_AGREE * known.sum(), _FEWEST_PROBES):
-                    short = 1.0 if tried == 1 else _shorten(factor, ratio)
-                    if not _agree(goal, short * made, decimals):
+                    short = 1.0 if tried == 1 else shorten(factor, ratio)
+                    if not agree(goal, short * made, decimals):
                         continue
                     text = operation.format(write_name(sample.names[a]), write_name(sample.names[b]))
                     text = f"{unit}({text})" if unit else text
@@ -145,7 +163,7 @@ def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, s
                     break
 
 
-def _agree(goal: np.ndarray, made: np.ndarray, decimals: int | None) -> bool:
+def agree(goal: np.ndarray, made: np.ndarray, decimals: int | None) -> bool:
     """Whether most numbers are the others, rounded to decimals, rounded down or rounded up."""
     known = np.isfinite(goal) & np.isfinite(made)
     if not known.any():
@@ -287,7 +305,7 @@ def _eliminate(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, 
                 members = [basis[i] for i in np.flatnonzero(kept)]
                 terms = [(float(whole[i]), sample.names[numeric[basis[i]]]) for i in np.flatnonzero(kept)]
                 rest = values[:, k] - values[:, members] @ whole[kept]
-                constant = _shorten(float(np.median(rest)), rest, zero=float(np.abs(values[:, k]).max()))
+                constant = shorten(float(np.median(rest)), rest, zero=float(np.abs(values[:, k]).max()))
                 if _can_mix(sample, [int(numeric[m]) for m in members], int(numeric[k])):
                     yield int(numeric[k]), _write_sum(terms, constant), len(terms)
         if size > 1e-7:
@@ -325,7 +343,7 @@ def _write_sum(terms: Sequence[tuple[float, str]], constant: float) -> str:
     return text
 
 
-def _shorten(value: float, samples: np.ndarray, zero: float = 0.0) -> float:
+def shorten(value: float, samples: np.ndarray, zero: float = 0.0) -> float:
     """Return the shortest decimal number that the samples do not tell from a value."""
     known = samples[np.isfinite(samples)]
     spread = float(np.median(np.abs(known - value))) * 3 + 1e-12 * abs(value)

@@ -1,0 +1,204 @@
+"""Find columns that are products of powers of others, or sums in which products occur, to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from vaeaug.data.relations.formula import write_name
+from vaeaug.data.relations.search.equations import agree, confirm, shorten
+from vaeaug.data.relations.search.sample import Candidate, Sample, choose_complete
+
+__all__ = ["find_products"]
+
+_MOST_IN_POWERS, _MOST_IN_SUMS = 40, 20  # columns
+_FEWEST_LEVELS = 8  # of a column that follows from others
+_ROWS, _FEWEST_ROWS = 300, 60
+_MOST_TERMS, _FOLLOWED = 3, 2  # terms of a formula; of a step, the best candidates, which are followed
+_HIGHEST_POWER = 3
+_WHOLE = 0.1  # distance of a power, or a factor, from a whole number
+_MOST_LEFT = 0.1  # of a column of length 1, where a formula is worth a look
+_SAID = 1e-6  # of a term of length 1, what is left of one that others give
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of a formula.
+
+    Parameters
+    ----------
+    text : str
+    sources : tuple of int
+        The columns that it reads.
+    values : ndarray of float64, shape (n,)
+    """
+
+    text: str
+    sources: tuple[int, ...]
+    values: np.ndarray
+
+
+def find_products(sample: Sample) -> Iterator[Candidate]:
+    """Yield products and quotients of up to three powers, and sums of up to three terms with a product."""
+    tries = max(1, sample.numeric.size) ** 4 * 8
+    seen = set()
+    for target, text, count in (*_propose_powers(sample), *_propose_sums(sample)):
+        if (target, text) not in seen:
+            seen.add((target, text))
+            yield from confirm(sample, target, text, count, tries)
+
+
+def _propose_powers(sample: Sample) -> Iterator[tuple[int, str, int]]:
+    """Yield products and quotients of powers: their logarithms are sums."""
+    terms = _list_columns(sample, _MOST_IN_POWERS)
+    terms, values = _choose(terms + _list_shares(terms), is_positive=True)
+    logs = np.log(values)
+    for k, target in enumerate(terms):
+        if not _can_follow(sample, target):
+            continue
+        for chosen, weights in _pursue(logs, k, terms):
+            powers = np.rint(weights)
+            if (
+                np.abs(weights - powers).max() > _WHOLE
+                or not powers.all()
+                or np.abs(powers).max() > _HIGHEST_POWER
+                or (len(chosen) == 2 and (np.abs(powers) == 1).all())
+            ):
+                # Pairs were looked at before.
+                continue
+            goal, made = values[:, k], np.exp(logs[:, chosen] @ powers)
+            ratio = goal / made
+            for factor in dict.fromkeys((1.0, shorten(float(np.median(ratio)), ratio))):
+                if agree(goal, factor * made, sample.decimals(target.sources[0])):
+                    text = _write_powers([terms[i].text for i in chosen], powers)
+                    yield target.sources[0], text if factor == 1 else f"{factor!r} * ({text})", len(chosen)
+                    break
+
+
+def _propose_sums(sample: Sample) -> Iterator[tuple[int, str, int]]:
+    """Yield sums and differences of terms, some of which are products of two columns."""
+    columns = _list_columns(sample, _MOST_IN_SUMS)
+    products = [
+        Term(f"{one.text} * {other.text}", one.sources + other.sources, one.values * other.values)
+        for one, other in combinations(columns, 2)
+    ]
+    products += [
+        Term(f"{one.text} * {other.text} / 100", one.sources + other.sources, one.values * other.values / 100)
+        for other in columns
+        if _find_unit(other.values) == 100
+        for one in columns
+        if one is not other
+    ]
+    terms, values = _choose(columns + products)
+    for k, target in enumerate(terms):
+        if len(target.sources) > 1 or not _can_follow(sample, target):
+            continue
+        for chosen, weights in _pursue(values, k, terms):
+            signs = np.rint(weights)
+            has_product = any(len(terms[i].sources) > 1 for i in chosen)
+            if np.abs(weights - signs).max() > _WHOLE or (np.abs(signs) != 1).any() or not has_product:
+                continue
+            goal, made = values[:, k], values[:, chosen] @ signs
+            constant = shorten(float(np.median(goal - made)), goal - made, zero=float(np.abs(goal).max()))
+            if agree(goal, made + constant, sample.decimals(target.sources[0])):
+                text = _write_sum([terms[i].text for i in chosen], signs, constant)
+                yield target.sources[0], text, len({j for i in chosen for j in terms[i].sources})
+
+
+def _list_columns(sample: Sample, most: int) -> list[Term]:
+    """Return the numbers that vary, those with the most values first."""
+    numbers = sample.of_kind("number")
+    numbers = numbers[sample.levels[numbers] > 2]
+    numbers = np.sort(numbers[np.argsort(-sample.levels[numbers], kind="stable")[:most]])
+    return [Term(write_name(sample.names[j]), (int(j),), sample.values[:, j]) for j in numbers]
+
+
+def _list_shares(columns: list[Term]) -> list[Term]:
+    """Return what a share or a percentage leaves of an amount, and what it makes of it: 1 - p and 1 + p."""
+    found = []
+    for column in columns:
+        unit = _find_unit(column.values)
+        for sign in "-+" if unit else "":
+            own = column.values / unit
+            text = column.text if unit == 1 else f"{column.text} / 100"
+            found.append(Term(f"(1 {sign} {text})", column.sources, 1 - own if sign == "-" else 1 + own))
+    return found
+
+
+def _find_unit(values: np.ndarray) -> float:
+    """Return 1 for shares, 100 for percentages, and 0 for anything else."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    return 0.0 if low < 0 or high > 100 else 1.0 if high <= 1 else 100.0
+
+
+def _choose(terms: list[Term], is_positive: bool = False) -> tuple[list[Term], np.ndarray]:
+    """Return the terms of which enough rows have all values, and these values, shape (n, m)."""
+    if len(terms) < 3:
+        return [], np.empty((0, 0))
+    values = np.column_stack([term.values for term in terms])
+    if is_positive:
+        values = np.where(values > 0, values, np.nan)
+    members = choose_complete(values, np.arange(len(terms)), 0, _FEWEST_ROWS)
+    values = values[:, members]
+    return [terms[i] for i in members], values[~np.isnan(values).any(axis=1)][:_ROWS]
+
+
+def _can_follow(sample: Sample, term: Term) -> bool:
+    """Whether a term is a column that has enough values to tell formulas apart."""
+    (j,) = term.sources
+    return term.text == write_name(sample.names[j]) and bool(sample.levels[j] >= _FEWEST_LEVELS)
+
+
+def _pursue(values: np.ndarray, k: int, terms: list[Term]) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Yield few terms of which one is nearly a weighted sum and a constant, and the weights.
+
+    Term by term, those are added that explain most of what is left (orthogonal matching pursuit).
+    """
+    own = terms[k].sources[0]
+    usable = np.array([own not in term.sources for term in terms])
+    centred = values - values.mean(axis=0)
+    size = np.linalg.norm(centred, axis=0)
+    z = centred / np.where(size > 0, size, 1.0)
+    usable &= size > 0
+    states: list[tuple[list[int], np.ndarray]] = [([], np.empty((len(z), 0)))]
+    seen = set()
+    for _ in range(_MOST_TERMS):
+        following = []
+        for chosen, directions in states:
+            goal = z[:, k] - directions @ (directions.T @ z[:, k])
+            left = z - directions @ (directions.T @ z)
+            rest = np.linalg.norm(left, axis=0)
+            match = np.where(usable & (rest > _SAID), np.abs(goal @ left) / np.maximum(rest, _SAID), -1.0)
+            match[chosen] = -1.0
+            for i in np.argsort(-match, kind="stable")[:_FOLLOWED]:
+                members = sorted([*chosen, int(i)])
+                if match[i] <= 0 or frozenset(members) in seen:
+                    continue
+                seen.add(frozenset(members))
+                basis = np.column_stack([directions, left[:, i] / rest[i]])
+                following.append((members, basis))
+                if np.linalg.norm(z[:, k] - basis @ (basis.T @ z[:, k])) < _MOST_LEFT:
+                    yield members, np.linalg.lstsq(centred[:, members], centred[:, k], rcond=None)[0]
+        states = following
+
+
+def _write_powers(texts: list[str], powers: np.ndarray) -> str:
+    """Return a product of powers as a formula: what is multiplied first, then what divides."""
+    parts = [
+        (text if abs(power) == 1 else f"{text} ** {abs(power):g}", power > 0)
+        for text, power in zip(texts, powers, strict=True)
+    ]
+    above, below = ([text for text, is_above in parts if is_above == wanted] for wanted in (True, False))
+    return " / ".join([" * ".join(above) or "1", *below])
+
+
+def _write_sum(texts: list[str], signs: np.ndarray, constant: float) -> str:
+    """Return a sum of terms and a constant as a formula that begins with what is added, if anything is."""
+    ordered = sorted(zip(texts, signs, strict=True), key=lambda term: term[1] < 0)
+    text = ("-" if ordered[0][1] < 0 else "") + ordered[0][0]
+    for part, sign in ordered[1:]:
+        text += f" {'-' if sign < 0 else '+'} {part}"
+    return text if not constant else f"{text} {'-' if constant < 0 else '+'} {abs(constant)!r}"
