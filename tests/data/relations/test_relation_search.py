@@ -64,7 +64,7 @@ EXPECTED = {
     ),
     "product and sum": (
         {"a": CENTS, "b": A, "d": D, "c": np.round(CENTS * A + D, 2)},
-        "c == a * b + d",
+        "c == d + a * b",
     ),
     "less two products": (
         {"a": CENTS, "b": A, "d": PERCENT, "c": np.round(100 + A - CENTS * PERCENT / 100, 2)},
