@@ -192,3 +192,11 @@ def test_labels_and_scores_that_do_not_fit_are_refused():
         hard(nn.Identity())(images, LABELS)
     with pytest.raises(InputError, match="class numbers"):
         hard()(images, LABELS.double())
+
+
+def test_a_network_that_does_not_take_the_batch_is_named():
+    images = (255 * batch()).to(torch.uint8)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(30, 3))
+    expected = r"BatchAugment: model does not take the images of the batch, uint8 \(160, 1, 6, 5\): .*Convert"
+    with pytest.raises(InputError, match=expected):
+        hard(network)(images, LABELS)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaeaug.errors import InputError
+from vaeaug.utils.wording import first_line
 
 __all__ = ["HardChoice"]
 
@@ -96,7 +97,15 @@ class HardChoice:
         """Return the scores of a network as float32 (n, classes), after a look at their shape."""
         weights = next(network.parameters(), None) if isinstance(network, nn.Module) else None
         with _evaluate(network):
-            scores = network(images if weights is None else images.to(weights.device))
+            try:
+                scores = network(images if weights is None else images.to(weights.device))
+            except (RuntimeError, TypeError, ValueError) as error:
+                kind = str(images.dtype).removeprefix("torch.")
+                raise InputError(
+                    f"{self.who}: {name} does not take the images of the batch, {kind} {tuple(images.shape)}: "
+                    f"{first_line(error)} Convert the batch for the network before {self.who} (fit on images "
+                    "of the same scale), or wrap the network in a module that converts."
+                ) from error
         if not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != len(images):
             got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
             raise InputError(
