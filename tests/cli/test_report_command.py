@@ -38,6 +38,28 @@ def test_copies_are_said_first(tables, capsys):
     assert "1. 100 % of the new rows are copies of a real row" in capsys.readouterr().out
 
 
+def test_real_rows_in_the_new_file_are_named_and_left_out(tables, capsys):
+    pd.concat([pd.read_csv(tables / f"{name}.csv") for name in ("real", "new")]).to_csv(
+        tables / "more.csv", index=False
+    )
+    assert run(tables, "--target", "y", new="more.csv") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    names = f"{tables / 'more.csv'} holds 100 of the 100 rows of {tables / 'real.csv'}"
+    assert f"FAITHFUL {names}: only its other 100 rows are compared." in said
+    assert "copies of a real row" not in said
+
+
+def test_declared_rules_are_compared(tables, capsys):
+    page = tables / "page.html"
+    assert run(tables, "--relation", "size <= 1", "-o", page) == 1
+    assert "--relation: " in capsys.readouterr().err
+    for name in ("real", "new"):
+        frame = pd.read_csv(tables / f"{name}.csv")
+        frame.assign(top=frame["size"] + (name == "real")).to_csv(tables / f"{name}.csv", index=False)
+    assert run(tables, "--relation", "top > size", "-o", page) == 0
+    assert "The rule size < top holds in 100 % of real rows" in " ".join(capsys.readouterr().out.split())
+
+
 def test_held_out_rows_and_identifiers(tables, capsys):
     assert run(tables, "--target", "y", "--id", "town", "--held-out", tables / "new.csv") == 0
     assert "held-out rows" in " ".join(capsys.readouterr().out.split())

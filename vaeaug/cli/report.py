@@ -42,8 +42,10 @@ def report(options: Namespace) -> None:
         target=options.target,
         held_out=held_out,
         id_columns=options.id or "auto",
+        relations=["auto", *options.relation] if options.relation else "auto",
         random_state=options.seed,
     )
+    found.names = (options.real, options.new)
     print("\n" + found.summary())
     if options.out:
         found.to_html(options.out)
