@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -14,18 +14,19 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
+from vaeaug.cli.labels import find_label
 from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_classes
 from vaeaug.data.labels.targets import read_labels
 from vaeaug.data.tables.datetexts import are_few_texts
 from vaeaug.data.tables.recognition import find_words
-from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.errors import InputError
 from vaeaug.io.tables import TableFile, formula_columns, read_table, write_frame
 from vaeaug.sharding.worker import with_labels
 from vaeaug.utils.files import clear_temporaries, replace_file
 from vaeaug.utils.signals import Terminated, interruptible
-from vaeaug.utils.wording import count, list_names, suggest
+from vaeaug.utils.wording import count, list_names
 
 __all__ = [
     "augment",
@@ -238,7 +239,7 @@ def sample(options: Namespace) -> None:
             f"{options.model} makes images, and vaeaug sample writes tables. Draw images in Python, with "
             f"vaeaug.load({options.model!r}).sample(100), or look at some with vaeaug studio."
         )
-    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
+    label = None if options.label is None else find_label(options.label, augmenter.classes_)
     of_class = "" if label is None else f" of {label}"
     how = {"method": options.method, "temperature": options.temperature, "random_state": options.seed}
     made = f"{count(options.rows, 'synthetic row')}{of_class}"
@@ -286,7 +287,7 @@ def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
         labels = read_labels(y)
         strategy = options.strategy
         if isinstance(strategy, dict):
-            strategy = {_find_label(text, y.unique()): rows for text, rows in strategy.items()}
+            strategy = {find_label(text, y.unique()): rows for text, rows in strategy.items()}
         wanted = targets(strategy, labels)
         warn_of_classes(class_counts(labels), wanted)  # before the work
         return strategy, wanted
@@ -304,19 +305,6 @@ def _write(options: Namespace, table: TableFile, augmenter: VAEAugmenter, new: p
         table.write(options.out, new, options.flag_column)
     print(
         f"Wrote {options.model_out}: the model; draw more rows with: vaeaug sample {options.model_out} -o OUT"
-    )
-
-
-def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
-    """Return the label that a text of the command line means."""
-    if labels is None:
-        raise InputError("The model was fitted without classes; leave --label out.")
-    plain = [label.item() if hasattr(label, "item") else label for label in labels]
-    for label in plain:
-        if str(label) == text:
-            return label
-    raise UnknownLabelError(
-        f"There is no class {text!r}; there are {list_names(plain)}.{suggest(text, plain)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Real rows among new ones: the output of ``augment`` and ``resample`` holds them, and copies are not meant."""
+"""Real rows among new ones: what ``augment`` and ``resample`` return holds them, which is no copying."""
 
 from __future__ import annotations
 
