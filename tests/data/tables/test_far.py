@@ -123,7 +123,9 @@ def test_numbers_far_outside_are_said_of_rows_that_are_filled(people):
     with pytest.warns(VaeaugWarning) as said:
         people.complete(rows, random_state=0)
     (told,) = [str(each.message) for each in said]
-    assert told.startswith("complete: numbers lie far outside the range of the training rows: 1 cell of 'age'")
+    assert told.startswith(
+        "complete: numbers lie far outside the range of the training rows: 1 cell of 'age'"
+    )
     assert "first in row 1: 900" in told
     assert "1 cell of 'total'" in told
 
