@@ -28,7 +28,7 @@ def test_the_verdict_is_printed_and_the_page_is_written(tables, capsys):
     assert run(tables, "--target", "y", "-o", page) == 0
     said = capsys.readouterr().out
     assert "FAITHFUL" in said
-    assert "100 real rows and 100 new rows" in said
+    assert "100 real rows, and 100 rows to compare" in said
     assert "What stands out" in page.read_text(encoding="utf-8")
 
 
@@ -105,7 +105,7 @@ def test_a_column_that_flags_new_rows_is_used_and_left_out(tables, capsys):
     both.to_csv(tables / "more.csv", index=False)
     assert run(tables, "--target", "y", new="more.csv") == 0
     said = capsys.readouterr()
-    assert "100 real rows and 100 new rows" in said.out
+    assert "100 real rows, and 100 rows to compare" in said.out
     assert "'synthetic' is the flag of new rows and is left out; 100 rows of 200 compared" in said.err
     assert "another mix of classes among them is meant" in said.err
 

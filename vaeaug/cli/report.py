@@ -35,7 +35,7 @@ def report(options: Namespace) -> None:
     real, new = _read(options, options.real), _read(options, options.new)
     new = _take_flagged(real, new, options)
     held_out = _read(options, options.held_out) if options.held_out else None
-    print(f"Read {count(len(real), 'real row')} and {count(len(new), 'new row')}; comparing ...")
+    print(f"Read {count(len(real), 'real row')}, and {count(len(new), 'row')} to compare with them ...")
     found = compare(
         real,
         new,
