@@ -197,6 +197,10 @@ def test_a_file_of_another_format_is_to_be_read_first(tmp_path, name):
     refuses(lambda: VAEOverSampler().fit_resample(path, "churn"), InputError, "the path", "read_csv")
 
 
+def test_a_csv_file_that_is_not_there_is_to_be_read_too():
+    refuses(lambda: fast().fit("churn.csv"), InputError, "there is nothing", "pandas.read_csv('churn.csv')")
+
+
 def test_text_needs_no_pyarrow_to_be_refused(tmp_path, monkeypatch):
     path = tmp_path / "churn.csv"
     FRAME.to_csv(path)
@@ -535,6 +539,14 @@ def churn():
 def test_a_target_among_the_columns_is_told_what_to_do_with(churn, method):
     frame, augmenter = churn
     refuses(lambda: getattr(augmenter, method)(frame), InputError, "unseen at fit time", "pass y='churn'")
+
+
+@pytest.mark.parametrize("y", ["array", "Series"])
+def test_a_column_that_may_hold_labels_without_a_name_is_told_what_to_do_with(y):
+    labels = np.asarray(LABELS) if y == "array" else pd.Series(LABELS)
+    augmenter, frame = fast().fit(FRAME, labels), FRAME.assign(churn=list(LABELS))
+    refuses(lambda: augmenter.complete(frame), InputError, "If 'churn' holds the labels, pass y='churn'")
+    assert len(augmenter.complete(frame, y="churn")) == len(frame)
 
 
 def test_a_target_beside_its_labels_is_told_what_to_do_with(churn):

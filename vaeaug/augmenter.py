@@ -1252,7 +1252,8 @@ class VAEAugmenter(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Warns
         -----
         VaeaugWarning
-            Where no values were found with which the observed cells keep a rule.
+            Where no values were found with which the observed cells keep a rule, or, in rows that are filled,
+            numbers lie far outside of those of fit.
 
         Examples
         --------

@@ -18,6 +18,8 @@ import vaeaug.cli.demo
 import vaeaug.cli.demo_images
 from vaeaug import VAEAugmenter, load
 from vaeaug.cli.main import _parser, main
+from vaeaug.cli.options import read_conditions
+from vaeaug.errors import InputError
 
 QUICK = partial(VAEAugmenter, max_iter=2)
 
@@ -239,6 +241,42 @@ def test_a_saved_model_makes_more_rows(table: Path, capsys: pytest.CaptureFixtur
     assert "7 synthetic rows of yes" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("age > 40 and job == 'nurse'", """--where "age > 40" --where "job == 'nurse'"."""),
+        ("age > 40 and age < 50", '--where "age > 40" --where "age < 50".'),
+        ('age > 40 & job == "nurse"', """--where "age > 40" --where 'job == "nurse"'."""),
+        ("age > 40 and late == yes", '--where "age > 40" --where "late == yes".'),
+    ],
+)
+def test_two_conditions_in_one_are_to_be_given_apart(text: str, parts: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_conditions([text], ["age", "job"], ["late"])
+    assert str(caught.value) == f"--where {text!r} holds 2 conditions; give --where once for each: {parts}"
+
+
+@pytest.mark.parametrize("text", ["age >= 40 and < 60", "job == sand and job", "job in b and in, c"])
+def test_one_condition_may_hold_an_and(text: str) -> None:
+    assert read_conditions([text], ["age", "job"]) is not None
+
+
+def test_whole_numbers_as_classes_are_noted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"age": np.arange(60) % 24, "size": np.arange(60) / 2})
+    frame.to_csv(table, index=False)
+    assert main(["augment", str(table), "--target", "age", "-o", str(table.with_name("out.csv"))]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "'age' holds 24 different numbers, and each is taken for a class. If it is a quantity, name" in said
+    )
+
+
+def test_rows_of_a_class_that_are_no_number(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["augment", str(table), "--target", "y", "-o", "out.csv", "--strategy", "yes=many"])
+    assert "'yes=many' does not give each class a whole number of rows, as yes=5" in capsys.readouterr().err
+
+
 def test_rows_of_a_saved_model_meet_conditions(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, out = table.with_name("m.safetensors"), table.with_name("out.csv")
     X = pd.read_csv(table, usecols=["size", "colour"])
@@ -325,13 +363,17 @@ BAD = {
     ),
     "unknown class": (
         ["IN", "--target", "y", "-o", "OUT", "--strategy", "may=9"],
-        "no class 'may'; there are",
+        "error: --strategy names the class 'may', which the column 'y' does not have; it has 'no', 'yes'.",
     ),
     "missing labels": (
         ["IN", "--target", "colour", "-o", "OUT"],
         "'colour' cannot be balanced: y must not have",
     ),
-    "no classes": (["IN", "--target", "size", "-o", "OUT"], "'size' cannot be balanced"),
+    "no classes": (
+        ["IN", "--target", "size", "-o", "OUT"],
+        "different numbers, and a column of classes, such as yes and no, is needed. Name one with --target, "
+        "or cut the numbers into groups in the table first. Those of few values: 'y', 'colour'.",
+    ),
     "no such dates": (
         ["IN", "--target", "y", "-o", "OUT", "--parse-dates", "size"],
         "cannot be read as dates",
@@ -379,7 +421,7 @@ def test_wrong_models_and_labels(table: Path, capsys: pytest.CaptureFixture[str]
     assert "is a table; give the file of a fitted model" in capsys.readouterr().err
     copy = table.rename(table.with_suffix(".safetensors"))
     assert main(["sample", str(copy), "-o", str(out)]) == 1
-    assert "is damaged, or is not a file that vaeaug wrote" in capsys.readouterr().err
+    assert "is no model of vaeaug. Give the file that save() wrote" in capsys.readouterr().err
     assert main(["sample", str(table.with_name("no")), "-o", str(out)]) == 1
     assert "does not exist" in capsys.readouterr().err
     assert not out.exists()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from vaeaug import VAEAugmenter, load
+from vaeaug.cli.labels import match_labels
 from vaeaug.cli.main import main
 
 
@@ -99,6 +100,53 @@ def test_classes_that_the_model_does_not_know_are_refused(classes, capsys):
     assert run(classes, table="other.csv", out="none.csv") == 1
     assert "'kind'" in capsys.readouterr().err
     assert not (classes / "none.csv").exists()
+
+
+@pytest.fixture(scope="module", params=["text", "int", "float"])
+def coded(request, tmp_path_factory):
+    """A model of rows with the classes 0 and 1 in one of several types, and rows with missing cells."""
+    path = tmp_path_factory.mktemp("coded")
+    size, label = np.random.default_rng(0).normal(size=60).round(2), np.arange(60) % 2
+    y = pd.Series(label, name="y").astype({"text": str, "int": int, "float": float}[request.param])
+    VAEAugmenter(max_iter=1, random_state=0).fit(pd.DataFrame({"size": size, "more": size}), y).save(
+        path / "model.safetensors"
+    )
+    pd.DataFrame({"size": size, "more": None, "y": label}).to_csv(path / "in.csv", index=False)
+    return path
+
+
+@pytest.mark.parametrize("written", ["0 1", "0.0 1.0", "00 01"])
+def test_labels_that_differ_by_type_only_are_taken(coded, capsys, written):
+    frame = pd.read_csv(coded / "in.csv")
+    frame.assign(y=frame["y"].map(dict(enumerate(written.split())))).to_csv(coded / "typed.csv", index=False)
+    assert run(coded, table="typed.csv") == 0
+    assert pd.read_csv(coded / "out.csv", dtype=str)["y"].tolist() == written.split() * 30
+    assert "given the class in 'y'" in capsys.readouterr().out
+
+
+def test_a_label_that_differs_by_type_only_is_sampled(coded, capsys):
+    for label in ("1", "1.0"):
+        out = coded / "new.csv"
+        assert (
+            main(["sample", str(coded / "model.safetensors"), "-n", "5", "--label", label, "-o", str(out)])
+            == 0
+        )
+        assert pd.read_csv(out)["y"].tolist() == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("found", "known"),
+    [(["1", "1.0"], [1, 2]), ([1, 2], ["1", "01", "2"]), (["yes "], ["yes"]), ([True], ["1"])],
+)
+def test_labels_that_could_mean_another_stay_as_they_are(found, known):
+    assert match_labels(pd.Series(found), known).tolist() == found
+
+
+def test_labels_that_the_model_lacks_are_named_alone(coded, capsys):
+    frame = pd.read_csv(coded / "in.csv")
+    frame.assign(y=frame["y"].map({0: "0x", 1: "1"})).to_csv(coded / "other.csv", index=False)
+    assert run(coded, table="other.csv", out="none.csv") == 1
+    assert "'0x'; allowed are" in capsys.readouterr().err
 
 
 def test_text_that_the_model_reads_as_dates_gets_no_note(classes, capsys):

@@ -28,7 +28,7 @@ def test_the_verdict_is_printed_and_the_page_is_written(tables, capsys):
     assert run(tables, "--target", "y", "-o", page) == 0
     said = capsys.readouterr().out
     assert "FAITHFUL" in said
-    assert "100 real rows and 100 new rows" in said
+    assert "100 real rows, and 100 rows to compare" in said
     assert "What stands out" in page.read_text(encoding="utf-8")
 
 
@@ -36,6 +36,28 @@ def test_copies_are_said_first(tables, capsys):
     (tables / "copy.csv").write_text((tables / "real.csv").read_text())
     assert run(tables, new="copy.csv") == 0
     assert "1. 100 % of the new rows are copies of a real row" in capsys.readouterr().out
+
+
+def test_real_rows_in_the_new_file_are_named_and_left_out(tables, capsys):
+    pd.concat([pd.read_csv(tables / f"{name}.csv") for name in ("real", "new")]).to_csv(
+        tables / "more.csv", index=False
+    )
+    assert run(tables, "--target", "y", new="more.csv") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    names = f"{tables / 'more.csv'} holds 100 of the 100 rows of {tables / 'real.csv'}"
+    assert f"FAITHFUL {names}: only its other 100 rows are compared." in said
+    assert "copies of a real row" not in said
+
+
+def test_declared_rules_are_compared(tables, capsys):
+    page = tables / "page.html"
+    assert run(tables, "--relation", "size <= 1", "-o", page) == 1
+    assert "--relation: " in capsys.readouterr().err
+    for name in ("real", "new"):
+        frame = pd.read_csv(tables / f"{name}.csv")
+        frame.assign(top=frame["size"] + (name == "real")).to_csv(tables / f"{name}.csv", index=False)
+    assert run(tables, "--relation", "top > size", "-o", page) == 0
+    assert "The rule size < top holds in 100 % of real rows" in " ".join(capsys.readouterr().out.split())
 
 
 def test_held_out_rows_and_identifiers(tables, capsys):
@@ -83,7 +105,7 @@ def test_a_column_that_flags_new_rows_is_used_and_left_out(tables, capsys):
     both.to_csv(tables / "more.csv", index=False)
     assert run(tables, "--target", "y", new="more.csv") == 0
     said = capsys.readouterr()
-    assert "100 real rows and 100 new rows" in said.out
+    assert "100 real rows, and 100 rows to compare" in said.out
     assert "'synthetic' is the flag of new rows and is left out; 100 rows of 200 compared" in said.err
     assert "another mix of classes among them is meant" in said.err
 

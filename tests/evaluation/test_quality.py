@@ -198,6 +198,101 @@ class TestWhatStandsOut:
         assert "copies" not in topics(report(real, new, id_columns=None))
 
 
+class TestRealRowsAmongNewOnes:
+    """What augment and resample return holds the real rows, which is no copying."""
+
+    @pytest.mark.parametrize("order", ["first", "last", "mixed"])
+    def test_they_are_said_first_and_left_out(self, halves, order):
+        real, new = halves
+        both = pd.concat([real, new] if order == "first" else [new, real])
+        quality = report(real, both.sample(frac=1, random_state=0) if order == "mixed" else both)
+        first = quality.summary().splitlines()[1]
+        assert first.startswith(
+            "new holds 300 of the 300 rows of real: only its other 300 rows are compared."
+        )
+        assert quality.verdict == report(real, new).verdict == "faithful"
+        assert quality.scores.at["exact_copies", "value"] == 0
+        assert "new holds 300 of" in quality.to_html()
+
+    def test_also_where_only_a_part_was_augmented(self, loans, halves):
+        real, new = halves
+        rest = loans.sample(300, random_state=3).assign(pay=1)
+        held = report(real, pd.concat([real.sample(200, random_state=1), rest])).held
+        assert held.startswith("new holds 200 of the 300 rows")
+
+    def test_nothing_but_real_rows_is_copying(self, halves):
+        real, _ = halves
+        twice = pd.concat([real, real.sample(300, replace=True, random_state=0)])
+        for copied in (real, real.iloc[::-1], twice):
+            quality = report(real, copied)
+            assert quality.verdict == "copies of real rows"
+            assert quality.held == ""
+
+    def test_copies_among_the_rest_are_still_copies(self, halves):
+        real, new = halves
+        rest = pd.concat([new.iloc[:100], real.iloc[:200]])
+        quality = report(real, pd.concat([real, rest]))
+        assert quality.verdict == "copies of real rows"
+        assert "66.7 % of the new rows are copies" in quality.findings[0].text
+
+    def test_some_copies_among_new_rows_are_copies(self, halves):
+        real, new = halves
+        mixed = pd.concat([real.iloc[:200], new.iloc[:100]]).sample(frac=1, random_state=0)
+        quality = report(real, mixed)
+        assert quality.verdict == "copies of real rows"
+        assert quality.held == ""
+
+    def test_coarse_rows_are_equal_by_chance(self):
+        rng = np.random.default_rng(0)
+        real, new = (pd.DataFrame(rng.integers(0, 3, (rows, 3)), columns=list("abc")) for rows in (300, 3000))
+        assert report(real, new).held == ""
+        same = pd.DataFrame({"a": [1] * 300, "b": [2] * 299 + [3]})
+        assert report(same, pd.concat([same] * 3)).held == ""
+
+    def test_coarse_rows_are_known_by_their_order(self):
+        rng = np.random.default_rng(0)
+        real, new = (pd.DataFrame(rng.integers(0, 3, (300, 3)), columns=list("abc")) for _ in range(2))
+        quality = report(real, pd.concat([real, new]))
+        assert quality.held.startswith("new holds 300 of the 300 rows")
+        assert "copies" not in topics(quality)
+
+    def test_names_of_rows_do_not_hide_them(self, halves):
+        real, new = (
+            half.assign(key=[f"{letter}-{k:04}" for k in range(300)])
+            for half, letter in zip(halves, "AB", strict=True)
+        )
+        both = pd.concat([real, new]).assign(key=[f"C-{k:04}" for k in range(600)])
+        assert report(real, both).held.startswith("new holds 300")
+        assert report(real, pd.concat([real, new])).held.startswith("new holds 300")
+
+    def test_a_flag_is_named_with_the_next_step(self, halves):
+        real, new = halves
+        with pytest.raises(InputError, match=r"pass new\[new\['made'\]\]\.drop\(columns='made'\)"):
+            report(real, new.assign(made=True))
+
+
+class TestDeclaredRules:
+    def test_they_count_beside_those_that_are_found(self, halves):
+        real, new = halves
+        new.loc[:59, "pay"] = 0
+        quality = report(real, new, relations=["auto", "pay >= tax"])
+        rules = quality.rules.set_index("formula")
+        assert {"total == net + tax", "tax <= pay"} <= set(rules.index)
+        assert rules.at["tax <= pay", "new"] < rules.at["tax <= pay", "real"]
+        assert "rules" in topics(quality)
+
+    def test_they_are_kept_in_a_wide_table(self, halves):
+        wide = [
+            pd.concat([pd.DataFrame(0, index=half.index, columns=range(60)).add_prefix("c"), half], axis=1)
+            for half in halves
+        ]
+        assert "tax <= pay" in set(report(*wide, relations=["auto", "pay >= tax"]).rules["formula"])
+
+    def test_an_unknown_column_is_refused(self, halves):
+        with pytest.raises(InputError, match="no column 'pau'"):
+            report(*halves, relations=["auto", "pau >= tax"])
+
+
 class TestClassMix:
     def test_minority_rows_are_compared_with_minority_rows(self, loans):
         real, new = loans.iloc[:400], loans.iloc[400:]

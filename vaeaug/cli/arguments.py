@@ -35,6 +35,9 @@ def parse_strategy(text: str) -> str | float | dict[str, int]:
         pairs = [pair.rpartition("=") for pair in text.split(",")]
         if all(label and rows.strip().isdigit() for label, _, rows in pairs):
             return {label.strip(): int(rows) for label, _, rows in pairs}
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not give each class a whole number of rows, as yes=500,maybe=300 does"
+        )
     try:
         return float(text)
     except ValueError:

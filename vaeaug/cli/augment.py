@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
+from vaeaug.cli.labels import find_label
 from vaeaug.cli.options import check_columns, read_conditions
 from vaeaug.data.labels.sampling_strategy import class_counts, targets
 from vaeaug.data.labels.spelling import warn_of_classes
@@ -40,6 +41,8 @@ __all__ = [
 
 #: Tables with fewer rows than this are learned from, with a note.
 _FEW_ROWS = 30
+#: Different numbers of a column that are classes beyond doubt, and at most.
+_FEW_CLASSES, _MOST_CLASSES = 20, 256
 #: Rules between columns that are printed.
 _MOST_RELATIONS = 6
 
@@ -161,11 +164,37 @@ def open_table(options: Namespace) -> tuple[TableFile, pd.DataFrame, pd.Series]:
             "and a column of classes has few; name that one with --target. Those whose values repeat: "
             f"{list_names(others) or 'none'}."
         )
+    _check_classes(table, options.target)
     if not options.no_guessing:
         # Fit speaks of these itself.
         drop_notes_on_text(table, lambda texts: not are_few_texts(texts.nunique(), len(texts)))
         drop_notes_on_text(table, _has_words_beside_numbers, ", because of cells such as ")
     return table, table.frame.drop(columns=[options.target]), table.frame[options.target]
+
+
+def _check_classes(table: TableFile, target: str) -> None:
+    """Refuse a quantity as the column of classes; note whole numbers that may be one.
+
+    Raises
+    ------
+    InputError
+    """
+    if not pd.api.types.is_numeric_dtype(table.frame[target]):
+        return
+    values = table.frame[target].dropna().astype(float)
+    distinct = values.nunique()
+    few = [name for name in table.frame if 1 < table.frame[name].nunique() <= _FEW_CLASSES]
+    if (values % 1).any() or distinct > _MOST_CLASSES:
+        raise InputError(
+            f"The column {target!r} holds {count(distinct, 'different number')}, and a column of classes, "
+            "such as yes and no, is needed. Name one with --target, or cut the numbers into groups in the "
+            f"table first. Those of few values: {list_names(few) or 'none'}."
+        )
+    if distinct > _FEW_CLASSES:
+        table.notes.append(
+            f"{target!r} holds {distinct} different numbers, and each is taken for a class. If it is a "
+            "quantity, name a column of classes with --target"
+        )
 
 
 def _has_words_beside_numbers(texts: pd.Series) -> bool:
@@ -238,7 +267,7 @@ def sample(options: Namespace) -> None:
             f"{options.model} makes images, and vaeaug sample writes tables. Draw images in Python, with "
             f"vaeaug.load({options.model!r}).sample(100), or look at some with vaeaug studio."
         )
-    label = None if options.label is None else _find_label(options.label, augmenter.classes_)
+    label = None if options.label is None else find_label(options.label, augmenter.classes_)
     of_class = "" if label is None else f" of {label}"
     how = {"method": options.method, "temperature": options.temperature, "random_state": options.seed}
     made = f"{count(options.rows, 'synthetic row')}{of_class}"
@@ -282,16 +311,30 @@ def _fill_folder(augmenter: VAEAugmenter, options: Namespace, **how: Any) -> Pat
 
 def _plan(options: Namespace, y: pd.Series) -> tuple[Any, dict[Any, int]]:
     """Return the strategy in terms of the labels, and how many rows it adds to each."""
+    strategy = options.strategy
     try:
         labels = read_labels(y)
-        strategy = options.strategy
         if isinstance(strategy, dict):
-            strategy = {_find_label(text, y.unique()): rows for text, rows in strategy.items()}
+            strategy = {_find_class(text, options.target, y): rows for text, rows in strategy.items()}
         wanted = targets(strategy, labels)
         warn_of_classes(class_counts(labels), wanted)  # before the work
         return strategy, wanted
     except ValueError as error:
+        if str(error).startswith(("sampling_strategy", "--strategy")):
+            raise
         raise InputError(f"The column {options.target!r} cannot be balanced: {error}") from error
+
+
+def _find_class(text: str, target: str, y: pd.Series) -> Any:
+    """Return the label of a column that a text means."""
+    labels = y.dropna().unique()
+    try:
+        return find_label(text, labels)
+    except UnknownLabelError as error:
+        raise UnknownLabelError(
+            f"--strategy names the class {text!r}, which the column {target!r} does not have; it has "
+            f"{list_names(labels)}.{suggest(text, labels)}"
+        ) from error
 
 
 def _write(options: Namespace, table: TableFile, augmenter: VAEAugmenter, new: pd.DataFrame) -> None:
@@ -304,19 +347,6 @@ def _write(options: Namespace, table: TableFile, augmenter: VAEAugmenter, new: p
         table.write(options.out, new, options.flag_column)
     print(
         f"Wrote {options.model_out}: the model; draw more rows with: vaeaug sample {options.model_out} -o OUT"
-    )
-
-
-def _find_label(text: str, labels: Iterable[Any] | None) -> Any:
-    """Return the label that a text of the command line means."""
-    if labels is None:
-        raise InputError("The model was fitted without classes; leave --label out.")
-    plain = [label.item() if hasattr(label, "item") else label for label in labels]
-    for label in plain:
-        if str(label) == text:
-            return label
-    raise UnknownLabelError(
-        f"There is no class {text!r}; there are {list_names(plain)}.{suggest(text, plain)}"
     )
 
 

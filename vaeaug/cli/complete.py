@@ -10,6 +10,7 @@ import pandas as pd
 
 from vaeaug.augmenter import VAEAugmenter, load
 from vaeaug.cli.augment import drop_notes_on_text, listen, note, read_cells
+from vaeaug.cli.labels import match_labels
 from vaeaug.data.tables.numeric import NumericCodec
 from vaeaug.errors import InputError
 from vaeaug.model.fitted import get_fitted
@@ -112,4 +113,5 @@ def _read_classes(augmenter: VAEAugmenter, frame: pd.DataFrame) -> pd.Series | N
     unknown = int(frame[name].isna().sum())
     rest = f", which {count(unknown, 'row')} {'lacks' if unknown == 1 else 'lack'}" if unknown else ""
     print(f"Missing cells are drawn given the class in {name!r}{rest}")
-    return frame[name]
+    labels = get_fitted(augmenter).context.classes_
+    return frame[name] if labels is None else match_labels(frame[name], labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
@@ -79,6 +80,22 @@ def _check_relations(options: Namespace, names: Sequence[str]) -> None:
             )
 
 
+def _refuse_several(text: str, names: Sequence[str]) -> None:
+    """Refuse two conditions in one text; a number may have two ends, as in ``age >= 40 and < 60``."""
+    columns = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    begins = rf"(?:{columns})\s*(?:==|!=|<|>|\bis\b|\bin\b)"
+    parts = re.split(rf"\s+(?:and|AND|&&?)\s+(?={begins})", text.strip())
+    if len(parts) > 1 and re.match(begins, parts[0]):
+        raise InputError(
+            f"--where {text!r} holds {len(parts)} conditions; give --where once for each: "
+            f"{' '.join(f'--where {_quote(part)}' for part in parts)}."
+        )
+
+
+def _quote(text: str) -> str:
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
 def read_conditions(
     texts: Sequence[str], names: Sequence[str], targets: Sequence[str] = ()
 ) -> dict[str, Any] | None:
@@ -107,6 +124,7 @@ def read_conditions(
         raise InputError("--where needs a model of a table with column names; fit one, or leave --where out.")
     found: dict[str, Any] = {}
     for text in texts:
+        _refuse_several(text, [*names, *targets])
         # A name may hold signs and spaces: the longest that fits is meant.
         fitting = [name for name in names if text.strip().startswith(name)]
         name = max(fitting, key=len, default="")

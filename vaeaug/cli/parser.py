@@ -27,6 +27,12 @@ __all__ = ["build_parser"]
 
 _ESTIMATORS = ("hgb", "logistic", "knn", "forest")
 _METHODS = ("auto", "prior", "posterior", "interpolate")
+_RELATION: dict[str, Any] = {
+    "metavar": "RULE",
+    "action": "append",
+    "default": [],
+    "help": "a rule that new rows keep: 'end >= start' *",
+}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -148,13 +154,7 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     add("--id-columns", dest="id", action="append", default=[], help=argparse.SUPPRESS)
     add("--category", metavar="COL", action="append", default=[], help="a column of numbers that are codes *")
     add("--no-guessing", action="store_true", help="take columns for what their cells are")
-    add(
-        "--relation",
-        metavar="RULE",
-        action="append",
-        default=[],
-        help="a rule that new rows keep: 'end >= start' *",
-    )
+    add("--relation", **_RELATION)
     add("--no-relations", action="store_true", help="look for no rules; keep those of --relation only")
     add(
         "--on-violation",
@@ -347,12 +347,13 @@ def _add_report(commands: Any) -> None:
         "REAL NEW",
         help="say how new rows, of any generator, compare with real ones",
         description="Compare the rows of NEW with those of REAL: columns, pairs of columns, rules\n"
-        "between them, copies, use as training data. What stands out comes first.",
+        "between them, copies, use as training data. What stands out comes first.\n"
+        "Real rows that NEW holds, as after augment, are left out.",
         examples=["report real.csv new.csv --target churn -o page.html"],
     )
     add = parser.add_argument
     add("real", metavar="REAL", help="the table that was learned from: .csv, .tsv or .parquet")
-    add("new", metavar="NEW", help="the new rows; any order of columns")
+    add("new", metavar="NEW", help="the new rows, alone or after the real ones; any order of columns")
     add("--target", metavar="NAME", help="the column to predict; a class or a number")
     add("-o", "--out", metavar="PAGE", help="write the report as one HTML page")
     add(
@@ -362,6 +363,7 @@ def _add_report(commands: Any) -> None:
     )
     add("--held-out", metavar="FILE", help="real rows that the generator has not seen, to test on")
     add("--id", metavar="COL", action="append", default=[], help="a column that names each row *")
+    add("--relation", **_RELATION)
     _add_seed(parser, "same seed, same numbers")
     _add_cells(parser)
 

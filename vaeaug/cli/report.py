@@ -35,15 +35,17 @@ def report(options: Namespace) -> None:
     real, new = _read(options, options.real), _read(options, options.new)
     new = _take_flagged(real, new, options)
     held_out = _read(options, options.held_out) if options.held_out else None
-    print(f"Read {count(len(real), 'real row')} and {count(len(new), 'new row')}; comparing ...")
+    print(f"Read {count(len(real), 'real row')}, and {count(len(new), 'row')} to compare with them ...")
     found = compare(
         real,
         new,
         target=options.target,
         held_out=held_out,
         id_columns=options.id or "auto",
+        relations=["auto", *options.relation] if options.relation else "auto",
         random_state=options.seed,
     )
+    found.names = (options.real, options.new)
     print("\n" + found.summary())
     if options.out:
         found.to_html(options.out)

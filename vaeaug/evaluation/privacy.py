@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.distances import ScaledTables, nearest
-from vaeaug.evaluation.tables import join_tables
+from vaeaug.evaluation.tables import JointTables, join_tables
 from vaeaug.utils.random import derive_seed, numpy_generator
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "measure_copying",
     "membership_inference",
     "near_copies",
+    "number_rows",
 ]
 
 # The standard normal's 97.5 % point.
@@ -169,15 +170,25 @@ def exact_copies(synthetic: Any, real: Any) -> np.ndarray:
     >>> exact_copies([[1.0, 2.0], [3.0, 4.0]], [[3.0, 4.0], [5.0, 6.0]])
     array([False,  True])
     """
-    tables = join_tables({"real": real, "synthetic": synthetic})
-    split = len(tables.numbers[0])
-    key = np.zeros(split + len(tables.numbers[1]), dtype=np.int64)
+    own, made = number_rows(join_tables({"real": real, "synthetic": synthetic}))
+    return np.isin(made, own)
+
+
+def number_rows(tables: JointTables) -> list[np.ndarray]:
+    """Return a number for each row of each table, int64 (rows,); equal rows have equal numbers.
+
+    Parameters
+    ----------
+    tables : JointTables
+    """
+    sizes = [len(block) for block in tables.numbers]
+    key = np.zeros(sum(sizes), dtype=np.int64)
     numbers, codes = np.concatenate(tables.numbers), np.concatenate(tables.codes)
     for column in (*numbers.T, *codes.T):
         numbered = pd.factorize(column, use_na_sentinel=False)[0]
         # Renumbering after every column keeps the product of both numbers inside int64.
         key = pd.factorize(key * (int(numbered.max()) + 1) + numbered)[0]
-    return np.isin(key[split:], key[:split])
+    return np.split(key, np.cumsum(sizes)[:-1])
 
 
 def near_copies(

@@ -129,7 +129,7 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if _KEY not in metadata:
-                raise ArchiveError(f"{path} is a safetensors file, but not one that vaeaug wrote.")
+                raise _name_foreign(path, "a safetensors file, but no model")
             arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         header = json.loads(metadata[_KEY])
     except OSError as error:
@@ -137,10 +137,23 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
         if isinstance(error, ArchiveError):
             raise
-        raise _explain_damage(path) from error
+        raise (_explain_damage(path) if _may_be_ours(path) else _name_foreign(path, "no model")) from error
     if not isinstance(header, dict):
         raise _explain_damage(path)
     return header, arrays
+
+
+def _may_be_ours(path: Path) -> bool:
+    """Tell whether a file begins as safetensors do: with the length of a header, in 8 bytes, and a brace."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return not any(start[4:8]) and start[8:] in (b"", b"{")
+
+
+def _name_foreign(path: Path, what: str) -> ArchiveError:
+    return ArchiveError(
+        f"{path} is {what} of vaeaug. Give the file that save() wrote, or vaeaug augment --model-out."
+    )
 
 
 def _explain_damage(path: Path) -> ArchiveError:

@@ -120,9 +120,10 @@ class FittedState:
         """Return how to make the columns of refused rows those of fit; empty where these are not at fault."""
         named = self._name_targets(getattr(X, "columns", []))
         if named:
+            columns = named if len(named) > 1 else named[0]
             return (
-                f"{list_names(named)} is what fit took for y: drop it from X, or, where a method takes y, "
-                f"pass y={named[0]!r}, which takes it out of X."
+                f"{list_names(named)} is what fit took for y: drop it from X, X.drop(columns={columns!r}), "
+                f"or, where a method takes y, as complete does, pass y={columns!r}, which takes it out of X."
             )
         features = list(getattr(self.features, "feature_names_in_", []))
         has_names = bool(features) and isinstance(X, pd.DataFrame) and X.columns.is_unique
@@ -130,7 +131,11 @@ class FittedState:
             return ""
         lost = [name for name in features if name not in X.columns]
         added = f"Add {list_names(lost)} to X, and pass" if lost else "Pass"
-        return f"{added} X[list(augmenter.feature_names_in_)]."
+        advice = f"{added} X[list(augmenter.feature_names_in_)]."
+        extra = [name for name in X.columns if name not in features]
+        if self.context.container in ("array", "series") and len(extra) == 1 and not lost:
+            advice += f" If {extra[0]!r} holds the labels, pass y={extra[0]!r}, which takes it out of X."
+        return advice
 
     def condition(self, where: Any) -> TableConditions | None:
         """Read conditions on columns; None for none."""

@@ -9,13 +9,15 @@ import warnings
 from types import FrameType
 from typing import Any
 
+from vaeaug.errors import ColumnNote
+
 __all__ = ["warn_caller"]
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Packages between a user's line and ours, such as a Pipeline that calls fit.
 _BETWEEN = tuple(f"{os.sep}{name}{os.sep}" for name in ("sklearn", "joblib", "imblearn", "torch"))
 
-#: Text, category, file and line of what was said.
+#: Text, category, file and line of what was said; of notes on columns without file and line.
 _SAID: set[tuple[str, type[Warning], str, int]] = set()
 
 
@@ -23,7 +25,8 @@ def warn_caller(text: str, category: type[Warning]) -> None:
     """Warn at the innermost line that is neither ours nor of the packages that call us.
 
     Where Python would say a text once for each line, it is said once, also if filters change meanwhile: then
-    Python forgets what it has said, and every fold of a cross-validation would say it again.
+    Python forgets what it has said, and every fold of a cross-validation would say it again. A ``ColumnNote``
+    is said once for all lines.
 
     Parameters
     ----------
@@ -34,7 +37,10 @@ def warn_caller(text: str, category: type[Warning]) -> None:
     while frame is not None and frame.f_back is not None and _is_inside(frame.f_code.co_filename):
         frame, level = frame.f_back, level + 1
     if frame is not None and _find_action(text, category, frame) == "default":
-        said = (text, category, frame.f_code.co_filename, frame.f_lineno)
+        # What a table is like is told of the table, wherever it is fitted again.
+        is_same = issubclass(category, ColumnNote)
+        place = ("", 0) if is_same else (frame.f_code.co_filename, frame.f_lineno)
+        said = (text, category, *place)
         if said in _SAID:
             return
         _SAID.add(said)

@@ -108,6 +108,28 @@ def test_given_numbers_far_outside_are_said_once(people):
     assert found["age"].tolist() == [40, 900, 200]
 
 
+def test_numbers_of_a_column_with_a_rule_are_said_too(people):
+    with pytest.warns(VaeaugWarning, match="1 cell of 'total', first in row 0: 500, in fit from 23 to 103"):
+        people.sample(given=pd.DataFrame({"total": [500], "age": [495]}), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        people.sample(given=pd.DataFrame({"total": [90]}), random_state=0)
+
+
+def test_numbers_far_outside_are_said_of_rows_that_are_filled(people):
+    rows, _ = people.sample(3, random_state=0)
+    rows.loc[[1, 2], ["age", "total"]] = 900, 905
+    rows.loc[1, "zone"] = None
+    with pytest.warns(VaeaugWarning) as said:
+        people.complete(rows, random_state=0)
+    (told,) = [str(each.message) for each in said]
+    assert told.startswith(
+        "complete: numbers lie far outside the range of the training rows: 1 cell of 'age'"
+    )
+    assert "first in row 1: 900" in told
+    assert "1 cell of 'total'" in told
+
+
 def test_given_numbers_a_little_outside_are_not(people):
     later = pd.Timestamp("2031-01-01")
     given = pd.DataFrame({"age": [17, 105], "fee": [9999.0, 0.0], "zone": "b", "day": later})

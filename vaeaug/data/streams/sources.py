@@ -221,7 +221,8 @@ def _check_path(path: Path) -> Path:
     if not path.exists():
         raise InputError(
             f"X is the path {path}, where there is nothing; X must be an array of numbers or a DataFrame, "
-            "images, a Dataset, or the path of a Parquet file or of a folder of them."
+            "images, a Dataset, or the path of a Parquet file or of a folder of them. A CSV file is read "
+            f"first: pass pandas.read_csv({str(path)!r})."
         )
     return path
 

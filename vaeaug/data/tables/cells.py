@@ -319,11 +319,20 @@ def _is_filled(codec: ColumnCodec, x: np.ndarray) -> np.ndarray:
 
 
 def read_cells(codec: TableCodec, X: Any, wanted: Sequence[int] | None = None) -> KnownCells:
-    """Return the known cells of a table in the columns of fit."""
+    """Return the known cells of a table in the columns of fit.
+
+    Warns
+    -----
+    VaeaugWarning
+        For numbers far outside of what fit saw, in rows that are to be filled.
+    """
     table = as_table(X)
     columns = dict(enumerate(split_columns(table, codec.columns_)))
     index = table.index if isinstance(table, pd.DataFrame) else None
-    return KnownCells(codec, columns, len(table), wanted, index)
+    cells = KnownCells(codec, columns, len(table), wanted, index)
+    filled = {j: series[cells.is_open] for j, series in columns.items()}
+    warn_of_far_cells(codec, filled, cells.index[cells.is_open], "complete")
+    return cells
 
 
 def read_given(codec: TableCodec, given: Any) -> KnownCells:

@@ -74,8 +74,7 @@ def warn_of_far_rows(codec: TableCodec, X: Any, who: str = "X") -> None:
 def warn_of_far_cells(codec: TableCodec, columns: Mapping[int, pd.Series], index: pd.Index, who: str) -> None:
     """Warn if single numbers lie far outside of what fit saw.
 
-    A cell does if it lies outside of the range of the training values by more than a quarter of its width. A
-    column that a rule moves is not looked at: where it can lie, the rule says.
+    A cell does if it lies outside of the range of the training values by more than a quarter of its width.
 
     Parameters
     ----------
@@ -94,8 +93,9 @@ def warn_of_far_cells(codec: TableCodec, columns: Mapping[int, pd.Series], index
     """
     told = []
     for j, series in columns.items():
-        column = codec.codecs_[j]
-        if j in codec.relations_.changes or type(column) is not NumericCodec or column.is_all_missing:
+        # What the model sees of a column that a rule moves is not what the user sees.
+        column = codec.get_view(j)
+        if type(column) is not NumericCodec or column.is_all_missing:
             continue
         values, missing = column.storage_.read(series)
         values = values.astype(np.float64)

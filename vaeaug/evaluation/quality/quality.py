@@ -13,6 +13,7 @@ import pandas as pd
 
 from vaeaug.evaluation.quality.findings import FEW, GIVE_HELD_OUT, Figures, Finding, find, share
 from vaeaug.evaluation.quality.page import build_sections
+from vaeaug.evaluation.quality.real_rows import tell_real_rows
 from vaeaug.reports.report import Report, library_versions
 
 __all__ = ["Quality", "Verdict"]
@@ -60,6 +61,8 @@ class Quality:
     findings : list of Finding
         What stands out, the worst first; each has ``text``, ``topic``, ``weight``, ``subject``.
     facts : dict of str to str
+    names : tuple of str
+        What sentences call the real table and the new one.
 
     Examples
     --------
@@ -83,6 +86,7 @@ class Quality:
     ) -> None:
         self._figures, self._yardsticks = figures, dict(yardsticks)
         self.remarks, self.facts = list(remarks), dict(facts)
+        self.names = ("real", "new")
         self.findings: list[Finding] = find(figures)
 
     def __repr__(self) -> str:
@@ -198,6 +202,12 @@ class Quality:
         return said.strip()
 
     @property
+    def held(self) -> str:
+        """That the new table holds the real rows, and what is compared then; else empty."""
+        sides = self._figures.sides
+        return tell_real_rows(sides.held, len(sides.real), len(sides.new), self.names)
+
+    @property
     def mix(self) -> str:
         """How classes are compared, where new rows hold another mix of them; else empty."""
         mix, sides = self._figures.sides.mix, self._figures.sides
@@ -249,7 +259,7 @@ class Quality:
 
     def _open(self) -> list[str]:
         """Return the sentences that everything begins with."""
-        return [text for text in (self.sentence, self.agreement, self.mix) if text]
+        return [text for text in (self.held, self.sentence, self.agreement, self.mix) if text]
 
     def _judge(self) -> Verdict:
         if min(self._figures.sides.sizes) < FEW:

@@ -47,7 +47,9 @@ def report(
     real : DataFrame or array of shape (n, d)
         The rows that the generator learned from.
     new : DataFrame or array of shape (m, d)
-        The rows that it made, without the real ones; the same columns in any order.
+        The rows that it made; the same columns in any order. Where the real rows are among them, as after
+        :meth:`vaeaug.VAEAugmenter.resample`, they are left out and the first sentence says so. Where nothing
+        else is among them, they are copies.
     target : hashable, optional
         Column to predict. If it is a class and the new rows hold another mix of classes, as those of an
         oversampler do, columns and pairs are compared with real rows of the same mix. Rules are looked for
@@ -62,7 +64,8 @@ def report(
         Columns that name each row. Their names are checked, and they are left out of everything else.
         ``"auto"`` looks for them.
     relations : "auto" or list of str, default="auto"
-        Rules between columns to check, as in :func:`vaeaug.evaluation.rules`.
+        Rules between columns to check, as in :func:`vaeaug.evaluation.rules`; ``["auto", "end >= start"]``
+        adds declared ones to those that are found.
     random_state : int, RandomState instance, Generator or None, default=0
         Chooses rows and seeds the classifiers.
 

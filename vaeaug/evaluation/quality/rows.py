@@ -12,6 +12,8 @@ import pandas as pd
 from scipy.stats import hypergeom
 from sklearn.model_selection import train_test_split
 
+from vaeaug.data.relations.parsing import parse_relations
+from vaeaug.data.relations.relations import name_columns
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.distances import ScaledTables, choose_rows, measure_reach, nearest
 from vaeaug.evaluation.downstream import train_synthetic_test_real
@@ -279,8 +281,12 @@ def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
     rule if it is found without them, and missing if it is not.
     """
     columns, remark = list(sides.real.columns), ""
-    if len(columns) > _MOST_RULE_COLUMNS and relations == "auto":
-        columns = columns[:_MOST_RULE_COLUMNS]
+    listed = [relations] if isinstance(relations, str) else list(relations)
+    declared, is_searched = [one for one in listed if one != "auto"], "auto" in listed
+    if len(columns) > _MOST_RULE_COLUMNS and is_searched:
+        names = name_columns(sides.real.columns, len(columns))
+        named = {name for rule in parse_relations(declared, names) for name in rule.columns}
+        columns = [c for j, c in enumerate(columns) if j < _MOST_RULE_COLUMNS or names[j] in named]
         remark = f"Rules were looked for among the first {_MOST_RULE_COLUMNS} columns."
     real, new = (frame[columns] for frame in sides.draw(_MOST_RULE_ROWS, 8))
     source = real
@@ -297,7 +303,7 @@ def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
         try:
             found = count_kept(source, {"real": real, "new": new}, classes, relations)
             found["fresh"] = found["real"]
-            if relations == "auto" and (found["new"] < found["real"]).any():
+            if is_searched and (found["new"] < found["real"]).any():
                 known, fresh = (part[columns].reset_index(drop=True) for part in sides.parts)
                 known = take_some(known, _MOST_RULE_ROWS, numpy_generator(sides.seed, 12))
                 classes = None if classes is None else known[sides.target]
@@ -305,7 +311,7 @@ def compare_rules(sides: Sides, relations: Any) -> tuple[pd.DataFrame, str]:
                 found["fresh"] = found["formula"].map(dict(zip(again["formula"], again["real"], strict=True)))
             return found, remark
         except (InputError, TypeError, ValueError) as error:
-            if relations != "auto":
+            if declared or not is_searched:
                 raise
             empty = pd.DataFrame(columns=["kind", "columns", "formula", "real", "new", "fresh"])
             return empty, f"Rules could not be compared: {str(error).rstrip('.')}."

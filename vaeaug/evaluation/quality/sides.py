@@ -16,6 +16,7 @@ from vaeaug.data.tables.identifiers import looks_like_ids
 from vaeaug.errors import InputError
 from vaeaug.evaluation.columns import as_frame
 from vaeaug.evaluation.downstream import are_classes
+from vaeaug.evaluation.quality.real_rows import find_real_rows
 from vaeaug.evaluation.tables import JointTables, join_tables
 from vaeaug.utils.random import numpy_generator
 from vaeaug.utils.wording import list_names
@@ -81,6 +82,8 @@ class Sides:
     mix : ClassMix or None
         None where the mixes of classes agree.
     seed : int
+    held : int
+        Real rows that the new table held, and that are left out of ``new``.
     """
 
     real: pd.DataFrame
@@ -93,6 +96,7 @@ class Sides:
     is_classification: bool
     mix: ClassMix | None
     seed: int
+    held: int = 0
 
     @classmethod
     def read(cls, tables: Mapping[str, Any], target: Hashable | None, id_columns: Any, seed: int) -> Sides:
@@ -111,10 +115,13 @@ class Sides:
                 f"report: target must be one of the columns {list_names(real.columns)}, got {target!r}."
             )
         named = _find_identifiers(real, target, id_columns)
-        identifiers = tuple(_judge_names(column, real, frames["new"]) for column in named)
         kept = [column for column in real.columns if column not in named]
         if not kept:
             raise InputError("report: tables must have a column besides those that name each row.")
+        is_real = find_real_rows(real[kept], frames["new"][kept])
+        if is_real is not None:
+            frames["new"] = frames["new"][~is_real]
+        identifiers = tuple(_judge_names(column, real, frames["new"]) for column in named)
         frames = {name: frame[kept].reset_index(drop=True) for name, frame in frames.items()}
         _read_dates(frames, target)
         alike, mix, is_classification = np.arange(len(real)), None, False
@@ -138,6 +145,7 @@ class Sides:
             is_classification,
             mix,
             seed,
+            0 if is_real is None else int(is_real.sum()),
         )
 
     @property
@@ -194,9 +202,13 @@ def _check_columns(frames: Mapping[str, pd.DataFrame]) -> None:
         extra = [column for column in frame.columns if column not in expected]
         if not absent and not extra:
             continue
+        flags = [column for column in extra if pd.api.types.is_bool_dtype(frame[column])]
         said = [f"lacks {list_names(absent)}"] if absent else []
         said += [f"adds {list_names(extra)}"] if extra else []
         advice = f"drop them from real, or add them to {name}" if absent else f"drop them from {name}"
+        if flags and name == "new":
+            flag = repr(flags[0])
+            advice += f". If {flag} is True for new rows, pass new[new[{flag}]].drop(columns={flag})"
         raise InputError(
             f"report: real and {name} must have the same columns, in any order; {name} {' and '.join(said)}. "
             f"Compare common columns: {advice}."
