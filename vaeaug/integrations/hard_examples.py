@@ -100,9 +100,9 @@ class HardChoice:
             try:
                 scores = network(images if weights is None else images.to(weights.device))
             except (RuntimeError, TypeError, ValueError) as error:
-                kind = str(images.dtype).removeprefix("torch.")
+                batch = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
                 raise InputError(
-                    f"{self.who}: {name} does not take the images of the batch, {kind} {tuple(images.shape)}: "
+                    f"{self.who}: {name} does not take the images of the batch, {batch}: "
                     f"{first_line(error)} Convert the batch for the network before {self.who} (fit on images "
                     "of the same scale), or wrap the network in a module that converts."
                 ) from error

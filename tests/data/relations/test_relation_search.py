@@ -68,8 +68,15 @@ EXPECTED = {
     ),
     "less two products": (
         {"a": CENTS, "b": A, "d": PERCENT, "c": np.round(100 + A - CENTS * PERCENT / 100, 2)},
-        "c == b - a * d / 100 + 100",
+        "c == b + 100 - a * d / 100",
     ),
+    "part of a sum": ({"a": CENTS, "b": A, "c": np.round(CENTS / (CENTS + A), 4)}, "c == a / (a + b)"),
+    "growth": ({"a": CENTS, "b": A, "c": np.round(CENTS / A - 1, 4)}, "c == a / b - 1"),
+    "growth in percent": (
+        {"a": CENTS, "b": A, "c": np.round(100 * (CENTS - A) / A, 1)},
+        "c == 100 * (a / b - 1)",
+    ),
+    "margin": ({"a": CENTS, "b": A, "c": np.round((CENTS - A) / CENTS, 4)}, "c == 1 - b / a"),
     "rounded down": ({"a": 9 * A, "b": B, "c": np.floor(9 * A / B)}, "c == floor(a / b)"),
     "multiple": ({"a": A, "b": B, "c": np.round(2.54 * A, 2)}, "c == 2.54 * a"),
     "scale": ({"a": CENTS, "b": B, "c": np.round(1.8 * CENTS + 32, 3)}, "c == 1.8 * a + 32"),

@@ -40,7 +40,7 @@ _FEWEST_ROWS = 40
 _FEW = 0.05
 #: Kinds of rules that may get exceptions.
 _LOOSE = ("order", "implication")
-_SEARCHES = (find_lookups, find_equations, find_products, find_near_equations, find_equalities, find_orders)
+_SEARCHES = (find_lookups, find_equations, find_near_equations, find_equalities, find_orders, find_products)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Find columns that are products of powers of others, or sums in which products occur, to the last digit."""
+"""Find columns that are products of powers, or sums with products and quotients, to the last digit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -16,12 +16,13 @@ __all__ = ["find_products"]
 
 _MOST_IN_POWERS, _MOST_IN_SUMS = 40, 20  # columns
 _FEWEST_LEVELS = 8  # of a column that follows from others
-_ROWS, _FEWEST_ROWS = 300, 60
+_ROWS, _FEWEST_ROWS = 250, 60
 _MOST_TERMS, _FOLLOWED = 3, 2  # terms of a formula; of a step, the best candidates, which are followed
 _HIGHEST_POWER = 3
 _WHOLE = 0.1  # distance of a power, or a factor, from a whole number
 _MOST_LEFT = 0.1  # of a column of length 1, where a formula is worth a look
 _SAID = 1e-6  # of a term of length 1, what is left of one that others give
+_LEAST = 0.35  # correlation of a term with what is left; the largest of three equal ones has more than half
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Term:
 
 
 def find_products(sample: Sample) -> Iterator[Candidate]:
-    """Yield products and quotients of up to three powers, and sums of up to three terms with a product."""
+    """Yield products and quotients of up to three terms, and sums in which these occur."""
     tries = max(1, sample.numeric.size) ** 4 * 8
     seen = set()
     for target, text, count in (*_propose_powers(sample), *_propose_sums(sample)):
@@ -54,32 +55,37 @@ def find_products(sample: Sample) -> Iterator[Candidate]:
 def _propose_powers(sample: Sample) -> Iterator[tuple[int, str, int]]:
     """Yield products and quotients of powers: their logarithms are sums."""
     terms = _list_columns(sample, _MOST_IN_POWERS)
-    terms, values = _choose(terms + _list_shares(terms), is_positive=True)
+    sums = [
+        Term(f"({one.text} + {other.text})", one.sources + other.sources, one.values + other.values)
+        for one, other in combinations(_list_columns(sample, _MOST_IN_SUMS), 2)
+    ]
+    terms, values = _choose(terms + _list_shares(terms) + sums, is_positive=True)
     logs = np.log(values)
     for k, target in enumerate(terms):
         if not _can_follow(sample, target):
             continue
         for chosen, weights in _pursue(logs, k, terms):
             powers = np.rint(weights)
+            was_tried = len(chosen) == 2 and all(len(terms[i].sources) == 1 for i in chosen)
             if (
                 np.abs(weights - powers).max() > _WHOLE
                 or not powers.all()
                 or np.abs(powers).max() > _HIGHEST_POWER
-                or (len(chosen) == 2 and (np.abs(powers) == 1).all())
+                or (was_tried and (np.abs(powers) == 1).all())
             ):
-                # Pairs were looked at before.
                 continue
             goal, made = values[:, k], np.exp(logs[:, chosen] @ powers)
             ratio = goal / made
             for factor in dict.fromkeys((1.0, shorten(float(np.median(ratio)), ratio))):
                 if agree(goal, factor * made, sample.decimals(target.sources[0])):
                     text = _write_powers([terms[i].text for i in chosen], powers)
-                    yield target.sources[0], text if factor == 1 else f"{factor!r} * ({text})", len(chosen)
+                    text = text if factor == 1 else f"{factor!r} * ({text})"
+                    yield target.sources[0], text, _count(terms, chosen)
                     break
 
 
 def _propose_sums(sample: Sample) -> Iterator[tuple[int, str, int]]:
-    """Yield sums and differences of terms, some of which are products of two columns."""
+    """Yield sums and differences of terms, some of which are products or quotients of two columns."""
     columns = _list_columns(sample, _MOST_IN_SUMS)
     products = [
         Term(f"{one.text} * {other.text}", one.sources + other.sources, one.values * other.values)
@@ -92,20 +98,33 @@ def _propose_sums(sample: Sample) -> Iterator[tuple[int, str, int]]:
         for one in columns
         if one is not other
     ]
-    terms, values = _choose(columns + products)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotients = [
+            Term(f"{one.text} / {other.text}", one.sources + other.sources, one.values / other.values)
+            for one, other in permutations(columns, 2)
+        ]
+    terms, values = _choose(columns + products + quotients)
     for k, target in enumerate(terms):
-        if len(target.sources) > 1 or not _can_follow(sample, target):
+        if not _can_follow(sample, target):
             continue
         for chosen, weights in _pursue(values, k, terms):
-            signs = np.rint(weights)
+            # A growth may be counted in hundredths.
+            unit = 100 if np.abs(weights).min() > 50 else 1
+            signs = np.rint(weights / unit)
             has_product = any(len(terms[i].sources) > 1 for i in chosen)
-            if np.abs(weights - signs).max() > _WHOLE or (np.abs(signs) != 1).any() or not has_product:
+            if np.abs(weights / unit - signs).max() > _WHOLE or (np.abs(signs) != 1).any() or not has_product:
                 continue
-            goal, made = values[:, k], values[:, chosen] @ signs
+            goal, made = values[:, k], unit * (values[:, chosen] @ signs)
             constant = shorten(float(np.median(goal - made)), goal - made, zero=float(np.abs(goal).max()))
             if agree(goal, made + constant, sample.decimals(target.sources[0])):
-                text = _write_sum([terms[i].text for i in chosen], signs, constant)
-                yield target.sources[0], text, len({j for i in chosen for j in terms[i].sources})
+                text = _write_sum([terms[i].text for i in chosen], signs, constant / unit)
+                text = text if unit == 1 else f"100 * ({text})"
+                yield target.sources[0], text, _count(terms, chosen)
+
+
+def _count(terms: list[Term], chosen: list[int]) -> int:
+    """Return how many columns some terms read."""
+    return len({j for i in chosen for j in terms[i].sources})
 
 
 def _list_columns(sample: Sample, most: int) -> list[Term]:
@@ -139,6 +158,7 @@ def _choose(terms: list[Term], is_positive: bool = False) -> tuple[list[Term], n
     if len(terms) < 3:
         return [], np.empty((0, 0))
     values = np.column_stack([term.values for term in terms])
+    values = np.where(np.isfinite(values), values, np.nan)
     if is_positive:
         values = np.where(values > 0, values, np.nan)
     members = choose_complete(values, np.arange(len(terms)), 0, _FEWEST_ROWS)
@@ -148,7 +168,7 @@ def _choose(terms: list[Term], is_positive: bool = False) -> tuple[list[Term], n
 
 def _can_follow(sample: Sample, term: Term) -> bool:
     """Whether a term is a column that has enough values to tell formulas apart."""
-    (j,) = term.sources
+    j = term.sources[0]
     return term.text == write_name(sample.names[j]) and bool(sample.levels[j] >= _FEWEST_LEVELS)
 
 
@@ -175,7 +195,7 @@ def _pursue(values: np.ndarray, k: int, terms: list[Term]) -> Iterator[tuple[lis
             match[chosen] = -1.0
             for i in np.argsort(-match, kind="stable")[:_FOLLOWED]:
                 members = sorted([*chosen, int(i)])
-                if match[i] <= 0 or frozenset(members) in seen:
+                if match[i] < _LEAST * np.linalg.norm(goal) or frozenset(members) in seen:
                     continue
                 seen.add(frozenset(members))
                 basis = np.column_stack([directions, left[:, i] / rest[i]])
@@ -197,8 +217,9 @@ def _write_powers(texts: list[str], powers: np.ndarray) -> str:
 
 def _write_sum(texts: list[str], signs: np.ndarray, constant: float) -> str:
     """Return a sum of terms and a constant as a formula that begins with what is added, if anything is."""
-    ordered = sorted(zip(texts, signs, strict=True), key=lambda term: term[1] < 0)
-    text = ("-" if ordered[0][1] < 0 else "") + ordered[0][0]
-    for part, sign in ordered[1:]:
+    parts = [*zip(texts, signs, strict=True), *([(repr(abs(constant)), constant)] if constant else [])]
+    parts.sort(key=lambda part: part[1] < 0)
+    text = ("-" if parts[0][1] < 0 else "") + parts[0][0]
+    for part, sign in parts[1:]:
         text += f" {'-' if sign < 0 else '+'} {part}"
-    return text if not constant else f"{text} {'-' if constant < 0 else '+'} {abs(constant)!r}"
+    return text
