@@ -1,6 +1,7 @@
 """Picture, page and file of an assessment; whatever comes from the data is shown as text."""
 
 import re
+from copy import copy
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -99,6 +100,14 @@ def test_the_summary_fits_a_terminal(found):
     assert lines[0] == found.verdict.upper()
     prose = [line for line in lines if not re.search(r"\d\.\d{3} +\d", line)]
     assert max(map(len, prose)) <= 110
+
+
+def test_what_rounds_to_nothing_has_no_sign(found):
+    tiny = copy(found)
+    tiny.table = found.table.assign(difference=-1e-4, low=-1e-5, high=1e-5)
+    assert "-0.000" not in tiny.summary()
+    assert "0.000" in tiny.summary()
+    assert "-0.000" not in tiny.to_html()
 
 
 def test_the_picture_has_a_row_per_strategy(found):

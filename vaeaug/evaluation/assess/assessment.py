@@ -32,6 +32,7 @@ from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.validation import check_option
+from vaeaug.utils.wording import format_change, format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -279,7 +280,9 @@ class Assessment:
         lines = [self.verdict.upper() + lead, _wrap(self.sentence)]
         lines += [_wrap(self.advice)] * bool(self.advice)
         lines += [_wrap(self.stopped)] * bool(self.stopped) + [""]
-        lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
+        lines.append(
+            shown.rename(columns=heads).rename_axis(None).to_string(na_rep="–", float_format=format_number)
+        )
         title = self._metrics[self.scoring].title
         lines.append(_wrap(f"diff., low, high: {title} of new rows, compared with nothing. {self._how}"))
         return "\n".join([*lines, *(_wrap(line) for line in self._troubles())])
@@ -374,18 +377,18 @@ class Assessment:
         if subject is not None and np.isfinite(self.probability):
             moved = self.differences().loc[subject]
             interval = (
-                f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; measured in the folds: "
-                f"{moved['measured']:+.3f}; {subject}"
+                f"95% interval {format_change(moved['low'])} to {format_change(moved['high'])}; "
+                f"measured in the folds: {format_change(moved['measured'])}; {subject}"
             )
             figures.append(Figure("Probability of a gain", say_share(self.probability)))
             figures.append(
-                Figure(f"Change of {metric.title} to expect", f"{moved['difference']:+.3f}", interval)
+                Figure(f"Change of {metric.title} to expect", format_change(moved["difference"]), interval)
             )
         other = find_better_classifier(self._comparison, metric)
         if other is not None:
             change = float(self.differences()["difference"][other])
             remark = f"{other}, on the rows as they are"
-            figures.append(Figure("Another classifier", f"{change:+.3f}", remark))
+            figures.append(Figure("Another classifier", format_change(change), remark))
         figures = [replace(each, value=each.value.replace("-", "−")) for each in figures]
         return Answer(figures, self.code)
 

@@ -14,6 +14,7 @@ from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
+from vaeaug.utils.wording import format_change
 
 __all__ = [
     "LEVEL",
@@ -250,12 +251,13 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
     moved = f"{verb} from {before:.3f} to {after:.3f}"
     if f"{before:.3f}" == f"{after:.3f}":
         moved = f"stays at {after:.3f}"
-    interval = f"{comparison.level:.0%} interval {ends[0]:+.3f} to {ends[1]:+.3f}"
+    interval = f"{comparison.level:.0%} interval {format_change(ends[0])} to {format_change(ends[1])}"
     if comparison.evidence is None or np.isnan(gain.probability):
-        return f"{metric.title} {moved} (difference {after - before:+.3f}, {interval})"
+        return f"{metric.title} {moved} (difference {format_change(after - before)}, {interval})"
     return (
         f"{metric.title} {moved} in the test folds; on new rows expect "
-        f"{sign * gain.mean:+.3f} ({interval}), a gain with a probability of {say_share(gain.probability)}"
+        f"{format_change(sign * gain.mean)} ({interval}), a gain with a probability of "
+        f"{say_share(gain.probability)}"
     )
 
 
@@ -269,7 +271,7 @@ def _explain_difference(comparison: Comparison, metric: Metric, gain: Difference
         return ""
     sign = 1 if metric.up else -1
     return (
-        f"The folds measured {sign * gain.measured:+.3f}; so few rows measure it roughly, and the "
+        f"The folds measured {format_change(sign * gain.measured)}; so few rows measure it roughly, and the "
         "expectation leans on the gains of 25 other tables."
     )
 
@@ -344,7 +346,7 @@ def _compare_simpler(comparison: Comparison, best: str, metric: Metric) -> tuple
             )
     second = max(others, key=lambda each: _rank(comparison, each, metric))
     most = comparison.gain(second, metric).mean
-    rest = f"the next best is {second}: expect {most if metric.up else -most:+.3f}"
+    rest = f"the next best is {second}: expect {format_change(most if metric.up else -most)}"
     if not most > 0:
         rest = "the others gain nothing over the rows as they are"
     return best, f"Nothing simpler does as well; {rest}. Use {_say_how(best)}."
@@ -365,11 +367,11 @@ def _compare_classifiers(
     gain, sign = comparison.gain(other, metric), 1 if metric.up else -1
     name, verb = _call(other), "brings" if other in _ONE else "bring"
     said = (
-        f"{name[:1].upper()}{name[1:]}, on the rows as they are, {verb} {sign * gain.mean:+.3f} "
+        f"{name[:1].upper()}{name[1:]}, on the rows as they are, {verb} {format_change(sign * gain.mean)} "
         f"({say_share(gain.probability)} sure)"
     )
     if best is not None:
-        said += f"; new rows bring {sign * comparison.gain(best, metric).mean:+.3f} to {estimator}"
+        said += f"; new rows bring {format_change(sign * comparison.gain(best, metric).mean)} to {estimator}"
     return f"{said}."
 
 
