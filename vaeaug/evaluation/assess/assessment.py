@@ -375,7 +375,7 @@ class Assessment:
         metric, subject = self._metrics[self.scoring], self._judgement.subject
         figures = []
         if subject is not None and np.isfinite(self.probability):
-            moved = self.differences().loc[subject]
+            moved = self.differences().loc[subject].to_dict()
             interval = (
                 f"95% interval {format_change(moved['low'])} to {format_change(moved['high'])}; "
                 f"measured in the folds: {format_change(moved['measured'])}; {subject}"

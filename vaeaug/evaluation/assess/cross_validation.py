@@ -19,6 +19,7 @@ from vaeaug.errors import ColumnNote, VaeaugWarning
 from vaeaug.evaluation.assess.metrics import (
     Predictions,
     Thresholds,
+    apply_thresholds,
     best_thresholds,
 )
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
@@ -238,7 +239,7 @@ def _join_votes(
         outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
         outcome.decisions = said.decisions
         with _silence_scorers():
-            scores |= problem.ask_scorers(Replayed(problem.classes, outcome, None), fold.test)
+            scores |= problem.ask_scorers(Replayed(problem.classes, outcome), fold.test)
         joined.append(outcome)
     return joined
 
@@ -340,7 +341,10 @@ def _judge(
         scores |= problem.ask_scorers(trained, fold.test)
     outcome = Outcome(name, fold.number, scores, seconds, minority, probabilities=p)
     outcome.ranks, outcome.decisions, outcome.shift = said.ranks, said.decisions, trained.shift
-    return tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
+    if not problem.tune_thresholds:
+        return [outcome]
+    moved = None if thresholds is None else apply_thresholds(said.ranks, problem.minority, thresholds)
+    return tune(problem, outcome, moved, fold)
 
 
 def _choose_thresholds(problem: Problem, inner: _Inner, X: Any, fold: Fold, seed: int) -> Thresholds | None:
