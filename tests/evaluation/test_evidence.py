@@ -24,6 +24,7 @@ from vaeaug import VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import cross_validation, expectation, other_classifiers
 from vaeaug.evaluation.assess.comparison import Options, compare
+from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_within
 from vaeaug.evaluation.assess.expectation import (
     CORRECTION,
     CORRECTION_ALONE,
@@ -40,6 +41,7 @@ from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.next_step import Setting, write_next_step
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
+from vaeaug.evaluation.assess.strategies import NoResampling
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
 from vaeaug.utils.signals import pass_interrupts
 
@@ -540,10 +542,79 @@ def test_time_that_is_up_leaves_what_was_measured(rare):
     assert len(found.scores.xs("Doubles", level="arm")) == 1
 
 
+def test_the_headline_says_how_many_folds_it_comes_from(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, max_seconds=1e-6))
+    assert "from 1 of 3 folds: stopped after 1 s" in found.summary().splitlines()[0]
+    assert "(from 1 of 3 folds: stopped after 1 s)" in repr(found)
+    page = found.to_html()
+    assert page.count("(from 1 of 3 folds: stopped after 1 s)") == 2  # title and heading
+    assert "1 of 3; every sampler" in page
+    assert "less than one fold took" in found.stopped
+
+
+class Clock:
+    """Time that passes only where it is told to."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Waits(NoResampling):
+    """Takes so many seconds in each of the folds."""
+
+    def __init__(self, name, clock, *seconds):
+        self.names = (name,)
+        self.is_reference = name == "nothing"
+        self.clock, self.seconds = clock, list(seconds)
+
+    def trainings(self, X, y, seed):
+        self.clock.now += self.seconds.pop(0)
+        return super().trainings(X, y, seed)
+
+
+@pytest.mark.parametrize(
+    ("bound", "first", "second", "done", "ends"),
+    [
+        (100, [10, 10, 10, 10], [20, 20, 20, 20], 3, 90),  # a fourth fold would end at 120
+        (100, [10, 10, 10, 10], [20, 30, 20, 20], 2, 70),  # the longest fold tells, not the mean
+        (100, [10, 65, 10, 10], [20, 20, 20, 20], 1, 95),  # a fold that is late already is broken off
+        (25, [10, 10, 10, 10], [20, 20, 20, 20], 1, 30),  # one fold in any case
+        (130, [10, 10, 10, 10], [20, 20, 20, 20], 4, 120),
+    ],
+)
+def test_nothing_begins_that_would_end_too_late(rare, monkeypatch, bound, first, second, done, ends):
+    clock = Clock()
+    monkeypatch.setattr(cross_validation, "perf_counter", clock)
+    X, y = rare
+    folds = [Fold(k, np.arange(len(y)), np.arange(k, len(y), 4)) for k in range(4)]
+    strategies = [Waits("nothing", clock, *first), Waits("later", clock, *second)]
+    problem = Problem(LogisticRegression(), X, y, np.array([0, 1]), 1)
+    limits = Limits(max_seconds=bound)
+    outcomes, stop = cross_validate_within(problem, strategies, folds, 0, limits)
+    assert {each.fold for each in outcomes} == set(range(done))
+    assert clock.now - 1000 == ends
+    assert stop.brief == ("" if done == 4 else f"from {done} of 4 folds: stopped after {ends} s")
+
+
+def test_time_counts_from_the_call_on(rare, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(cross_validation, "perf_counter", clock)
+    X, y = rare
+    folds = [Fold(k, np.arange(len(y)), np.arange(k, len(y), 4)) for k in range(4)]
+    problem = Problem(LogisticRegression(), X, y, np.array([0, 1]), 1)
+    limits = Limits(max_seconds=100, began=clock.now - 50)
+    _, stop = cross_validate_within(problem, [Waits("nothing", clock, 20, 20, 20, 20)], folds, 0, limits)
+    assert stop.brief == "from 2 of 4 folds: stopped after 90 s"
+    assert stop.sentence == "Stopped after 2 of 4 folds by max_seconds=100; all would take about 80 seconds."
+
+
 def test_ctrl_c_leaves_what_was_measured(rare):
     Doubles.ends = 3
     found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
     assert found.stopped == "Interrupted after 2 of 3 folds."
+    assert "from 2 of 3 folds: interrupted" in found.summary().splitlines()[0]
     assert np.isfinite(found.probability)
 
 

@@ -84,6 +84,8 @@ class Experiment:
         What the lines to paste start from.
     stopped : str
         Why not every fold was tried, in a sentence; empty if all were.
+    partial : str
+        The same for the headline.
     """
 
     outcomes: Sequence[Outcome]
@@ -97,6 +99,7 @@ class Experiment:
     facts: Mapping[str, str]
     evidence: Evidence | None = None
     stopped: str = ""
+    partial: str = ""
     perfect: str = ""
     weights: Mapping[int, np.ndarray] | None = None
     setting: Setting = field(default_factory=Setting)
@@ -152,6 +155,7 @@ class Assessment:
         self.skipped = dict(experiment.skipped)
         self.facts = dict(experiment.facts)
         self.stopped = experiment.stopped
+        self._partial = f" ({experiment.partial})" if experiment.partial else ""
         self._perfect = experiment.perfect
         self._metrics = METRICS | {each.name: each for each in experiment.metrics}
         self._strategies = list(experiment.strategies)
@@ -171,7 +175,7 @@ class Assessment:
         self._slopes = _measure_slopes(outcomes, experiment.truths, experiment.weights)
 
     def __repr__(self) -> str:
-        return f"<Assessment: {self.verdict!r}; summary(), table, plot(), to_html(path)>"
+        return f"<Assessment: {self.verdict!r}{self._partial}; summary(), table, plot(), to_html(path)>"
 
     def metric(self, name: str) -> Metric:
         """Return what is known about a metric.
@@ -252,9 +256,9 @@ class Assessment:
 
     @property
     def _headline(self) -> str:
-        """The verdict, and what helps more than new rows."""
+        """The verdict, from how many folds if not all, and what helps more than new rows."""
         lead = "" if self._perfect else self._judgement.lead
-        return "; ".join(filter(None, [self.verdict, lead]))
+        return "; ".join(filter(None, [self.verdict + self._partial, lead]))
 
     @property
     def code(self) -> str:
