@@ -2,6 +2,7 @@
 
 import re
 from copy import copy
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.comparison import Options, compare
+from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
@@ -74,6 +76,18 @@ def test_the_page_says_what_was_run(found, tmp_path):
     assert path.read_text(encoding="utf-8") == page
     for text in ("LogisticRegression()", "150 × 4", "Seed", "scikit-learn", "What did not run"):
         assert text in page
+
+
+def test_a_classifier_and_a_stream_are_shown_briefly():
+    X, y = make_classification(n_samples=60, n_features=4, weights=[0.8], random_state=0)
+    state = np.random.RandomState(0)
+    options = Options(cv=2, n_repeats=1, ratios=[1.0], random_state=state)
+    facts = compare(LogisticRegression(random_state=state), X, y, Smote(), options).facts
+    assert facts["Classifier"] == "LogisticRegression(random_state=RandomState)"
+    assert facts["Seed"].isdigit()
+    X = pd.DataFrame(X)
+    facts = compare(learner("logistic", X), X, y, Smote(), replace(options, name="logistic")).facts
+    assert facts["Classifier"] == "LogisticRegression, by the name 'logistic', after encoders"
 
 
 def test_a_page_that_cannot_be_written(found, tmp_path):

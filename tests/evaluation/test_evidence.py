@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     average_precision_score,
@@ -18,7 +19,7 @@ from sklearn.metrics import (
     log_loss,
     roc_auc_score,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from vaeaug import VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
@@ -474,6 +475,49 @@ def test_the_lines_to_paste_keep_the_settings_of_the_sampler():
     assert "random_state=1, sampling_strategy=0.5)" in code
     odd = Setting(np.repeat([0, 1], [40, 4]), sampler=VAEOverSampler(Shifted()))
     assert "VAEOverSampler(sampling_strategy=0.5)" in write_next_step(judge_gains({OURS: 0.03}), odd)
+
+
+@pytest.mark.parametrize(
+    ("gains", "does"),
+    [
+        ({OURS: 0.03}, "VAEOverSampler(random_state=7, sampling_strategy=0.5)"),
+        ({OURS: 0.0, "boosted trees": 0.09}, "HistGradientBoostingClassifier(random_state=7)"),
+        ({OURS: 0.0, "random forest": 0.09}, "min_samples_leaf=2, random_state=7)"),
+        ({OURS: 0.0, "SMOTE (ratio 0.5)": 0.09}, "SMOTE(sampling_strategy=0.5, random_state=7)"),
+        ({OURS: 0.0, "duplicates (ratio 1)": 0.09}, "RandomOverSampler(random_state=7)"),
+        ({OURS: 0.0}, "classifier.set_params(**{'forest__random_state': 7})"),
+    ],
+)
+def test_the_lines_to_paste_carry_the_seed(rare, gains, does):
+    classifier = Pipeline([("forest", RandomForestClassifier(5))])
+    setting = Setting(rare[1], sampler=VAEOverSampler(), seed=7).look(pd.DataFrame(rare[0]), classifier)
+    code = write_next_step(judge_gains(gains), setting)
+    assert does in code
+    if "imblearn" in code:
+        pytest.importorskip("imblearn")
+    X = pd.DataFrame(rare[0])
+    scope = [paste(code, X=X, y=rare[1], classifier=clone(classifier)) for _ in range(2)]
+    first, second = (each["model"].predict_proba(each["X"]) for each in scope)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_seed_of_the_sampler_stays_and_a_stream_is_replaced():
+    y = np.repeat([0, 1], [40, 4])
+    for own, shown in ((3, 3), (np.random.RandomState(3), 7)):
+        setting = Setting(y, sampler=VAEOverSampler(VAEAugmenter(max_iter=5), random_state=own), seed=7)
+        code = write_next_step(judge_gains({OURS: 0.03}), setting)
+        assert f"VAEOverSampler(augmenter=VAEAugmenter(max_iter=5), random_state={shown}," in " ".join(
+            code.split()
+        )
+
+
+@pytest.mark.parametrize("state", [None, 5, np.random.RandomState(0), np.random.default_rng(0)])
+def test_the_seed_that_is_shown_gives_the_same_numbers(rare, state):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK | {"random_state": state}))
+    seed = int(found.facts["Seed"])
+    assert state != 5 or seed == 5
+    again = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK | {"random_state": seed}))
+    pd.testing.assert_frame_equal(found.scores.drop(columns="seconds"), again.scores.drop(columns="seconds"))
 
 
 def test_of_three_classes_the_lines_count_rows():

@@ -65,6 +65,7 @@ def assess(options: Namespace) -> None:
     if options.csv:
         found.to_csv(options.csv)
     print("\n" + _name_options(found.summary()))
+    print(f"\nWhat to do next, in Python:\n\n{found.code}")
     if options.out:
         print(f"\nWrote {options.out}: the report as one page; open it in a browser")
     if options.csv:

@@ -36,7 +36,7 @@ from vaeaug.evaluation.assess.strategies import (
     Strategy,
 )
 from vaeaug.evaluation.columns import as_array
-from vaeaug.utils.estimators import describe, weight_keyword
+from vaeaug.utils.estimators import describe, spell_estimator, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import check_number, check_weights, refuse_mapping, refuse_repeated_columns
@@ -113,7 +113,10 @@ def compare(
     check_consistent_length(X, labels)
     weights = _read_weights(options.sample_weight, len(labels), estimator)
     check_number("max_seconds", options.max_seconds, low=0, open_low=True, also=(None,))
-    seed = derive_seed(options.random_state)
+    state = options.random_state
+    # An integer that gives the same numbers again.
+    given = int(state) if isinstance(state, Integral) else derive_seed(state) % (2**31 - 1)
+    seed = derive_seed(given)
     groups = _read_groups(options.groups, len(labels))
     folds = _split(X, labels, groups, options, seed)
     classes, counts = np.unique(labels, return_counts=True)
@@ -137,7 +140,9 @@ def compare(
     outcomes, stopped = cross_validate_within(problem, strategies, folds, seed, limits)
     done = {outcome.fold for outcome in outcomes}
     finished = [fold for fold in folds if fold.number in done]
-    facts = _describe_run(problem, counts, f"{len(finished)} of {len(folds)}", seed, metrics[0])
+    facts = _describe_run(
+        problem, counts, f"{len(finished)} of {len(folds)}", given, metrics[0], options.name
+    )
     if options.hidden:
         facts["Columns hidden from classifiers"] = f"{list_names(options.hidden)}, which name each row"
     facts["Time"] = f"{perf_counter() - options.began:.0f} seconds"
@@ -174,6 +179,7 @@ def compare(
                 name=options.name,
                 reading=options.reading,
                 sampler=None if own is None else own.sampler,
+                seed=given,
             ).look(X, estimator),
         )
     )
@@ -461,16 +467,17 @@ def _list_baselines(estimator: Any, X: Any, ratios: Sequence[float]) -> tuple[li
 
 
 def _describe_run(
-    problem: Problem, counts: np.ndarray, folds: str, seed: int, metric: Metric
+    problem: Problem, counts: np.ndarray, folds: str, seed: int, metric: Metric, name: str
 ) -> dict[str, str]:
     classes = problem.classes
     listed = ", ".join(f"{label}: {count:,}" for label, count in list(zip(classes, counts, strict=True))[:12])
     more = f", … ({len(classes)} classes)" if len(classes) > 12 else ""
+    named = f"{describe(problem.estimator)}, by the name {name!r}, after encoders" if name else ""
     shape = " × ".join(f"{size:,}" for size in problem.X.shape)
     return {
         "Data": f"{shape}; rows of each class: {listed}{more}; "
         f"the minority class is {classes[problem.minority]}",
-        "Classifier": " ".join(str(problem.estimator).split()),
+        "Classifier": named or spell_estimator(problem.estimator),
         "Verdict about": metric.title,
         "Test folds": f"{folds}; every sampler is fitted on the training rows of a fold only",
         "Seed": str(seed),
