@@ -116,6 +116,29 @@ def test_the_summary_fits_a_terminal(found):
     assert max(map(len, prose)) <= 110
 
 
+def test_probabilities_are_never_certain_and_empty_where_nothing_differs(found):
+    sure = copy(found)
+    sure.table = found.table.assign(probability=1.0)
+    moves = ~((sure.table["low"] == 0) & (sure.table["high"] == 0))
+    assert not moves["tuned threshold"]  # which changes no ranking
+    ends = {line[:20].strip(): line.split()[-1] for line in sure.summary().splitlines() if line}
+    assert ends["tuned threshold"] == "–"
+    assert ends["random forest"] == "0.999"
+    assert sure.to_html().count(">0.999<") == moves.sum()
+
+
+def test_new_rows_are_synthetic_and_others_are_unseen(found):
+    assert "on unseen rows expect" in found.sentence
+    for text in (found.summary(), found.to_html()):
+        assert "other classifiers on the rows as they are" in " ".join(text.split())
+
+
+def test_a_percent_sign_stays_with_its_number(found):
+    wide = copy(found)
+    wide.stopped = "99 % " * 99
+    assert not re.search("^%", wide.summary(), flags=re.MULTILINE)
+
+
 def test_what_rounds_to_nothing_has_no_sign(found):
     tiny = copy(found)
     tiny.table = found.table.assign(difference=-1e-4, low=-1e-5, high=1e-5)

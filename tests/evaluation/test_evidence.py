@@ -332,7 +332,7 @@ def test_the_answer_follows_interval_and_probability(gain, answer):
 def test_a_better_classifier_is_named_in_one_line():
     found = judge_gain(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
     assert "Boosted trees, on the rows as they are, bring +0.090" in found.advice
-    assert "; new rows bring +0.030 to a tree. Use boosted trees;" in found.advice
+    assert "; new rows bring +0.030 to a tree. Use boosted trees without new rows;" in found.advice
     assert "on the rows as they are" not in judge_gain(0.03, 0.01, boosted_trees=-0.02).advice
 
 
@@ -594,6 +594,7 @@ def test_the_headline_says_how_many_folds_it_comes_from(rare):
     assert page.count("(from 1 of 3 folds: stopped after 1 s)") == 2  # title and heading
     assert "1 of 3; every sampler" in page
     assert "less than one fold took" in found.stopped
+    assert "One fold does not tell how much training varies." in found.stopped
 
 
 class Clock:

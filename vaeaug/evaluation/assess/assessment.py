@@ -16,6 +16,7 @@ import pandas as pd
 from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
 from vaeaug.evaluation.assess.next_step import Setting, write_next_step
+from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
 from vaeaug.evaluation.assess.verdict import (
@@ -229,6 +230,12 @@ class Assessment:
         frame["status"] = [status.get(each, Status.OK).value for each in frame.index]
         return frame.rename_axis(LEVEL)
 
+    @property
+    def _shown(self) -> pd.DataFrame:
+        """The table with probabilities that are never certain, and none where nothing can differ."""
+        differs = (self.table["low"] != 0) | (self.table["high"] != 0)
+        return self.table.assign(probability=self.table["probability"].clip(0.001, 0.999).where(differs))
+
     @cached_property
     def _judgement(self) -> Verdict:
         name, estimator = self._names
@@ -275,7 +282,7 @@ class Assessment:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
         main = list(dict.fromkeys([*self._asked, *main]))[: max(5, len(self._asked))]
-        shown = self.table.loc[
+        shown = self._shown.loc[
             self.table["status"] == Status.OK, [*main, "difference", "low", "high", "probability"]
         ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
@@ -288,7 +295,8 @@ class Assessment:
             shown.rename(columns=heads).rename_axis(None).to_string(na_rep="–", float_format=format_number)
         )
         title = self._metrics[self.scoring].title
-        lines.append(_wrap(f"diff., low, high: {title} of new rows, compared with nothing. {self._how}"))
+        legend = f"diff., low, high: change of {title} to expect on unseen rows. {_NOTHING} {self._how}"
+        lines.append(_wrap(legend))
         return "\n".join([*lines, *(_wrap(line) for line in self._troubles())])
 
     def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> AssessmentDisplay:
@@ -349,11 +357,14 @@ class Assessment:
     def _how(self) -> str:
         """How intervals are made and what names mean, in sentences."""
         how = (
-            "Intervals (95%) are of the difference that new rows will show: predictions of the same rows are "
-            "compared, and drawn towards what 25 other tables showed. prob.: that it is better than nothing."
+            "Intervals (95%) come from predictions of the same rows, drawn towards what 25 other tables "
+            "showed. prob.: of a gain."
         )
         if not self._rows_tell:
             how = "Intervals (95%) are corrected for rows that folds share and for their number (Bonferroni)."
+        others = [each for each in (*OTHER_CLASSIFIERS, TOGETHER) if each in self._comparison.strategies]
+        if others:
+            how += f" {', '.join(others)}: other classifiers on the rows as they are."
         if any(each.endswith(BLENDED) for each in self._comparison.strategies):
             how += " blended: a classifier trained on the rows as they are has an equal say."
         return how
@@ -415,7 +426,7 @@ class Assessment:
                         note=f"{_CHART_NOTE} {self._how}" if not sections else "",
                     )
                 )
-        table = self.table.rename(columns=lambda name: name.replace("_", " "))
+        table = self._shown.rename(columns=lambda name: name.replace("_", " "))
         columns = [str(name) for name in table.columns]
         decided, rest = columns[:6], columns[6:]
         asked = [name.replace("_", " ") for name in self._metrics if self._metrics[name].scored]
@@ -434,9 +445,11 @@ _CHART_NOTE = (
     "Dot: the difference to expect. Line: its interval, the same as in the sentence above and in the table. "
     "Right of the middle line is better."
 )
+_NOTHING = "nothing: the rows as they are, which all others are compared with."
 _TABLE_NOTE = (
     "Means over test folds. f1: of the minority class. tuned: at a threshold chosen on the test rows of the "
-    "other folds. difference, low, high: of the verdict's metric, compared with nothing."
+    "other folds. difference, low, high: change of the verdict's metric to expect on unseen rows. "
+    f"{_NOTHING}"
 )
 _COST_NOTE = (
     "Probabilities are corrected for the class shares that resampling or weights changed. Smaller log loss "
@@ -446,7 +459,8 @@ _COST_NOTE = (
 
 
 def _wrap(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 88)
+    joined = " ".join(text.split()).replace(" %", "\0%")  # stays on the line of its number
+    return textwrap.fill(joined, 88).replace("\0", " ")
 
 
 def _list_failures(outcomes: Sequence[Outcome], folds: int) -> dict[str, str]:

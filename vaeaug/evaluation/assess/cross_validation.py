@@ -179,10 +179,11 @@ def _explain_stop(
     bound, least = limits.max_seconds or 0.0, ""
     if done == 1 and mean > bound:
         least = f", less than one fold took ({describe_seconds(mean)})"
+    alone = " One fold does not tell how much training varies." if done == 1 else ""
     return Stop(
         f"from {shares}: stopped after {max(1, round(spent))} s",
         f"Stopped after {shares} by max_seconds={bound:g}{least}; all would take about "
-        f"{describe_seconds(mean * -(-folds // jobs))}.",
+        f"{describe_seconds(mean * -(-folds // jobs))}.{alone}",
     )
 
 
