@@ -206,6 +206,19 @@ def test_what_costs_less_comes_first(simple, gain, says, lead):
     assert found.use == simple
 
 
+@pytest.mark.parametrize(
+    ("simple", "says"),
+    [
+        ("SMOTE", "use SMOTE, which does as well and costs less."),
+        ("class weights", "use class weights, which do as well and cost less."),
+    ],
+)
+def test_what_costs_less_beside_a_better_classifier_says_why(simple, says):
+    gains = {"ours": (0.05, 0.01), simple: (0.05, 0.01), "boosted trees": (0.2, 0.01)}
+    found = replace(comparison(**{name: gain for name, (gain, _) in gains.items()}), evidence=Told(**gains))
+    assert f"to stay with a tree, {says}" in verdict(found).advice
+
+
 def test_several_classifiers_are_named_in_words():
     gains = {"ours": (0.0, 0.01), "boosted trees": (0.1, 0.01), "the three together": (0.2, 0.01)}
     names = {name: value for name, (value, _) in gains.items()}

@@ -234,7 +234,8 @@ def _recommend(
         return simple, advice, lead
     advice = f"{_compare_classifiers(comparison, other, metric, estimator, best)} Use {_call(other, 'the')}"
     without = "" if best is None else " without new rows"
-    stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}"
+    why = f", which{lead.removeprefix(simple)}" if lead else ""
+    stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}{why}"
     lead = f"another classifier does better{without}: {_call(other)}"
     return other, f"{advice}{without}{stay}.", lead
 
