@@ -92,8 +92,9 @@ def assess(
     groups : array-like (n,), optional
         Which rows belong together, such as those of one patient: they are never on both sides of a split.
     max_seconds : float, optional
-        No fold is begun that would end later; the first is tried in any case. What was measured until
-        then is returned, with the remark ``stopped``. So it is after Ctrl-C.
+        A fold that would end later is not begun, or is broken off between two strategies; the first is tried
+        in any case. What was measured in whole folds is returned, with the remark ``stopped``, and the
+        headline says from how many folds it comes. So it is after Ctrl-C.
     sample_weight : array-like (n,), optional
         How much each row counts, above 0: in training, in every score, and in the choice of thresholds. New
         rows count as much as the real rows of their class on the mean; samplers do not see the weights.

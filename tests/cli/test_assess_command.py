@@ -132,8 +132,9 @@ def test_the_lines_to_paste_run_as_they_stand(tmp_path, monkeypatch, capsys, nam
     table = tmp_path / "it's a table.csv"
     table.write_text(";customer;size;day;code;gap;y\n" + "".join(row.replace(".", ",") for row in rows))
     options = ["--sep", ";", "--parse-dates", "day", "--missing", "?", "--estimator", name, "--folds", "2"]
-    assert run(table, "--target", "y", *options) == 0
-    capsys.readouterr()
+    assert run(table, "--target", "y", *options, "--seed", 0) == 0
+    assert f"What to do next, in Python:\n\n{found[0].code}\n" in capsys.readouterr().out
+    assert name == "logistic" or "HistGradientBoostingClassifier(random_state=0)" in found[0].code
     scope = {}
     exec(found[0].code, scope)
     X = scope["X"]

@@ -226,11 +226,38 @@ def test_a_threshold_is_chosen_on_rows_of_other_folds(rare):
     assert not np.array_equal(before[1], after[1])
 
 
-def test_splits_that_test_the_same_rows_leave_thresholds_open(rare):
+def test_splits_that_test_the_same_rows_choose_thresholds_among_them(rare):
     split = next(iter(StratifiedKFold(3).split(*rare)))
     found = assess(LogisticRegression(), *rare, sampler=Copies(), **{**QUICK, "cv": [split, split]})
-    assert "too few rows" in found.failures["tuned threshold"]
-    assert found.table.loc["Copies", "status"] == "ok"
+    assert not found.failures
+    assert found.table[["tuned_balanced_accuracy", "tuned_f1"]].notna().all(axis=None)
+
+
+def test_a_threshold_of_one_fold_is_chosen_on_the_other_half_of_its_rows(rare):
+    """Ranks are the truth, higher by 10 in one half: a threshold of its own would do better."""
+    X, y = rare
+    fold = Fold(0, np.arange(120), np.arange(120, 240))
+    first = np.zeros(120, dtype=bool)
+    for label in (0, 1):
+        rows = np.flatnonzero(y[fold.test] == label)
+        first[rows[: len(rows) // 2]] = True
+    truth = y[fold.test].astype(float)
+    score = np.where(first, truth, 10 + truth)
+    outcome = Outcome("nothing", 0, {}, ranks=np.column_stack([-score, score]))
+    found = tune_across_folds(Problem(None, X, y, np.array([0, 1]), 1), [outcome], [fold])
+    decided = found[1].decisions["balanced_accuracy"]
+    assert found[1].strategy == "tuned threshold"
+    assert not decided[first].any()  # 10.5 is the threshold of the second half
+    assert decided[~first].all()  # and .5 that of the first
+
+
+def test_a_threshold_that_cannot_be_chosen_says_what_is_missing(rare):
+    X, y = rare
+    rows = np.append(np.flatnonzero(y == 0)[:20], np.flatnonzero(y == 1)[0])
+    outcome = Outcome("nothing", 0, {}, ranks=np.column_stack([-X[rows, 0], X[rows, 0]]))
+    problem = Problem(None, X, y, np.array([0, 1]), 1)
+    found = tune_across_folds(problem, [outcome], [Fold(0, np.arange(100), rows)])
+    assert "fewer than 2 rows of a class" in found[1].error
 
 
 # --- no test row is ever seen ----------------------------------------------------------

@@ -1,6 +1,8 @@
 """Picture, page and file of an assessment; whatever comes from the data is shown as text."""
 
 import re
+from copy import copy
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -13,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from vaeaug.errors import InputError
 from vaeaug.evaluation.assess.comparison import Options, compare
+from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.smote import Smote
 from vaeaug.plotting.assessment import AssessmentDisplay
 from vaeaug.reports.intervals import Intervals
@@ -75,6 +78,18 @@ def test_the_page_says_what_was_run(found, tmp_path):
         assert text in page
 
 
+def test_a_classifier_and_a_stream_are_shown_briefly():
+    X, y = make_classification(n_samples=60, n_features=4, weights=[0.8], random_state=0)
+    state = np.random.RandomState(0)
+    options = Options(cv=2, n_repeats=1, ratios=[1.0], random_state=state)
+    facts = compare(LogisticRegression(random_state=state), X, y, Smote(), options).facts
+    assert facts["Classifier"] == "LogisticRegression(random_state=RandomState)"
+    assert facts["Seed"].isdigit()
+    X = pd.DataFrame(X)
+    facts = compare(learner("logistic", X), X, y, Smote(), replace(options, name="logistic")).facts
+    assert facts["Classifier"] == "LogisticRegression, by the name 'logistic', after encoders"
+
+
 def test_a_page_that_cannot_be_written(found, tmp_path):
     with pytest.raises(InputError, match="folder"):
         found.to_html(tmp_path)
@@ -99,6 +114,37 @@ def test_the_summary_fits_a_terminal(found):
     assert lines[0] == found.verdict.upper()
     prose = [line for line in lines if not re.search(r"\d\.\d{3} +\d", line)]
     assert max(map(len, prose)) <= 110
+
+
+def test_probabilities_are_never_certain_and_empty_where_nothing_differs(found):
+    sure = copy(found)
+    sure.table = found.table.assign(probability=1.0)
+    moves = ~((sure.table["low"] == 0) & (sure.table["high"] == 0))
+    assert not moves["tuned threshold"]  # which changes no ranking
+    ends = {line[:20].strip(): line.split()[-1] for line in sure.summary().splitlines() if line}
+    assert ends["tuned threshold"] == "–"
+    assert ends["random forest"] == "0.999"
+    assert sure.to_html().count(">0.999<") == moves.sum()
+
+
+def test_new_rows_are_synthetic_and_others_are_unseen(found):
+    assert "on unseen rows expect" in found.sentence
+    for text in (found.summary(), found.to_html()):
+        assert "other classifiers on the rows as they are" in " ".join(text.split())
+
+
+def test_a_percent_sign_stays_with_its_number(found):
+    wide = copy(found)
+    wide.stopped = "99 % " * 99
+    assert not re.search("^%", wide.summary(), flags=re.MULTILINE)
+
+
+def test_what_rounds_to_nothing_has_no_sign(found):
+    tiny = copy(found)
+    tiny.table = found.table.assign(difference=-1e-4, low=-1e-5, high=1e-5)
+    assert "-0.000" not in tiny.summary()
+    assert "0.000" in tiny.summary()
+    assert "-0.000" not in tiny.to_html()
 
 
 def test_the_picture_has_a_row_per_strategy(found):

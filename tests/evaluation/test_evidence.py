@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     average_precision_score,
@@ -18,12 +19,13 @@ from sklearn.metrics import (
     log_loss,
     roc_auc_score,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from vaeaug import VAEAugmenter, VAEOverSampler
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.evaluation.assess import cross_validation, expectation, other_classifiers
 from vaeaug.evaluation.assess.comparison import Options, compare
+from vaeaug.evaluation.assess.cross_validation import Limits, cross_validate_within
 from vaeaug.evaluation.assess.expectation import (
     CORRECTION,
     CORRECTION_ALONE,
@@ -40,6 +42,7 @@ from vaeaug.evaluation.assess.named_classifiers import learner
 from vaeaug.evaluation.assess.next_step import Setting, write_next_step
 from vaeaug.evaluation.assess.paired import PairedRows
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
+from vaeaug.evaluation.assess.strategies import NoResampling
 from vaeaug.evaluation.assess.verdict import Answer, Comparison, judge
 from vaeaug.utils.signals import pass_interrupts
 
@@ -329,7 +332,7 @@ def test_the_answer_follows_interval_and_probability(gain, answer):
 def test_a_better_classifier_is_named_in_one_line():
     found = judge_gain(0.03, 0.01, boosted_trees=0.09, random_forest=0.05)
     assert "Boosted trees, on the rows as they are, bring +0.090" in found.advice
-    assert "; new rows bring +0.030 to a tree. Use boosted trees;" in found.advice
+    assert "; new rows bring +0.030 to a tree. Use boosted trees without new rows;" in found.advice
     assert "on the rows as they are" not in judge_gain(0.03, 0.01, boosted_trees=-0.02).advice
 
 
@@ -474,6 +477,49 @@ def test_the_lines_to_paste_keep_the_settings_of_the_sampler():
     assert "VAEOverSampler(sampling_strategy=0.5)" in write_next_step(judge_gains({OURS: 0.03}), odd)
 
 
+@pytest.mark.parametrize(
+    ("gains", "does"),
+    [
+        ({OURS: 0.03}, "VAEOverSampler(random_state=7, sampling_strategy=0.5)"),
+        ({OURS: 0.0, "boosted trees": 0.09}, "HistGradientBoostingClassifier(random_state=7)"),
+        ({OURS: 0.0, "random forest": 0.09}, "min_samples_leaf=2, random_state=7)"),
+        ({OURS: 0.0, "SMOTE (ratio 0.5)": 0.09}, "SMOTE(sampling_strategy=0.5, random_state=7)"),
+        ({OURS: 0.0, "duplicates (ratio 1)": 0.09}, "RandomOverSampler(random_state=7)"),
+        ({OURS: 0.0}, "classifier.set_params(**{'forest__random_state': 7})"),
+    ],
+)
+def test_the_lines_to_paste_carry_the_seed(rare, gains, does):
+    classifier = Pipeline([("forest", RandomForestClassifier(5))])
+    setting = Setting(rare[1], sampler=VAEOverSampler(), seed=7).look(pd.DataFrame(rare[0]), classifier)
+    code = write_next_step(judge_gains(gains), setting)
+    assert does in code
+    if "imblearn" in code:
+        pytest.importorskip("imblearn")
+    X = pd.DataFrame(rare[0])
+    scope = [paste(code, X=X, y=rare[1], classifier=clone(classifier)) for _ in range(2)]
+    first, second = (each["model"].predict_proba(each["X"]) for each in scope)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_seed_of_the_sampler_stays_and_a_stream_is_replaced():
+    y = np.repeat([0, 1], [40, 4])
+    for own, shown in ((3, 3), (np.random.RandomState(3), 7)):
+        setting = Setting(y, sampler=VAEOverSampler(VAEAugmenter(max_iter=5), random_state=own), seed=7)
+        code = write_next_step(judge_gains({OURS: 0.03}), setting)
+        assert f"VAEOverSampler(augmenter=VAEAugmenter(max_iter=5), random_state={shown}," in " ".join(
+            code.split()
+        )
+
+
+@pytest.mark.parametrize("state", [None, 5, np.random.RandomState(0), np.random.default_rng(0)])
+def test_the_seed_that_is_shown_gives_the_same_numbers(rare, state):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK | {"random_state": state}))
+    seed = int(found.facts["Seed"])
+    assert state != 5 or seed == 5
+    again = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK | {"random_state": seed}))
+    pd.testing.assert_frame_equal(found.scores.drop(columns="seconds"), again.scores.drop(columns="seconds"))
+
+
 def test_of_three_classes_the_lines_count_rows():
     y = np.repeat(["a", "b", "c"], [40, 20, 5])
     code = write_next_step(judge_gains({"VAEOverSampler (ratio 0.6)": 0.05}), Setting(y))
@@ -540,10 +586,80 @@ def test_time_that_is_up_leaves_what_was_measured(rare):
     assert len(found.scores.xs("Doubles", level="arm")) == 1
 
 
+def test_the_headline_says_how_many_folds_it_comes_from(rare):
+    found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK, max_seconds=1e-6))
+    assert "from 1 of 3 folds: stopped after 1 s" in found.summary().splitlines()[0]
+    assert "(from 1 of 3 folds: stopped after 1 s)" in repr(found)
+    page = found.to_html()
+    assert page.count("(from 1 of 3 folds: stopped after 1 s)") == 2  # title and heading
+    assert "1 of 3; every sampler" in page
+    assert "less than one fold took" in found.stopped
+    assert "One fold does not tell how much training varies." in found.stopped
+
+
+class Clock:
+    """Time that passes only where it is told to."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Waits(NoResampling):
+    """Takes so many seconds in each of the folds."""
+
+    def __init__(self, name, clock, *seconds):
+        self.names = (name,)
+        self.is_reference = name == "nothing"
+        self.clock, self.seconds = clock, list(seconds)
+
+    def trainings(self, X, y, seed):
+        self.clock.now += self.seconds.pop(0)
+        return super().trainings(X, y, seed)
+
+
+@pytest.mark.parametrize(
+    ("bound", "first", "second", "done", "ends"),
+    [
+        (100, [10, 10, 10, 10], [20, 20, 20, 20], 3, 90),  # a fourth fold would end at 120
+        (100, [10, 10, 10, 10], [20, 30, 20, 20], 2, 70),  # the longest fold tells, not the mean
+        (100, [10, 65, 10, 10], [20, 20, 20, 20], 1, 95),  # a fold that is late already is broken off
+        (25, [10, 10, 10, 10], [20, 20, 20, 20], 1, 30),  # one fold in any case
+        (130, [10, 10, 10, 10], [20, 20, 20, 20], 4, 120),
+    ],
+)
+def test_nothing_begins_that_would_end_too_late(rare, monkeypatch, bound, first, second, done, ends):
+    clock = Clock()
+    monkeypatch.setattr(cross_validation, "perf_counter", clock)
+    X, y = rare
+    folds = [Fold(k, np.arange(len(y)), np.arange(k, len(y), 4)) for k in range(4)]
+    strategies = [Waits("nothing", clock, *first), Waits("later", clock, *second)]
+    problem = Problem(LogisticRegression(), X, y, np.array([0, 1]), 1)
+    limits = Limits(max_seconds=bound)
+    outcomes, stop = cross_validate_within(problem, strategies, folds, 0, limits)
+    assert {each.fold for each in outcomes} == set(range(done))
+    assert clock.now - 1000 == ends
+    assert stop.brief == ("" if done == 4 else f"from {done} of 4 folds: stopped after {ends} s")
+
+
+def test_time_counts_from_the_call_on(rare, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(cross_validation, "perf_counter", clock)
+    X, y = rare
+    folds = [Fold(k, np.arange(len(y)), np.arange(k, len(y), 4)) for k in range(4)]
+    problem = Problem(LogisticRegression(), X, y, np.array([0, 1]), 1)
+    limits = Limits(max_seconds=100, began=clock.now - 50)
+    _, stop = cross_validate_within(problem, [Waits("nothing", clock, 20, 20, 20, 20)], folds, 0, limits)
+    assert stop.brief == "from 2 of 4 folds: stopped after 90 s"
+    assert stop.sentence == "Stopped after 2 of 4 folds by max_seconds=100; all would take about 80 seconds."
+
+
 def test_ctrl_c_leaves_what_was_measured(rare):
     Doubles.ends = 3
     found = compare(LogisticRegression(), *rare, Doubles(), Options(**QUICK))
     assert found.stopped == "Interrupted after 2 of 3 folds."
+    assert "from 2 of 3 folds: interrupted" in found.summary().splitlines()[0]
     assert np.isfinite(found.probability)
 
 

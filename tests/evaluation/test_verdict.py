@@ -99,7 +99,7 @@ def test_a_threshold_is_pointed_out_where_only_decisions_improve():
     found = verdict(comparison(tuned_threshold=(0.0, 0.2), ours=(0.0, 0.2)))
     assert found.answer == Answer.NO_EVIDENCE
     assert "move the decision threshold" in found.advice
-    assert "0.599 becomes 0.801" in found.advice
+    assert "0.599 becomes 0.801 with a tree alone" in found.advice
 
 
 def test_a_threshold_is_no_alternative_for_ranking():
@@ -137,7 +137,7 @@ def test_negligible_gains_are_no_help(mean, answer):
 
 def test_what_helps_more_leads():
     found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
-    assert found.lead == "another classifier does better: boosted trees"
+    assert found.lead == "another classifier does better without new rows: boosted trees"
     assert verdict(comparison(ours=0.1)).lead == ""
 
 
@@ -145,7 +145,7 @@ def test_what_helps_more_is_what_to_use():
     found = verdict(replace(comparison(ours=0.03, boosted_trees=0.3), evidence=expecting(0.03, 0.02)))
     assert found.answer == Answer.PROBABLY
     assert found.use == "boosted trees"
-    assert "Use boosted trees; to stay with a tree, use ours." in found.advice
+    assert "Use boosted trees without new rows; to stay with a tree, use ours." in found.advice
     assert found.advice.count("Use ") == 1
     assert "Nothing simpler" not in found.advice
 
@@ -167,31 +167,56 @@ def test_verdict_sentence_and_advice_agree(gain, other, simple, is_blended):
         # What costs less comes first.
         found.use in simple and helps
     )
-    assert bool(found.lead) == (found.use in other)
-    assert ("to stay with a tree" in found.advice) == (bool(found.lead) and helps)
+    # What is used instead of new rows that help is in the headline.
+    assert bool(found.lead) == (found.use in other or (helps and found.use in simple))
+    assert ("to stay with a tree" in found.advice) == (found.use in other and helps)
+    assert (
+        ("without new rows" in found.lead)
+        == ("without new rows" in found.advice)
+        == (found.use in other and helps)
+    )
     assert ("blend=True" in found.advice) == (
         helps
         and is_blended
         and found.use not in simple
-        and (not found.lead or not simple or simple.get("class weights") == 0.0)
+        and (found.use not in other or not simple or simple.get("class weights") == 0.0)
     )
     assert ", blended probably" not in found.sentence
     assert ", blended helps" not in found.sentence
 
 
 @pytest.mark.parametrize(
-    ("simple", "gain", "says"),
+    ("simple", "gain", "says", "lead"),
     [
-        ("class weights", 0.1, "But class weights do better ("),
-        ("class weights", 0.05, "But class weights do as well, within the noise ("),
-        ("SMOTE", 0.05, "), and costs less: use it first."),
+        ("class weights", 0.1, "But class weights do better (", "class weights do better and cost less"),
+        (
+            "class weights",
+            0.05,
+            "But class weights do as well, within the noise (",
+            "class weights do as well and cost less",
+        ),
+        ("SMOTE", 0.05, "), and costs less: use it first.", "SMOTE does as well and costs less"),
     ],
 )
-def test_what_costs_less_comes_first(simple, gain, says):
+def test_what_costs_less_comes_first(simple, gain, says, lead):
     told = Told(**{"ours": (0.05, 0.01), simple: (gain, 0.01)})
     found = verdict(replace(comparison(**{"ours": 0.05, simple: gain}), evidence=told))
     assert says in found.advice
+    assert found.lead == lead
     assert found.use == simple
+
+
+@pytest.mark.parametrize(
+    ("simple", "says"),
+    [
+        ("SMOTE", "use SMOTE, which does as well and costs less."),
+        ("class weights", "use class weights, which do as well and cost less."),
+    ],
+)
+def test_what_costs_less_beside_a_better_classifier_says_why(simple, says):
+    gains = {"ours": (0.05, 0.01), simple: (0.05, 0.01), "boosted trees": (0.2, 0.01)}
+    found = replace(comparison(**{name: gain for name, (gain, _) in gains.items()}), evidence=Told(**gains))
+    assert f"to stay with a tree, {says}" in verdict(found).advice
 
 
 def test_several_classifiers_are_named_in_words():
@@ -238,5 +263,5 @@ def test_a_ratio_with_less_score_than_another_is_explained():
 def test_a_measured_gain_far_from_the_expected_one_is_explained():
     far = replace(comparison(ours=0.1), evidence=expecting(0.01, 0.008, measured=0.1))
     near = replace(comparison(ours=0.1), evidence=expecting(0.09, 0.03, measured=0.1))
-    assert "The folds measured +0.100" in verdict(far).advice
+    assert "The folds measured +0.100, which is uncertain" in verdict(far).advice
     assert "The folds measured" not in verdict(near).advice

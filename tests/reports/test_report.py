@@ -1,3 +1,4 @@
+import re
 import struct
 import zlib
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from vaeaug.errors import InputError
+from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Picture, Report, Table, Text, library_versions
 
 EVIL = "<script src='http://evil.example/x.js'>alert(1)</script>\"&"
@@ -146,3 +148,12 @@ def test_versions_name_what_is_installed() -> None:
     found = library_versions(["numpy", "surely-not-installed"])
     assert found["numpy"] == np.__version__
     assert found["surely-not-installed"] == "not installed"
+
+
+@pytest.mark.parametrize("value", [-0.0001, -0.0, 0.0001])
+def test_what_rounds_to_nothing_has_no_sign(value):
+    moved = pd.DataFrame({"difference": [value], "low": [value], "high": [value]}, index=["a"])
+    for section in (Table("t", moved), Intervals("t", moved)):
+        page = section.to_html()
+        assert "0.000" in page
+        assert not re.search("[+−-]0\\.000", page)

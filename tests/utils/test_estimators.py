@@ -1,3 +1,7 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -5,7 +9,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vaeaug.utils.estimators import class_weight_keyword, clone_with_seed, describe, weight_keyword
+from vaeaug.utils.estimators import (
+    class_weight_keyword,
+    clone_with_seed,
+    describe,
+    spell_estimator,
+    weight_keyword,
+)
 
 
 def test_where_weights_go():
@@ -34,3 +44,34 @@ def test_only_open_random_states_are_set():
 
 def test_names():
     assert describe(make_pipeline(StandardScaler(), LogisticRegression())) == "LogisticRegression"
+
+
+@pytest.mark.parametrize(
+    ("estimator", "text"),
+    [
+        (LogisticRegression(C=0.5), "LogisticRegression(C=0.5)"),
+        (
+            RandomForestClassifier(random_state=np.random.RandomState(0)),
+            "RandomForestClassifier(random_state=RandomState)",
+        ),
+        (
+            LogisticRegression(random_state=np.random.default_rng(0)),
+            "LogisticRegression(random_state=Generator)",
+        ),
+        (LogisticRegression(C=object()), "LogisticRegression(C=object)"),
+        (LogisticRegression(C=Path.is_dir), "LogisticRegression(C=is_dir)"),
+        (
+            make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=0.5)),
+            "StandardScaler → LogisticRegression(C=0.5)",
+        ),
+        (
+            LogisticRegression(class_weight=dict.fromkeys(range(99), 1)),
+            "LogisticRegression(class_weight={0: 1, 1:…",
+        ),
+    ],
+)
+def test_an_estimator_is_shown_on_one_short_line(estimator, text):
+    shown = spell_estimator(estimator)
+    assert shown.startswith(text.removesuffix("…"))
+    assert shown.endswith("…") == text.endswith("…")
+    assert len(shown) <= 160

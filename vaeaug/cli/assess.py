@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from time import perf_counter
 
 from vaeaug.assessing import run_assessment as judge
 from vaeaug.augmenter import VAEAugmenter
@@ -29,6 +30,7 @@ def assess(options: Namespace) -> None:
     InputError
         For files, columns and labels that cannot be used; then nothing was written.
     """
+    began = perf_counter()
     table, X, y = open_table(options)
     for remark in table.notes:
         note(remark)
@@ -54,6 +56,7 @@ def assess(options: Namespace) -> None:
             max_seconds=options.max_seconds,
             announce=lambda text: note(_name_options(text)),
             reading=write_reading(options, table),
+            began=began,
         ),
     )
     # Files first: a reader such as head may close the output early.
@@ -62,6 +65,7 @@ def assess(options: Namespace) -> None:
     if options.csv:
         found.to_csv(options.csv)
     print("\n" + _name_options(found.summary()))
+    print(f"\nWhat to do next, in Python:\n\n{found.code}")
     if options.out:
         print(f"\nWrote {options.out}: the report as one page; open it in a browser")
     if options.csv:

@@ -334,7 +334,12 @@ def _add_assess(commands: Any) -> None:
     add("--folds", metavar="N", type=parse_count, default=5, help="of the cross-validation (default: 5)")
     add("--repeats", metavar="N", type=parse_count, help="of these folds (default: by the rows)")
     add("--jobs", metavar="N", type=parse_jobs, default=1, help="folds at a time; -1: all cores (default: 1)")
-    add("--max-seconds", metavar="S", type=parse_positive, help="begin no fold that would end later")
+    add(
+        "--max-seconds",
+        metavar="S",
+        type=parse_positive,
+        help="use the folds that end in time, one at least",
+    )
     _add_cells(parser)
     _add_columns(parser)
     _add_training(parser, "same seed, same numbers")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaeaug.reports.pages import render
+from vaeaug.utils.wording import format_change
 
 __all__ = ["Intervals"]
 
@@ -73,4 +74,4 @@ class Intervals:
 
 
 def _sign(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return format_change(value).replace("-", "−")

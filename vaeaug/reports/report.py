@@ -17,6 +17,7 @@ from vaeaug.errors import InputError
 from vaeaug.reports.pages import render
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.versions import find_versions
+from vaeaug.utils.wording import format_number
 
 __all__ = ["Picture", "Report", "Table", "Text", "library_versions"]
 
@@ -220,5 +221,5 @@ def _format_cell(value: Any, decimals: int) -> str:
     if isinstance(value, Integral) and not isinstance(value, bool):
         return f"{int(value):,}"
     if isinstance(value, Real) and not isinstance(value, bool):
-        return f"{float(value):.{decimals}f}"
+        return format_number(float(value), decimals)
     return str(value)

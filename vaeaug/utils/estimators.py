@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
@@ -16,10 +17,19 @@ __all__ = [
     "class_weight_keyword",
     "clone_with_seed",
     "describe",
+    "find_open_seeds",
     "offer_if",
     "refuse_nested",
+    "spell_estimator",
     "weight_keyword",
 ]
+
+#: Such as <function square at 0x7f…>, and RandomState(MT19937) at 0x7F….
+_ADDRESS = re.compile(
+    r"<(?:function |bound method )?(?:[\w<>]+\.)*(\w+)[^<>]*? at 0x\w+>|(\w+)\(\w+\) at 0x\w+"
+)
+#: Letters of an estimator that are shown.
+_LONGEST = 100
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -97,13 +107,37 @@ def _find_keyword(estimator: Any, name: str, takes: Callable[[Any], bool]) -> st
 
 def clone_with_seed(estimator: Any, seed: int) -> Any:
     """Return an unfitted copy in which every ``random_state`` that was None is a seed."""
-    copy = clone(estimator)
-    open_ends = {
-        name: seed
-        for name, value in copy.get_params(deep=True).items()
+    copy, names = clone(estimator), find_open_seeds(estimator)
+    return copy.set_params(**dict.fromkeys(names, seed)) if names else copy
+
+
+def find_open_seeds(estimator: Any) -> list[str]:
+    """Return the names of every ``random_state`` that is None, of parts too."""
+    return [
+        name
+        for name, value in estimator.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
-    }
-    return copy.set_params(**open_ends) if open_ends else copy
+    ]
+
+
+def spell_estimator(estimator: Any) -> str:
+    """Return an estimator on one short line: settings, steps of a Pipeline, no addresses of objects.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from vaeaug.utils.estimators import spell_estimator
+    >>> spell_estimator(make_pipeline(StandardScaler(), LogisticRegression(C=0.5)))
+    'StandardScaler → LogisticRegression(C=0.5)'
+    """
+    last = _last_step(estimator)
+    if last is not None:
+        before = [each if isinstance(each, str) else type(each).__name__ for _, each in estimator.steps[:-1]]
+        return " → ".join([*before, spell_estimator(last[1])])
+    text = _ADDRESS.sub(lambda found: found[1] or found[2], " ".join(repr(estimator).split()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def describe(estimator: Any) -> str:

@@ -11,6 +11,8 @@ __all__ = [
     "count",
     "describe_seconds",
     "first_line",
+    "format_change",
+    "format_number",
     "hide_secrets",
     "list_names",
     "suggest",
@@ -48,6 +50,32 @@ def describe_seconds(seconds: float) -> str:
     if seconds < 100:
         return count(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def format_number(value: float, decimals: int = 3) -> str:
+    """Return a rounded number as text; what rounds to 0 has no sign.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import format_number
+    >>> format_number(-0.0312), format_number(-0.0004)
+    ('-0.031', '0.000')
+    """
+    text = f"{value:.{decimals}f}"
+    return text if text.strip("-0.") else text.lstrip("-")
+
+
+def format_change(value: float) -> str:
+    """Return a difference as text, with its sign unless it rounds to 0.
+
+    Examples
+    --------
+    >>> from vaeaug.utils.wording import format_change
+    >>> format_change(0.0312), format_change(-0.0004)
+    ('+0.031', '0.000')
+    """
+    text = format_number(value)
+    return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
 def list_names(names: Iterable[Any], most: int = 12) -> str:

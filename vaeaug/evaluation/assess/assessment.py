@@ -16,6 +16,7 @@ import pandas as pd
 from vaeaug.evaluation.assess.expectation import Evidence
 from vaeaug.evaluation.assess.metrics import METRICS, Metric, calibration_slope
 from vaeaug.evaluation.assess.next_step import Setting, write_next_step
+from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.problem import Outcome
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
 from vaeaug.evaluation.assess.verdict import (
@@ -32,6 +33,7 @@ from vaeaug.reports.intervals import Intervals
 from vaeaug.reports.report import Report, Table, Text, library_versions
 from vaeaug.utils.files import replace_file
 from vaeaug.utils.validation import check_option
+from vaeaug.utils.wording import format_change, format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,6 +85,8 @@ class Experiment:
         What the lines to paste start from.
     stopped : str
         Why not every fold was tried, in a sentence; empty if all were.
+    partial : str
+        The same for the headline.
     """
 
     outcomes: Sequence[Outcome]
@@ -96,6 +100,7 @@ class Experiment:
     facts: Mapping[str, str]
     evidence: Evidence | None = None
     stopped: str = ""
+    partial: str = ""
     perfect: str = ""
     weights: Mapping[int, np.ndarray] | None = None
     setting: Setting = field(default_factory=Setting)
@@ -151,6 +156,7 @@ class Assessment:
         self.skipped = dict(experiment.skipped)
         self.facts = dict(experiment.facts)
         self.stopped = experiment.stopped
+        self._partial = f" ({experiment.partial})" if experiment.partial else ""
         self._perfect = experiment.perfect
         self._metrics = METRICS | {each.name: each for each in experiment.metrics}
         self._strategies = list(experiment.strategies)
@@ -170,7 +176,7 @@ class Assessment:
         self._slopes = _measure_slopes(outcomes, experiment.truths, experiment.weights)
 
     def __repr__(self) -> str:
-        return f"<Assessment: {self.verdict!r}; summary(), table, plot(), to_html(path)>"
+        return f"<Assessment: {self.verdict!r}{self._partial}; summary(), table, plot(), to_html(path)>"
 
     def metric(self, name: str) -> Metric:
         """Return what is known about a metric.
@@ -224,6 +230,12 @@ class Assessment:
         frame["status"] = [status.get(each, Status.OK).value for each in frame.index]
         return frame.rename_axis(LEVEL)
 
+    @property
+    def _shown(self) -> pd.DataFrame:
+        """The table with probabilities that are never certain, and none where nothing can differ."""
+        differs = (self.table["low"] != 0) | (self.table["high"] != 0)
+        return self.table.assign(probability=self.table["probability"].clip(0.001, 0.999).where(differs))
+
     @cached_property
     def _judgement(self) -> Verdict:
         name, estimator = self._names
@@ -251,9 +263,9 @@ class Assessment:
 
     @property
     def _headline(self) -> str:
-        """The verdict, and what helps more than new rows."""
+        """The verdict, from how many folds if not all, and what helps more than new rows."""
         lead = "" if self._perfect else self._judgement.lead
-        return "; ".join(filter(None, [self.verdict, lead]))
+        return "; ".join(filter(None, [self.verdict + self._partial, lead]))
 
     @property
     def code(self) -> str:
@@ -270,7 +282,7 @@ class Assessment:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
         main = list(dict.fromkeys([*self._asked, *main]))[: max(5, len(self._asked))]
-        shown = self.table.loc[
+        shown = self._shown.loc[
             self.table["status"] == Status.OK, [*main, "difference", "low", "high", "probability"]
         ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
@@ -279,9 +291,12 @@ class Assessment:
         lines = [self.verdict.upper() + lead, _wrap(self.sentence)]
         lines += [_wrap(self.advice)] * bool(self.advice)
         lines += [_wrap(self.stopped)] * bool(self.stopped) + [""]
-        lines.append(shown.rename(columns=heads).rename_axis(None).round(3).to_string(na_rep="–"))
+        lines.append(
+            shown.rename(columns=heads).rename_axis(None).to_string(na_rep="–", float_format=format_number)
+        )
         title = self._metrics[self.scoring].title
-        lines.append(_wrap(f"diff., low, high: {title} of new rows, compared with nothing. {self._how}"))
+        legend = f"diff., low, high: change of {title} to expect on unseen rows. {_NOTHING} {self._how}"
+        lines.append(_wrap(legend))
         return "\n".join([*lines, *(_wrap(line) for line in self._troubles())])
 
     def plot(self, ax: Axes | None = None, *, metric: str | None = None) -> AssessmentDisplay:
@@ -342,11 +357,14 @@ class Assessment:
     def _how(self) -> str:
         """How intervals are made and what names mean, in sentences."""
         how = (
-            "Intervals (95%) are of the difference that new rows will show: predictions of the same rows are "
-            "compared, and drawn towards what 25 other tables showed. prob.: that it is better than nothing."
+            "Intervals (95%) come from predictions of the same rows, drawn towards what 25 other tables "
+            "showed. prob.: of a gain."
         )
         if not self._rows_tell:
             how = "Intervals (95%) are corrected for rows that folds share and for their number (Bonferroni)."
+        others = [each for each in (*OTHER_CLASSIFIERS, TOGETHER) if each in self._comparison.strategies]
+        if others:
+            how += f" {', '.join(others)}: other classifiers on the rows as they are."
         if any(each.endswith(BLENDED) for each in self._comparison.strategies):
             how += " blended: a classifier trained on the rows as they are has an equal say."
         return how
@@ -372,20 +390,20 @@ class Assessment:
         metric, subject = self._metrics[self.scoring], self._judgement.subject
         figures = []
         if subject is not None and np.isfinite(self.probability):
-            moved = self.differences().loc[subject]
+            moved = self.differences().loc[subject].to_dict()
             interval = (
-                f"95% interval {moved['low']:+.3f} to {moved['high']:+.3f}; measured in the folds: "
-                f"{moved['measured']:+.3f}; {subject}"
+                f"95% interval {format_change(moved['low'])} to {format_change(moved['high'])}; "
+                f"measured in the folds: {format_change(moved['measured'])}; {subject}"
             )
             figures.append(Figure("Probability of a gain", say_share(self.probability)))
             figures.append(
-                Figure(f"Change of {metric.title} to expect", f"{moved['difference']:+.3f}", interval)
+                Figure(f"Change of {metric.title} to expect", format_change(moved["difference"]), interval)
             )
         other = find_better_classifier(self._comparison, metric)
         if other is not None:
             change = float(self.differences()["difference"][other])
             remark = f"{other}, on the rows as they are"
-            figures.append(Figure("Another classifier", f"{change:+.3f}", remark))
+            figures.append(Figure("Another classifier", format_change(change), remark))
         figures = [replace(each, value=each.value.replace("-", "−")) for each in figures]
         return Answer(figures, self.code)
 
@@ -408,7 +426,7 @@ class Assessment:
                         note=f"{_CHART_NOTE} {self._how}" if not sections else "",
                     )
                 )
-        table = self.table.rename(columns=lambda name: name.replace("_", " "))
+        table = self._shown.rename(columns=lambda name: name.replace("_", " "))
         columns = [str(name) for name in table.columns]
         decided, rest = columns[:6], columns[6:]
         asked = [name.replace("_", " ") for name in self._metrics if self._metrics[name].scored]
@@ -427,9 +445,11 @@ _CHART_NOTE = (
     "Dot: the difference to expect. Line: its interval, the same as in the sentence above and in the table. "
     "Right of the middle line is better."
 )
+_NOTHING = "nothing: the rows as they are, which all others are compared with."
 _TABLE_NOTE = (
     "Means over test folds. f1: of the minority class. tuned: at a threshold chosen on the test rows of the "
-    "other folds. difference, low, high: of the verdict's metric, compared with nothing."
+    "other folds. difference, low, high: change of the verdict's metric to expect on unseen rows. "
+    f"{_NOTHING}"
 )
 _COST_NOTE = (
     "Probabilities are corrected for the class shares that resampling or weights changed. Smaller log loss "
@@ -439,7 +459,8 @@ _COST_NOTE = (
 
 
 def _wrap(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 88)
+    joined = " ".join(text.split()).replace(" %", "\0%")  # stays on the line of its number
+    return textwrap.fill(joined, 88).replace("\0", " ")
 
 
 def _list_failures(outcomes: Sequence[Outcome], folds: int) -> dict[str, str]:

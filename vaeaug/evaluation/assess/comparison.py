@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from time import perf_counter
 from typing import Any
@@ -36,7 +36,7 @@ from vaeaug.evaluation.assess.strategies import (
     Strategy,
 )
 from vaeaug.evaluation.columns import as_array
-from vaeaug.utils.estimators import describe, weight_keyword
+from vaeaug.utils.estimators import describe, spell_estimator, weight_keyword
 from vaeaug.utils.frames import to_pandas
 from vaeaug.utils.random import derive_seed, hash_seed
 from vaeaug.utils.validation import check_number, check_weights, refuse_mapping, refuse_repeated_columns
@@ -68,6 +68,8 @@ class Options:
     #: Of the classifier, if it was chosen by a name; and lines that read X and y, for the lines to paste.
     name: str = ""
     reading: str = ""
+    #: From when on ``max_seconds`` counts, by ``perf_counter``.
+    began: float = field(default_factory=perf_counter)
 
 
 def compare(
@@ -105,14 +107,16 @@ def compare(
     >>> found.verdict in ("helps", "probably helps", "no evidence of help", "hurts")
     True
     """
-    start = perf_counter()
     _check_estimator(estimator)
     labels = read_labels(as_column(y), "assess")
     X = check_rows(X)
     check_consistent_length(X, labels)
     weights = _read_weights(options.sample_weight, len(labels), estimator)
     check_number("max_seconds", options.max_seconds, low=0, open_low=True, also=(None,))
-    seed = derive_seed(options.random_state)
+    state = options.random_state
+    # An integer that gives the same numbers again.
+    given = int(state) if isinstance(state, Integral) else derive_seed(state) % (2**31 - 1)
+    seed = derive_seed(given)
     groups = _read_groups(options.groups, len(labels))
     folds = _split(X, labels, groups, options, seed)
     classes, counts = np.unique(labels, return_counts=True)
@@ -130,16 +134,20 @@ def compare(
     if not subjects:
         raise InputError("assess: hand in a sampler; there is nothing to judge.")
     problem = Problem(estimator, X, labels, classes, minority, scorers, weights=weights)
-    limits = Limits(options.n_jobs, options.max_seconds, bool(options.verbose), options.announce)
+    limits = Limits(
+        options.n_jobs, options.max_seconds, bool(options.verbose), options.announce, options.began
+    )
     outcomes, stopped = cross_validate_within(problem, strategies, folds, seed, limits)
     done = {outcome.fold for outcome in outcomes}
     finished = [fold for fold in folds if fold.number in done]
-    facts = _describe_run(problem, counts, finished, seed, metrics[0])
+    facts = _describe_run(
+        problem, counts, f"{len(finished)} of {len(folds)}", given, metrics[0], options.name
+    )
     if options.hidden:
         facts["Columns hidden from classifiers"] = f"{list_names(options.hidden)}, which name each row"
-    facts["Time"] = f"{perf_counter() - start:.0f} seconds"
-    if stopped:
-        facts["Stopped"] = stopped
+    facts["Time"] = f"{perf_counter() - options.began:.0f} seconds"
+    if stopped.sentence:
+        facts["Stopped"] = stopped.sentence
     kinds = {name: each.kind(name, labels) for each in strategies for name in (*each.names, *each.members)}
     kinds[Baseline.TUNED_THRESHOLD.value] = Baseline.TUNED_THRESHOLD.value
     bare = replace(problem, estimator=None, X=None, scorers={})
@@ -161,7 +169,8 @@ def compare(
                 find_family(describe(estimator)),
                 rare,
             ),
-            stopped=stopped,
+            stopped=stopped.sentence,
+            partial=stopped.brief,
             weights=None if weights is None else {fold.number: weights[fold.test] for fold in finished},
             perfect=_look_for_perfection(problem, outcomes, metrics[0]),
             setting=Setting(
@@ -170,6 +179,7 @@ def compare(
                 name=options.name,
                 reading=options.reading,
                 sampler=None if own is None else own.sampler,
+                seed=given,
             ).look(X, estimator),
         )
     )
@@ -457,17 +467,18 @@ def _list_baselines(estimator: Any, X: Any, ratios: Sequence[float]) -> tuple[li
 
 
 def _describe_run(
-    problem: Problem, counts: np.ndarray, folds: Sequence[Fold], seed: int, metric: Metric
+    problem: Problem, counts: np.ndarray, folds: str, seed: int, metric: Metric, name: str
 ) -> dict[str, str]:
     classes = problem.classes
     listed = ", ".join(f"{label}: {count:,}" for label, count in list(zip(classes, counts, strict=True))[:12])
     more = f", … ({len(classes)} classes)" if len(classes) > 12 else ""
+    named = f"{describe(problem.estimator)}, by the name {name!r}, after encoders" if name else ""
     shape = " × ".join(f"{size:,}" for size in problem.X.shape)
     return {
         "Data": f"{shape}; rows of each class: {listed}{more}; "
         f"the minority class is {classes[problem.minority]}",
-        "Classifier": " ".join(str(problem.estimator).split()),
+        "Classifier": named or spell_estimator(problem.estimator),
         "Verdict about": metric.title,
-        "Test folds": f"{len(folds)}; every sampler is fitted on the training rows of a fold only",
+        "Test folds": f"{folds}; every sampler is fitted on the training rows of a fold only",
         "Seed": str(seed),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -19,6 +19,7 @@ from vaeaug.errors import ColumnNote, VaeaugWarning
 from vaeaug.evaluation.assess.metrics import (
     Predictions,
     Thresholds,
+    apply_thresholds,
     best_thresholds,
 )
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
@@ -36,7 +37,7 @@ from vaeaug.utils.rows import select_rows, stack_rows
 from vaeaug.utils.signals import pass_interrupts
 from vaeaug.utils.wording import describe_seconds
 
-__all__ = ["Limits", "cross_validate", "cross_validate_within"]
+__all__ = ["Limits", "Stop", "cross_validate", "cross_validate_within"]
 
 _INNER = 42
 _FEW_ROWS = 2_000
@@ -51,7 +52,8 @@ class Limits:
     n_jobs : int or None
         Folds tried at the same time, as joblib takes it.
     max_seconds : float or None
-        No fold is begun that would end later, judged by those before; one is tried in any case.
+        No strategy is begun in a fold that would end later, judged by the folds before; the first fold is
+        tried in any case.
     verbose : bool
         Whether to show a progress bar.
     announce : callable, optional
@@ -62,6 +64,15 @@ class Limits:
     max_seconds: float | None = None
     verbose: bool = False
     announce: Callable[[str], None] | None = None
+    #: From when on seconds count, by ``perf_counter``; from the first fold on if None.
+    began: float | None = None
+
+
+class Stop(NamedTuple):
+    """Why not every fold was tried, for a headline and as a sentence; both empty if all were."""
+
+    brief: str = ""
+    sentence: str = ""
 
 
 #: Seconds from which on a user wants to know beforehand.
@@ -99,22 +110,21 @@ def cross_validate(
     outcomes, stopped = cross_validate_within(
         problem, strategies, folds, seed, Limits(n_jobs, verbose=verbose)
     )
-    if stopped:
+    if stopped.sentence:
         raise KeyboardInterrupt
     return outcomes
 
 
 def cross_validate_within(
     problem: Problem, strategies: Sequence[Strategy], folds: Sequence[Fold], seed: int, limits: Limits
-) -> tuple[list[Outcome], str]:
+) -> tuple[list[Outcome], Stop]:
     """Try every strategy in as many folds as there is time for, or until Ctrl-C.
 
     Returns
     -------
     list of Outcome
         Those of whole folds.
-    str
-        Why not every fold was tried, in a sentence; empty if all were.
+    Stop
 
     Raises
     ------
@@ -123,36 +133,58 @@ def cross_validate_within(
     """
     several = len(folds) > 1
     each = replace(problem, tune_thresholds=problem.tune_thresholds and not several)
-    work = (delayed(_try_fold)(each, strategies, fold, fold.derive_seed(seed)) for fold in folds)
+    start, jobs = perf_counter(), effective_n_jobs(limits.n_jobs)
+    began = start if limits.began is None else limits.began
+    end = np.inf if limits.max_seconds is None else began + limits.max_seconds
+    took: list[list[float]] = []  # seconds of every strategy, by fold
+    work = (
+        delayed(_try_fold)(each, strategies, fold, fold.derive_seed(seed), end if k else np.inf, list(took))
+        for k, fold in enumerate(folds)
+    )
     parts: Any = Parallel(n_jobs=limits.n_jobs, return_as="generator")(work)
     outcomes: list[Outcome] = []
-    done, stopped, began = 0, "", perf_counter()
+    stopped = Stop()
     with _show_progress(limits.verbose, len(folds)) as advance:
         try:
-            for part in parts:
-                outcomes += part
-                done += 1
-                advance()
-                spent = perf_counter() - began
-                if done == 1 and limits.announce is not None:
-                    _announce(spent, len(folds), limits)
-                late = limits.max_seconds is not None and spent * (done + 1) / done > limits.max_seconds
-                if late and done < len(folds):
-                    stopped = (
-                        f"Stopped after {done} of {len(folds)} folds by max_seconds={limits.max_seconds:g}; "
-                        f"all would take about {describe_seconds(spent * len(folds) / done)}."
-                    )
+            for part, seconds in parts:
+                if len(seconds) == len(strategies):
+                    outcomes += part
+                    took.append(seconds)
+                    advance()
+                    if len(took) == 1 and limits.announce is not None:
+                        _announce(perf_counter() - start, len(folds), limits)
+                # Folds that are tried at the same time end at the same time.
+                is_late = len(took) % jobs == 0 and perf_counter() + max(map(sum, took)) > end
+                if len(seconds) < len(strategies) or (is_late and len(took) < len(folds)):
+                    stopped = _explain_stop(took, len(folds), jobs, perf_counter() - began, limits)
                     break
         except KeyboardInterrupt:
-            if not done:
+            if not took:
                 raise
-            stopped = f"Interrupted after {done} of {len(folds)} folds."
+            shares = f"{len(took)} of {len(folds)} folds"
+            stopped = Stop(f"from {shares}: interrupted", f"Interrupted after {shares}.")
         finally:
             parts.close()
-    finished = folds[:done]
     if several and problem.tune_thresholds:
-        outcomes = tune_across_folds(problem, outcomes, finished)
+        outcomes = tune_across_folds(problem, outcomes, folds[: len(took)])
     return outcomes, stopped
+
+
+def _explain_stop(
+    took: Sequence[Sequence[float]], folds: int, jobs: int, spent: float, limits: Limits
+) -> Stop:
+    """Say that time was up."""
+    done, shares = len(took), f"{len(took)} of {folds} folds"
+    mean = sum(map(sum, took)) / done
+    bound, least = limits.max_seconds or 0.0, ""
+    if done == 1 and mean > bound:
+        least = f", less than one fold took ({describe_seconds(mean)})"
+    alone = " One fold does not tell how much training varies." if done == 1 else ""
+    return Stop(
+        f"from {shares}: stopped after {max(1, round(spent))} s",
+        f"Stopped after {shares} by max_seconds={bound:g}{least}; all would take about "
+        f"{describe_seconds(mean * -(-folds // jobs))}.{alone}",
+    )
 
 
 def _announce(spent: float, folds: int, limits: Limits) -> None:
@@ -179,41 +211,71 @@ def _show_progress(verbose: bool, folds: int) -> Iterator[Callable[[], object]]:
         yield lambda: bar.update(1)
 
 
-def _try_fold(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
-    """Try every strategy in one fold, without notes on columns: these are the same in every fold."""
+def _try_fold(
+    problem: Problem,
+    strategies: Sequence[Strategy],
+    fold: Fold,
+    seed: int,
+    end: float,
+    took: Sequence[Sequence[float]],
+) -> tuple[list[Outcome], list[float]]:
+    """Try every strategy in one fold, without notes on columns: these are the same in every fold.
+
+    Returns
+    -------
+    list of Outcome
+    list of float
+        Seconds of every strategy; fewer than there are strategies if the rest would have ended too late.
+    """
+    left = np.zeros(len(strategies))  # from each strategy on
+    for seconds in took:
+        left = np.maximum(left, np.cumsum(seconds[::-1])[::-1])
+    X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
+    data = X, y, select_rows(problem.X, fold.test)
+    memory = RecentResults()  # samplers that differ in what they draw share what they fit
+    parts = _split_inner(problem.codes(fold.train), seed) if problem.tune_thresholds else []
+    found: list[Outcome] = []
+    spent: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ColumnNote)
         warnings.filterwarnings("ignore", LEAKAGE, VaeaugWarning)
-        return _try_strategies(problem, strategies, fold, seed)
+        for strategy in strategies:
+            start = perf_counter()
+            if start + left[len(spent)] > end:
+                break
+            found += _try_strategy(problem, strategy.remember(memory), data, parts, fold, seed, found)
+            spent.append(perf_counter() - start)
+    return found, spent
 
 
-def _try_strategies(problem: Problem, strategies: Sequence[Strategy], fold: Fold, seed: int) -> list[Outcome]:
-    """Try every strategy in one fold; only the rows of ``fold.train`` are ever fitted."""
-    X, y = select_rows(problem.X, fold.train), problem.y[fold.train]
-    X_test = select_rows(problem.X, fold.test)
-    memory = RecentResults()  # samplers that differ in what they draw share what they fit
-    strategies = [strategy.remember(memory) for strategy in strategies]
-    parts = _split_inner(problem.codes(fold.train), seed) if problem.tune_thresholds else []
+def _try_strategy(
+    problem: Problem,
+    strategy: Strategy,
+    data: tuple[Any, np.ndarray, Any],
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    fold: Fold,
+    seed: int,
+    before: Sequence[Outcome],
+) -> list[Outcome]:
+    """Try one strategy in one fold, after others; only the rows of ``fold.train`` are ever fitted."""
+    X, y, _ = data
+    try:
+        with pass_interrupts():
+            trainings = strategy.trainings(X, y, seed)
+    except Exception as error:
+        if strategy.is_reference:
+            raise
+        return [Outcome(name, fold.number, error=_describe_error(error)) for name in strategy.names]
+    inner = _make_inner_trainings(strategy, X, y, parts, trainings, seed)
     found = []
-    for strategy in strategies:
+    for name, training in trainings.items():
         try:
-            with pass_interrupts():
-                trainings = strategy.trainings(X, y, seed)
+            found += _judge(problem, name, training, inner[name], data, fold, seed)
         except Exception as error:
             if strategy.is_reference:
                 raise
-            found += [Outcome(name, fold.number, error=_describe_error(error)) for name in strategy.names]
-            continue
-        inner = _make_inner_trainings(strategy, X, y, parts, trainings, seed)
-        for name, training in trainings.items():
-            try:
-                found += _judge(problem, name, training, inner[name], (X, y, X_test), fold, seed)
-            except Exception as error:
-                if strategy.is_reference:
-                    raise
-                found.append(Outcome(name, fold.number, error=_describe_error(error)))
-        found += _join_votes(problem, strategy, fold, found)
-    return found
+            found.append(Outcome(name, fold.number, error=_describe_error(error)))
+    return found + _join_votes(problem, strategy, fold, [*before, *found])
 
 
 def _join_votes(
@@ -238,7 +300,7 @@ def _join_votes(
         outcome.minority, outcome.probabilities, outcome.ranks = p[:, problem.minority], p, p
         outcome.decisions = said.decisions
         with _silence_scorers():
-            scores |= problem.ask_scorers(Replayed(problem.classes, outcome, None), fold.test)
+            scores |= problem.ask_scorers(Replayed(problem.classes, outcome), fold.test)
         joined.append(outcome)
     return joined
 
@@ -340,7 +402,10 @@ def _judge(
         scores |= problem.ask_scorers(trained, fold.test)
     outcome = Outcome(name, fold.number, scores, seconds, minority, probabilities=p)
     outcome.ranks, outcome.decisions, outcome.shift = said.ranks, said.decisions, trained.shift
-    return tune(problem, outcome, thresholds, fold) if problem.tune_thresholds else [outcome]
+    if not problem.tune_thresholds:
+        return [outcome]
+    moved = None if thresholds is None else apply_thresholds(said.ranks, problem.minority, thresholds)
+    return tune(problem, outcome, moved, fold)
 
 
 def _choose_thresholds(problem: Problem, inner: _Inner, X: Any, fold: Fold, seed: int) -> Thresholds | None:

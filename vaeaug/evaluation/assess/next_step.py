@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETH
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline, fill_up
 from vaeaug.evaluation.assess.verdict import Verdict
 from vaeaug.evaluation.encoders import PlainColumns
-from vaeaug.utils.estimators import class_weight_keyword, weight_keyword
+from vaeaug.utils.estimators import class_weight_keyword, find_open_seeds, weight_keyword
 
 __all__ = ["Setting", "write_next_step"]
 
@@ -49,6 +50,8 @@ encoder = make_column_transformer(
     (numbers, columns(dtype_include="number")), (others, columns(dtype_exclude="number"))
 )
 """
+#: Classifiers without a seed, or that draw nothing as they are made here.
+_UNSEEDED = ("LogisticRegression", "KNeighborsClassifier")
 _PUBLIC = {"VAEOverSampler", "VAEAugmenter"}
 
 
@@ -76,6 +79,10 @@ class Setting:
         What makes the new rows.
     reading : str
         Lines that read X and y; empty where the user has them.
+    seed : int, optional
+        For everything that takes a ``random_state`` and has none.
+    open_seeds : tuple of str
+        Parameters of the user's classifier that are such.
     """
 
     y: np.ndarray | None = None
@@ -88,6 +95,8 @@ class Setting:
     sample_weight: str | None = None
     sampler: Any = None
     reading: str = ""
+    seed: int | None = None
+    open_seeds: tuple[str, ...] = ()
 
     def look(self, X: Any, estimator: Any) -> Setting:
         """Return the setting with what the rows and the classifier tell."""
@@ -96,6 +105,7 @@ class Setting:
             is_frame=isinstance(X, pd.DataFrame),
             class_weight=class_weight_keyword(estimator),
             sample_weight=weight_keyword(estimator),
+            open_seeds=tuple(find_open_seeds(estimator)),
         )
         if not isinstance(X, pd.DataFrame):
             return found
@@ -118,11 +128,14 @@ def write_next_step(verdict: Verdict, setting: Setting) -> str:
     """
     use, y = verdict.use, setting.y
     if use in (*OTHER_CLASSIFIERS, TOGETHER):
-        return setting.reading + _prepare(setting, is_encoded=True) + _train_other(use)
+        return setting.reading + _prepare(setting, is_encoded=True) + _train_other(use, setting.seed)
     start = _prepare(setting, is_encoded=bool(setting.name))
     if setting.name:
         home, made = _CLASSIFIERS[_NAMED[setting.name]]
+        made = _add_seed(made, setting.seed)
         start += f"from {home}\n{_ENCODER}classifier = make_pipeline(encoder, {made})\n"
+    elif setting.open_seeds and setting.seed is not None:
+        start += f"classifier.set_params(**{dict.fromkeys(setting.open_seeds, setting.seed)!r})\n"
     return setting.reading + start + _train(use, setting, y)
 
 
@@ -155,9 +168,10 @@ def _train(use: str, setting: Setting, y: np.ndarray | None) -> str:
     if use == Baseline.NOTHING:
         return "model = classifier.fit(X, y)"
     if use == Baseline.TUNED_THRESHOLD:
+        made = 'TunedThresholdClassifierCV(classifier, scoring="balanced_accuracy")'
         return (
             "from sklearn.model_selection import TunedThresholdClassifierCV\n"
-            'model = TunedThresholdClassifierCV(classifier, scoring="balanced_accuracy")\n'
+            f"model = {_add_seed(made, setting.seed)}\n"
             "model.fit(X, y)"
         )
     if use == Baseline.CLASS_WEIGHTS and setting.sample_weight is None:
@@ -171,10 +185,10 @@ def _train(use: str, setting: Setting, y: np.ndarray | None) -> str:
     for start, made in ((Baseline.DUPLICATES, "RandomOverSampler"), (Baseline.SMOTE, "SMOTE")):
         if use.startswith(start):
             home = f"from imblearn.over_sampling import {made}  # pip install imbalanced-learn\n"
-            sampler = f"{made}({_spell(_find_strategy(use, y))})"
+            sampler = _add_seed(f"{made}({_spell(_find_strategy(use, y))})", setting.seed)
     names = ["AugmentedClassifier"]
     if use.startswith("VAEOverSampler"):
-        sampler = _write_sampler(setting.sampler, use.removesuffix(BLENDED), y)
+        sampler = _write_sampler(setting.sampler, use.removesuffix(BLENDED), y, setting.seed)
         names += sorted(name for name in _PUBLIC if name in sampler)
     blend = ", blend=True" if use.endswith(BLENDED) else ""
     return (
@@ -184,9 +198,10 @@ def _train(use: str, setting: Setting, y: np.ndarray | None) -> str:
     )
 
 
-def _train_other(name: str) -> str:
+def _train_other(name: str, seed: int | None) -> str:
     names = OTHER_CLASSIFIERS if name == TOGETHER else [name]
-    made = ",\n    ".join(f"make_pipeline(encoder, {_CLASSIFIERS[each][1]})" for each in names)
+    calls = [_add_seed(_CLASSIFIERS[each][1], seed) for each in names]
+    made = ",\n    ".join(f"make_pipeline(encoder, {call})" for call in calls)
     imports = "".join(f"from {_CLASSIFIERS[each][0]}\n" for each in names)
     if name != TOGETHER:
         return f"{imports}{_ENCODER}model = {made}.fit(X, y)"
@@ -197,13 +212,22 @@ def _train_other(name: str) -> str:
     )
 
 
-def _write_sampler(sampler: Any, use: str, y: np.ndarray | None) -> str:
+def _add_seed(call: str, seed: int | None) -> str:
+    """Return code that makes an object, with a seed if it draws anything."""
+    if seed is None or call.startswith(_UNSEEDED):
+        return call
+    return f"{call[:-1]}{'' if call.endswith('()') else ', '}random_state={seed})"
+
+
+def _write_sampler(sampler: Any, use: str, y: np.ndarray | None, seed: int | None) -> str:
     """Return a sampler with the user's settings as code; without them where they are no plain values."""
     strategy = _find_strategy(use, y)
-    plain = f"VAEOverSampler({_spell(strategy)})"
+    plain = _add_seed(f"VAEOverSampler({_spell(strategy)})", seed)
     if sampler is None:
         return plain
     copy = clone(sampler).set_params(sampling_strategy="auto").set_params(**strategy)
+    if seed is not None and not isinstance(copy.random_state, Integral):
+        copy.set_params(random_state=seed)
     text = " ".join(copy.__repr__(N_CHAR_MAX=10**6).split())
     try:
         named = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}

@@ -14,7 +14,6 @@ from vaeaug.evaluation.assess.metrics import (
     Thresholds,
     apply_thresholds,
     best_thresholds,
-    decide_classes,
 )
 from vaeaug.evaluation.assess.problem import Fold, Outcome, Problem
 from vaeaug.evaluation.assess.strategies import Baseline
@@ -26,7 +25,8 @@ def tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequ
     """Choose the thresholds of each fold on the test rows of all others, and add what they decide.
 
     A threshold is one number chosen from many rows, none of which is a test row of the fold. The classifiers
-    that scored these rows have been trained without them, though with rows of the fold.
+    that scored these rows have been trained without them, though with rows of the fold. Where no other fold
+    tests other rows, each half of the test rows gets the threshold of the other half.
     """
     by_number = {fold.number: fold for fold in folds}
     by_strategy: dict[str, list[Outcome]] = {}
@@ -39,41 +39,58 @@ def tune_across_folds(problem: Problem, outcomes: Sequence[Outcome], folds: Sequ
             tuned.append(outcome)
             continue
         fold = by_number[outcome.fold]
-        truths, ranks, chosen = [], [], []
+        rows, ranks = [], []
         for other in by_strategy[outcome.strategy]:
-            rows = by_number[other.fold].test
-            new = ~np.isin(rows, fold.test)
+            tested = by_number[other.fold].test
+            new = ~np.isin(tested, fold.test)
             if other.ranks is not None and new.any():
-                truths.append(problem.codes(rows[new]))
+                rows.append(tested[new])
                 ranks.append(other.ranks[new])
-                chosen.append(rows[new])
-        thresholds = None
-        if truths:
-            weights = problem.weigh(np.concatenate(chosen))
-            told = np.concatenate(truths), np.concatenate(ranks)
-            thresholds = best_thresholds(*told, problem.minority, weights)
-        tuned += tune(problem, outcome, thresholds, fold)
+        moved = None
+        if rows:
+            thresholds = _choose(problem, np.concatenate(rows), np.concatenate(ranks))
+            moved = apply_thresholds(np.asarray(outcome.ranks), problem.minority, thresholds)
+        elif (problem.codes(fold.test) == problem.minority).sum() >= 2:
+            moved = _decide_halves(problem, fold.test, np.asarray(outcome.ranks))
+        tuned += tune(problem, outcome, moved, fold)
     return tuned
 
 
-def tune(problem: Problem, outcome: Outcome, thresholds: Thresholds | None, fold: Fold) -> list[Outcome]:
-    """Add what thresholds decide; of plain training, that is a strategy of its own."""
+def _choose(problem: Problem, rows: np.ndarray, ranks: np.ndarray) -> Thresholds:
+    return best_thresholds(problem.codes(rows), ranks, problem.minority, problem.weigh(rows))
+
+
+def _decide_halves(problem: Problem, rows: np.ndarray, ranks: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what each half of some rows, by class, is decided for at the thresholds of the other half."""
+    codes = problem.codes(rows)
+    late = np.zeros(len(rows), dtype=bool)
+    for code in np.unique(codes):
+        members = np.flatnonzero(codes == code)
+        late[members[len(members) // 2 :]] = True
+    moved: dict[str, np.ndarray] = {}
+    for half in (late, ~late):
+        thresholds = _choose(problem, rows[~half], ranks[~half])
+        for name, labels in apply_thresholds(ranks, problem.minority, thresholds).items():
+            moved[name] = np.where(half, labels, moved.get(name, labels))
+    return moved
+
+
+def tune(
+    problem: Problem, outcome: Outcome, moved: dict[str, np.ndarray] | None, fold: Fold
+) -> list[Outcome]:
+    """Add what thresholds decide, by metric; of plain training, that is a strategy of its own."""
     is_plain = outcome.strategy == Baseline.NOTHING
     name = Baseline.TUNED_THRESHOLD.value
-    if thresholds is None or outcome.ranks is None:
-        missing = Outcome(name, fold.number, error="too few rows to choose a threshold on")
+    if moved is None:
+        missing = Outcome(name, fold.number, error="fewer than 2 rows of a class to choose a threshold on")
         return [outcome, missing] if is_plain else [outcome]
-    moved = apply_thresholds(outcome.ranks, problem.minority, thresholds)
     outcome = _decide(problem, outcome, moved, fold)
     if not is_plain:
         return [outcome]
     decisions = {name.removeprefix("tuned_"): labels for name, labels in moved.items()}
     decided = _decide(problem, replace(outcome, strategy=name), decisions, fold)
-    replayed = Replayed(problem.classes, outcome, (problem.minority, thresholds.balanced_accuracy))
-    return [
-        outcome,
-        replace(decided, scores=decided.scores | problem.ask_scorers(replayed, fold.test)),
-    ]
+    asked = problem.ask_scorers(Replayed(problem.classes, decided), fold.test)
+    return [outcome, replace(decided, scores=decided.scores | asked)]
 
 
 def _decide(problem: Problem, outcome: Outcome, decisions: dict[str, np.ndarray], fold: Fold) -> Outcome:
@@ -83,12 +100,11 @@ def _decide(problem: Problem, outcome: Outcome, decisions: dict[str, np.ndarray]
 
 
 class Replayed(ClassifierMixin, BaseEstimator):
-    """What a classifier said about the test rows of a fold, decided at another threshold."""
+    """What was said and decided about the test rows of a fold, in the place of a classifier."""
 
-    def __init__(self, classes: np.ndarray, outcome: Outcome, cut: tuple[int, float] | None) -> None:
+    def __init__(self, classes: np.ndarray, outcome: Outcome) -> None:
         self.classes = classes
         self.outcome = outcome
-        self.cut = cut
         self.classes_ = classes
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -100,9 +116,7 @@ class Replayed(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return labels of the test rows."""
-        if self.cut is None:
-            return self.classes_[self.outcome.decisions["balanced_accuracy"]]
-        return self.classes_[decide_classes(self._ranks, *self.cut)]
+        return self.classes_[self.outcome.decisions["balanced_accuracy"]]
 
     @available_if(lambda self: self.outcome.probabilities is not None)
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from vaeaug.evaluation.assess.metrics import METRICS, Metric
 from vaeaug.evaluation.assess.other_classifiers import OTHER_CLASSIFIERS, TOGETHER
 from vaeaug.evaluation.assess.statistics import Difference, estimate_difference
 from vaeaug.evaluation.assess.strategies import BLENDED, Baseline
+from vaeaug.utils.wording import format_change
 
 __all__ = [
     "LEVEL",
@@ -135,7 +136,7 @@ class Verdict:
     probability : float
         That it helps; NaN where nothing is known.
     lead : str
-        What does better than new rows, for the headline; empty if nothing is known to.
+        What does better than new rows, or as well for less, for the headline; empty if nothing is known to.
     use : str
         The strategy that the advice ends in.
     """
@@ -211,7 +212,7 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
         _explain_difference(comparison, metric, gain),
         _explain_choice(comparison, best, metric),
         advice,
-        _decisions(comparison, best, metric),
+        _decisions(comparison, best, metric, estimator),
     ]
     return Verdict(answer, sentence, " ".join(filter(None, remarks)), best, gain.probability, lead, use)
 
@@ -219,21 +220,24 @@ def judge(comparison: Comparison, metric: Metric, *, name: str, estimator: str) 
 def _recommend(
     comparison: Comparison, best: str | None, metric: Metric, estimator: str, answer: Answer
 ) -> tuple[str, str, str]:
-    """Return the strategy to use, the advice to use it, and what does better than new rows."""
-    simple, advice = _instead(comparison, metric)
+    """Return the strategy to use, the advice to use it, and what does better than new rows, or costs less."""
+    (simple, advice), lead = _instead(comparison, metric), ""
     others = [each for each in (best, simple) if each not in (None, Baseline.NOTHING)]
     known = [comparison.gain(str(each), metric).mean for each in others]
     if best is not None and answer in (Answer.HELPS, Answer.PROBABLY):
-        simple, advice = _compare_simpler(comparison, best, metric)
+        simple, advice, lead = _compare_simpler(comparison, best, metric)
     else:
         best = None
     other = find_better_classifier(comparison, metric)
     least = find_least_gain(metric, comparison.mean(Baseline.NOTHING, metric.name))
     if other is None or comparison.gain(other, metric).mean < max([0.0, *known]) + least:
-        return simple, advice, ""
+        return simple, advice, lead
     advice = f"{_compare_classifiers(comparison, other, metric, estimator, best)} Use {_call(other, 'the')}"
-    stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}"
-    return other, f"{advice}{stay}.", f"another classifier does better: {_call(other)}"
+    without = "" if best is None else " without new rows"
+    why = f", which{lead.removeprefix(simple)}" if lead else ""
+    stay = "" if best is None else f"; to stay with {estimator}, use {_say_how(simple)}{why}"
+    lead = f"another classifier does better{without}: {_call(other)}"
+    return other, f"{advice}{without}{stay}.", lead
 
 
 def _rank(comparison: Comparison, strategy: str, metric: Metric) -> float:
@@ -250,12 +254,13 @@ def _change(comparison: Comparison, strategy: str, metric: Metric, gain: Differe
     moved = f"{verb} from {before:.3f} to {after:.3f}"
     if f"{before:.3f}" == f"{after:.3f}":
         moved = f"stays at {after:.3f}"
-    interval = f"{comparison.level:.0%} interval {ends[0]:+.3f} to {ends[1]:+.3f}"
+    interval = f"{comparison.level:.0%} interval {format_change(ends[0])} to {format_change(ends[1])}"
     if comparison.evidence is None or np.isnan(gain.probability):
-        return f"{metric.title} {moved} (difference {after - before:+.3f}, {interval})"
+        return f"{metric.title} {moved} (difference {format_change(after - before)}, {interval})"
     return (
-        f"{metric.title} {moved} in the test folds; on new rows expect "
-        f"{sign * gain.mean:+.3f} ({interval}), a gain with a probability of {say_share(gain.probability)}"
+        f"{metric.title} {moved} in the test folds; on unseen rows expect "
+        f"{format_change(sign * gain.mean)} ({interval}), a gain with a probability of "
+        f"{say_share(gain.probability)}"
     )
 
 
@@ -269,8 +274,8 @@ def _explain_difference(comparison: Comparison, metric: Metric, gain: Difference
         return ""
     sign = 1 if metric.up else -1
     return (
-        f"The folds measured {sign * gain.measured:+.3f}; so few rows measure it roughly, and the "
-        "expectation leans on the gains of 25 other tables."
+        f"The folds measured {format_change(sign * gain.measured)}, which is uncertain, so "
+        "that the expectation leans on the gains of 25 other tables."
     )
 
 
@@ -284,8 +289,8 @@ def _explain_choice(comparison: Comparison, best: str, metric: Metric) -> str:
         above = sign * comparison.mean(each, metric.name) > reached
         if above or comparison.gain(each, metric).probability > own.probability:
             return (
-                f"{_close(best)} is chosen for the largest gain to expect (diff. in the table), not for the "
-                "highest score in the folds or the highest probability of a gain."
+                f"{_close(best)} is chosen for the largest gain to expect (the difference in the table), not "
+                "for the highest score in the folds or the highest probability of a gain."
             )
     return ""
 
@@ -325,11 +330,11 @@ def _list_alternatives(comparison: Comparison, metric: Metric) -> list[str]:
     return [each for each in comparison.strategies if each not in left_out]
 
 
-def _compare_simpler(comparison: Comparison, best: str, metric: Metric) -> tuple[str, str]:
-    """Return what to use of new rows that help and simpler strategies, and the sentences that say so."""
+def _compare_simpler(comparison: Comparison, best: str, metric: Metric) -> tuple[str, str, str]:
+    """Return what to use of new rows that help and simpler strategies; sentences and a headline say so."""
     others = _list_alternatives(comparison, metric)
     if not others:
-        return best, f"Nothing simpler was there to compare with. Use {_say_how(best)}."
+        return best, f"Nothing simpler was there to compare with. Use {_say_how(best)}.", ""
     gain, reached = comparison.gain(best, metric).mean, comparison.mean(best, metric.name)
     for each in others:
         as_good = comparison.gain(each, metric).mean >= gain / 2
@@ -337,17 +342,18 @@ def _compare_simpler(comparison: Comparison, best: str, metric: Metric) -> tuple
             several = each.startswith((Baseline.CLASS_WEIGHTS, Baseline.DUPLICATES))
             do, cost, it = ("do", "cost", "them") if several else ("does", "costs", "it")
             is_better = comparison.gain(each, metric, than=best).low > 0
-            return each, (
+            advice = (
                 f"But {each} {do} {'better' if is_better else 'as well, within the noise'} "
                 f"({comparison.mean(each, metric.name):.3f} against {reached:.3f}), and {cost} less: "
                 f"use {it} first."
             )
+            return each, advice, f"{each} {do} {'better' if is_better else 'as well'} and {cost} less"
     second = max(others, key=lambda each: _rank(comparison, each, metric))
     most = comparison.gain(second, metric).mean
-    rest = f"the next best is {second}: expect {most if metric.up else -most:+.3f}"
+    rest = f"the next best is {second}: expect {format_change(most if metric.up else -most)}"
     if not most > 0:
         rest = "the others gain nothing over the rows as they are"
-    return best, f"Nothing simpler does as well; {rest}. Use {_say_how(best)}."
+    return best, f"Nothing simpler does as well; {rest}. Use {_say_how(best)}.", ""
 
 
 def find_better_classifier(comparison: Comparison, metric: Metric) -> str | None:
@@ -365,11 +371,11 @@ def _compare_classifiers(
     gain, sign = comparison.gain(other, metric), 1 if metric.up else -1
     name, verb = _call(other), "brings" if other in _ONE else "bring"
     said = (
-        f"{name[:1].upper()}{name[1:]}, on the rows as they are, {verb} {sign * gain.mean:+.3f} "
+        f"{name[:1].upper()}{name[1:]}, on the rows as they are, {verb} {format_change(sign * gain.mean)} "
         f"({say_share(gain.probability)} sure)"
     )
     if best is not None:
-        said += f"; new rows bring {sign * comparison.gain(best, metric).mean:+.3f} to {estimator}"
+        said += f"; new rows bring {format_change(sign * comparison.gain(best, metric).mean)} to {estimator}"
     return f"{said}."
 
 
@@ -383,7 +389,7 @@ def _instead(comparison: Comparison, metric: Metric) -> tuple[str, str]:
     return best, f"Use {best} instead: {_change(comparison, best, metric, gains[best])}."
 
 
-def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
+def _decisions(comparison: Comparison, best: str, metric: Metric, estimator: str) -> str:
     """Point out what a threshold does for decisions, where the verdict is not about them."""
     tuned, balanced = Baseline.TUNED_THRESHOLD, METRICS["balanced_accuracy"]
     if metric.decides or tuned not in comparison.strategies:
@@ -393,7 +399,7 @@ def _decisions(comparison: Comparison, best: str, metric: Metric) -> str:
     plain, moved, ours = (comparison.mean(each, balanced.name) for each in (Baseline.NOTHING, tuned, best))
     text = (
         "To find more of the minority class, move the decision threshold: balanced accuracy "
-        f"{plain:.3f} becomes {moved:.3f} with the same model"
+        f"{plain:.3f} becomes {moved:.3f} with {estimator} alone"
     )
     if comparison.gain(best, balanced).low > 0:
         text += f" ({_close(best)} at the default threshold: {ours:.3f})"
