@@ -10,7 +10,7 @@ import numpy as np
 
 from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.search.equations import agree, confirm, shorten
-from vaeaug.data.relations.search.sample import Candidate, Sample, choose_complete
+from vaeaug.data.relations.search.sample import ENDLESS, Candidate, Sample, choose_complete
 
 __all__ = ["find_products"]
 
@@ -158,7 +158,7 @@ def _choose(terms: list[Term], is_positive: bool = False) -> tuple[list[Term], n
     if len(terms) < 3:
         return [], np.empty((0, 0))
     values = np.column_stack([term.values for term in terms])
-    values = np.where(np.isfinite(values), values, np.nan)
+    values = np.where(np.abs(values) < ENDLESS, values, np.nan)
     if is_positive:
         values = np.where(values > 0, values, np.nan)
     members = choose_complete(values, np.arange(len(terms)), 0, _FEWEST_ROWS)

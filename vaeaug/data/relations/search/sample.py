@@ -18,7 +18,7 @@ from vaeaug.data.relations.objects import write_value
 from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.rounding import is_same, round_to
 
-__all__ = ["LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample", "choose_complete"]
+__all__ = ["ENDLESS", "LEVEL", "MOST_EXCEPTIONS", "Candidate", "Sample", "choose_complete"]
 
 #: Share of rows that may break a rule.
 MOST_EXCEPTIONS = 0.01
@@ -28,7 +28,7 @@ LEVEL = 1e-4
 _FEWEST_KNOWN, _MOST_GAPS = 20, 0.75
 _MOST_CELLS = 1_500_000
 _FEWEST_ROWS, _MOST_ROWS = 600, 6_000
-_ENDLESS = 1e75  # squares of products of such numbers are beyond float64
+ENDLESS = 1e75  # squares of products of such numbers are beyond float64
 _SEED = 20_240_229  # the same rows are judged whatever the seed of fit
 
 
@@ -142,7 +142,7 @@ class Sample:
         """Positions of columns that one can calculate with and that vary."""
         kinds = [view.kind not in (OTHER, CATEGORY) for view in self.views]
         largest = np.nanmax(np.abs(self.values), axis=0, initial=0.0)
-        return np.flatnonzero(np.array(kinds) & (self.levels > 1) & (largest < _ENDLESS))
+        return np.flatnonzero(np.array(kinds) & (self.levels > 1) & (largest < ENDLESS))
 
     def decimals(self, j: int) -> int | None:
         """Return the decimals that all numbers of a column share."""
