@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.errors import InputError, UnknownLabelError, VaeaugWarning
 from vaeaug.filtering import LabelFilter
 
 
@@ -259,3 +259,12 @@ def test_an_unknown_label_is_refused(fitted):
 def test_pixels_must_be_finite(digits):
     with pytest.raises(InputError, match="finite"):
         LabelFilter().fit(np.full((20, 8, 8), np.nan), digits[1][:20])
+
+
+def test_a_classifier_that_cannot_tell_images_apart_is_said():
+    rng = np.random.default_rng(0)
+    noise, labels = rng.integers(0, 255, (300, 9, 9)), np.arange(300) % 3
+    with pytest.warns(VaeaugWarning, match=r"would keep \d+% of the real images under the label of another"):
+        blind = LabelFilter(random_state=0).fit(noise, labels)
+    kept = blind.judge(noise, (labels + 1) % 3).keep.mean()
+    assert kept > 0.5

@@ -616,3 +616,18 @@ def test_worker_processes_count_what_they_showed():
     assert len(gathered(data, batch_size=8, num_workers=1)) == len(data)
     with pytest.warns(VaeaugWarning, match=r"set_epoch\(\) was never called"):
         gathered(data, batch_size=8)
+
+
+def test_balance_says_which_classes_it_cannot_fill():
+    with pytest.warns(VaeaugWarning, match="no items of the class 2, which the augmenter knows"):
+        data = AugmentedDataset(Pictures(counts=(40, 20)), MadeAugmenter(), p=0, balance=True, random_state=0)
+    assert np.bincount(data.targets).tolist() == [40, 40]
+
+
+def test_an_augmenter_without_labels_is_refused():
+    images = np.random.default_rng(0).integers(0, 255, (24, 6, 5)).astype(np.uint8)
+    augmenter = VAEAugmenter(max_iter=1, latent_dim=2, random_state=0).fit(images)
+    with pytest.raises(
+        InputError, match="AugmentedDataset: the augmenter was fitted without labels.*Fit it with y"
+    ):
+        AugmentedDataset(Pictures(), augmenter)

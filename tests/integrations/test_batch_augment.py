@@ -12,6 +12,7 @@ from made_augmenter import MadeAugmenter
 from made_images import Pairs, fast
 from torch._dynamo.testing import CompileCounter
 from torch.overrides import TorchFunctionMode
+from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -475,3 +476,39 @@ def test_batches_stay_on_the_gpu():
     assert new.is_cuda
     assert labels.is_cuda
     assert torch.equal(new.cpu(), augment(p=1.0)(batch(), LABELS)[0])
+
+
+class MixInWorkers:
+    """A collate_fn that augments where the items are put together."""
+
+    def __init__(self, **options):
+        self.mix = augment(p=1.0, **options)
+
+    def __call__(self, items):
+        images, labels = (
+            torch.stack([image for image, _ in items]),
+            torch.tensor([label for _, label in items]),
+        )
+        return self.mix(images, labels)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"random_state": None}])
+def test_workers_and_epochs_make_images_of_their_own(options):
+    data = [(torch.full((1, 6, 5), 100, dtype=torch.uint8), 1)] * 8
+    torch.manual_seed(0)
+    loader = DataLoader(data, batch_size=2, num_workers=2, collate_fn=MixInWorkers(**options))
+    batches = [batch for _ in range(2) for batch in loader]
+    assert len({batch.numpy().tobytes() for batch in batches}) == 8
+    if not options:
+        torch.manual_seed(0)
+        assert all(torch.equal(one, other) for one, other in zip(batches[:4], loader, strict=True))
+
+
+def test_swapped_arguments_are_named():
+    with pytest.raises(InputError, match="The images come first, then their labels"):
+        augment()(LABELS, batch())
+
+
+def test_grey_images_before_a_model_of_colours_are_named():
+    with pytest.raises(InputError, match=r"give real ones 3 channels for 1.*num_output_channels=3"):
+        augment(MadeAugmenter(channels=3))(batch(), LABELS)

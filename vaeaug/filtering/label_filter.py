@@ -17,11 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from vaeaug.errors import InputError, UnknownLabelError
+from vaeaug.errors import InputError, UnknownLabelError, VaeaugWarning
 from vaeaug.evaluation.columns import empty_columns, fill_columns
 from vaeaug.evaluation.distances import ScaledTables, measure_reach, nearest
 from vaeaug.evaluation.tables import CLASSIFIER_LEVELS, join_tables, tidy_table
 from vaeaug.filtering.cross_fitting import cross_fit, find_quantiles
+from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import derive_seed, hash_seed, numpy_generator
 from vaeaug.utils.validation import check_number
 
@@ -36,6 +37,8 @@ _MOST_QUERIES = 2_000
 #: A copy is nearer to its row than this share of the way to the k-th nearest real row. With k = 1 a row that
 #: has a twin could be copied unseen. The mean of pure noise is at 1/√2 of the way.
 _NEIGHBOUR, _SHARE = 5, 0.5
+#: Share of real images kept under a wrong label, from which on the filter is said to be of little use.
+_BLIND = 0.5
 _FOLDS, _ROWS, _MODEL, _RADII, _PROJECTION = 41, 42, 43, 44, 45
 
 
@@ -244,12 +247,23 @@ class LabelFilter(BaseEstimator):
             model = self._model(len(rows), k).fit(fill_columns(part, empty), self._groups[rows])
             return model, np.asarray(model.classes_, dtype=np.int64), empty
 
+        others, mistaken = (self._groups + 1) % size, np.full(len(self._groups), np.nan)
+
         def score(model: Any, rows: np.ndarray) -> np.ndarray:
+            mistaken[rows] = self._margins(_take(features, rows), others[rows], [model])
             return self._margins(_take(features, rows), self._groups[rows], [model])
 
         rng = numpy_generator(self._seed, _FOLDS)
         self._models, margins = cross_fit(self._groups, self.cv, rng, fit, score)
         self.thresholds_ = np.minimum(0.0, find_quantiles(margins, self._groups, size, self.tolerance))
+        kept = float(np.mean(mistaken >= self.thresholds_[others]))
+        if kept > _BLIND and not isinstance(self._real, pd.DataFrame):
+            warn_caller(
+                f"LabelFilter: its classifier would keep {kept:.0%} of the real images under the label of "
+                "another class, so it drops hardly any new image for its label. Pass estimator= with a "
+                "classifier that tells these classes apart, such as your own network with predict_proba.",
+                VaeaugWarning,
+            )
 
     def _model(self, rows: int, fold: int) -> Any:
         if self.estimator is not None:

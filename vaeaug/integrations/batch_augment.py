@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import get_worker_info
 
 from vaeaug.augmenter import VAEAugmenter
 from vaeaug.data.labels.targets import stack_labels
@@ -169,7 +170,7 @@ class BatchAugment(nn.Module):
             got = "a single number" if isinstance(images, Tensor) else type(images).__name__
             raise InputError(f"{_WHO}: images must be a tensor (B, ...); got {got}.")
         y = _check_labels(labels, images)
-        key = (self.seed, _rank(), self.calls)
+        key = (self.seed, _rank(), self.calls, *_worker())
         chosen = np.flatnonzero(numpy_generator(*key, _CHOICE).random(len(images)) < self.p)
         if not len(chosen):
             self.calls += 1
@@ -386,7 +387,7 @@ def _check_labels(labels: Any, images: Tensor) -> Any:
         raise InputError(
             f"{_WHO}: labels must be one class number per image, before MixUp or CutMix turn them into "
             f"shares; got shape {tuple(found.shape)}, dtype {found.dtype}, for {len(images)} images. Of "
-            "one-hot labels pass labels.argmax(1)."
+            "one-hot labels pass labels.argmax(1). The images come first, then their labels."
         )
     return found
 
@@ -403,6 +404,12 @@ def _numbers(name: str, values: Any, positive: bool = False) -> list[float] | No
         float(check_number(f"{_WHO}: {name}", each, low=0 if positive else None, open_low=positive))
         for each in listed
     ]
+
+
+def _worker() -> tuple[int, ...]:
+    """Return the seed of the worker of a DataLoader: its copy counts calls anew in every epoch."""
+    worker = get_worker_info()
+    return () if worker is None else (worker.seed % (1 << 64),)
 
 
 def _rank() -> int:

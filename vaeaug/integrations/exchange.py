@@ -24,6 +24,8 @@ __all__ = ["Exchange", "check_augmenter", "has_labels"]
 _SLACK = 1e-4
 #: Samples drawn to see what an augmenter makes.
 _PROBES = 8
+#: Of images; a shorter side is none.
+_MOST_CHANNELS = 4
 
 
 class Exchange:
@@ -254,9 +256,16 @@ def _order(source: tuple[int, ...], target: tuple[int, ...], who: str) -> tuple[
             f"{who}: the augmenter makes rows of {source[0]} numbers, the real ones have {target[0]}. Pass "
             "the columns of fit, all of them and in their order, or fit the augmenter on such rows."
         )
+    own, real = (min(shape[0], shape[-1]) if len(shape) == 3 else 1 for shape in (source, target))
+    mend = "or resize them before they reach it."
+    if own != real and max(own, real) <= _MOST_CHANNELS:
+        mend = (
+            f"or give real ones {own} channels for {real} before they reach it: PIL's convert, or "
+            f"torchvision's v2.Grayscale(num_output_channels={own})."
+        )
     raise InputError(
         f"{who}: the augmenter makes items of shape {source}, the real ones have shape {target}. Fit the "
-        "augmenter on items of that size, or resize them before they reach it."
+        f"augmenter on items like these, {mend}"
     )
 
 

@@ -18,7 +18,7 @@ from vaeaug.data.labels.sampling_strategy import targets
 from vaeaug.errors import InputError, VaeaugWarning
 from vaeaug.integrations.batch_augment import BatchAugment
 from vaeaug.integrations.conversion import Kind, as_array
-from vaeaug.integrations.exchange import Exchange, check_augmenter
+from vaeaug.integrations.exchange import Exchange, check_augmenter, has_labels
 from vaeaug.integrations.indexing import collate, items_one_by_one, positions
 from vaeaug.integrations.labels import (
     check_dataset,
@@ -35,6 +35,7 @@ from vaeaug.utils.choices import ItemMethod, RandomState, Strategy
 from vaeaug.utils.notes import warn_caller
 from vaeaug.utils.random import derive_seed
 from vaeaug.utils.validation import check_number, check_option
+from vaeaug.utils.wording import list_names
 
 if TYPE_CHECKING:
     from vaeaug.filtering.label_filter import LabelFilter
@@ -198,6 +199,11 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         check_number(f"{_WHO}: refresh_every", refresh_every, low=1, integer=True)
         check_dataset(dataset, _WHO)
         check_augmenter(augmenter, _WHO)
+        if not has_labels(augmenter):
+            raise InputError(
+                f"{_WHO}: the augmenter was fitted without labels, and new items are of the classes of the "
+                "dataset. Fit it with y, on a Dataset of (image, label) pairs for example."
+            )
         self.dataset, self.transform, self._method = dataset, transform, method
         self.seed = _seed(random_state)
         self._labels, images = find_labels(dataset, labels, _WHO)
@@ -209,7 +215,7 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         self._exchange.check(examples, lambda i: f"one of the {len(images)} images looked at")
         self._schedule = Schedule(
             self._labels.groups,
-            self._count_added(balance),
+            self._count_added(balance, augmenter),
             p=float(p),
             pool_size=pool_size,
             refresh_every=int(refresh_every),
@@ -238,11 +244,20 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         if goes_past_items(cls):
             cls.__getitems__ = items_one_by_one  # type: ignore[method-assign, assignment]
 
-    def _count_added(self, balance: Any) -> np.ndarray:
+    def _count_added(self, balance: Any, augmenter: Any) -> np.ndarray:
         """Return how many items each class is to get on top."""
         added = np.zeros(len(self.classes), dtype=np.int64)
         if balance is False or balance is None:
             return added
+        known = getattr(augmenter, "classes_", None)
+        absent = [] if known is None else sorted(set(np.asarray(known).tolist()) - set(self.classes.tolist()))
+        if absent:
+            warn_caller(
+                f"{_WHO}: the dataset has no items of the class {list_names(absent)}, which the augmenter "
+                "knows. It stays without: balance adds to classes that are there. augmenter.sample(50, y=…) "
+                "makes items to add to the dataset.",
+                VaeaugWarning,
+            )
         wanted = targets("auto" if balance is True else balance, self._labels.values)
         for label, count in wanted.items():
             added[self.classes == label] = count
