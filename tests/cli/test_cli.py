@@ -180,8 +180,9 @@ BAD_RULES = {
     "a sum >= a": "A name that is no plain word needs backticks: `a sum`",
     "y -> a": "'y -> a' names 'y', the column of classes. Name the other columns only",
     "auto": "there is no column 'auto'",
-    "nearly == a + 2 * b": "does not hold in 1 of 60 rows of X (rows 7; row 0 is the first). Correct "
-    "these rows, leave the relation out, or pass --on-violation keep to keep it with its exceptions.\n",
+    "nearly == a + 2 * b": "does not hold in 1 of 60 rows of X (rows 7; row 0 is the first). In row 7, "
+    "nearly is 160, a is 11, b is 74, and a + 2 * b gives 159. Correct these rows, leave the relation out, "
+    "or pass --on-violation keep to keep it with its exceptions.\n",
 }
 
 

@@ -6,7 +6,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from vaeaug.evaluation.quality.real_rows import tell_real_rows
 from vaeaug.reports.report import Report, library_versions
 
 __all__ = ["Quality", "Verdict"]
+
+#: Lines of 88 columns, which do not tear names of files.
+_fill = partial(textwrap.fill, width=88, break_on_hyphens=False, break_long_words=False)
 
 #: What the measures of a report say, and where they are best.
 _MEASURES: dict[str, tuple[str, str]] = {
@@ -225,7 +228,7 @@ class Quality:
         lines = [self.verdict.upper(), *map(_wrap, self._open())]
         lines += ["", "What stands out"]
         lines += [
-            textwrap.fill(each.text, 88, initial_indent=f"{i}. ", subsequent_indent="   ")
+            _fill(each.text, initial_indent=f"{i}. ", subsequent_indent="   ")
             for i, each in enumerate(self.findings[:5], start=1)
         ] or ["Nothing."]
         table = self.scores[["value", "real", "best"]].rename_axis(None)
@@ -273,4 +276,4 @@ class Quality:
 
 
 def _wrap(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 88)
+    return _fill(" ".join(text.split()))

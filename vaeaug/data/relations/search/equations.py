@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -176,10 +175,10 @@ def agree(goal: np.ndarray, made: np.ndarray, decimals: int | None) -> bool:
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    """Return the median of each column; NaN, without a warning, of an empty one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(values, axis=0))
+    """Return the median of each column; NaN of an empty one."""
+    found, known = np.full(values.shape[1], np.nan), ~np.isnan(values).all(axis=0)
+    found[known] = np.nanmedian(values[:, known], axis=0)
+    return found
 
 
 def _unit_of(sample: Sample, source: int, target: int, ratio: float) -> tuple[str, float]:
@@ -250,9 +249,8 @@ def _take_shares(
     amount: np.ndarray, share: np.ndarray, whole: str, part: str
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield amounts less a share of them and with it, where shares lie in 0 to 1, or are percentages."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # columns without a number
-        low, high = np.nanmin(share, axis=0), np.nanmax(share, axis=0)
+    # Of columns without a number, no share fits.
+    low, high = np.fmin.reduce(share, axis=0), np.fmax.reduce(share, axis=0)
     for size, written, fits in (
         (1.0, part, (low >= 0) & (high <= 1)),
         (100.0, f"{part} / 100", (low >= 0) & (high > 1) & (high <= 100)),

@@ -12,7 +12,7 @@ from vaeaug.data.relations.formula import write_name
 from vaeaug.data.relations.search.equations import agree, confirm, shorten
 from vaeaug.data.relations.search.sample import ENDLESS, Candidate, Sample, choose_complete
 
-__all__ = ["find_products"]
+__all__ = ["Term", "find_products"]
 
 _MOST_IN_POWERS, _MOST_IN_SUMS = 40, 20  # columns
 _FEWEST_LEVELS = 8  # of a column that follows from others
@@ -46,7 +46,9 @@ def find_products(sample: Sample) -> Iterator[Candidate]:
     """Yield products and quotients of up to three terms, and sums in which these occur."""
     tries = max(1, sample.numeric.size) ** 4 * 8
     seen = set()
-    for target, text, count in (*_propose_powers(sample), *_propose_sums(sample)):
+    with np.errstate(all="ignore"):  # what has no result, or an endless one, is left out
+        proposed = [*_propose_powers(sample), *_propose_sums(sample)]
+    for target, text, count in proposed:
         if (target, text) not in seen:
             seen.add((target, text))
             yield from confirm(sample, target, text, count, tries)
@@ -98,11 +100,10 @@ def _propose_sums(sample: Sample) -> Iterator[tuple[int, str, int]]:
         for one in columns
         if one is not other
     ]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quotients = [
-            Term(f"{one.text} / {other.text}", one.sources + other.sources, one.values / other.values)
-            for one, other in permutations(columns, 2)
-        ]
+    quotients = [
+        Term(f"{one.text} / {other.text}", one.sources + other.sources, one.values / other.values)
+        for one, other in permutations(columns, 2)
+    ]
     terms, values = _choose(columns + products + quotients)
     for k, target in enumerate(terms):
         if not _can_follow(sample, target):
@@ -149,7 +150,8 @@ def _list_shares(columns: list[Term]) -> list[Term]:
 
 def _find_unit(values: np.ndarray) -> float:
     """Return 1 for shares, 100 for percentages, and 0 for anything else."""
-    low, high = np.nanmin(values), np.nanmax(values)
+    known = values[~np.isnan(values)]
+    low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
     return 0.0 if low < 0 or high > 100 else 1.0 if high <= 1 else 100.0
 
 
