@@ -103,7 +103,7 @@ def test_classes_that_the_model_does_not_know_are_refused(classes, capsys):
 
 
 @pytest.fixture(scope="module", params=["text", "int", "float"])
-def coded(request, tmp_path_factory):
+def code_model(request, tmp_path_factory):
     """A model of rows with the classes 0 and 1 in one of several types, and rows with missing cells."""
     path = tmp_path_factory.mktemp("coded")
     size, label = np.random.default_rng(0).normal(size=60).round(2), np.arange(60) % 2
@@ -116,19 +116,23 @@ def coded(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("written", ["0 1", "0.0 1.0", "00 01"])
-def test_labels_that_differ_by_type_only_are_taken(coded, capsys, written):
-    frame = pd.read_csv(coded / "in.csv")
-    frame.assign(y=frame["y"].map(dict(enumerate(written.split())))).to_csv(coded / "typed.csv", index=False)
-    assert run(coded, table="typed.csv") == 0
-    assert pd.read_csv(coded / "out.csv", dtype=str)["y"].tolist() == written.split() * 30
+def test_labels_that_differ_by_type_only_are_taken(code_model, capsys, written):
+    frame = pd.read_csv(code_model / "in.csv")
+    frame.assign(y=frame["y"].map(dict(enumerate(written.split())))).to_csv(
+        code_model / "typed.csv", index=False
+    )
+    assert run(code_model, table="typed.csv") == 0
+    assert pd.read_csv(code_model / "out.csv", dtype=str)["y"].tolist() == written.split() * 30
     assert "given the class in 'y'" in capsys.readouterr().out
 
 
-def test_a_label_that_differs_by_type_only_is_sampled(coded, capsys):
+def test_a_label_that_differs_by_type_only_is_sampled(code_model, capsys):
     for label in ("1", "1.0"):
-        out = coded / "new.csv"
+        out = code_model / "new.csv"
         assert (
-            main(["sample", str(coded / "model.safetensors"), "-n", "5", "--label", label, "-o", str(out)])
+            main(
+                ["sample", str(code_model / "model.safetensors"), "-n", "5", "--label", label, "-o", str(out)]
+            )
             == 0
         )
         assert pd.read_csv(out)["y"].tolist() == [1] * 5
@@ -142,10 +146,10 @@ def test_labels_that_could_mean_another_stay_as_they_are(found, known):
     assert match_labels(pd.Series(found), known).tolist() == found
 
 
-def test_labels_that_the_model_lacks_are_named_alone(coded, capsys):
-    frame = pd.read_csv(coded / "in.csv")
-    frame.assign(y=frame["y"].map({0: "0x", 1: "1"})).to_csv(coded / "other.csv", index=False)
-    assert run(coded, table="other.csv", out="none.csv") == 1
+def test_labels_that_the_model_lacks_are_named_alone(code_model, capsys):
+    frame = pd.read_csv(code_model / "in.csv")
+    frame.assign(y=frame["y"].map({0: "0x", 1: "1"})).to_csv(code_model / "other.csv", index=False)
+    assert run(code_model, table="other.csv", out="none.csv") == 1
     assert "'0x'; allowed are" in capsys.readouterr().err
 
 

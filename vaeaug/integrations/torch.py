@@ -249,8 +249,8 @@ class AugmentedDataset(Dataset[tuple[Any, Any]]):
         added = np.zeros(len(self.classes), dtype=np.int64)
         if balance is False or balance is None:
             return added
-        known = getattr(augmenter, "classes_", None)
-        absent = [] if known is None else sorted(set(np.asarray(known).tolist()) - set(self.classes.tolist()))
+        known, present = getattr(augmenter, "classes_", None), set(self.classes.tolist())
+        absent = [] if known is None else [each for each in np.asarray(known).tolist() if each not in present]
         if absent:
             warn_caller(
                 f"{_WHO}: the dataset has no items of the class {list_names(absent)}, which the augmenter "

@@ -81,9 +81,9 @@ class Builder:
         if isinstance(candidate, Implied):
             numbers = self.read((target, *candidate.fill.sources))
             return candidate.fill.is_broken(numbers[target], numbers, decimals)
+        if candidate.kind == "partial equality":
+            return self._differs(target, candidate.function)
         if candidate.kind != "order":
-            if candidate.kind == "partial equality":
-                return self._differs(target, candidate.function)
             numbers = self.read((target, *candidate.function.sources))
             found = candidate.function.evaluate(numbers)
             return ~is_rounded(numbers[target], found, decimals) & self.knows(candidate)

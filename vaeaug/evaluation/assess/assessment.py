@@ -231,7 +231,7 @@ class Assessment:
         return frame.rename_axis(LEVEL)
 
     @property
-    def _shown(self) -> pd.DataFrame:
+    def _display(self) -> pd.DataFrame:
         """The table with probabilities that are never certain, and none where nothing can differ."""
         differs = (self.table["low"] != 0) | (self.table["high"] != 0)
         return self.table.assign(probability=self.table["probability"].clip(0.001, 0.999).where(differs))
@@ -282,7 +282,7 @@ class Assessment:
         """Return verdict, table of the main metrics, and what did not run, as text of 88 columns."""
         main = ["average_precision", "roc_auc", "balanced_accuracy", "tuned_f1", "brier"]
         main = list(dict.fromkeys([*self._asked, *main]))[: max(5, len(self._asked))]
-        shown = self._shown.loc[
+        shown = self._display.loc[
             self.table["status"] == Status.OK, [*main, "difference", "low", "high", "probability"]
         ]
         heads = {"average_precision": "avg.prec.", "balanced_accuracy": "bal.acc.", "tuned_f1": "tuned F1"}
@@ -426,7 +426,7 @@ class Assessment:
                         note=f"{_CHART_NOTE} {self._how}" if not sections else "",
                     )
                 )
-        table = self._shown.rename(columns=lambda name: name.replace("_", " "))
+        table = self._display.rename(columns=lambda name: name.replace("_", " "))
         columns = [str(name) for name in table.columns]
         decided, rest = columns[:6], columns[6:]
         asked = [name.replace("_", " ") for name in self._metrics if self._metrics[name].scored]

@@ -13,7 +13,7 @@ from vaeaug.data.relations.plans import Keep
 from vaeaug.data.relations.rounding import is_same
 from vaeaug.data.relations.search.sample import MOST_EXCEPTIONS, Candidate, Sample, choose_complete
 
-__all__ = ["agree", "confirm", "find_equations", "shorten"]
+__all__ = ["agree", "confirm", "find_equations", "shorten", "write_sum"]
 
 _PROBES, _FEWEST_PROBES = 64, 12
 _MOST_FOR_PAIRS = 40
@@ -118,7 +118,7 @@ def _propose_multiples(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[in
         rest = values[:, k] - slope * values[:, i]
         constant = shorten(float(np.nanmedian(rest)), rest, zero=float(np.nanmax(np.abs(values[:, k]))))
         if agree(values[:, k], slope * values[:, i] + constant, sample.decimals(target)):
-            yield target, _write_sum([(slope, sample.names[source])], constant), 1
+            yield target, write_sum([(slope, write_name(sample.names[source]))], constant), 1
 
 
 def _propose_pairs(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, int]]:
@@ -301,11 +301,14 @@ def _eliminate(sample: Sample, numeric: np.ndarray) -> Iterator[tuple[int, str, 
                 and (np.abs(whole[kept]) == 1).all()
             ):
                 members = [basis[i] for i in np.flatnonzero(kept)]
-                terms = [(float(whole[i]), sample.names[numeric[basis[i]]]) for i in np.flatnonzero(kept)]
+                terms = [
+                    (float(whole[i]), write_name(sample.names[numeric[basis[i]]]))
+                    for i in np.flatnonzero(kept)
+                ]
                 rest = values[:, k] - values[:, members] @ whole[kept]
                 constant = shorten(float(np.median(rest)), rest, zero=float(np.abs(values[:, k]).max()))
                 if _can_mix(sample, [int(numeric[m]) for m in members], int(numeric[k])):
-                    yield int(numeric[k]), _write_sum(terms, constant), len(terms)
+                    yield int(numeric[k]), write_sum(terms, constant), len(terms)
         if size > 1e-7:
             basis.append(int(k))
             directions = np.column_stack([directions, rest / np.linalg.norm(rest)])
@@ -327,15 +330,15 @@ def _can_mix(sample: Sample, sources: Sequence[int], target: int, products: bool
     )
 
 
-def _write_sum(terms: Sequence[tuple[float, str]], constant: float) -> str:
-    """Return terms with their factors, and a constant, as a formula."""
+def write_sum(terms: Sequence[tuple[float, str]], constant: float = 0.0) -> str:
+    """Return terms, each a factor and a text, and a constant as a formula."""
     # A formula begins with a term that is added, where there is one.
     ordered = sorted(terms, key=lambda term: term[0] < 0)
     text = ""
     for weight, name in ordered:
         factor = "" if abs(weight) == 1 else f"{abs(weight)!r} * "
         sign = (" - " if weight < 0 else " + ") if text else ("-" if weight < 0 else "")
-        text += f"{sign}{factor}{write_name(name)}"
+        text += f"{sign}{factor}{name}"
     if constant:
         text += f"{' - ' if constant < 0 else ' + '}{abs(constant)!r}"
     return text

@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from vaeaug.data.relations.formula import write_name
-from vaeaug.data.relations.search.equations import agree, confirm, shorten
+from vaeaug.data.relations.search.equations import agree, confirm, shorten, write_sum
 from vaeaug.data.relations.search.sample import ENDLESS, Candidate, Sample, choose_complete
 
 __all__ = ["Term", "find_products"]
@@ -118,7 +118,10 @@ def _propose_sums(sample: Sample) -> Iterator[tuple[int, str, int]]:
             goal, made = values[:, k], unit * (values[:, chosen] @ signs)
             constant = shorten(float(np.median(goal - made)), goal - made, zero=float(np.abs(goal).max()))
             if agree(goal, made + constant, sample.decimals(target.sources[0])):
-                text = _write_sum([terms[i].text for i in chosen], signs, constant / unit)
+                parts = [(float(sign), terms[i].text) for i, sign in zip(chosen, signs, strict=True)]
+                if constant:
+                    parts.append((float(np.sign(constant)), repr(abs(constant / unit))))
+                text = write_sum(parts)
                 text = text if unit == 1 else f"100 * ({text})"
                 yield target.sources[0], text, _count(terms, chosen)
 
@@ -215,13 +218,3 @@ def _write_powers(texts: list[str], powers: np.ndarray) -> str:
     ]
     above, below = ([text for text, is_above in parts if is_above == wanted] for wanted in (True, False))
     return " / ".join([" * ".join(above) or "1", *below])
-
-
-def _write_sum(texts: list[str], signs: np.ndarray, constant: float) -> str:
-    """Return a sum of terms and a constant as a formula that begins with what is added, if anything is."""
-    parts = [*zip(texts, signs, strict=True), *([(repr(abs(constant)), constant)] if constant else [])]
-    parts.sort(key=lambda part: part[1] < 0)
-    text = ("-" if parts[0][1] < 0 else "") + parts[0][0]
-    for part, sign in parts[1:]:
-        text += f" {'-' if sign < 0 else '+'} {part}"
-    return text
